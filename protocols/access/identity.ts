@@ -1,0 +1,31 @@
+/** Ed25519 keys (RFC 8032) by `node:crypto`: the one address of signing and of key forms. */
+import { createPrivateKey, createPublicKey, type KeyObject, randomBytes, sign, verify } from 'node:crypto'
+
+/** DER prefixes that turn 32 raw bytes into PKCS #8 and SPKI documents (RFC 8410). */
+const PRIVATE_PREFIX = Buffer.from('302e020100300506032b657004220420', 'hex')
+const PUBLIC_PREFIX = Buffer.from('302a300506032b6570032100', 'hex')
+
+/** A key pair; `id` is the raw public key as 64 lower-case hex characters and names an author, a root or a person. */
+export interface Identity {
+  id: string
+  /** The 32 secret bytes. Never logged, never sent. */
+  seed: Uint8Array
+  privateKey: KeyObject
+  sign(bytes: Uint8Array): Uint8Array
+}
+
+export function createIdentity(seed: Uint8Array = randomBytes(32)): Identity {
+  const privateKey = createPrivateKey({ key: Buffer.concat([PRIVATE_PREFIX, seed]), format: 'der', type: 'pkcs8' })
+  const spki = createPublicKey(privateKey).export({ format: 'der', type: 'spki' })
+  return { id: spki.subarray(PUBLIC_PREFIX.length).toString('hex'), seed, privateKey, sign: (bytes) => sign(null, bytes, privateKey) }
+}
+
+/** Throws a plain Error when `id` is not 64 hex characters. */
+export function publicKeyOf(id: string): KeyObject {
+  if (!/^[0-9a-f]{64}$/.test(id)) throw new Error('a public key is 64 lower-case hex characters')
+  return createPublicKey({ key: Buffer.concat([PUBLIC_PREFIX, Buffer.from(id, 'hex')]), format: 'der', type: 'spki' })
+}
+
+export function verifySignature(key: KeyObject, bytes: Uint8Array, signature: Uint8Array): boolean {
+  return signature.length === 64 && verify(null, bytes, key, signature)
+}

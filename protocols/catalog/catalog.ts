@@ -1,0 +1,125 @@
+/**
+ * What exists: the function index (signed, replicated ledger → view) and the artifacts by digest.
+ * Had as a service (this node holds the ledger) or as a client (a member with the catalog role does); one suite runs against both.
+ */
+import type { FunctionRef } from '#protocols/function'
+import type { Caller } from '#protocols/invocation'
+import type { MaybePromise } from '#protocols/lifecycle'
+import type { Manifest } from '#protocols/manifest'
+
+/** An alias points at one version, or at several with weights (whole numbers that add up to 100). */
+export type AliasTargets = { version: string; weight: number }[]
+
+/** A row of the view: one function and the version a reference to it means. Immutable; the same object until the row changes. */
+export interface FunctionRecord {
+  namespace: string
+  name: string
+  /** The version the reference asked for. */
+  version: string
+  /** 1, 2, 3… in order of publication; for people (`v3`). */
+  ordinal: number
+  manifest: Manifest
+  aliases: Record<string, AliasTargets>
+  /** How many versions there are. */
+  versions: number
+  /** Wall clock of the publisher, milliseconds since the epoch. */
+  publishedAt: number
+  /** Who asked for it (a caller's subject) and which node's feed says so. */
+  publishedBy: string
+  author: string
+}
+
+export interface VersionRecord {
+  version: string
+  ordinal: number
+  publishedAt: number
+  publishedBy: string
+  author: string
+  /** Names of the aliases that point here. */
+  aliases: string[]
+  manifest: Manifest
+}
+
+/** A route as published, with the function that holds it. */
+export interface RouteRecord {
+  /** `[METHOD[,METHOD]] [host]/path` */
+  route: string
+  namespace: string
+  name: string
+}
+
+/** How far a write has come. */
+export interface Receipt {
+  /** The entry: whose feed, which place in it, and its hash. */
+  author: string
+  seq: number
+  hash: string
+  /** `accepted`: on disk here, synced. `committed`: on disk on a majority of the catalog members known then (at most 3 count). */
+  state: 'accepted' | 'committed'
+  /** Names of the nodes that have it on disk, this one included. */
+  holders: string[]
+}
+
+export interface Published {
+  record: FunctionRecord
+  receipt: Receipt
+  /** `false` when this very version was already live: nothing was written. */
+  changed: boolean
+}
+
+/** How long a write waits for which state. On time-out the write stands and the receipt says `accepted`, unless `committed` was asked for: then it throws `not_committed` (and still stands: `details.receipt`). */
+export interface WriteOptions {
+  caller: Caller
+  ack: 'accepted' | 'committed'
+  timeoutMs: number
+}
+
+export interface LedgerStatus {
+  /** Equal on two nodes exactly when their views are equal. 64 hex characters. */
+  viewDigest: string
+  functions: number
+  entries: number
+  /** Last entry known of each author. */
+  heads: { author: string; seq: number; hash: string }[]
+}
+
+/** One entry as people read it. */
+export interface LedgerLine {
+  author: string
+  seq: number
+  hash: string
+  atMs: number
+  type: string
+  /** The entry's own content as plain JSON. */
+  content: Record<string, unknown>
+  /** Who asked for it. */
+  by: string
+}
+
+export interface Catalog {
+  /** The row a reference means. Throws `not_found` (the sentence says whether namespace, function or version is unknown), `invalid_argument` for an ambiguous prefix. */
+  get(ref: FunctionRef): MaybePromise<FunctionRecord>
+  /** All functions (of a namespace), by namespace and name. */
+  list(filter: { namespace?: string }): MaybePromise<FunctionRecord[]>
+  /** Oldest first. Throws `not_found`. */
+  versions(namespace: string, name: string): MaybePromise<VersionRecord[]>
+  /** Every route of every live version; the same array until one changes. */
+  routes(): MaybePromise<readonly RouteRecord[]>
+
+  /**
+   * Makes `manifest` a version and points `live` at it: one entry. The artifact is stored (and offered to k holders) before the entry is written.
+   * Throws `invalid_argument` (digest does not match), `conflict` (a route is taken; names the holder), `forbidden`, `storage_full`, `not_committed`.
+   */
+  publish(manifest: Manifest, artifact: Uint8Array, options: WriteOptions): Promise<Published>
+  /** Points an alias at versions: one entry. Rollback is `point(…, 'live', [{ version, weight: 100 }])`. Throws `not_found`, `conflict`, `forbidden`… */
+  point(namespace: string, name: string, alias: string, targets: AliasTargets, options: WriteOptions): Promise<Published>
+  /** Takes the function out of the view: one entry. Its versions stay provable. Throws `not_found`, `forbidden`… */
+  retire(namespace: string, name: string, options: WriteOptions): Promise<Receipt>
+
+  /** The bytes with this digest, verified. From disk here, or fetched from whoever has them. Throws `not_found`, `unavailable`, `deadline_exceeded`. */
+  artifact(digest: string, options: { timeoutMs: number; signal?: AbortSignal }): Promise<Uint8Array>
+
+  status(): MaybePromise<LedgerStatus>
+  /** Entries in view order, oldest first, from `after` (an entry's hash) on; at most `limit` (1 to 1,000). */
+  log(options: { after?: string; limit: number }): MaybePromise<LedgerLine[]>
+}

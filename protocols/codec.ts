@@ -1,0 +1,43 @@
+/**
+ * One codec for everything that is hashed, signed or sent: deterministic DAG-CBOR (https://ipld.io/specs/codecs/dag-cbor/spec/).
+ * The only address of `@ipld/dag-cbor` and of SHA-256 naming.
+ */
+import { createHash } from 'node:crypto'
+import * as dagCbor from '@ipld/dag-cbor'
+import type { z } from 'zod'
+import { OsirisError } from './errors.ts'
+
+/** Bytes of a value; the same value has the same bytes on every node. `undefined` fields must be left out before. */
+export function encode(value: unknown): Uint8Array {
+  return dagCbor.encode(value)
+}
+
+/** The value in hostile bytes, not yet judged. Throws `invalid_argument` for anything not well-formed. */
+export function decode(bytes: Uint8Array): unknown {
+  try {
+    return dagCbor.decode(bytes)
+  } catch (error) {
+    throw new OsirisError('invalid_argument', `Cannot decode ${bytes.length} bytes of CBOR: ${(error as Error).message}`, { cause: error })
+  }
+}
+
+/** Hostile bytes → a checked value. Throws `invalid_argument` that names the message and the first thing wrong with it. */
+export function decodeAs<S extends z.ZodType>(schema: S, bytes: Uint8Array, what: string): z.output<S> {
+  return parse(schema, decode(bytes), what)
+}
+
+/** Hostile value → a checked value. Throws `invalid_argument` that names the first key at fault. */
+export function parse<S extends z.ZodType>(schema: S, value: unknown, what: string): z.output<S> {
+  const result = schema.safeParse(value)
+  if (result.success) return result.data
+  const issue = result.error.issues[0]
+  const path = issue?.path.map(String).join('.') ?? ''
+  throw new OsirisError('invalid_argument', `Cannot read ${what}${path === '' ? '' : ` at "${path}"`}: ${issue?.message ?? 'malformed'}`, {
+    details: { issues: result.error.issues.slice(0, 8).map((each) => ({ path: each.path.map(String).join('.'), message: each.message })) },
+  })
+}
+
+/** SHA-256 of the bytes as 64 lower-case hex characters: the one form of every digest in Osiris. */
+export function digestOf(bytes: Uint8Array): string {
+  return createHash('sha256').update(bytes).digest('hex')
+}

@@ -1,0 +1,55 @@
+/** What rooms tell about themselves. Logs, metrics and audit listen; nothing on the call path waits for them. */
+import type { OutcomeMeta } from './invocation.ts'
+import type { ErrorCode } from './errors.ts'
+
+export type LogLevel = 'debug' | 'info' | 'warn' | 'error'
+
+export interface EventMap {
+  /** A call ended on this node as executor. */
+  'call.finished': { id: string; namespace: string; name: string; meta: OutcomeMeta; code: ErrorCode | null; wallMs: number }
+  /** One line a function wrote with console or log. */
+  'function.log': { id: string; namespace: string; name: string; version: string; level: LogLevel; text: string; atMs: number }
+  /** The view of the catalog changed for this function; absent name: anything may have changed. */
+  'catalog.changed': { namespace?: string; name?: string }
+  'member.joined': { peer: string; name: string }
+  'member.left': { peer: string; name: string; reason: 'expired' | 'left' | 'dead' }
+  'worker.started': { namespace: string; pid: number }
+  'worker.ended': { namespace: string; pid: number; reason: string }
+  /** What a person running the node should read. */
+  log: { level: LogLevel; room: string; text: string; data?: Record<string, unknown> }
+}
+
+export interface Events {
+  emit<K extends keyof EventMap>(name: K, value: EventMap[K]): void
+  /** Whether anybody listens: lets the call path skip building the value. */
+  has(name: keyof EventMap): boolean
+  /** Returns the way to stop listening. */
+  on<K extends keyof EventMap>(name: K, listener: (value: EventMap[K]) => void): () => void
+}
+
+/** A listener that throws is a bug in the listener: the others still hear, and the emitter goes on. */
+export function createEvents(onListenerError: (error: unknown) => void = () => {}): Events {
+  const listeners = new Map<keyof EventMap, ((value: never) => void)[]>()
+  return {
+    emit(name, value) {
+      const all = listeners.get(name)
+      if (all === undefined) return
+      for (const listener of all) {
+        try {
+          listener(value as never)
+        } catch (error) {
+          onListenerError(error)
+        }
+      }
+    },
+    has: (name) => listeners.has(name),
+    on(name, listener) {
+      listeners.set(name, [...(listeners.get(name) ?? []), listener])
+      return () => {
+        const rest = (listeners.get(name) ?? []).filter((each) => each !== listener)
+        if (rest.length === 0) listeners.delete(name)
+        else listeners.set(name, rest)
+      }
+    },
+  }
+}

@@ -1,0 +1,137 @@
+/**
+ * One call of one function, and how it ended. Everything that can run a function has one method,
+ * `invoke(invocation): Promise<Outcome>`: the SDK, the HTTP route, the router, the executor, the engine, and each one's client.
+ * No dependencies: the browser SDK uses this file too.
+ */
+import type { FunctionRef } from './function.ts'
+import type { OsirisError } from './errors.ts'
+
+/**
+ * Bytes over time. The consumer sets the pace: the next chunk is asked for only when the last one was taken.
+ * Leaving the loop early (`return()`) cancels the producer; a producer that fails throws an OsirisError. May be iterated once.
+ */
+export type ByteStream = AsyncIterable<Uint8Array>
+export type Body = Uint8Array | ByteStream
+
+/** `[name, value]` pairs in the order sent; names in lower case; repeated names allowed. */
+export type HeaderList = [name: string, value: string][]
+
+/** Who asks. `token` proves it and travels along, so that every node judges for itself. */
+export interface Caller {
+  /** Stable name for logs and audit: the token's subject, `developer`, `anonymous`. */
+  subject: string
+  /** Compact EdDSA JWT; absent for anonymous callers. Never handed to a function. */
+  token?: string
+}
+
+/** A function by name, or whatever function holds the route. */
+export type Target = FunctionRef | RouteTarget
+export interface RouteTarget {
+  /** Lower case, without port. */
+  host: string
+  method: string
+  /** As sent, without query. */
+  path: string
+}
+export function isRouteTarget(target: Target): target is RouteTarget {
+  return 'path' in target
+}
+
+/** What is handed to the function. */
+export type Payload = CallPayload | FetchPayload
+/** Value style: the text of a JSON array. Not parsed before it reaches the isolate. */
+export interface CallPayload {
+  kind: 'call'
+  args: Uint8Array
+}
+/** Web style; also how a route reaches a value function. */
+export interface FetchPayload {
+  kind: 'fetch'
+  method: string
+  /** Absolute, as the client sent it (percent-encoding and query untouched), less the `/v1/fetch/{ns}/{name}` prefix. */
+  url: string
+  headers: HeaderList
+  body?: Body
+  /** `:param` values of the route that matched. Set by the router. */
+  params?: Record<string, string>
+}
+
+export interface Invocation {
+  /** 32 hex characters, unique per call; the same over every hop. */
+  id: string
+  target: Target
+  payload: Payload
+  caller: Caller
+  /** On this process's monotonic clock (milliseconds). Travels as what remains. */
+  deadlineAt: number
+  /** Mesh hops taken so far. */
+  hops: number
+  /** Function-to-function depth so far; refused beyond 16. */
+  depth: number
+  /** W3C trace context, when the caller sent one. */
+  traceparent?: string
+  /** Aborts when the caller is gone. */
+  signal?: AbortSignal
+}
+
+/** An invocation that knows its version: what a router hands to an executor. */
+export interface PlacedInvocation extends Invocation {
+  target: FunctionRef
+  /** SHA-256 of the manifest to run. */
+  version: string
+}
+
+/** Milliseconds spent per stage; 0 where a stage was not needed. */
+export interface Timing {
+  /** resolve and place */
+  route: number
+  /** waiting for a free slot */
+  queue: number
+  /** artifact, isolate, compile; only on a cold start */
+  cold: number
+  /** inside the function */
+  run: number
+}
+
+export interface OutcomeMeta {
+  /** Version that ran, or would have run; empty when it was never resolved. */
+  version: string
+  /** Name of the node that ran it; empty when none did. */
+  node: string
+  hops: number
+  timing: Timing
+}
+
+/** Exactly three endings: a value (or a response), a typed error, and the typed error `outcome_unknown`. `invoke` never rejects. */
+export type Outcome = ValueOutcome | ResponseOutcome | FailedOutcome
+export interface ValueOutcome {
+  kind: 'value'
+  /** JSON text, made inside the isolate. `undefined` results travel as `null`. */
+  value: Uint8Array
+  meta: OutcomeMeta
+}
+export interface ResponseOutcome {
+  kind: 'response'
+  status: number
+  headers: HeaderList
+  body?: Body
+  meta: OutcomeMeta
+}
+export interface FailedOutcome {
+  kind: 'failed'
+  error: OsirisError
+  /** `false` is the proof that the function's code was not started, and the only thing a router may retry on. */
+  started: boolean
+  meta: OutcomeMeta
+}
+
+export interface Invoker {
+  /** Runs one call to its end. Never rejects; ends at `deadlineAt` + 1 s at the latest. */
+  invoke(invocation: Invocation): Promise<Outcome>
+}
+
+export const NO_TIMING: Timing = Object.freeze({ route: 0, queue: 0, cold: 0, run: 0 })
+
+export function failed(error: OsirisError, meta: Partial<OutcomeMeta> = {}, started = false): FailedOutcome {
+  return { kind: 'failed', error, started, meta: { version: '', node: '', hops: 0, timing: NO_TIMING, ...meta } }
+}

@@ -1,0 +1,54 @@
+/** A thing with a running state. Both methods are idempotent; `stop()` releases every socket, timer, process and file. */
+export interface Startable {
+  start(): Promise<void>
+  stop(): Promise<void>
+}
+
+/** A value now, or later. Reads that are usually in memory return it without a promise, so that the call path stays synchronous. */
+export type MaybePromise<T> = T | Promise<T>
+
+/** Time as decisions see it; injected so that the simulator can drive production code. */
+export interface Clock {
+  /** Wall clock, milliseconds since the epoch. Used in what is signed and shown, never for measuring. */
+  now(): number
+  /** Milliseconds that only grow; deadlines and durations are counted on it. */
+  monotonic(): number
+  /** One-shot timer that never keeps the process alive. Returns the way to cancel it. */
+  after(delayMs: number, run: () => void): () => void
+}
+
+/** Uniform in [0, 1). */
+export type Random = () => number
+
+export const systemClock: Clock = {
+  now: () => Date.now(),
+  monotonic: () => performance.now(),
+  after(delayMs, run) {
+    const timer = setTimeout(run, delayMs)
+    timer.unref()
+    return () => clearTimeout(timer)
+  },
+}
+
+/** Repeats `run` every `intervalMs`, the next round only after the previous one ended. Returns the way to stop. `onError` hears of a round that failed. */
+export function every(clock: Clock, intervalMs: number, run: () => MaybePromise<void>, onError: (error: unknown) => void): () => void {
+  let stopped = false
+  let cancel = () => {}
+  const round = async () => {
+    try {
+      await run()
+    } catch (error) {
+      onError(error)
+    }
+    if (!stopped) cancel = clock.after(intervalMs, () => void round())
+  }
+  cancel = clock.after(intervalMs, () => void round())
+  return () => {
+    stopped = true
+    cancel()
+  }
+}
+
+/** The five roles a node may run (DESIGN 1). */
+export const ROLES = ['router', 'catalog', 'builder', 'executor', 'codegen'] as const
+export type Role = (typeof ROLES)[number]

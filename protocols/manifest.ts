@@ -1,0 +1,168 @@
+/**
+ * What is published: the settings a person writes (DESIGN 4.1) and the manifest that names a version.
+ * Settings come in with units a person likes (`10s`, `64MB`) and leave with the unit in the name.
+ */
+import { z } from 'zod'
+import { digestOf, encode } from './codec.ts'
+import { NAME_PATTERN, VERSION_PATTERN } from './function.ts'
+
+const MIB = 1024 * 1024
+
+/** `250ms`, `10s`, `5m`, `1h`, or a number of milliseconds → milliseconds. */
+export function durationMs(minMs: number, maxMs: number) {
+  return quantity({ ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 }, minMs, maxMs, 'a duration such as 250ms, 10s or 5m')
+}
+
+/** `512KB`, `64MB`, `1GB` (powers of 1024), or a number of bytes → bytes. */
+export function byteSize(minBytes: number, maxBytes: number) {
+  return quantity({ B: 1, KB: 1024, MB: MIB, GB: 1024 * MIB }, minBytes, maxBytes, 'a size such as 512KB or 64MB')
+}
+
+function quantity(units: Record<string, number>, min: number, max: number, expected: string) {
+  return z.union([z.number(), z.string()]).transform((value, context) => {
+    const match = typeof value === 'string' ? /^(\d+(?:\.\d+)?)\s*([a-zA-Z]+)$/.exec(value.trim()) : null
+    const factor = match === null ? undefined : units[match[2] as string]
+    const amount = typeof value === 'number' ? value : match === null || factor === undefined ? Number.NaN : Number(match[1]) * factor
+    if (!Number.isFinite(amount)) context.addIssue({ code: 'custom', message: `expected ${expected}` })
+    else if (amount < min || amount > max)
+      context.addIssue({ code: 'custom', message: `must be between ${min} and ${max} (got ${amount})` })
+    return Math.round(amount)
+  })
+}
+
+export const nameSchema = z.string().regex(NAME_PATTERN, 'names are a lower-case letter, then up to 62 of a-z, 0-9 and "-"')
+export const versionSchema = z.string().regex(VERSION_PATTERN, 'a version is 64 lower-case hex characters')
+export const digestSchema = z.string().regex(VERSION_PATTERN, 'a digest is 64 lower-case hex characters')
+
+/** `[METHOD[,METHOD]] [host]/path`; parsed and matched by route.ts. */
+const routeSchema = z
+  .string()
+  .max(1024)
+  .regex(/^(?:[A-Z]+(?:,[A-Z]+)* )?[^\s/]*\/\S*$/, 'expected "[METHOD[,METHOD]] [host]/path"')
+
+/** What a person writes for one function, in `osiris.yaml` or as `config` of a deploy. Unknown keys are refused. */
+export const functionConfigSchema = z.strictObject({
+  routes: z.array(routeSchema).max(64).optional(),
+  execution: z
+    .strictObject({
+      engine: z.enum(['isolate']).optional(),
+      timeout: durationMs(1, 900_000).optional(),
+      cpu: durationMs(1, 900_000).optional(),
+      memory: byteSize(8 * MIB, 4096 * MIB).optional(),
+      concurrency: z.int().min(1).max(10_000).optional(),
+      payload: byteSize(0, 1024 * MIB).optional(),
+    })
+    .optional(),
+  scale: z
+    .strictObject({
+      min: z.int().min(0).max(1000).optional(),
+      max: z.int().min(1).max(1000).optional(),
+      target: z.int().min(1).max(10_000).optional(),
+      idle: durationMs(1000, 86_400_000).optional(),
+    })
+    .optional(),
+  env: z
+    .record(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]{0,127}$/, 'an environment name is letters, digits and "_"'), z.string().max(32_768))
+    .optional(),
+  secrets: z
+    .array(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]{0,127}$/))
+    .max(64)
+    .optional(),
+  egress: z.array(z.string().max(2048)).max(64).optional(),
+  calls: z.array(z.string().max(256)).max(64).optional(),
+  schedule: z.string().max(256).optional(),
+  subscribe: z.array(z.string().max(256)).max(64).optional(),
+  access: z.enum(['public', 'token']).optional(),
+  idempotent: z.boolean().optional(),
+})
+
+/** What a person may write (before parsing). */
+export type FunctionConfig = z.input<typeof functionConfigSchema>
+
+/** The same with every default filled in and every unit fixed; part of the manifest. */
+export const settingsSchema = z.strictObject({
+  routes: z.array(routeSchema).max(64),
+  execution: z.strictObject({
+    engine: z.enum(['isolate']),
+    /** Wall time of one call, the reading of its body and the streaming of its answer included. */
+    timeoutMs: z.int().min(1).max(900_000),
+    /** Time the engine may compute in one call. */
+    cpuMs: z.int().min(1).max(900_000),
+    memoryMbMax: z.int().min(8).max(4096),
+    /** Calls of one instance at the same time. */
+    concurrencyMax: z.int().min(1).max(10_000),
+    /** Arguments or request body; the result of a value function has the same bound. */
+    payloadBytesMax: z
+      .int()
+      .min(0)
+      .max(1024 * MIB),
+  }),
+  scale: z.strictObject({
+    min: z.int().min(0).max(1000),
+    max: z.int().min(1).max(1000),
+    target: z.int().min(1).max(10_000),
+    idleMs: z.int().min(1000).max(86_400_000),
+  }),
+  env: z.record(z.string(), z.string().max(32_768)),
+  secrets: z.array(z.string()).max(64),
+  egress: z.array(z.string()).max(64),
+  calls: z.array(z.string()).max(64),
+  schedule: z.string().max(256).nullable(),
+  subscribe: z.array(z.string()).max(64),
+  access: z.enum(['public', 'token']),
+  idempotent: z.boolean(),
+})
+export type FunctionSettings = z.infer<typeof settingsSchema>
+
+/** Parsed config → settings. The defaults are those of the example in DESIGN 4.1. */
+export function settingsOf(config: z.output<typeof functionConfigSchema>): FunctionSettings {
+  const { execution = {}, scale = {} } = config
+  return {
+    routes: config.routes ?? [],
+    execution: {
+      engine: execution.engine ?? 'isolate',
+      timeoutMs: execution.timeout ?? 10_000,
+      cpuMs: execution.cpu ?? Math.min(execution.timeout ?? 10_000, 10_000),
+      memoryMbMax: Math.ceil((execution.memory ?? 64 * MIB) / MIB),
+      concurrencyMax: execution.concurrency ?? 50,
+      payloadBytesMax: execution.payload ?? MIB,
+    },
+    scale: { min: scale.min ?? 0, max: scale.max ?? 20, target: scale.target ?? 10, idleMs: scale.idle ?? 300_000 },
+    env: config.env ?? {},
+    secrets: config.secrets ?? [],
+    egress: config.egress ?? [],
+    calls: config.calls ?? [],
+    schedule: config.schedule ?? null,
+    subscribe: config.subscribe ?? [],
+    access: config.access ?? 'token',
+    idempotent: config.idempotent ?? false,
+  }
+}
+
+/** One immutable version of one function. Two deploys of the same code with the same settings are the same version. */
+export const manifestSchema = z.strictObject({
+  format: z.literal(1),
+  namespace: nameSchema,
+  name: nameSchema,
+  /** The bundled code, by the SHA-256 of its bytes. */
+  artifact: z.strictObject({
+    digest: digestSchema,
+    bytes: z
+      .int()
+      .min(1)
+      .max(16 * MIB),
+  }),
+  /** What was written: the SHA-256 over all source files, and the file that holds the default export. */
+  source: z.strictObject({ digest: digestSchema, entry: z.string().max(1024), language: z.enum(['typescript', 'javascript']) }),
+  /** Names of the default export's parameters where it is a plain function; a route binds them by name. Empty for web functions. */
+  parameters: z.array(z.string().max(128)).max(64),
+  settings: settingsSchema,
+  /** The tool that made the artifact, e.g. `esbuild 0.28.2`. */
+  builder: z.string().max(128),
+})
+export type Manifest = z.infer<typeof manifestSchema>
+
+/** The name of a version: the SHA-256 of its manifest's deterministic bytes. */
+export function versionOf(manifest: Manifest): string {
+  return digestOf(encode(manifest))
+}

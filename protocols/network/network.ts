@@ -1,0 +1,144 @@
+/**
+ * The mesh as roles see it. Two implementations pass one suite: libp2p (real sockets) and memory (tests and the simulator).
+ *
+ * A protocol is a role's door, e.g. `/osiris/executor/1`. Requests to one peer share a few long-lived streams; a request never opens its own.
+ */
+import type { Body, ByteStream } from '#protocols/invocation'
+import type { Role, Startable } from '#protocols/lifecycle'
+import { OsirisError } from '#protocols/errors'
+
+/** Text form of a peer's public key (libp2p peer id, `12D3Koo…`). */
+export type Peer = string
+
+/** A message: a small head (CBOR of the role's own schema, at most 256 KiB) and, where there is one, a body. */
+export interface Message {
+  head: Uint8Array
+  /**
+   * Bytes at once, or over time. Bytes that fit one frame (at most 256 KiB together with the head) travel in it and arrive as bytes;
+   * everything else arrives as a stream under credit-based flow control, so a slow reader slows the sender and memory stays flat.
+   */
+  body?: Body
+}
+
+export interface RequestOptions {
+  /** Milliseconds until the response's head must be here; travels with the request, so that the peer gives up too. Bounds the body as well. */
+  timeoutMs: number
+  /** Aborting cancels the peer's handler (its `signal`), and both bodies. */
+  signal?: AbortSignal
+}
+
+export interface IncomingRequest extends Message {
+  /** Proven by the connection's handshake. */
+  peer: Peer
+  /** What the sender still allows, in milliseconds from arrival. */
+  timeoutMs: number
+  /** Aborts when the sender cancels, its deadline passes, or the connection ends. */
+  signal: AbortSignal
+}
+
+/** A thrown OsirisError travels to the sender as that error; anything else as `internal`. */
+export type RequestHandler = (request: IncomingRequest) => Promise<Message>
+
+/** A message's sender is proven (signed by its key), its content is not judged. Return `false` for a message that must not be passed on. */
+export type TopicHandler = (from: Peer, data: Uint8Array) => boolean | void
+
+/** What a node tells about itself, signed by its key, every second and at once when it changes. At most 8 KiB encoded. */
+export interface Beat {
+  /** The node's name; for people, not for trust. */
+  name: string
+  roles: Role[]
+  /** Multiaddrs others may dial. */
+  addresses: string[]
+  /** Base URL of its HTTP door, when it has one others may know. */
+  http?: string
+  /** Calls it may run at once, over all functions. */
+  capacity: number
+  /** Calls running or queued now. */
+  inFlight: number
+  /** First 16 hex characters of the versions that are warm here, at most 128, most recent first. */
+  warm: string[]
+  /** Rows in its view (0 without the catalog role) and that view's digest, for people. */
+  functions: number
+  /** Wire version range, for rolling upgrades. */
+  protocol: { min: number; max: number }
+}
+
+export interface Member extends Beat {
+  peer: Peer
+  /** Local monotonic time of the last beat. */
+  seenAt: number
+  /** Whether a connection is open now. */
+  connected: boolean
+}
+
+/** Who is here: a member is known by its beats and forgotten at most 5 s after the last one. Never contains this node itself. */
+export interface Members {
+  list(): readonly Member[]
+  get(peer: Peer): Member | undefined
+  /** Members that run the role; the same array until membership changes. */
+  withRole(role: Role): readonly Member[]
+  /** Called after a join, leave or change of roles or addresses; not for load alone. Returns the way to stop. */
+  onChange(listener: () => void): () => void
+}
+
+export interface Network extends Startable {
+  readonly peer: Peer
+  readonly members: Members
+
+  /** Multiaddrs this node listens on, with its peer id; empty before `start()`. */
+  addresses(): string[]
+  /** Opens a connection. Throws `unavailable` with the reason (refused, wrong universe key, timeout). */
+  dial(address: string, options: { timeoutMs: number; signal?: AbortSignal }): Promise<Peer>
+  /** Peers with an open connection. */
+  connections(): Peer[]
+
+  /** One handler per protocol. Requests to a peer without it fail with `unavailable`. Returns the way to stop. */
+  handle(protocol: string, handler: RequestHandler): () => void
+  /**
+   * Sends one request. Throws: the peer's own OsirisError; `unavailable` when the peer cannot be reached (the request never left: `details.sent` is `false`);
+   * `outcome_unknown` when the connection ended after it left and before its response; `deadline_exceeded`.
+   * With a response whose body is a stream, later trouble is thrown by the stream.
+   */
+  request(peer: Peer, protocol: string, message: Message, options: RequestOptions): Promise<Message>
+
+  /** Signed by this node; best effort; at most 64 KiB. Never throws for lack of listeners. */
+  publish(topic: string, data: Uint8Array): Promise<void>
+  /** Returns the way to stop. */
+  subscribe(topic: string, handler: TopicHandler): () => void
+
+  /** Tells the DHT that this node holds what `key` names (64 hex characters). Best effort, off the caller's path: returns at once. */
+  provide(key: string): void
+  /** Peers that said so; may be empty, late or lying. Ends at the timeout. */
+  providers(key: string, options: { timeoutMs: number; signal?: AbortSignal }): AsyncIterable<Peer>
+
+  /** Changes what this node's beats say; roles may set their own part only. */
+  advertise(part: Partial<Beat>): void
+}
+
+/** Reads a whole body; throws `payload_too_large` as soon as it is longer than `bytesMax`. */
+export async function collect(body: Body | undefined, bytesMax: number, what: string): Promise<Uint8Array> {
+  if (body === undefined) return new Uint8Array()
+  if (body instanceof Uint8Array) {
+    if (body.length > bytesMax) throw tooLarge(what, bytesMax)
+    return body
+  }
+  const chunks: Uint8Array[] = []
+  let length = 0
+  for await (const chunk of body) {
+    length += chunk.length
+    if (length > bytesMax) throw tooLarge(what, bytesMax)
+    chunks.push(chunk)
+  }
+  return chunks.length === 1 ? (chunks[0] as Uint8Array) : Buffer.concat(chunks)
+}
+
+function tooLarge(what: string, bytesMax: number): OsirisError {
+  return new OsirisError('payload_too_large', `Cannot take ${what}: it is longer than ${bytesMax} bytes`)
+}
+
+/** A body as a stream, whatever it is. */
+export async function* streamOf(body: Body | undefined): AsyncGenerator<Uint8Array> {
+  if (body === undefined) return
+  if (body instanceof Uint8Array) yield body
+  else yield* body
+}
