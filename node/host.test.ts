@@ -1,0 +1,70 @@
+import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, expect, it } from 'vitest'
+import { formatJoinToken } from '#protocols/access'
+import { openHost } from './host.ts'
+
+let dir: string
+beforeEach(async () => {
+  dir = await mkdtemp(join(tmpdir(), 'osiris-host-'))
+})
+afterEach(() => rm(dir, { recursive: true, force: true }))
+
+const open = (name: string, joins: string[] = []) => openHost({ dataDir: join(dir, name), universeName: 'default', join: joins })
+const ADDRESS = '/ip4/127.0.0.1/tcp/4748/p2p/12D3KooWxyz'
+
+it('a new directory founds a universe and opens again as the same node', async () => {
+  const first = await open('a')
+  expect(first.root?.id).toBe(first.universe.root)
+  await first.close()
+  const second = await open('a')
+  expect(second.identity.id).toBe(first.identity.id)
+  expect(second.universe).toEqual(first.universe)
+  expect(second.root?.id).toBe(first.root?.id)
+  await second.close()
+  expect((await stat(join(dir, 'a', 'node.key'))).mode & 0o777).toBe(0o600)
+  expect((await stat(join(dir, 'a', 'root.key'))).mode & 0o777).toBe(0o600)
+})
+
+it('a join token brings universe and bootstrap, but never the root', async () => {
+  const founder = await open('a')
+  const joined = await open('b', [formatJoinToken({ universe: founder.universe, bootstrap: [ADDRESS] })])
+  expect(joined.universe).toEqual(founder.universe)
+  expect(joined.root).toBeUndefined()
+  expect(joined.bootstrap).toEqual([ADDRESS])
+  await Promise.all([founder.close(), joined.close()])
+})
+
+it('the second process on one directory is refused', async () => {
+  const first = await open('a')
+  await expect(open('a')).rejects.toMatchObject({ code: 'conflict', message: expect.stringContaining('another process is using it') })
+  await first.close()
+})
+
+it('a token of another universe, an address alone and a torn file are refused, and the lock is given back', async () => {
+  const mine = await open('a')
+  await mine.close()
+  const other = await open('b')
+  const token = formatJoinToken({ universe: other.universe, bootstrap: [ADDRESS] })
+  await expect(open('a', [token])).rejects.toMatchObject({ code: 'forbidden' })
+  await expect(open('c', [ADDRESS])).rejects.toMatchObject({
+    code: 'invalid_argument',
+    message: expect.stringContaining('by address alone'),
+  })
+  await expect(open('c', ['somewhere'])).rejects.toMatchObject({ code: 'invalid_argument' })
+  await writeFile(join(dir, 'a', 'universe.json'), '{"name":')
+  await expect(open('a')).rejects.toMatchObject({ code: 'invalid_argument', message: expect.stringContaining('universe.json') })
+  await writeFile(join(dir, 'a', 'universe.json'), JSON.stringify(mine.universe))
+  await (await open('a')).close()
+  await other.close()
+})
+
+it('a path that cannot be a directory is refused in one sentence', async () => {
+  await writeFile(join(dir, 'file'), '')
+  await expect(open('file')).rejects.toMatchObject({
+    code: 'unavailable',
+    message: expect.stringMatching(/^Cannot open the data directory/),
+  })
+  expect(await readFile(join(dir, 'file'), 'utf8')).toBe('')
+})

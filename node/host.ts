@@ -1,0 +1,183 @@
+/**
+ * What a node keeps on its host: the data directory with its lock, its key, and the universe it belongs to.
+ * The one address of `level`, whose kernel lock makes one process per data directory.
+ *
+ * ```
+ * <data>/node.key        32 secret bytes as hex (0600)
+ * <data>/universe.json   the universe's public root and door key (0600)
+ * <data>/root.key        only where this node founded the universe: the root's secret (0600)
+ * <data>/store/          level: feeds, known peers
+ * <data>/artifacts/      built code by digest
+ * ```
+ */
+import { mkdir, open, readFile, rename } from 'node:fs/promises'
+import { join } from 'node:path'
+import { Level } from 'level'
+import {
+  createIdentity,
+  createUniverse,
+  type Identity,
+  type JoinToken,
+  parseJoinToken,
+  isJoinToken,
+  type Universe,
+  universeId,
+  universeSchema,
+} from '#protocols/access'
+import { parse } from '#protocols/codec'
+import { OsirisError } from '#protocols/errors'
+
+export type Store = Level<string, Uint8Array>
+
+export interface Host {
+  identity: Identity
+  universe: Universe
+  /** Present only where the universe was founded. */
+  root: Identity | undefined
+  store: Store
+  /** Where to look for the mesh first: the addresses of the join tokens. */
+  bootstrap: string[]
+  artifactsDir: string
+  /** Closes the store, which gives up the lock. */
+  close(): Promise<void>
+}
+
+export interface HostInit {
+  dataDir: string
+  /** Name of the universe to found when there is neither one on disk nor one to join. */
+  universeName: string
+  /** Join tokens and multiaddrs. */
+  join: string[]
+}
+
+/** Opens (or lays out) a data directory. Throws `conflict` when another process has it, `storage_full`, `unavailable` (read-only), `forbidden` (another universe), `invalid_argument`. */
+export async function openHost(init: HostInit): Promise<Host> {
+  const tokens = init.join.filter(isJoinToken).map(parseJoinToken)
+  const addresses = init.join.filter((each) => !isJoinToken(each))
+  for (const address of addresses) {
+    if (!/^\/.+\/p2p\/[A-Za-z0-9]+$/.test(address)) {
+      throw new OsirisError(
+        'invalid_argument',
+        `Cannot join ${JSON.stringify(address.slice(0, 120))}: expected a join token or a multiaddr that ends in /p2p/PEER`,
+      )
+    }
+  }
+  const store = await openStore(init.dataDir)
+  try {
+    const identity = await keyOf(join(init.dataDir, 'node.key'))
+    const { universe, root } = await universeOf(init, tokens, addresses)
+    const artifactsDir = join(init.dataDir, 'artifacts')
+    await mkdir(artifactsDir, { recursive: true, mode: 0o700 })
+    const bootstrap = [...new Set([...tokens.flatMap((token) => token.bootstrap), ...addresses])]
+    return { identity, universe, root, store, bootstrap, artifactsDir, close: () => store.close() }
+  } catch (error) {
+    await store.close()
+    throw diskError(error, init.dataDir)
+  }
+}
+
+async function openStore(dataDir: string): Promise<Store> {
+  try {
+    await mkdir(dataDir, { recursive: true, mode: 0o700 })
+    const store: Store = new Level(join(dataDir, 'store'), { keyEncoding: 'utf8', valueEncoding: 'view' })
+    await store.open()
+    return store
+  } catch (error) {
+    throw diskError(error, dataDir)
+  }
+}
+
+async function keyOf(path: string): Promise<Identity> {
+  const existing = await readIfThere(path)
+  if (existing !== undefined) {
+    if (!/^[0-9a-f]{64}\s*$/.test(existing))
+      throw new OsirisError('invalid_argument', `Cannot read the key in ${path}: expected 64 hex characters`)
+    return createIdentity(Buffer.from(existing.trim(), 'hex'))
+  }
+  const identity = createIdentity()
+  await writeSecret(path, `${Buffer.from(identity.seed).toString('hex')}\n`)
+  return identity
+}
+
+async function universeOf(
+  init: HostInit,
+  tokens: JoinToken[],
+  addresses: string[],
+): Promise<{ universe: Universe; root: Identity | undefined }> {
+  const path = join(init.dataDir, 'universe.json')
+  const rootPath = join(init.dataDir, 'root.key')
+  const offered = tokens[0]?.universe
+  const foreign = tokens.find((token) => token.universe.root !== offered?.root)
+  if (foreign !== undefined)
+    throw new OsirisError('invalid_argument', 'Cannot join two universes at once: the join tokens are of different ones')
+
+  const text = await readIfThere(path)
+  if (text !== undefined) {
+    const universe = parse(universeSchema, jsonOf(text, path), path)
+    if (offered !== undefined && offered.root !== universe.root) {
+      throw new OsirisError(
+        'forbidden',
+        `Cannot join universe "${offered.name}" (${universeId(offered)}): the data directory ${init.dataDir} belongs to "${universe.name}" (${universeId(universe)})`,
+      )
+    }
+    const root = (await readIfThere(rootPath)) === undefined ? undefined : await keyOf(rootPath)
+    return { universe, root: root?.id === universe.root ? root : undefined }
+  }
+  if (offered === undefined && addresses.length > 0) {
+    throw new OsirisError(
+      'invalid_argument',
+      'Cannot join by address alone: the key of the universe is not here; use the join token that "osiris node status" prints on a member',
+    )
+  }
+  const root = offered === undefined ? await keyOf(rootPath) : undefined
+  const universe = offered ?? createUniverse(init.universeName, (root as Identity).id)
+  await writeSecret(path, `${JSON.stringify(universe, null, 2)}\n`)
+  return { universe, root }
+}
+
+function jsonOf(text: string, path: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch (error) {
+    throw new OsirisError('invalid_argument', `Cannot read ${path}: ${(error as Error).message}`, { cause: error })
+  }
+}
+
+async function readIfThere(path: string): Promise<string | undefined> {
+  try {
+    return await readFile(path, 'utf8')
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+    throw error
+  }
+}
+
+/** Whole or not at all: a crash in the middle leaves the old state. */
+async function writeSecret(path: string, text: string): Promise<void> {
+  const temporary = `${path}.new`
+  const file = await open(temporary, 'w', 0o600)
+  try {
+    await file.writeFile(text)
+    await file.sync()
+  } finally {
+    await file.close()
+  }
+  await rename(temporary, path)
+}
+
+function diskError(error: unknown, dataDir: string): OsirisError {
+  if (error instanceof OsirisError) return error
+  const act = `Cannot open the data directory ${dataDir}`
+  const inner = (error as Error).cause ?? error
+  const code = (inner as NodeJS.ErrnoException).code ?? ''
+  const reason = inner instanceof Error ? inner.message : String(inner)
+  if (code === 'LEVEL_LOCKED' || /LOCK.*(temporarily unavailable|already held)/.test(reason)) {
+    return new OsirisError('conflict', `${act}: another process is using it`, { cause: error })
+  }
+  if (code === 'ENOSPC' || /No space left/.test(reason))
+    return new OsirisError('storage_full', `${act}: the disk is full`, { cause: error })
+  if (/EROFS|EACCES|EPERM/.test(code) || /Read-only|Permission denied/.test(reason)) {
+    return new OsirisError('unavailable', `${act}: it cannot be written (${reason})`, { cause: error })
+  }
+  return new OsirisError('unavailable', `${act}: ${reason}`, { cause: error })
+}
