@@ -181,5 +181,8 @@ test('conflicting records resolve the same way whatever their order', () => {
 test('match() always answers, whatever is sent', () => {
   const routes = holding('/a/:x/b', '/*', 'h.org/:y')
   const text = fc.string({ unit: fc.constantFrom('a', '/', '%', '2', 'F', '\u0000', '\ud800', ':', '*') })
-  fc.assert(fc.property(text, text, text, (host, method, path) => void expect(routes.match(host, method, `/${path}`).kind).toBe('match')))
+  const check = fc.property(text, text, text, (host, method, path) => {
+    expect(routes.match(host, method, `/${path}`).kind).toBe('match')
+  })
+  fc.assert(check)
 })

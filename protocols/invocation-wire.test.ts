@@ -1,0 +1,167 @@
+import * as fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { decode, encode } from './codec.ts'
+import { OsirisError } from './errors.ts'
+import { failed, type Invocation, type Outcome, type PlacedInvocation } from './invocation.ts'
+import { decodeInvocation, decodeOutcome, decodePlacedInvocation, encodeInvocation, encodeOutcome } from './invocation-wire.ts'
+
+const invocation: Invocation = {
+  id: '0123456789abcdef'.repeat(2),
+  target: { namespace: 'demo', name: 'greet' },
+  payload: { kind: 'call', args: Buffer.from('["Ada"]') },
+  caller: { subject: 'ada', token: 'a.b.c' },
+  deadlineAt: 1500,
+  hops: 1,
+  depth: 2,
+  traceparent: `00-${'1'.repeat(32)}-${'2'.repeat(16)}-01`,
+}
+const meta = { version: 'a'.repeat(64), node: 'node-1', hops: 2, timing: { route: 0.1, queue: 0, cold: 2.5, run: 1 } }
+
+describe('an invocation', () => {
+  test('arrives as it left, one hop further, its deadline on the receiver’s clock', () => {
+    const arrived = decodeInvocation(encodeInvocation(invocation, 500), { now: 70_000 })
+    expect(arrived).toEqual({ ...invocation, hops: 2, deadlineAt: 71_000 })
+  })
+  test('by route, with a stream for a body, keeps url, headers and parameters byte for byte', async () => {
+    const body = (async function* () {
+      yield Buffer.from('x')
+    })()
+    const sent: Invocation = {
+      ...invocation,
+      target: { host: 'h.org', method: 'GET', path: '/a%2Fb' },
+      payload: {
+        kind: 'fetch',
+        method: 'GET',
+        url: 'http://h.org/a%2Fb?q=%zz',
+        headers: [
+          ['a', '1'],
+          ['a', '2'],
+        ],
+        params: { x: 'a/b', '*': '' },
+        body,
+      },
+    }
+    const { signal } = new AbortController()
+    expect(await decodeInvocation(encodeInvocation(sent, 0), { now: 0, signal })).toEqual({ ...sent, hops: 2, signal })
+  })
+  test('placed, carries its version; unplaced, is refused where a version is needed', () => {
+    const placed: PlacedInvocation = {
+      ...invocation,
+      target: { namespace: 'demo', name: 'greet', selector: 'v3' },
+      version: 'b'.repeat(64),
+    }
+    expect(decodePlacedInvocation(encodeInvocation(placed, 0), { now: 0 })).toEqual({ ...placed, hops: 2 })
+    expect(() => decodePlacedInvocation(encodeInvocation(invocation, 0), { now: 0 })).toThrow(
+      expect.objectContaining({ code: 'invalid_argument' }),
+    )
+  })
+  test('with arguments that arrive as a stream is collected', async () => {
+    const { head } = encodeInvocation(invocation, 0)
+    const body = (async function* () {
+      yield Buffer.from('["A')
+      yield Buffer.from('da"]')
+    })()
+    expect(await decodeInvocation({ head, body }, { now: 0 })).toMatchObject({ payload: { kind: 'call', args: Buffer.from('["Ada"]') } })
+  })
+  test.each<[string, number, unknown]>([
+    ['id', 1, 'xyz'],
+    ['deadline', 2, -1],
+    ['hops', 3, 1.5],
+    ['depth', 4, 1e9],
+    ['subject', 5, 'x'.repeat(300)],
+    ['token', 6, 7],
+    ['target', 8, ['ref', 'Demo', 'greet', null]],
+    ['selector', 8, ['ref', 'demo', 'greet', '../x']],
+    ['target kind', 8, ['other', 'demo', 'greet', null]],
+    ['method', 10, ['GET /', 'http://x/', [], []]],
+    ['header name', 10, ['GET', 'http://x/', ['a b', ''], []]],
+    ['header value', 10, ['GET', 'http://x/', ['a', 'b\r\nc: d'], []]],
+    ['header pairs', 10, ['GET', 'http://x/', ['a'], []]],
+  ])('with a malformed %s is refused', (_, position, value) => {
+    const { head } = encodeInvocation(invocation, 0)
+    const fields = decode(head) as unknown[]
+    const forged = encode(fields.with(position, value))
+    expect(() => decodeInvocation({ head: forged, body: new Uint8Array() }, { now: 0 })).toThrow(
+      expect.objectContaining({ code: 'invalid_argument' }),
+    )
+  })
+  test('of another format is a version_mismatch', () => {
+    const fields = decode(encodeInvocation(invocation, 0).head) as unknown[]
+    expect(() => decodeInvocation({ head: encode(fields.with(0, 2)) }, { now: 0 })).toThrow(
+      expect.objectContaining({ code: 'version_mismatch' }),
+    )
+  })
+  test('with positions this node does not know is read all the same', () => {
+    const message = encodeInvocation(invocation, 0)
+    const head = encode([...(decode(message.head) as unknown[]), { later: true }])
+    expect(decodeInvocation({ ...message, head }, { now: 0 })).toMatchObject({ id: invocation.id })
+  })
+})
+
+describe('an outcome', () => {
+  test.each<[string, Outcome]>([
+    ['a value', { kind: 'value', value: Buffer.from('{"a":1}'), meta }],
+    [
+      'a response',
+      {
+        kind: 'response',
+        status: 404,
+        headers: [
+          ['x-a', 'é'],
+          ['x-a', ''],
+        ],
+        body: Buffer.from('no'),
+        meta,
+      },
+    ],
+    ['a response without a body', { kind: 'response', status: 204, headers: [], meta }],
+  ])('%s arrives as it left', (_, outcome) => {
+    expect(decodeOutcome(encodeOutcome(outcome))).toEqual(outcome)
+  })
+  test('a failure keeps code, sentence, stack, details and the proof of not-started', () => {
+    const error = new OsirisError('overloaded', 'Cannot run: full', { details: { retryAfterMs: 10 }, functionStack: 'at greet' })
+    for (const started of [true, false]) {
+      const arrived = decodeOutcome(encodeOutcome(failed(error, meta, started)))
+      expect(arrived).toMatchObject({ kind: 'failed', started, meta })
+      expect((arrived as { error: OsirisError }).error.toShape()).toEqual(error.toShape())
+    }
+  })
+  test('details that are not data, times that are not numbers and endless texts cannot fail the answer', () => {
+    const circular: Record<string, unknown> = {}
+    circular['self'] = circular
+    const outcome = failed(new OsirisError('function_failed', 'x'.repeat(9999), { details: circular }), {
+      ...meta,
+      timing: { ...meta.timing, run: Number.NaN },
+    })
+    const arrived = decodeOutcome(encodeOutcome(outcome)) as ReturnType<typeof failed>
+    expect(arrived.error.message).toHaveLength(4096)
+    expect(arrived.error.details).toBeUndefined()
+    expect(arrived.meta.timing.run).toBe(0)
+  })
+  test('a failure that does not say it was not started counts as started', () => {
+    const fields = decode(encodeOutcome(failed(new OsirisError('unavailable', 'x'), meta)).head) as unknown[]
+    expect(decodeOutcome({ head: encode(fields.with(3, 'no')) })).toMatchObject({ started: true })
+  })
+})
+
+test('decoders answer a value or one of two codes, whatever bytes arrive', async () => {
+  const seeds = [encodeInvocation(invocation, 0).head, encodeOutcome({ kind: 'value', value: new Uint8Array(), meta }).head]
+  const flips = fc.array(fc.tuple(fc.nat(400), fc.nat(255)), { minLength: 1, maxLength: 6 })
+  const check = fc.property(fc.constantFrom(...seeds), flips, (seed, changes) => {
+    const head = Uint8Array.from(seed)
+    for (const [at, byte] of changes) head[at % head.length] = byte
+    for (const decoder of [decodeInvocation, decodePlacedInvocation, decodeOutcome])
+      expect(['value', 'invalid_argument', 'version_mismatch']).toContain(
+        endOf(() => decoder({ head, body: new Uint8Array() }, { now: 0 })),
+      )
+  })
+  fc.assert(check, { numRuns: 2000 })
+})
+function endOf(run: () => unknown): string {
+  try {
+    run()
+    return 'value'
+  } catch (error) {
+    return error instanceof OsirisError ? error.code : String(error)
+  }
+}

@@ -1,0 +1,284 @@
+/**
+ * Invocations and outcomes as messages between peers: what a router and an executor both take in.
+ * The head is CBOR with values by position (measured: half the cost of named keys), the body is the payload's or the result's own bytes.
+ * Decoding is checked by hand: it is on the path of every remote call, and what arrives is hostile.
+ */
+import { decode, encode } from './codec.ts'
+import { type ErrorShape, OsirisError } from './errors.ts'
+import { assertName, type FunctionRef, refOf, VERSION_PATTERN } from './function.ts'
+import {
+  type Body,
+  type Caller,
+  type HeaderList,
+  type Invocation,
+  isRouteTarget,
+  type Outcome,
+  type OutcomeMeta,
+  type Payload,
+  type PlacedInvocation,
+  type Target,
+} from './invocation.ts'
+import type { MaybePromise } from './lifecycle.ts'
+import { collect } from '#protocols/network'
+
+/** The same shape as a network Message. */
+export interface WireMessage {
+  head: Uint8Array
+  body?: Body
+}
+
+/** Raised when a position changes its meaning; new positions are appended and ignored by older peers. */
+const FORMAT = 1
+/** Arguments and results of value functions are held in memory whole; what is larger travels as the stream of a web function. */
+const VALUE_BYTES_MAX = 64 * 1024 * 1024
+/** A node that counts further than this would have refused long before (depth 16, a handful of hops). */
+const COUNT_MAX = 1000
+const ERROR_TEXT_MAX = 4096
+
+const ID_PATTERN = /^[0-9a-f]{32}$/
+const TRACEPARENT_PATTERN = /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}/
+const TOKEN_PATTERN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/
+const HEADER_VALUE_PATTERN = /^[^\r\n\0]*$/
+
+/** `now` is this process's monotonic clock; the deadline travels as what remains. Throws `invalid_argument` when it cannot be expressed (e.g. a deadline that is no number). */
+export function encodeInvocation(invocation: Invocation | PlacedInvocation, now: number): WireMessage {
+  const { target, payload, caller } = invocation
+  const head = encode([
+    FORMAT,
+    invocation.id,
+    Math.max(0, Math.ceil(invocation.deadlineAt - now)),
+    invocation.hops,
+    invocation.depth,
+    caller.subject,
+    caller.token ?? null,
+    invocation.traceparent ?? null,
+    isRouteTarget(target)
+      ? ['route', target.host, target.method, target.path]
+      : ['ref', target.namespace, target.name, target.selector ?? null],
+    'version' in invocation ? invocation.version : null,
+    payload.kind === 'call' ? null : [payload.method, payload.url, payload.headers.flat(), Object.entries(payload.params ?? {}).flat()],
+  ])
+  const body = payload.kind === 'call' ? payload.args : payload.body
+  return body === undefined ? { head } : { head, body }
+}
+
+/** What the receiving side adds: its own monotonic clock, and the signal of the request that brought the message. */
+export interface Arrival {
+  now: number
+  signal?: AbortSignal
+}
+
+/** An invocation from a peer, one hop further. Throws or rejects with `invalid_argument` or `payload_too_large`; a promise only where arguments arrive as a stream. */
+export function decodeInvocation(message: WireMessage, arrival: Arrival): MaybePromise<Invocation> {
+  const fields = read(message.head, 11, 'an invocation')
+  return withPayload(fields[10], message.body, (payload) => invocationOf(fields, payload, arrival))
+}
+
+/** The same where the sender has resolved the version already. */
+export function decodePlacedInvocation(message: WireMessage, arrival: Arrival): MaybePromise<PlacedInvocation> {
+  const fields = read(message.head, 11, 'an invocation')
+  const version = fields[9]
+  if (typeof version !== 'string' || !VERSION_PATTERN.test(version)) throw malformed('an invocation', 'a placed call names its version')
+  return withPayload(fields[10], message.body, (payload) => {
+    const invocation = invocationOf(fields, payload, arrival)
+    if (isRouteTarget(invocation.target)) throw malformed('an invocation', 'a placed call names its function')
+    return { ...invocation, target: invocation.target, version }
+  })
+}
+
+function invocationOf(fields: unknown[], payload: Payload, arrival: Arrival): Invocation {
+  const id = textOf(fields[1], 32, 'id')
+  if (!ID_PATTERN.test(id)) throw malformed('an invocation', 'its id is not 32 hex characters')
+  const invocation: Invocation = {
+    id,
+    target: targetOf(fields[8]),
+    payload,
+    caller: callerOf(fields[5], fields[6]),
+    deadlineAt: arrival.now + countOf(fields[2], Number.MAX_SAFE_INTEGER, 'deadline'),
+    hops: countOf(fields[3], COUNT_MAX, 'hops') + 1,
+    depth: countOf(fields[4], COUNT_MAX, 'depth'),
+  }
+  const traceparent = fields[7]
+  if (typeof traceparent === 'string' && traceparent.length < 256 && TRACEPARENT_PATTERN.test(traceparent))
+    invocation.traceparent = traceparent
+  if (arrival.signal !== undefined) invocation.signal = arrival.signal
+  return invocation
+}
+
+function targetOf(value: unknown): Target {
+  const [kind, first, second, third] = listOf(value, 4, 'target')
+  if (kind === 'route') return { host: textOf(first, 255, 'host'), method: methodOf(second), path: textOf(third, 65_536, 'path') }
+  if (kind !== 'ref') throw malformed('an invocation', 'its target is neither a function nor a route')
+  const namespace = textOf(first, 63, 'namespace')
+  const name = textOf(second, 63, 'name')
+  if (third !== null) return refOf(namespace, `${name}@${textOf(third, 64, 'selector')}`)
+  return plainRef(namespace, name)
+}
+
+function plainRef(namespace: string, name: string): FunctionRef {
+  assertName(namespace, 'a namespace')
+  assertName(name, 'a function name')
+  return { namespace, name }
+}
+
+function callerOf(subject: unknown, token: unknown): Caller {
+  const caller: Caller = { subject: textOf(subject, 256, 'caller') }
+  if (token !== null) caller.token = textOf(token, 8192, 'token')
+  return caller
+}
+
+function withPayload<T>(fetch: unknown, body: Body | undefined, then: (payload: Payload) => T): MaybePromise<T> {
+  if (fetch !== null) return then(fetchOf(fetch, body))
+  if (body instanceof Uint8Array) return then({ kind: 'call', args: body })
+  return collect(body, VALUE_BYTES_MAX, 'the arguments').then((args) => then({ kind: 'call', args }))
+}
+
+function fetchOf(value: unknown, body: Body | undefined): Payload {
+  const [method, url, headers, params] = listOf(value, 4, 'request')
+  const payload: Payload = {
+    kind: 'fetch',
+    method: methodOf(method),
+    url: textOf(url, 65_536, 'url'),
+    headers: headersOf(headers, 'request'),
+  }
+  const pairs = listOf(params, 0, 'params')
+  if (pairs.length > 0) payload.params = Object.fromEntries(pairsOf(pairs, 'params'))
+  if (body !== undefined) payload.body = body
+  return payload
+}
+
+export function encodeOutcome(outcome: Outcome): WireMessage {
+  const { version, node, hops, timing } = outcome.meta
+  const meta = [version, node, hops, finite(timing.route), finite(timing.queue), finite(timing.cold), finite(timing.run)]
+  if (outcome.kind === 'value') return { head: encode([FORMAT, 'value', meta]), body: outcome.value }
+  if (outcome.kind === 'failed') return { head: encode([FORMAT, 'failed', meta, outcome.started, errorFields(outcome.error)]) }
+  const head = encode([FORMAT, 'response', meta, outcome.status, outcome.headers.flat()])
+  return outcome.body === undefined ? { head } : { head, body: outcome.body }
+}
+
+/** Details travel as JSON text, so that nothing a function put there can fail the encoding. */
+function errorFields(error: OsirisError): unknown[] {
+  return [error.code, clip(error.message), error.functionStack === undefined ? null : clip(error.functionStack), jsonOf(error.details)]
+}
+
+function jsonOf(details: Record<string, unknown> | undefined): string | null {
+  if (details === undefined) return null
+  try {
+    const text = JSON.stringify(details)
+    return text.length <= 65_536 ? text : null
+  } catch {
+    return null
+  }
+}
+
+/** An outcome from a peer. Throws or rejects with `invalid_argument`; a promise only where a value arrives as a stream. */
+export function decodeOutcome(message: WireMessage): MaybePromise<Outcome> {
+  const fields = read(message.head, 3, 'an outcome')
+  const meta = metaOf(fields[2])
+  switch (fields[1]) {
+    case 'value':
+      if (message.body instanceof Uint8Array) return { kind: 'value', value: message.body, meta }
+      return collect(message.body, VALUE_BYTES_MAX, 'the result').then((value) => ({ kind: 'value', value, meta }))
+    case 'failed':
+      return { kind: 'failed', error: errorOf(fields[4]), started: fields[3] !== false, meta }
+    case 'response':
+      return responseOf(fields, meta, message.body)
+    default:
+      throw malformed('an outcome', 'its kind is unknown')
+  }
+}
+
+function responseOf(fields: unknown[], meta: OutcomeMeta, body: Body | undefined): Outcome {
+  const status = countOf(fields[3], 599, 'status')
+  if (status < 100) throw malformed('an outcome', 'its status is below 100')
+  const headers = headersOf(fields[4], 'response')
+  return body === undefined ? { kind: 'response', status, headers, meta } : { kind: 'response', status, headers, body, meta }
+}
+
+function metaOf(value: unknown): OutcomeMeta {
+  const [version, node, hops, route, queue, cold, run] = listOf(value, 7, 'meta')
+  return {
+    version: textOf(version, 64, 'version'),
+    node: textOf(node, 256, 'node'),
+    hops: countOf(hops, COUNT_MAX + 1, 'hops'),
+    timing: { route: spanOf(route), queue: spanOf(queue), cold: spanOf(cold), run: spanOf(run) },
+  }
+}
+
+function errorOf(value: unknown): OsirisError {
+  const [code, message, stack, details] = listOf(value, 4, 'error')
+  const shape: ErrorShape = { code: textOf(code, 64, 'code') as ErrorShape['code'], message: clip(textOf(message, 1_000_000, 'message')) }
+  if (stack !== null) shape.stack = clip(textOf(stack, 1_000_000, 'stack'))
+  const parsed = details === null ? undefined : detailsOf(textOf(details, 65_536, 'details'))
+  if (parsed !== undefined) shape.details = parsed
+  return OsirisError.fromShape(shape)
+}
+
+function detailsOf(text: string): Record<string, unknown> | undefined {
+  try {
+    const value: unknown = JSON.parse(text)
+    return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Record<string, unknown>) : undefined
+  } catch {
+    throw malformed('an outcome', 'its error details are not JSON')
+  }
+}
+
+function read(head: Uint8Array, lengthMin: number, what: string): unknown[] {
+  const fields = decode(head)
+  if (!Array.isArray(fields) || fields.length < lengthMin) throw malformed(what, `it is not a list of ${lengthMin} or more`)
+  if (fields[0] !== FORMAT) throw new OsirisError('version_mismatch', `Cannot read ${what}: its format is not ${FORMAT}`)
+  return fields
+}
+
+function listOf(value: unknown, lengthMin: number, field: string): unknown[] {
+  if (Array.isArray(value) && value.length >= lengthMin) return value
+  throw malformed('a message', `${field} is not a list of ${lengthMin} or more`)
+}
+
+function textOf(value: unknown, lengthMax: number, field: string): string {
+  if (typeof value === 'string' && value.length <= lengthMax) return value
+  throw malformed('a message', `${field} is not a text of at most ${lengthMax} characters`)
+}
+
+function countOf(value: unknown, max: number, field: string): number {
+  if (Number.isInteger(value) && (value as number) >= 0 && (value as number) <= max) return value as number
+  throw malformed('a message', `${field} is not a whole number from 0 to ${max}`)
+}
+
+function spanOf(value: unknown): number {
+  if (Number.isFinite(value) && (value as number) >= 0) return value as number
+  throw malformed('an outcome', 'a time is not a number of milliseconds')
+}
+
+function methodOf(value: unknown): string {
+  const method = textOf(value, 64, 'method')
+  if (TOKEN_PATTERN.test(method)) return method
+  throw malformed('a message', 'its method is not a token')
+}
+
+function headersOf(value: unknown, what: string): HeaderList {
+  const pairs = pairsOf(listOf(value, 0, 'headers'), 'headers')
+  for (const [name, text] of pairs)
+    if (!TOKEN_PATTERN.test(name) || !HEADER_VALUE_PATTERN.test(text)) throw malformed('a message', `a ${what} header is malformed`)
+  return pairs
+}
+
+function pairsOf(flat: unknown[], field: string): [string, string][] {
+  if (flat.length % 2 !== 0) throw malformed('a message', `${field} are not pairs`)
+  const pairs: [string, string][] = []
+  for (let index = 0; index < flat.length; index += 2)
+    pairs.push([textOf(flat[index], 65_536, field), textOf(flat[index + 1], 262_144, field)])
+  return pairs
+}
+
+function finite(value: number): number {
+  return Number.isFinite(value) && value >= 0 ? value : 0
+}
+
+function clip(text: string): string {
+  return text.length <= ERROR_TEXT_MAX ? text : `${text.slice(0, ERROR_TEXT_MAX - 1)}…`
+}
+
+function malformed(what: string, reason: string): OsirisError {
+  return new OsirisError('invalid_argument', `Cannot read ${what}: ${reason}`)
+}
