@@ -1,0 +1,206 @@
+/**
+ * Every setting of a node, once: `--help`, the README's table and the loader are made from this list.
+ * No dependencies, so that `--help` costs nothing.
+ */
+import { availableParallelism, hostname } from 'node:os'
+import { join } from 'node:path'
+import { configHome, dataHome, type Env, stateHome } from './paths.ts'
+
+export interface ConfigKey {
+  /** Name in `node.yaml` and in NodeConfig's raw form. */
+  key: string
+  /** Environment variable. */
+  env: string
+  /** Commander's flag text; absent for secrets, which never stand in an argument list others can read. */
+  flag?: string
+  about: string
+  /** Value when nobody says anything; text as a person would write it, or absent for "not set". */
+  default?: (host: HostFacts) => string
+  /** The default in the documentation, where it depends on the host. */
+  defaultShown?: string
+  /** Why the default is what it is, or what turning it costs. */
+  reason: string
+}
+
+/** What defaults depend on; injected so that tests decide. */
+export interface HostFacts {
+  cores: number
+  hostname: string
+  env: Env
+}
+
+export function hostFacts(env: Env): HostFacts {
+  return { cores: availableParallelism(), hostname: hostname(), env }
+}
+
+export const configKeys: readonly ConfigKey[] = [
+  {
+    key: 'name',
+    env: 'OSIRIS_NAME',
+    flag: '--name <name>',
+    about: 'name of the node, for people',
+    default: (host) => nameFrom(host.hostname),
+    defaultShown: "the host's name",
+    reason: 'tables and logs say which machine; trust goes by key, never by name',
+  },
+  {
+    key: 'roles',
+    env: 'OSIRIS_ROLES',
+    flag: '--roles <list>',
+    about: 'comma-separated roles: router, catalog, builder, executor, codegen',
+    default: () => 'router,catalog,builder,executor',
+    reason: 'a lone node can do everything but generate, which needs a model server',
+  },
+  {
+    key: 'data',
+    env: 'OSIRIS_DATA',
+    flag: '--data <dir>',
+    about: 'data directory: key, ledger, artifacts; one process at a time',
+    default: (host) => join(dataHome(host.env), 'osiris', 'node'),
+    defaultShown: '`$XDG_DATA_HOME/osiris/node`',
+    reason: 'what must survive; give each node of one host its own',
+  },
+  {
+    key: 'state',
+    env: 'OSIRIS_STATE',
+    flag: '--state <dir>',
+    about: 'run-time state: addresses, pids, developer token',
+    default: (host) => join(stateHome(host.env), 'osiris'),
+    defaultShown: '`$XDG_STATE_HOME/osiris`',
+    reason: 'how the command line finds running nodes; may be deleted while nothing runs',
+  },
+  {
+    key: 'httpHost',
+    env: 'OSIRIS_HTTP_HOST',
+    flag: '--http-host <host>',
+    about: 'address the HTTP door listens on',
+    default: () => '127.0.0.1',
+    reason: 'closed to other machines until you say otherwise; 0.0.0.0 opens it',
+  },
+  {
+    key: 'httpPort',
+    env: 'OSIRIS_HTTP_PORT',
+    flag: '--http-port <port>',
+    about: 'port of the HTTP door; 0 takes any free one',
+    default: () => '4747',
+    reason: 'the address every client tries when told nothing',
+  },
+  {
+    key: 'p2pListen',
+    env: 'OSIRIS_P2P_LISTEN',
+    flag: '--p2p-listen <list>',
+    about: 'comma-separated multiaddrs for other nodes',
+    default: () => '/ip4/0.0.0.0/tcp/4748',
+    reason: 'other machines must reach it, at a port a firewall can name; the key of the universe guards it. Port 0 takes any free one',
+  },
+  {
+    key: 'join',
+    env: 'OSIRIS_JOIN',
+    flag: '--join <token>',
+    about: 'join token, or comma-separated multiaddrs; "-" reads them from standard input',
+    reason:
+      'not set: the universe in the data directory, or else a new one. A token holds the key of the universe: prefer OSIRIS_JOIN or --join-file on shared hosts',
+  },
+  {
+    key: 'universeKey',
+    env: 'OSIRIS_UNIVERSE',
+    about: 'join token that brings the key of the universe when --join holds only addresses',
+    reason: 'not set: the key is in the join token or already in the data directory. Secret, so not a flag',
+  },
+  {
+    key: 'universeName',
+    env: 'OSIRIS_UNIVERSE_NAME',
+    flag: '--universe-name <name>',
+    about: 'name of the universe this node founds when there is none to join',
+    default: () => 'default',
+    reason: 'only a label: universes are told apart by their root key',
+  },
+  {
+    key: 'developer',
+    env: 'OSIRIS_DEVELOPER',
+    flag: '--developer',
+    about: 'requests from this machine act as the developer, without a token',
+    default: () => 'false',
+    reason: 'convenient on a laptop, wrong on a server; `osiris universe start` sets it',
+  },
+  {
+    key: 'developerToken',
+    env: 'OSIRIS_DEVELOPER_TOKEN',
+    about: "the developer's token, for a node that does not hold the root key",
+    reason: 'not set: issued by the root key in the data directory. Secret, so not a flag',
+  },
+  {
+    key: 'capacity',
+    env: 'OSIRIS_CAPACITY',
+    flag: '--capacity <calls>',
+    about: 'calls that may run at once, over all functions',
+    default: (host) => String(host.cores * 100),
+    defaultShown: '100 per core',
+    reason: 'most calls wait more than they compute; beyond it calls are refused at once instead of queueing without bound',
+  },
+  {
+    key: 'spares',
+    env: 'OSIRIS_SPARES',
+    flag: '--spares <workers>',
+    about: 'worker processes kept ready for namespaces not seen yet',
+    default: () => '1',
+    reason: 'hides the 70 ms a worker takes to start; each costs the memory of one idle process',
+  },
+  {
+    key: 'domain',
+    env: 'OSIRIS_DOMAIN',
+    flag: '--domain <domain>',
+    about: 'functions answer at NAME.NAMESPACE.DOMAIN',
+    default: () => 'localhost',
+    reason: 'names under localhost need no DNS and no hosts file',
+  },
+  {
+    key: 'logLevel',
+    env: 'OSIRIS_LOG_LEVEL',
+    flag: '--log-level <level>',
+    about: 'debug, info, warn or error',
+    default: () => 'info',
+    reason: 'info is silent while nothing changes; debug says something per call',
+  },
+  {
+    key: 'dht',
+    env: 'OSIRIS_DHT',
+    flag: '--no-dht',
+    about: 'take no part in the DHT',
+    default: () => 'true',
+    reason: 'nodes without the catalog role find functions and artifacts through it; off saves some traffic on tiny meshes',
+  },
+  {
+    key: 'drainTimeout',
+    env: 'OSIRIS_DRAIN_TIMEOUT',
+    flag: '--drain-timeout <duration>',
+    about: 'how long running calls may finish when the node stops',
+    default: () => '10s',
+    reason: 'as long as the default time limit of a call',
+  },
+]
+
+/** The file that is read when nobody names one. */
+export function defaultConfigFile(env: Env): string {
+  return join(configHome(env), 'osiris', 'node.yaml')
+}
+
+/** A valid node name as near to the host's name as can be. */
+export function nameFrom(text: string): string {
+  const name = text
+    .toLowerCase()
+    .replace(/\..*$/, '')
+    .replace(/[^a-z0-9-]+/g, '-')
+    .replace(/^[^a-z]+/, '')
+    .slice(0, 63)
+  return name === '' ? 'node' : name
+}
+
+/** The table of README.md. */
+export function keysTable(): string {
+  const rows = configKeys.map((each) => {
+    const shown = each.defaultShown ?? (each.default === undefined ? 'not set' : `\`${each.default({ cores: 1, hostname: '', env: {} })}\``)
+    return `| \`${each.key}\` | \`${each.env}\` | ${each.flag === undefined ? '–' : `\`${each.flag}\``} | ${shown} | ${each.about} | ${each.reason} |`
+  })
+  return ['| key | environment | flag | default | what | why |', '|---|---|---|---|---|---|', ...rows].join('\n')
+}

@@ -1,0 +1,102 @@
+import { readFile } from 'node:fs/promises'
+import fc from 'fast-check'
+import { expect, it } from 'vitest'
+import { createIdentity, createUniverse, formatJoinToken } from '#protocols/access'
+import { type ConfigSources, configKeys, keysTable, loadNodeConfig, nameFrom, nearest } from './index.ts'
+import { nodeConfigSchema } from './schema.ts'
+
+const host = { cores: 2, hostname: 'Ada-Laptop.local', env: { HOME: '/home/ada' } }
+const load = (part: Partial<ConfigSources> & { yaml?: string }) =>
+  loadNodeConfig({
+    flags: {},
+    env: {},
+    host,
+    read: (path) => {
+      if (part.yaml === undefined) return Promise.reject(Object.assign(new Error('none'), { code: 'ENOENT' }))
+      return path.endsWith('node.yaml') ? Promise.resolve(part.yaml) : Promise.reject(new Error('unexpected path'))
+    },
+    ...part,
+  })
+
+it('with nothing said, every default of the table holds', async () => {
+  expect(await load({})).toEqual({
+    name: 'ada-laptop',
+    roles: ['router', 'catalog', 'builder', 'executor'],
+    dataDir: '/home/ada/.local/share/osiris/node',
+    stateDir: '/home/ada/.local/state/osiris',
+    httpHost: '127.0.0.1',
+    httpPort: 4747,
+    p2pListen: ['/ip4/0.0.0.0/tcp/4748'],
+    join: [],
+    universeName: 'default',
+    developer: false,
+    developerToken: undefined,
+    capacity: 200,
+    spares: 1,
+    domain: 'localhost',
+    logLevel: 'info',
+    dht: true,
+    drainTimeoutMs: 10_000,
+  })
+})
+
+it('flags beat the environment, which beats the file, which beats the default', async () => {
+  const yaml = 'httpPort: 1\ncapacity: 1\nspares: 3\n'
+  const config = await load({ yaml, env: { OSIRIS_HTTP_PORT: '2', OSIRIS_CAPACITY: '2' }, flags: { httpPort: '3' } })
+  expect([config.httpPort, config.capacity, config.spares, config.domain]).toEqual([3, 2, 3, 'localhost'])
+})
+
+it('an unknown key in the file is refused with its place and what was meant', async () => {
+  await expect(load({ yaml: 'name: a\nhtpPort: 80\n' })).rejects.toMatchObject({
+    code: 'invalid_argument',
+    message: 'node.yaml:2:1: htpPort: unknown key; did you mean "httpPort"?',
+  })
+})
+
+it('a wrong value names where it came from', async () => {
+  await expect(load({ yaml: 'httpPort: 99999\n' })).rejects.toThrow('node.yaml:1:11: httpPort: expected a whole number between 0 and 65535')
+  await expect(load({ env: { OSIRIS_HTTP_PORT: 'x' } })).rejects.toThrow('OSIRIS_HTTP_PORT: expected a whole number between 0 and 65535')
+  await expect(load({ flags: { httpPort: '-1' } })).rejects.toThrow('--http-port: expected a whole number between 0 and 65535')
+  await expect(load({ flags: { roles: 'router,cook' } })).rejects.toThrow('--roles: roles are router, catalog, builder, executor, codegen')
+  await expect(load({ flags: { drainTimeout: 'long' } })).rejects.toThrow('--drain-timeout: expected a duration such as 250ms, 10s or 5m')
+  await expect(load({ flags: { join: 'somewhere' } })).rejects.toThrow(/^--join: expected a join token/)
+  await expect(load({ flags: { join: 'osiris1.zzzz' } })).rejects.toThrow(/^Cannot read the join token/)
+  await expect(load({ flags: { name: 'Ada', logLevel: 'loud' } })).rejects.toThrow(/^--name: .*\n--log-level: expected debug/)
+})
+
+it('a file that was named must be there; the default one need not', async () => {
+  await expect(
+    load({ file: '/x/other.yaml', read: () => Promise.reject(Object.assign(new Error(''), { code: 'ENOENT' })) }),
+  ).rejects.toThrow('Cannot read /x/other.yaml: there is no such file')
+  await expect(load({})).resolves.toBeDefined()
+})
+
+it('a file that holds no keys is refused, an empty one is not', async () => {
+  await expect(load({ yaml: '- a\n' })).rejects.toThrow('node.yaml:1:1: expected keys and values, found a list')
+  await expect(load({ yaml: '# nothing\n' })).resolves.toMatchObject({ httpPort: 4747 })
+})
+
+it('the key of the universe and the developer token come with join tokens', async () => {
+  const universe = createUniverse('default', createIdentity().id)
+  const token = formatJoinToken({ universe, bootstrap: ['/ip4/127.0.0.1/tcp/1/p2p/12D3x'], token: 'a.b.c' })
+  const config = await load({ env: { OSIRIS_UNIVERSE: token }, flags: { join: '/ip4/127.0.0.1/tcp/2/p2p/12D3y', developer: true } })
+  expect(config.join).toEqual(['/ip4/127.0.0.1/tcp/2/p2p/12D3y', token])
+  expect(config.developerToken).toBe('a.b.c')
+  expect((await load({ flags: { join: token } })).developerToken).toBeUndefined()
+})
+
+it('every key of the table is in the schema, every key of the schema in the table, and the README shows the table', async () => {
+  expect(configKeys.map((each) => each.key)).toEqual(Object.keys(nodeConfigSchema.shape))
+  expect(new Set(configKeys.map((each) => each.env)).size).toBe(configKeys.length)
+  for (const each of configKeys) expect(each.reason).not.toBe('')
+  expect(await readFile(new URL('README.md', import.meta.url), 'utf8')).toContain(keysTable())
+})
+
+it('any host name gives a valid node name', () => {
+  fc.assert(fc.property(fc.string(), (text) => /^[a-z][a-z0-9-]{0,62}$/.test(nameFrom(text))))
+})
+
+it('nearest() finds typing errors and no more', () => {
+  expect(nearest('timeot', ['timeout', 'memory'])).toBe('timeout')
+  expect(nearest('banana', ['timeout', 'memory'])).toBeUndefined()
+})

@@ -1,0 +1,33 @@
+/** What a node is started with: every value decided, every unit fixed. */
+import type { LogLevel } from '#protocols/events'
+import type { Role } from '#protocols/lifecycle'
+
+export interface NodeConfig {
+  name: string
+  roles: Role[]
+  dataDir: string
+  /** `$XDG_STATE_HOME/osiris`: where run-time state of nodes and universes is written. */
+  stateDir: string
+  httpHost: string
+  /** 0: any free port. */
+  httpPort: number
+  /** Multiaddrs without peer id. */
+  p2pListen: string[]
+  /** Join tokens and multiaddrs that end in a peer id. Empty: the universe in the data directory, or a new one. */
+  join: string[]
+  /** Name of the universe this node founds when there is none to join. */
+  universeName: string
+  /** Requests from loopback act as the developer. */
+  developer: boolean
+  /** The developer's token, where the root key is not here to issue one; also taken from the join token. */
+  developerToken: string | undefined
+  /** Calls at once, over all functions. */
+  capacity: number
+  /** Worker processes kept ready. */
+  spares: number
+  /** Functions answer at NAME.NAMESPACE.DOMAIN. */
+  domain: string
+  logLevel: LogLevel
+  dht: boolean
+  drainTimeoutMs: number
+}

@@ -1,0 +1,57 @@
+/** The shape of a node's settings: what may be written for each key, and what the node gets. */
+import { z } from 'zod'
+import { isJoinToken } from '#protocols/access'
+import { ROLES } from '#protocols/lifecycle'
+import { durationMs, nameSchema } from '#protocols/manifest'
+
+/** A YAML list, or one text with commas. */
+const list = z
+  .union([z.string(), z.array(z.string())])
+  .transform((value) => (typeof value === 'string' ? value.split(',') : value).map((each) => each.trim()).filter((each) => each !== ''))
+
+const flag = z
+  .union([z.boolean(), z.enum(['true', 'false', '1', '0'])])
+  .transform((value) => value === true || value === 'true' || value === '1')
+
+function integer(min: number, max: number) {
+  return z
+    .union([z.number(), z.string()])
+    .transform((value) => (typeof value === 'string' && !/^\d{1,9}$/.test(value.trim()) ? Number.NaN : Number(value)))
+    .refine((value) => Number.isInteger(value) && value >= min && value <= max, `expected a whole number between ${min} and ${max}`)
+}
+
+const listenAddress = z
+  .string()
+  .regex(/^\/(ip4|ip6|dns|dns4|dns6)\/[^/\s]+\/tcp\/\d{1,5}$/, 'expected a multiaddr such as /ip4/0.0.0.0/tcp/4748')
+const joinTarget = z
+  .string()
+  .refine(
+    (value) => isJoinToken(value) || /^\/\S+\/p2p\/[A-Za-z0-9]+$/.test(value),
+    'expected a join token (osiris1.…) or a multiaddr that ends in /p2p/PEER',
+  )
+const joinToken = z.string().trim().refine(isJoinToken, 'expected a join token (osiris1.…)')
+const path = z.string().min(1, 'expected a path')
+
+/** One entry per row of `configKeys`; a test holds the two together. */
+export const nodeConfigSchema = z.strictObject({
+  name: nameSchema,
+  roles: list
+    .pipe(z.array(z.enum(ROLES, `roles are ${ROLES.join(', ')}`)).min(1, `expected at least one of ${ROLES.join(', ')}`))
+    .transform((all) => [...new Set(all)]),
+  data: path,
+  state: path,
+  httpHost: z.string().regex(/^[A-Za-z0-9.:_-]+$/, 'expected an address or host name'),
+  httpPort: integer(0, 65_535),
+  p2pListen: list.pipe(z.array(listenAddress).min(1, 'expected at least one multiaddr')),
+  join: list.pipe(z.array(joinTarget)).default([]),
+  universeKey: joinToken.optional(),
+  universeName: nameSchema,
+  developer: flag,
+  developerToken: z.string().min(1).max(4096).optional(),
+  capacity: integer(1, 100_000),
+  spares: integer(0, 64),
+  domain: z.string().regex(/^[a-z0-9-]+(\.[a-z0-9-]+)*$/i, 'expected a domain such as example.org'),
+  logLevel: z.enum(['debug', 'info', 'warn', 'error'], 'expected debug, info, warn or error'),
+  dht: flag,
+  drainTimeout: durationMs(0, 900_000),
+})
