@@ -1,1 +1,5 @@
+export * from './memory.ts'
+export type { Faults } from './memory-links.ts'
+export type { KnownPeers } from './neighbours.ts'
 export * from './network.ts'
+export { identityOf, peerOf } from './peer.ts'

@@ -3,7 +3,7 @@
  *
  * A protocol is a role's door, e.g. `/osiris/executor/1`. Requests to one peer share a few long-lived streams; a request never opens its own.
  */
-import type { Body, ByteStream } from '#protocols/invocation'
+import type { Body } from '#protocols/invocation'
 import type { Role, Startable } from '#protocols/lifecycle'
 import { OsirisError } from '#protocols/errors'
 

@@ -1,0 +1,38 @@
+/** Every bound of the mesh in one place; README.md says what each one costs. */
+
+/** Head and inline body of one message together. */
+export const MESSAGE_BYTES_MAX = 256 * 1024
+/** Whole frame after its length: a message and the header with its protocol name. A longer one ends the pipe before anything is allocated. */
+export const FRAME_BYTES_MAX = MESSAGE_BYTES_MAX + 1024
+/** One piece of a streamed body: small enough that small calls on the same pipe wait less than a millisecond behind it. */
+export const CHUNK_BYTES_MAX = 64 * 1024
+/** Bytes of one body that may be on their way or unread. */
+export const WINDOW_BYTES = 256 * 1024
+/** Charged per chunk beside its bytes, so that one-byte chunks cannot cost a receiver a hundred times their window. */
+export const CHUNK_OVERHEAD_BYTES = 64
+/** Calls in flight per pipe, so that one peer's backlog is bounded on both sides. */
+export const CALLS_MAX = 1024
+/** Streamed request bodies a peer may have open here: with the window, at most 32 MiB of memory per peer. */
+export const INCOMING_BODIES_MAX = 128
+/** Unsent bytes after which senders of bodies and of answers wait. */
+export const OUTBOX_BYTES_HIGH = 1024 * 1024
+/** A peer that takes nothing for this long while bytes wait for it is given up. */
+export const STALL_MS = 10_000
+export const PROTOCOL_NAME_BYTES_MAX = 128
+/** CBOR of an error. */
+export const ERROR_BYTES_MAX = 32 * 1024
+/** One message of a topic. */
+export const TOPIC_BYTES_MAX = 64 * 1024
+
+/** CBOR of a beat. */
+export const BEAT_BYTES_MAX = 8 * 1024
+export const BEAT_INTERVAL_MS = 1_000
+/** Beats that answer a change keep this distance. */
+export const BEAT_GAP_MS = 100
+/** Below the 5 s of the contract by the sweep's own interval. */
+export const MEMBER_EXPIRY_MS = 4_500
+export const MEMBERS_MAX = 1_000
+/** Connections a node opens by itself; the full mesh up to here, gossip beyond. */
+export const CONNECTIONS_TARGET = 24
+/** Peers without a role keep fewer: nobody places work on them. */
+export const CONNECTIONS_TARGET_ROLELESS = 3

@@ -1,0 +1,141 @@
+/** Which connections this node keeps by itself: members it hears of, and the way back when it lost everybody. */
+import type { Clock, Random } from '#protocols/lifecycle'
+import { CONNECTIONS_TARGET, CONNECTIONS_TARGET_ROLELESS } from './limits.ts'
+import type { Member, Members, Peer } from './network.ts'
+import { peerInAddress } from './peer.ts'
+import type { Transport } from './transport.ts'
+
+/** Addresses a node remembers, so that it finds the mesh again without its bootstrap peers. */
+export interface KnownPeers {
+  load(): Promise<string[]>
+  save(addresses: string[]): Promise<void>
+}
+
+export interface NeighboursInit {
+  transport: Transport
+  members: Members
+  clock: Clock
+  random: Random
+  bootstrap: readonly string[]
+  storage: KnownPeers | undefined
+  roleless: () => boolean
+  onError: (error: unknown) => void
+}
+
+const DIAL_TIMEOUT_MS = 3_000
+/** Dials begun per round. */
+const DIALS_PER_ROUND = 4
+const BACKOFF_MS = { first: 250, most: 5_000 }
+/** Members that fell silent are tried again for this long: after a partition both halves have neighbours and neither is alone. */
+const LOST_MS = 10 * 60_000
+const REMEMBERED_MAX = 64
+const SAVE_EVERY_MS = 5_000
+
+export class Neighbours {
+  readonly #init: NeighboursInit
+  readonly #lost = new Map<Peer, { addresses: string[]; since: number }>()
+  readonly #tries = new Map<string, { failures: number; nextAt: number; busy: boolean }>()
+  #known: string[] = []
+  #saveAt = 0
+  #unsaved = false
+  #stopped = true
+
+  constructor(init: NeighboursInit) {
+    this.#init = init
+  }
+
+  async start(): Promise<void> {
+    this.#stopped = false
+    try {
+      this.#known = (await this.#init.storage?.load()) ?? []
+    } catch (error) {
+      this.#init.onError(error)
+    }
+    this.round()
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true
+    await this.#save()
+  }
+
+  joined(member: Member): void {
+    this.#lost.delete(member.peer)
+    this.#unsaved = true
+    // The lower of two dials at once; the higher gives it until the next round, so that they do not cross.
+    if (this.#init.transport.peer < member.peer) this.#meet([member])
+  }
+
+  /** The member fell silent without a goodbye. */
+  lost(member: Member): void {
+    if (this.#lost.size >= REMEMBERED_MAX) this.#lost.delete(this.#lost.keys().next().value as Peer)
+    this.#lost.set(member.peer, { addresses: member.addresses, since: this.#init.clock.monotonic() })
+  }
+
+  /** Once a second: dials whom it should know and does not. */
+  round(): void {
+    if (this.#stopped) return
+    const now = this.#init.clock.monotonic()
+    for (const [peer, { since }] of this.#lost) if (now - since > LOST_MS) this.#lost.delete(peer)
+    this.#meet(this.#init.members.list())
+    this.#return()
+    if (this.#unsaved && now >= this.#saveAt) void this.#save()
+  }
+
+  #meet(members: readonly Member[]): void {
+    const target = this.#init.roleless() ? CONNECTIONS_TARGET_ROLELESS : CONNECTIONS_TARGET
+    let room = Math.min(DIALS_PER_ROUND, target - this.#init.transport.connections().length)
+    for (const { connected, peer, addresses } of members) {
+      if (room <= 0) return
+      if (connected || addresses.length === 0 || !this.#isDue(peer)) continue
+      room--
+      void this.#try(peer, () => this.#init.transport.connect(peer, addresses, { timeoutMs: DIAL_TIMEOUT_MS }))
+    }
+  }
+
+  #return(): void {
+    const connected = new Set<Peer>(this.#init.transport.connections())
+    const addresses = [
+      ...this.#init.bootstrap,
+      ...[...this.#lost.values()].flatMap((each) => each.addresses),
+      ...(connected.size === 0 ? this.#known : []),
+    ]
+    for (const address of new Set(addresses)) {
+      const peer = peerInAddress(address)
+      if (peer === this.#init.transport.peer || (peer !== undefined && connected.has(peer)) || !this.#isDue(address)) continue
+      void this.#try(address, () => this.#init.transport.dial(address, { timeoutMs: DIAL_TIMEOUT_MS }))
+    }
+  }
+
+  #isDue(key: string): boolean {
+    const known = this.#tries.get(key)
+    return known === undefined || (!known.busy && this.#init.clock.monotonic() >= known.nextAt)
+  }
+
+  async #try(key: string, dial: () => Promise<unknown>): Promise<void> {
+    const { clock, random } = this.#init
+    const failures = this.#tries.get(key)?.failures ?? 0
+    this.#tries.set(key, { failures, nextAt: 0, busy: true })
+    try {
+      await dial()
+      this.#tries.delete(key)
+    } catch {
+      const backoffMs = Math.min(BACKOFF_MS.most, BACKOFF_MS.first * 2 ** failures) * (0.5 + random() / 2)
+      this.#tries.set(key, { failures: Math.min(failures + 1, 16), nextAt: clock.monotonic() + backoffMs, busy: false })
+      // Alone, the next try must not wait for the next round.
+      if (!this.#stopped && this.#init.transport.connections().length === 0) clock.after(backoffMs, () => this.round())
+    }
+  }
+
+  async #save(): Promise<void> {
+    const { storage, members, clock, onError } = this.#init
+    const addresses = members
+      .list()
+      .flatMap((member) => member.addresses)
+      .slice(0, REMEMBERED_MAX)
+    if (storage === undefined || !this.#unsaved || addresses.length === 0) return
+    this.#unsaved = false
+    this.#saveAt = clock.monotonic() + SAVE_EVERY_MS
+    await storage.save(addresses).catch(onError)
+  }
+}
