@@ -1,1 +1,6 @@
 export type * from './builder.ts'
+export { BuilderClient, type BuilderClientInit } from './client.ts'
+export { type Collected, collectSources } from './collect.ts'
+export type { Problem } from './problems.ts'
+export { serveBuilder } from './serve.ts'
+export { type BuilderLimits, BuilderService, type BuilderServiceInit } from './service.ts'

@@ -1,0 +1,75 @@
+/** What the bundler says, as people read it: a place, a sentence and a code frame. Pure. */
+import { builtinModules } from 'node:module'
+import type { Message } from 'esbuild'
+import { OsirisError } from '#protocols/errors'
+import type { SourceFiles } from './builder.ts'
+
+export interface Problem {
+  /** Relative to the source; empty when the problem has no place. */
+  file: string
+  /** From 1. */
+  line: number
+  /** From 1, in UTF-16 units. */
+  column: number
+  message: string
+  /** The line, its neighbours and a caret; empty when the problem has no place. */
+  frame: string
+}
+
+/** What a person can read at once; the bundler stops near 10 by itself. */
+const PROBLEMS_MAX = 20
+const FRAME_WIDTH = 120
+/** `node:` names and their short forms, without those a package of the same name usually stands for. */
+const BUILTINS = new Set(builtinModules)
+
+export function problemOf(message: Message, files: SourceFiles): Problem {
+  const { location } = message
+  const text = plainly(message.text)
+  // A place outside the source is a file of this machine: neither its path nor its text may leave.
+  if (location === null || !Object.hasOwn(files, location.file)) return { file: '', line: 0, column: 0, message: text, frame: '' }
+  const column = Buffer.from(location.lineText).subarray(0, location.column).toString().length + 1
+  const frame = frameOf(files[location.file] as string, location.line, column)
+  return { file: location.file, line: location.line, column, message: text, frame }
+}
+
+/** The bundler's sentence, in this platform's terms. */
+function plainly(text: string): string {
+  const specifier = /^Could not resolve "(.*)"$/.exec(text)?.[1]
+  if (specifier === undefined) return text
+  if (specifier.startsWith('node:') || BUILTINS.has(specifier))
+    return `Could not resolve "${specifier}": it is a module of Node.js, and functions have the web platform's APIs only`
+  if (/^[./]/.test(specifier)) return `${text}: no such file in the source`
+  return `${text}: the package is not in the source (is it installed where you deploy from?)`
+}
+
+/** One sentence with the place, and the frame under it. */
+export function describe(problem: Problem): string {
+  if (problem.file === '') return problem.message
+  return `${problem.file}:${problem.line}:${problem.column}: ${problem.message}${problem.frame === '' ? '' : `\n${problem.frame}`}`
+}
+
+export function buildFailed(what: string, problems: [Problem, ...Problem[]]): OsirisError {
+  const more = problems.length > 1 ? `\n(and ${problems.length - 1} more)` : ''
+  return new OsirisError('build_failed', `Cannot build ${what}: ${describe(problems[0])}${more}`, {
+    details: { problems: problems.slice(0, PROBLEMS_MAX) },
+  })
+}
+
+/** The same for a fault of the whole, which has no place. */
+export function buildFailedFor(what: string, reason: string): OsirisError {
+  return buildFailed(what, [{ file: '', line: 0, column: 0, message: reason, frame: '' }])
+}
+
+/** The line and the one on either side, with a caret under the column; long lines are cut around it. */
+export function frameOf(text: string, line: number, column: number): string {
+  const lines = text.split(/\r\n|[\n\r\u2028\u2029]/)
+  const from = Math.max(0, column - FRAME_WIDTH / 2)
+  const width = String(Math.min(line + 1, lines.length)).length
+  const rows: string[] = []
+  for (let number = Math.max(1, line - 1); number <= Math.min(line + 1, lines.length); number++) {
+    const shown = (lines[number - 1] as string).slice(from, from + FRAME_WIDTH).replaceAll('\t', ' ')
+    rows.push(`${number === line ? '>' : ' '} ${String(number).padStart(width)} | ${shown}`.trimEnd())
+    if (number === line) rows.push(`  ${' '.repeat(width)} | ${' '.repeat(column - 1 - from)}^`)
+  }
+  return rows.join('\n')
+}
