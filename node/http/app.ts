@@ -1,0 +1,98 @@
+/** Every path of management on one screen. Calls, web functions and health are answered before hono (server.ts); here they are only described. */
+import type { IncomingMessage } from 'node:http'
+import { getRequestListener, RequestError } from '@hono/node-server'
+import { OpenAPIHono } from '@hono/zod-openapi'
+import type { FoundCaller } from '#node/access'
+import type { Access } from '#protocols/access'
+import type { Catalog } from '#protocols/catalog'
+import { OsirisError } from '#protocols/errors'
+import type { Events } from '#protocols/events'
+import type { MaybePromise } from '#protocols/lifecycle'
+import type { Functions } from '#protocols/management'
+import type { Network } from '#protocols/network'
+import { define, type ManagementEnv, problemResponse } from './define.ts'
+import { describeDirectPaths } from './described.ts'
+import type { HttpLimits } from './limits.ts'
+import { createUnknown } from './unknown.ts'
+import { reportUnexpected } from './report.ts'
+import { deleteFunction, getFunction, listFunctions, listVersions, putAlias, putFunction } from './routes/functions.ts'
+import { getLedger } from './routes/ledger.ts'
+import { listNamespaces } from './routes/namespaces.ts'
+import { getJoinToken, getNetwork } from './routes/network.ts'
+import { listNodes } from './routes/nodes.ts'
+import type { Self } from './server.ts'
+
+export interface AppParts {
+  universe: { name: string; id: string }
+  self: Self
+  functions: Functions
+  catalog: Catalog
+  network: Pick<Network, 'peer' | 'members' | 'addresses' | 'connections'>
+  access: Access
+  joinToken: () => string
+  /** Base URL of this server. */
+  url: () => string
+  limits: HttpLimits
+  events: Events
+}
+
+export type App = OpenAPIHono<ManagementEnv>
+
+const DOCUMENT = {
+  openapi: '3.1.0',
+  info: {
+    title: 'Osiris',
+    version: '1',
+    description: 'One node of an Osiris universe. Errors are problem documents (RFC 9457) with a stable `code`.',
+  },
+}
+
+export function createApp(parts: AppParts): App {
+  const app = new OpenAPIHono<ManagementEnv>()
+  app.openAPIRegistry.registerComponent('securitySchemes', 'token', { type: 'apiKey', in: 'header', name: 'Osiris-Token' })
+
+  define(app, 'get', '/v1/functions', listFunctions(parts))
+  define(app, 'get', '/v1/functions/{namespace}/{name}', getFunction(parts))
+  define(app, 'put', '/v1/functions/{namespace}/{name}', putFunction(parts))
+  define(app, 'delete', '/v1/functions/{namespace}/{name}', deleteFunction(parts))
+  define(app, 'get', '/v1/functions/{namespace}/{name}/versions', listVersions(parts))
+  define(app, 'put', '/v1/functions/{namespace}/{name}/aliases/{alias}', putAlias(parts))
+  define(app, 'get', '/v1/namespaces', listNamespaces(parts))
+  define(app, 'get', '/v1/nodes', listNodes(parts))
+  define(app, 'get', '/v1/network', getNetwork(parts))
+  define(app, 'get', '/v1/network/join', getJoinToken(parts))
+  define(app, 'get', '/v1/ledger', getLedger(parts))
+  describeDirectPaths(app)
+  app.doc31('/v1/openapi.json', DOCUMENT)
+
+  app.notFound(createUnknown(app.routes))
+  app.onError((error, context) => {
+    reportUnexpected(parts.events, `${context.req.method} ${context.req.path}`, error)
+    return problemResponse(error)
+  })
+  return app
+}
+
+/** The app as a listener of `node:http`; `callerOf` may reject with what is wrong with the token. */
+export function createManage(
+  app: App,
+  callerOf: (request: IncomingMessage) => MaybePromise<FoundCaller>,
+): ReturnType<typeof getRequestListener> {
+  return getRequestListener(
+    async (request, { incoming }) => {
+      try {
+        return await app.fetch(request, { found: await callerOf(incoming as IncomingMessage) })
+      } catch (error) {
+        return problemResponse(error)
+      }
+    },
+    {
+      // The process's own Request and Response stay what they are.
+      overrideGlobalObjects: false,
+      errorHandler: (error) =>
+        problemResponse(
+          error instanceof RequestError ? new OsirisError('invalid_argument', `Cannot read the request: ${error.message}`) : error,
+        ),
+    },
+  )
+}

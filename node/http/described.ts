@@ -1,0 +1,76 @@
+/** Paths that are answered before hono, as OpenAPI describes them. */
+import { type OpenAPIHono, z } from '@hono/zod-openapi'
+import { problemAnswer, type ManagementEnv } from './define.ts'
+
+const functionParams = z.object({ namespace: z.string(), name: z.string().openapi({ description: 'NAME[@VERSION|ALIAS]' }) })
+const argumentsSchema = z.array(z.unknown()).openapi({ description: 'The arguments, in order' })
+const json = (schema: z.ZodType) => ({ 'application/json': { schema } })
+const security = [{ token: [] }, {}]
+const tags = ['functions at work']
+
+const value = { description: "The function's value; headers tell version, node, hops and timing", content: json(z.unknown()) }
+const anything = { description: "Whatever the function answers, with the platform's headers added" }
+
+export function describeDirectPaths({ openAPIRegistry }: OpenAPIHono<ManagementEnv>): void {
+  const call = '/v1/call/{namespace}/{name}'
+  const responses = { 200: value, default: problemAnswer }
+  openAPIRegistry.registerPath({
+    method: 'post',
+    path: call,
+    tags,
+    security,
+    summary: 'Calls a value function; no body means no arguments',
+    request: { params: functionParams, body: { content: json(argumentsSchema) } },
+    responses,
+  })
+  openAPIRegistry.registerPath({
+    method: 'get',
+    path: call,
+    tags,
+    security,
+    summary: 'The same for callers without a body: each arg is JSON where it parses, else a string',
+    request: { params: functionParams, query: z.object({ arg: z.array(z.string()).optional() }) },
+    responses,
+  })
+  for (const method of ['get', 'post', 'put', 'patch', 'delete', 'options'] as const) {
+    openAPIRegistry.registerPath({
+      method,
+      path: '/v1/fetch/{namespace}/{name}/{rest}',
+      tags,
+      security,
+      summary: 'Reaches a web function; it sees everything after its name, byte for byte',
+      request: { params: functionParams.extend({ rest: z.string() }) },
+      responses: { 200: anything, default: problemAnswer },
+    })
+  }
+  describeHealth({ openAPIRegistry })
+}
+
+function describeHealth({ openAPIRegistry }: Pick<OpenAPIHono<ManagementEnv>, 'openAPIRegistry'>): void {
+  const ready = z.object({ ready: z.boolean(), reason: z.string().optional() })
+  openAPIRegistry.registerPath({
+    method: 'get',
+    path: '/livez',
+    tags: ['health'],
+    summary: 'Whether the process answers; open to everybody',
+    responses: { 200: { description: 'Alive', content: json(z.object({ alive: z.literal(true) })) } },
+  })
+  openAPIRegistry.registerPath({
+    method: 'get',
+    path: '/readyz',
+    tags: ['health'],
+    summary: 'Whether the node may be sent requests; open on its own machine',
+    responses: {
+      200: { description: 'Ready', content: json(ready) },
+      503: { description: 'Not ready, and why', content: json(ready) },
+      default: problemAnswer,
+    },
+  })
+  openAPIRegistry.registerPath({
+    method: 'get',
+    path: '/metrics',
+    tags: ['health'],
+    summary: 'Prometheus text; open on its own machine',
+    responses: { 200: { description: 'Metrics', content: { 'text/plain': { schema: z.string() } } }, default: problemAnswer },
+  })
+}

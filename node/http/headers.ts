@@ -1,0 +1,63 @@
+/** Headers between a client and a web function: what passes and what ends at the platform. Pure. */
+import { OsirisError } from '#protocols/errors'
+import type { HeaderList } from '#protocols/invocation'
+
+/** About one connection, not about the message (RFC 9110 section 7.6.1). */
+const HOP_BY_HOP = new Set([
+  'connection',
+  'keep-alive',
+  'proxy-connection',
+  'proxy-authenticate',
+  'proxy-authorization',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+])
+
+/**
+ * `node:http`'s raw headers as a function sees them: without those of the connection, without the platform's token.
+ * Throws `invalid_argument` for a second `Host`, which proxies and servers read differently (RFC 9112 section 3.2).
+ */
+export function requestHeaders(raw: readonly string[], dropAuthorization: boolean): HeaderList {
+  const headers: HeaderList = []
+  const listed = listedInConnection(raw)
+  let hosts = 0
+  for (let i = 0; i < raw.length; i += 2) {
+    const name = (raw[i] as string).toLowerCase()
+    if (name === 'host' && ++hosts > 1)
+      throw new OsirisError('invalid_argument', 'Cannot take the request: it has more than one Host header')
+    if (HOP_BY_HOP.has(name) || name === 'osiris-token' || name === 'expect' || listed?.includes(name) === true) continue
+    if (name === 'authorization' && dropAuthorization) continue
+    headers.push([name, raw[i + 1] as string])
+  }
+  return headers
+}
+
+/** Headers a sender names in `Connection` are about the connection too. */
+function listedInConnection(raw: readonly string[]): string[] | undefined {
+  for (let i = 0; i < raw.length; i += 2) {
+    if ((raw[i] as string).toLowerCase() !== 'connection') continue
+    const value = (raw[i + 1] as string).toLowerCase()
+    if (value !== 'keep-alive' && value !== 'close') return value.split(',').map((each) => each.trim())
+  }
+  return undefined
+}
+
+/** A function's headers as flat `[name, value, …]`, without those of the connection, its length (the platform counts) and the platform's own names. */
+export function responseHeaders(headers: HeaderList): string[] {
+  const flat: string[] = []
+  for (const [name, value] of headers) {
+    const lower = name.toLowerCase()
+    if (HOP_BY_HOP.has(lower) || lower === 'content-length' || lower.startsWith('osiris-')) continue
+    flat.push(lower, value)
+  }
+  return flat
+}
+
+/** The length a function declared for its response; `undefined` unless it is one whole number. */
+export function declaredLength(headers: HeaderList): number | undefined {
+  const found = headers.filter(([name]) => name.toLowerCase() === 'content-length')
+  const value = found[0]?.[1]
+  return found.length === 1 && value !== undefined && /^\d{1,15}$/.test(value) ? Number(value) : undefined
+}

@@ -1,0 +1,45 @@
+/** HTTP request → Invocation. Past this file nobody speaks of HTTP. */
+import type { IncomingMessage } from 'node:http'
+import type { Caller, Invocation, Payload, Target } from '#protocols/invocation'
+import type { Clock, Random } from '#protocols/lifecycle'
+import type { Flight } from './connection.ts'
+
+/** https://www.w3.org/TR/trace-context/#traceparent-header, version 00. */
+const TRACEPARENT = /^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/
+
+export interface InvocationsInit {
+  clock: Clock
+  random: Random
+  /** Bound of a call before its function's own timeout is known. */
+  timeoutMs: number
+}
+
+export class Invocations {
+  readonly #clock: Clock
+  readonly #timeoutMs: number
+  /** 64 random bits of this process, then a counter: unique without randomness per call. */
+  readonly #prefix: string
+  #count = 0
+
+  constructor(init: InvocationsInit) {
+    this.#clock = init.clock
+    this.#timeoutMs = init.timeoutMs
+    this.#prefix = Array.from({ length: 16 }, () => Math.floor(init.random() * 16).toString(16)).join('')
+  }
+
+  create(request: IncomingMessage, flight: Flight, target: Target, payload: Payload, caller: Caller): Invocation {
+    const invocation: Invocation = {
+      id: this.#prefix + (++this.#count).toString(16).padStart(16, '0'),
+      target,
+      payload,
+      caller,
+      deadlineAt: this.#clock.monotonic() + this.#timeoutMs,
+      hops: 0,
+      depth: 0,
+      signal: flight.controller.signal,
+    }
+    const { traceparent } = request.headers
+    if (typeof traceparent === 'string' && TRACEPARENT.test(traceparent)) invocation.traceparent = traceparent
+    return invocation
+  }
+}

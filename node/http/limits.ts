@@ -1,0 +1,46 @@
+/** What one node's HTTP door takes at most. Every field has a default that fits a developer's machine and a small server. */
+export interface HttpLimits {
+  /** Arguments of a value function. They are held in memory until they are whole, before the function's own limit is known. */
+  argumentsBytesMax: number
+  /** Body of a request to a web function. It streams, so that this bounds transfer, not memory. */
+  bodyBytesMax: number
+  /** Body of a management request: sources may have 8 MiB, and JSON escapes them. */
+  managementBytesMax: number
+  /** Request line and headers. */
+  headerBytesMax: number
+  /** From a connection's first byte to the end of the headers. */
+  headersTimeoutMs: number
+  /** From the headers to the end of a body that is held in memory. */
+  bodyTimeoutMs: number
+  /** Without one byte of a streamed body while the function waits for it, or without one byte taken by a client that has an answer to read. */
+  stallTimeoutMs: number
+  /** A connection without a request. */
+  keepAliveMs: number
+  connectionsMax: number
+  /** How long `stop()` waits for requests in flight. */
+  drainMs: number
+  /** Bound of a call before its function's own timeout is known; the longest timeout a function may have. */
+  callTimeoutMs: number
+  buildTimeoutMs: number
+  /** A write to the catalog, the wait for its receipts included. */
+  writeTimeoutMs: number
+}
+
+const KIB = 1024
+const MIB = 1024 * KIB
+
+export const defaultLimits: HttpLimits = {
+  argumentsBytesMax: 64 * MIB,
+  bodyBytesMax: 1024 * MIB,
+  managementBytesMax: 20 * MIB,
+  headerBytesMax: 16 * KIB,
+  headersTimeoutMs: 10_000,
+  bodyTimeoutMs: 30_000,
+  stallTimeoutMs: 30_000,
+  keepAliveMs: 65_000,
+  connectionsMax: 10_000,
+  drainMs: 5_000,
+  callTimeoutMs: 900_000,
+  buildTimeoutMs: 60_000,
+  writeTimeoutMs: 10_000,
+}

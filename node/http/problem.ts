@@ -1,0 +1,54 @@
+/** An error as HTTP carries it: RFC 9457 problem documents. The one place where errors become HTTP. */
+import { type ErrorCode, errorStatus, OsirisError } from '#protocols/errors'
+
+export interface Problem {
+  status: number
+  /** Flat `[name, value, …]`, content-length included. */
+  headers: string[]
+  body: Buffer
+}
+
+/** What to call an error whose sentence says nothing about when to come again. */
+const RETRY_AFTER_S = 1
+const RETRYABLE: ReadonlySet<ErrorCode> = new Set(['overloaded', 'rate_limited'])
+
+/** Anything thrown → the answer. What is not an OsirisError becomes `internal` without its text: that is for the log. */
+export function problemOf(thrown: unknown): Problem {
+  const error =
+    thrown instanceof OsirisError ? thrown : new OsirisError('internal', 'Cannot answer: an unexpected error, see the log of the node')
+  const status = errorStatus[error.code]
+  const body = Buffer.from(JSON.stringify(documentOf(error, status)))
+  return { status, headers: headersOf(error, body.length), body }
+}
+
+function documentOf(error: OsirisError, status: number): Record<string, unknown> {
+  return {
+    ...error.details,
+    type: `urn:osiris:error:${error.code}`,
+    title: titleOf(error.code),
+    status,
+    detail: error.message,
+    code: error.code,
+    ...(error.functionStack === undefined ? {} : { stack: error.functionStack }),
+  }
+}
+
+/** `osiris-error` cannot come from a function (its `osiris-*` headers are taken off): it tells clients that the document is the platform's. */
+function headersOf(error: OsirisError, length: number): string[] {
+  const headers = ['content-type', 'application/problem+json', 'content-length', String(length), 'osiris-error', error.code]
+  const allow = error.details?.['allow']
+  if (error.code === 'method_not_allowed' && Array.isArray(allow)) headers.push('allow', allow.join(', '))
+  if (error.code === 'unauthenticated') headers.push('www-authenticate', 'Bearer realm="osiris"')
+  if (RETRYABLE.has(error.code)) headers.push('retry-after', String(retryAfterOf(error)))
+  return headers
+}
+
+function retryAfterOf(error: OsirisError): number {
+  const ms = error.details?.['retryAfterMs']
+  return typeof ms === 'number' && ms > 0 ? Math.ceil(ms / 1000) : RETRY_AFTER_S
+}
+
+function titleOf(code: ErrorCode): string {
+  const words = code.replaceAll('_', ' ')
+  return words.charAt(0).toUpperCase() + words.slice(1)
+}

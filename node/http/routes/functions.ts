@@ -1,0 +1,144 @@
+/** `/v1/functions…`: what exists, and every change to it. */
+import { allows, type Principal } from '#protocols/access'
+import { assertName, type FunctionRef, refOf } from '#protocols/function'
+import type { Deploy, SelectorTargets } from '#protocols/management'
+import { type AppParts } from '../app.ts'
+import { bodyAs, type ManagementContext, queryAs, type Route } from '../define.ts'
+import { requireAnywhere, requireIn } from '../guard.ts'
+import {
+  deployedSchema,
+  deploySchema,
+  functionSchema,
+  functionsSchema,
+  listQuerySchema,
+  pointedSchema,
+  pointSchema,
+  removedSchema,
+  versionsSchema,
+  writeQuerySchema,
+} from '../schemas.ts'
+
+const PARAMS = ['namespace', 'name']
+
+export function listFunctions({ access, functions }: AppParts): Route {
+  return {
+    summary: 'All functions the caller may read',
+    query: listQuerySchema,
+    answers: { 200: { description: 'By namespace and name', schema: functionsSchema } },
+    async handle(context) {
+      const { namespace } = queryAs(context, listQuerySchema)
+      const { found } = context.env
+      const principal =
+        namespace === undefined
+          ? await requireAnywhere(access, found, 'read', 'list functions')
+          : await requireIn(access, found, 'read', namespace)
+      const all = await functions.list(namespace === undefined ? {} : { namespace })
+      return context.json({ functions: all.filter((each) => mayRead(principal, each.namespace)) })
+    },
+  }
+}
+
+export function getFunction({ access, functions }: AppParts): Route {
+  return {
+    summary: 'One function; {name} may carry @VERSION or @ALIAS',
+    params: PARAMS,
+    answers: { 200: { description: 'The version asked for', schema: functionSchema } },
+    async handle(context) {
+      const ref = refOfPath(context)
+      await requireIn(access, context.env.found, 'read', ref.namespace)
+      return context.json(await functions.get(ref))
+    },
+  }
+}
+
+export function putFunction({ access, functions, limits }: AppParts): Route {
+  return {
+    summary: 'Builds and publishes a version, and points live at it',
+    params: PARAMS,
+    query: writeQuerySchema,
+    body: deploySchema,
+    answers: {
+      200: { description: 'This very version was live already', schema: deployedSchema },
+      201: { description: 'A new version', schema: deployedSchema },
+    },
+    async handle(context) {
+      const { namespace, name } = plainRefOf(context)
+      const { found } = context.env
+      await requireIn(access, found, 'deploy', namespace)
+      const { ack } = queryAs(context, writeQuerySchema)
+      const body = (await bodyAs(context, deploySchema, limits.managementBytesMax, 'the deploy')) as Omit<
+        Deploy,
+        'namespace' | 'name' | 'ack'
+      >
+      const deployed = await functions.deploy({ ...body, namespace, name, ...(ack === undefined ? {} : { ack }) }, found.caller)
+      return context.json(deployed, deployed.changed ? 201 : 200)
+    },
+  }
+}
+
+export function deleteFunction({ access, functions }: AppParts): Route {
+  return {
+    summary: 'Takes a function out of service; its versions stay provable',
+    params: PARAMS,
+    query: writeQuerySchema,
+    answers: { 200: { description: 'The receipt of the entry', schema: removedSchema } },
+    async handle(context) {
+      const ref = plainRefOf(context)
+      const { found } = context.env
+      await requireIn(access, found, 'deploy', ref.namespace)
+      const { ack } = queryAs(context, writeQuerySchema)
+      return context.json({ receipt: await functions.remove(ref, found.caller, ack) })
+    },
+  }
+}
+
+export function listVersions({ access, functions }: AppParts): Route {
+  return {
+    summary: 'All versions of a function',
+    params: PARAMS,
+    answers: { 200: { description: 'Oldest first', schema: versionsSchema } },
+    async handle(context) {
+      const { namespace, name } = plainRefOf(context)
+      await requireIn(access, context.env.found, 'read', namespace)
+      return context.json({ versions: await functions.versions(namespace, name) })
+    },
+  }
+}
+
+export function putAlias({ access, functions, limits }: AppParts): Route {
+  return {
+    summary: 'Points an alias at a version, or at several with weights; rollback and promote are this',
+    params: [...PARAMS, 'alias'],
+    query: writeQuerySchema,
+    body: pointSchema,
+    answers: { 200: { description: 'The function after the write', schema: pointedSchema } },
+    async handle(context) {
+      const ref = plainRefOf(context)
+      const alias = context.req.param('alias') ?? ''
+      assertName(alias, 'an alias')
+      const { found } = context.env
+      await requireIn(access, found, 'deploy', ref.namespace)
+      const { ack } = queryAs(context, writeQuerySchema)
+      const body = await bodyAs(context, pointSchema, limits.managementBytesMax, 'the alias')
+      const targets: SelectorTargets = 'version' in body ? [{ version: body.version, weight: 100 }] : body.targets
+      return context.json(await functions.point(ref, alias, targets, found.caller, ack))
+    },
+  }
+}
+
+export function mayRead(principal: Principal, namespace: string): boolean {
+  return allows(principal, 'read', namespace)
+}
+
+function refOfPath(context: ManagementContext): FunctionRef {
+  return refOf(context.req.param('namespace') ?? '', context.req.param('name') ?? '')
+}
+
+/** A function as a whole: a selector has no meaning there. */
+function plainRefOf(context: ManagementContext): FunctionRef {
+  const namespace = context.req.param('namespace') ?? ''
+  const name = context.req.param('name') ?? ''
+  assertName(namespace, 'a namespace')
+  assertName(name, 'a function name')
+  return { namespace, name }
+}

@@ -1,0 +1,31 @@
+/** `/v1/nodes`: this node and everybody it knows. */
+import { byName, nodeOf, type NodeSummary } from '#protocols/management'
+import type { AppParts } from '../app.ts'
+import type { Route } from '../define.ts'
+import { requireAnywhere } from '../guard.ts'
+import { nodesSchema } from '../schemas.ts'
+
+export function listNodes(parts: AppParts): Route {
+  return {
+    summary: 'All nodes this one knows, itself included',
+    answers: { 200: { description: 'By name', schema: nodesSchema } },
+    async handle(context) {
+      await requireAnywhere(parts.access, context.env.found, 'read', 'list nodes')
+      return context.json({ nodes: byName([selfOf(parts), ...parts.network.members.list().map(nodeOf)]) })
+    },
+  }
+}
+
+function selfOf({ self, network, url }: AppParts): NodeSummary {
+  const { name, roles } = self
+  return {
+    name,
+    peer: network.peer,
+    roles: [...roles],
+    http: url(),
+    addresses: network.addresses(),
+    ...self.status(),
+    connected: true,
+    self: true,
+  }
+}

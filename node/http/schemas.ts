@@ -1,0 +1,145 @@
+/** Shapes of management requests (judged at the door) and of all answers (described in OpenAPI). */
+import { z } from '@hono/zod-openapi'
+import { errorStatus } from '#protocols/errors'
+import { functionConfigSchema, manifestSchema, nameSchema, versionSchema } from '#protocols/manifest'
+import { ROLES } from '#protocols/lifecycle'
+
+export const ackSchema = z.enum(['accepted', 'committed'])
+export const writeQuerySchema = z.strictObject({ ack: ackSchema.optional() })
+
+export const deploySchema = z.strictObject({
+  source: z.string().optional(),
+  language: z.enum(['typescript', 'javascript']).optional(),
+  files: z.record(z.string().min(1).max(1024), z.string()).optional(),
+  entry: z.string().min(1).max(1024).optional(),
+  config: functionConfigSchema.optional(),
+})
+
+const weightSchema = z.int().min(0).max(100)
+export const pointSchema = z.union([
+  z.strictObject({ version: z.string().min(1).max(64) }),
+  z.strictObject({
+    targets: z
+      .array(z.strictObject({ version: z.string().min(1).max(64), weight: weightSchema }))
+      .min(1)
+      .max(16),
+  }),
+])
+
+export const listQuerySchema = z.strictObject({ namespace: nameSchema.optional() })
+export const ledgerQuerySchema = z.strictObject({
+  after: z
+    .string()
+    .regex(/^[0-9a-f]{64}$/, 'expected the hash of an entry')
+    .optional(),
+  limit: z.coerce.number().int().min(1).max(1000).default(100),
+})
+
+export const problemSchema = z.looseObject({
+  type: z.string(),
+  title: z.string(),
+  status: z.int(),
+  detail: z.string(),
+  code: z.enum(Object.keys(errorStatus) as [string, ...string[]]),
+  stack: z.string().optional(),
+})
+
+const receiptSchema = z.object({
+  author: z.string(),
+  seq: z.int(),
+  hash: z.string(),
+  state: ackSchema,
+  holders: z.array(z.string()),
+})
+
+const aliasTargetsSchema = z.array(z.object({ version: versionSchema, weight: weightSchema }))
+
+const summarySchema = z.object({
+  namespace: nameSchema,
+  name: nameSchema,
+  version: versionSchema,
+  ordinal: z.int(),
+  versions: z.int(),
+  access: z.enum(['public', 'token']),
+  routes: z.array(z.string()),
+  publishedAt: z.number(),
+  publishedBy: z.string(),
+})
+export const functionsSchema = z.object({ functions: z.array(summarySchema) })
+export const functionSchema = summarySchema.extend({ manifest: manifestSchema, aliases: z.record(z.string(), aliasTargetsSchema) })
+
+export const deployedSchema = z.object({
+  namespace: nameSchema,
+  name: nameSchema,
+  version: versionSchema,
+  ordinal: z.int(),
+  changed: z.boolean(),
+  routes: z.array(z.string()),
+  warnings: z.array(z.string()),
+  receipt: receiptSchema,
+})
+export const pointedSchema = z.object({ record: functionSchema, receipt: receiptSchema, changed: z.boolean() })
+export const removedSchema = z.object({ receipt: receiptSchema })
+
+export const versionsSchema = z.object({
+  versions: z.array(
+    z.object({
+      version: versionSchema,
+      ordinal: z.int(),
+      publishedAt: z.number(),
+      publishedBy: z.string(),
+      author: z.string(),
+      aliases: z.array(z.string()),
+      manifest: manifestSchema,
+    }),
+  ),
+})
+
+export const namespacesSchema = z.object({ namespaces: z.array(z.object({ name: nameSchema, functions: z.int() })) })
+
+export const nodesSchema = z.object({
+  nodes: z.array(
+    z.object({
+      name: z.string(),
+      peer: z.string(),
+      roles: z.array(z.enum(ROLES)),
+      http: z.string().nullable(),
+      addresses: z.array(z.string()),
+      capacity: z.int(),
+      inFlight: z.int(),
+      functions: z.int(),
+      warm: z.array(z.string()),
+      connected: z.boolean(),
+      self: z.boolean(),
+    }),
+  ),
+})
+
+export const networkSchema = z.object({
+  universe: z.object({ name: z.string(), id: z.string() }),
+  peer: z.string(),
+  addresses: z.array(z.string()),
+  connections: z.array(z.string()),
+  members: z.array(z.object({ name: z.string(), peer: z.string(), connected: z.boolean() })),
+})
+export const joinSchema = z.object({ join: z.string() })
+
+export const ledgerSchema = z.object({
+  status: z.object({
+    viewDigest: z.string(),
+    functions: z.int(),
+    entries: z.int(),
+    heads: z.array(z.object({ author: z.string(), seq: z.int(), hash: z.string() })),
+  }),
+  lines: z.array(
+    z.object({
+      author: z.string(),
+      seq: z.int(),
+      hash: z.string(),
+      atMs: z.number(),
+      type: z.string(),
+      content: z.record(z.string(), z.unknown()),
+      by: z.string(),
+    }),
+  ),
+})

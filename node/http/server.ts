@@ -1,0 +1,226 @@
+/** The HTTP door of one node: sockets, limits, and which way each request goes. Calls and web functions go on directly; management waits for hono. */
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { AddressInfo, Socket } from 'node:net'
+import type { Builder } from '#protocols/builder'
+import type { Catalog } from '#protocols/catalog'
+import type { Events } from '#protocols/events'
+import type { Invoker } from '#protocols/invocation'
+import { type Clock, every, type Random, type Role, type Startable } from '#protocols/lifecycle'
+import type { Access } from '#protocols/access'
+import { Functions } from '#protocols/management'
+import type { Network } from '#protocols/network'
+import { OsirisError } from '#protocols/errors'
+import { createNamedCallers } from './callers.ts'
+import { answerClientError } from './client-error.ts'
+import { Connection } from './connection.ts'
+import { type DirectParts, refuseRequest } from './exchange.ts'
+import { createHosts } from './host.ts'
+import { Invocations } from './invocations.ts'
+import { defaultLimits, type HttpLimits } from './limits.ts'
+import { lazyManagement, type Manage } from './management.ts'
+import { createCallRoute } from './routes/call.ts'
+import { createFetchRoute } from './routes/fetch.ts'
+import { createHealthRoute, HEALTH_PATHS } from './routes/health.ts'
+import { fetchTarget, originForm, pathOf, wayOf } from './target.ts'
+
+/** How often stalled connections are looked for. Timeouts are exact to this. */
+const SWEEP_MS = 1_000
+
+/** This node, as its own answers show it. */
+export interface Self {
+  name: string
+  roles: readonly Role[]
+  /** Whether it may be sent requests: its roles have started. */
+  ready(): boolean
+  status(): { capacity: number; inFlight: number; functions: number; warm: string[] }
+}
+
+export interface HttpServerInit {
+  host: string
+  /** 0 takes any free port. */
+  port: number
+  /** Function hosts end in `.localhost`, and in `.{domain}` where one is given. */
+  domain?: string
+  /** Present in a local universe: who a request from this machine acts as. */
+  developer?: { token: string }
+  universe: { name: string; id: string }
+  self: Self
+  router: Invoker
+  catalog: Catalog
+  builder: Builder
+  network: Pick<Network, 'peer' | 'members' | 'addresses' | 'connections'>
+  access: Access
+  /** The token that lets another node in. */
+  joinToken: () => string
+  metrics: { contentType: string; text(): Promise<string> }
+  clock: Clock
+  random: Random
+  events: Events
+  limits?: Partial<HttpLimits>
+}
+
+export class HttpServer implements Startable {
+  readonly #init: HttpServerInit
+  readonly #limits: HttpLimits
+  readonly #server: Server
+  readonly #connections = new Set<Connection>()
+  readonly #hosts: ReturnType<typeof createHosts>
+  readonly #parts: DirectParts
+  readonly #call: ReturnType<typeof createCallRoute>
+  readonly #fetch: ReturnType<typeof createFetchRoute>
+  readonly #health: ReturnType<typeof createHealthRoute>
+  readonly #manage: Manage
+  #stopSweep = (): void => {}
+  #draining = false
+  #stopped: Promise<void> | undefined
+
+  constructor(init: HttpServerInit) {
+    this.#init = init
+    this.#limits = { ...defaultLimits, ...init.limits }
+    const { router, clock, events, random, access } = init
+    const rules = { audience: init.universe.id, ...(init.developer === undefined ? {} : { developer: init.developer }) }
+    const callers = createNamedCallers(access, rules)
+    const invocations = new Invocations({ clock, random, timeoutMs: this.#limits.callTimeoutMs })
+    this.#parts = { router, callers, invocations, clock, events, limits: this.#limits }
+    this.#hosts = createHosts(init.domain)
+    this.#call = createCallRoute(this.#parts)
+    this.#fetch = createFetchRoute(this.#parts)
+    this.#health = createHealthRoute({ ...this.#parts, access, metrics: init.metrics, unreadiness: () => this.#unreadiness() })
+    const { buildTimeoutMs, writeTimeoutMs } = this.#limits
+    const functions = new Functions({ ...init, buildTimeoutMs, writeTimeoutMs })
+    this.#manage = lazyManagement({ ...init, limits: this.#limits, functions, callers, url: () => this.url })
+    this.#server = this.#createServer()
+  }
+
+  /** Base URL with the actual port. Throws before `start()`. */
+  get url(): string {
+    const address = this.#server.address() as AddressInfo | null
+    if (address === null) throw new OsirisError('unavailable', 'Cannot tell the HTTP address: the server is not listening')
+    const host = address.family === 'IPv6' ? `[${address.address}]` : address.address
+    return `http://${host}:${address.port}`
+  }
+
+  /** Listens. Throws `conflict` for a taken port, `invalid_argument` for an address this machine does not have. */
+  async start(): Promise<void> {
+    if (this.#server.listening) return
+    await this.#listen()
+    this.#stopSweep = every(
+      this.#init.clock,
+      SWEEP_MS,
+      () => this.#sweep(),
+      () => {},
+    )
+  }
+
+  /** Takes no new connections, lets requests in flight end within `drainMs`, then closes every socket. */
+  async stop(): Promise<void> {
+    if (!this.#server.listening && this.#stopped === undefined) return
+    this.#stopped ??= this.#drain()
+    await this.#stopped
+  }
+
+  #createServer(): Server {
+    const limits = this.#limits
+    const server = createServer({
+      keepAlive: true,
+      noDelay: true,
+      maxHeaderSize: limits.headerBytesMax,
+      headersTimeout: limits.headersTimeoutMs,
+      // Bodies have bounds of their own: a long upload is no attack.
+      requestTimeout: 0,
+      keepAliveTimeout: limits.keepAliveMs,
+      connectionsCheckingInterval: SWEEP_MS,
+      // Refused here, as a problem document.
+      requireHostHeader: false,
+    })
+    server.maxConnections = limits.connectionsMax
+    server.on('connection', (socket: Socket) => this.#accept(socket))
+    server.on('request', (request, response) => this.#dispatch(request, response))
+    server.on('checkContinue', (request, response) => {
+      if (Number(request.headers['content-length'] ?? 0) <= limits.bodyBytesMax) response.writeContinue()
+      this.#dispatch(request, response)
+    })
+    server.on('clientError', (error, socket) => answerClientError(error, socket as Socket, limits))
+    return server
+  }
+
+  #accept(socket: Socket): void {
+    const connection = new Connection(socket)
+    this.#connections.add(connection)
+    socket.once('close', () => this.#connections.delete(connection))
+  }
+
+  #dispatch(request: IncomingMessage, response: ServerResponse): void {
+    if (this.#draining) response.shouldKeepAlive = false
+    try {
+      const url = originForm(request.url ?? '', request.headers.host)
+      const host = this.#hosts(request.headers.host as string)
+      if (host.ref !== undefined) return this.#fetch(request, response, host.ref, url)
+      const way = wayOf(url)
+      if (way === 'call') return this.#call(request, response, url)
+      if (way === 'platform')
+        return HEALTH_PATHS.has(pathOf(url)) ? this.#health(request, response, url) : this.#toManagement(request, response)
+      if (way === 'route')
+        return this.#fetch(request, response, { host: host.name, method: request.method ?? 'GET', path: pathOf(url) }, url)
+      const target = fetchTarget(url)
+      this.#fetch(request, response, target.ref, target.url)
+    } catch (error) {
+      refuseRequest(this.#parts, request, response, error)
+    }
+  }
+
+  #toManagement(request: IncomingMessage, response: ServerResponse): void {
+    this.#manage(request, response).catch((error: unknown) => refuseRequest(this.#parts, request, response, error))
+  }
+
+  #unreadiness(): string | undefined {
+    if (this.#draining) return 'the node is stopping'
+    return this.#init.self.ready() ? undefined : 'the node is starting'
+  }
+
+  #listen(): Promise<void> {
+    const { host, port } = this.#init
+    return new Promise((resolve, reject) => {
+      const onError = (error: NodeJS.ErrnoException): void => reject(listenError(error, host, port))
+      this.#server.once('error', onError)
+      this.#server.listen({ host, port, backlog: 1024 }, () => {
+        this.#server.off('error', onError)
+        this.#server.on('error', (error) => {
+          this.#init.events.emit('log', { level: 'error', room: 'http', text: `Cannot accept a connection: ${error.message}` })
+        })
+        resolve()
+      })
+    })
+  }
+
+  /** Cuts connections that hold memory without moving: a body that does not come, an answer that nobody takes. */
+  #sweep(): void {
+    const now = this.#init.clock.monotonic()
+    for (const connection of this.#connections) {
+      const { collectingSince, socket } = connection
+      const bodyIsLate = collectingSince > 0 && now - collectingSince > this.#limits.bodyTimeoutMs
+      if (bodyIsLate || connection.stalledMs(now) > this.#limits.stallTimeoutMs) socket.destroy()
+    }
+  }
+
+  async #drain(): Promise<void> {
+    this.#draining = true
+    this.#stopSweep()
+    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()))
+    for (const connection of this.#connections) {
+      for (const { response } of connection.flights) if (!response.headersSent) response.shouldKeepAlive = false
+    }
+    const cancel = this.#init.clock.after(this.#limits.drainMs, () => this.#server.closeAllConnections())
+    await closed
+    cancel()
+  }
+}
+
+function listenError(error: NodeJS.ErrnoException, host: string, port: number): OsirisError {
+  const act = `Cannot listen on ${host.includes(':') ? `[${host}]` : host}:${port}`
+  const options = { cause: error }
+  if (error.code === 'EADDRINUSE') return new OsirisError('conflict', `${act}: the port is taken; choose another with --http-port`, options)
+  if (error.code === 'EACCES')
+    return new OsirisError('forbidden', `${act}: this user may not open the port; choose another with --http-port`, options)
+  return new OsirisError('invalid_argument', `${act}: ${error.message}`, options)
+}

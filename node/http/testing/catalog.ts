@@ -1,0 +1,108 @@
+/** A catalog of one process: enough of the contract to manage functions over HTTP, without ledger and replicas. */
+import { digestOf } from '#protocols/codec'
+import type { AliasTargets, Catalog, FunctionRecord, LedgerLine, Published, Receipt, VersionRecord, WriteOptions } from '#protocols/catalog'
+import { OsirisError } from '#protocols/errors'
+import { type FunctionRef, formatRef, LIVE } from '#protocols/function'
+import { type Manifest, versionOf } from '#protocols/manifest'
+
+interface Row {
+  versions: Omit<VersionRecord, 'aliases'>[]
+  aliases: Record<string, AliasTargets>
+}
+
+export class FakeCatalog implements Catalog {
+  readonly #rows = new Map<string, Row>()
+  readonly #artifacts = new Map<string, Uint8Array>()
+  readonly #lines: LedgerLine[] = []
+
+  get(ref: FunctionRef): FunctionRecord {
+    const row = this.#row(ref)
+    const found = this.#select(row, ref.selector ?? LIVE)
+    if (found === undefined) throw new OsirisError('not_found', `Cannot find "${formatRef(ref)}": there is no such version`)
+    return this.#record(ref.namespace, ref.name, row, found.version)
+  }
+
+  list(filter: { namespace?: string }): FunctionRecord[] {
+    const keys = [...this.#rows.keys()].toSorted().map((key) => key.split('/') as [string, string])
+    return keys
+      .filter(([namespace]) => filter.namespace === undefined || namespace === filter.namespace)
+      .map(([namespace, name]) => this.get({ namespace, name }))
+  }
+
+  versions(namespace: string, name: string): VersionRecord[] {
+    const row = this.#row({ namespace, name })
+    const aliasesOf = (version: string) =>
+      Object.keys(row.aliases).filter((alias) => row.aliases[alias]?.some((each) => each.version === version))
+    return row.versions.map((each) => ({ ...each, aliases: aliasesOf(each.version) }))
+  }
+
+  routes() {
+    return this.list({}).flatMap(({ namespace, name, manifest }) => manifest.settings.routes.map((route) => ({ route, namespace, name })))
+  }
+
+  async publish(manifest: Manifest, artifact: Uint8Array, options: WriteOptions): Promise<Published> {
+    const { namespace, name } = manifest
+    const version = versionOf(manifest)
+    const row: Row = this.#rows.get(`${namespace}/${name}`) ?? { versions: [], aliases: {} }
+    const changed = row.aliases[LIVE]?.[0]?.version !== version
+    if (!row.versions.some((each) => each.version === version)) {
+      const about = { publishedAt: 1_700_000_000_000, publishedBy: options.caller.subject, author: 'fake' }
+      row.versions.push({ version, ordinal: row.versions.length + 1, manifest, ...about })
+    }
+    row.aliases[LIVE] = [{ version, weight: 100 }]
+    this.#rows.set(`${namespace}/${name}`, row)
+    this.#artifacts.set(manifest.artifact.digest, artifact)
+    return { record: this.get({ namespace, name }), receipt: this.#write('publish', { namespace, name }, options), changed }
+  }
+
+  async point(namespace: string, name: string, alias: string, targets: AliasTargets, options: WriteOptions): Promise<Published> {
+    this.#row({ namespace, name }).aliases[alias] = targets
+    return { record: this.get({ namespace, name }), receipt: this.#write('point', { namespace, name, alias }, options), changed: true }
+  }
+
+  async retire(namespace: string, name: string, options: WriteOptions): Promise<Receipt> {
+    this.#row({ namespace, name })
+    this.#rows.delete(`${namespace}/${name}`)
+    return this.#write('retire', { namespace, name }, options)
+  }
+
+  async artifact(digest: string): Promise<Uint8Array> {
+    const bytes = this.#artifacts.get(digest)
+    if (bytes === undefined) throw new OsirisError('not_found', `Cannot find the artifact ${digest}`)
+    return bytes
+  }
+
+  status() {
+    const last = this.#lines.at(-1)
+    const heads = last === undefined ? [] : [{ author: last.author, seq: last.seq, hash: last.hash }]
+    return { viewDigest: digestOf(Buffer.from(String(this.#lines.length))), functions: this.#rows.size, entries: this.#lines.length, heads }
+  }
+
+  log(options: { after?: string; limit: number }): LedgerLine[] {
+    const from = options.after === undefined ? 0 : this.#lines.findIndex((each) => each.hash === options.after) + 1
+    return this.#lines.slice(from, from + options.limit)
+  }
+
+  #row(ref: FunctionRef): Row {
+    const row = this.#rows.get(`${ref.namespace}/${ref.name}`)
+    if (row === undefined) throw new OsirisError('not_found', `Cannot find "${formatRef(ref)}": there is no such function`)
+    return row
+  }
+
+  #select(row: Row, selector: string): Row['versions'][number] | undefined {
+    const wanted = row.aliases[selector]?.[0]?.version ?? selector
+    return row.versions.find((each) => `v${each.ordinal}` === wanted || (wanted.length >= 8 && each.version.startsWith(wanted)))
+  }
+
+  #record(namespace: string, name: string, row: Row, version: string): FunctionRecord {
+    const found = row.versions.find((each) => each.version === version) as Row['versions'][number]
+    return { namespace, name, aliases: row.aliases, versions: row.versions.length, ...found }
+  }
+
+  #write(type: string, content: Record<string, unknown>, options: WriteOptions): Receipt {
+    const seq = this.#lines.length + 1
+    const hash = digestOf(Buffer.from(`entry ${seq}`))
+    this.#lines.push({ author: 'fake', seq, hash, atMs: 1_700_000_000_000 + seq, type, content, by: options.caller.subject })
+    return { author: 'fake', seq, hash, state: options.ack, holders: ['node-1'] }
+  }
+}

@@ -1,0 +1,111 @@
+/** What people and scripts manage, as plain JSON: the same shapes over HTTP, through the SDK and on the command line. Types only; the browser SDK uses this file too. */
+import type { AliasTargets, LedgerLine, LedgerStatus, Receipt, VersionRecord } from '#protocols/catalog'
+import type { SourceFiles } from '#protocols/builder'
+import type { Role } from '#protocols/lifecycle'
+import type { FunctionConfig, Manifest } from '#protocols/manifest'
+
+export type Ack = 'accepted' | 'committed'
+
+/** A function as lists show it: the version that was asked for (`live` without a selector). */
+export interface FunctionSummary {
+  namespace: string
+  name: string
+  version: string
+  ordinal: number
+  /** How many there are. */
+  versions: number
+  access: 'public' | 'token'
+  routes: string[]
+  /** Milliseconds since the epoch, by the publisher's clock. */
+  publishedAt: number
+  publishedBy: string
+}
+
+export interface FunctionDetail extends FunctionSummary {
+  manifest: Manifest
+  aliases: Record<string, AliasTargets>
+}
+
+export type VersionSummary = VersionRecord
+
+/** What to deploy: one source text, or files with an entry. */
+export interface Deploy {
+  namespace: string
+  name: string
+  /** The whole function in one file… */
+  source?: string
+  /** …in this language (default `typescript`)… */
+  language?: 'typescript' | 'javascript'
+  /** …or several files by relative path… */
+  files?: SourceFiles
+  /** …and the one with the default export. */
+  entry?: string
+  config?: FunctionConfig
+  /** How far the write must have come before this ends. Default `committed`. */
+  ack?: Ack
+}
+
+export interface Deployed {
+  namespace: string
+  name: string
+  version: string
+  ordinal: number
+  /** `false`: this very version was live already, nothing was written. */
+  changed: boolean
+  routes: string[]
+  warnings: string[]
+  receipt: Receipt
+}
+
+/** An alias after a write. */
+export interface Pointed {
+  record: FunctionDetail
+  receipt: Receipt
+  changed: boolean
+}
+
+/** Targets as people write them: selectors (`v2`, a version, a prefix of one, an alias) instead of versions. Weights add up to 100. */
+export type SelectorTargets = { version: string; weight: number }[]
+
+export interface NamespaceSummary {
+  name: string
+  functions: number
+}
+
+export interface NodeSummary {
+  name: string
+  peer: string
+  roles: Role[]
+  /** Base URL of its HTTP door; `null` when it tells none. */
+  http: string | null
+  /** Multiaddrs. */
+  addresses: string[]
+  /** Calls it may run at once. */
+  capacity: number
+  inFlight: number
+  /** Rows in its view. */
+  functions: number
+  /** First 16 hex characters of the versions that are warm there. */
+  warm: string[]
+  /** Whether the asked node has a connection to it; `true` for itself. */
+  connected: boolean
+  /** Whether it is the node that was asked. */
+  self: boolean
+}
+
+export interface NetworkSummary {
+  universe: { name: string; id: string }
+  /** The asked node. */
+  peer: string
+  addresses: string[]
+  /** Peers it has a connection to. */
+  connections: string[]
+  /** Everybody else it knows of. */
+  members: { name: string; peer: string; connected: boolean }[]
+}
+
+export interface LedgerPage {
+  status: LedgerStatus
+  /** In view order, oldest first. */
+  lines: LedgerLine[]
+}
