@@ -1,0 +1,47 @@
+/** A libp2p stream as a pipe. */
+import type { Stream } from '@libp2p/interface'
+import type { Pipe, PipeEnd } from './transport.ts'
+
+export class StreamPipe implements Pipe {
+  readonly #stream: Stream
+
+  constructor(stream: Stream) {
+    this.#stream = stream
+  }
+
+  /** Must be called in the tick the stream was given: bytes that nobody listens for reset it. */
+  attach(end: PipeEnd): void {
+    const stream = this.#stream
+    let open = true
+    const closed = (reason: string): void => {
+      if (!open) return
+      open = false
+      end.closed(reason)
+    }
+    stream.addEventListener('message', ({ data }) => {
+      if (data instanceof Uint8Array) return end.received(data)
+      for (const bytes of data) end.received(bytes)
+    })
+    stream.addEventListener('drain', () => end.drained())
+    stream.addEventListener('close', ({ error }) => closed(error?.message ?? 'the peer closed it'))
+    // A pipe has no half: who stops writing here is done.
+    stream.addEventListener('remoteCloseWrite', () => {
+      closed('the peer closed it')
+      stream.abort(new Error('the peer closed it'))
+    })
+    if (stream.status !== 'open') closed('the peer closed it')
+  }
+
+  send(bytes: Uint8Array): boolean {
+    try {
+      return this.#stream.send(bytes)
+    } catch {
+      // Closed in between; `closed` tells.
+      return false
+    }
+  }
+
+  close(reason: string): void {
+    this.#stream.abort(new Error(reason))
+  }
+}

@@ -1,0 +1,179 @@
+/** The mesh over real sockets. */
+import { TopicValidatorResult } from '@chainsafe/libp2p-gossipsub'
+import type { Connection } from '@libp2p/interface'
+import { peerIdFromString } from '@libp2p/peer-id'
+import { multiaddr, type Multiaddr } from '@multiformats/multiaddr'
+import { OsirisError } from '#protocols/errors'
+import type { Host } from './libp2p-host.ts'
+import { StreamPipe } from './libp2p-pipe.ts'
+import { TOPIC_BYTES_MAX } from './limits.ts'
+import type { Peer, TopicHandler } from './network.ts'
+import type { DialOptions, Pipe, Transport, TransportEvents } from './transport.ts'
+
+export interface Libp2pTransportInit {
+  host: Host
+  /** In front of every protocol name and topic. */
+  prefix: string
+  dht: boolean
+}
+
+/** Pipes a peer may open to ask through: one, and one more while the first is ending. */
+const PIPES_PER_PEER = 4
+
+export class Libp2pTransport implements Transport {
+  readonly peer: Peer
+  readonly #host: Host
+  readonly #protocol: string
+  readonly #prefix: string
+  readonly #dht: boolean
+  #events: TransportEvents | undefined
+
+  constructor({ host, prefix, dht }: Libp2pTransportInit) {
+    this.#host = host
+    this.#prefix = prefix
+    this.#dht = dht
+    this.#protocol = `/${prefix}/frames/1`
+    this.peer = host.peerId.toString()
+  }
+
+  bind(events: TransportEvents): void {
+    this.#events = events
+    this.#host.addEventListener('peer:connect', ({ detail }) => events.connected(detail.toString()))
+    this.#host.addEventListener('peer:disconnect', ({ detail }) => events.disconnected(detail.toString()))
+  }
+
+  async start(): Promise<void> {
+    await this.#host.handle(
+      this.#protocol,
+      (stream, connection) => this.#events?.pipe(connection.remotePeer.toString(), new StreamPipe(stream)),
+      { maxInboundStreams: PIPES_PER_PEER, maxOutboundStreams: PIPES_PER_PEER },
+    )
+    try {
+      await this.#host.start()
+    } catch (error) {
+      throw new OsirisError('unavailable', `Cannot start the network: ${listenFailure(error)}`, { cause: error })
+    }
+  }
+
+  async stop(): Promise<void> {
+    await this.#host.stop()
+  }
+
+  addresses(): string[] {
+    return this.#host.getMultiaddrs().map(String)
+  }
+
+  connections(): Peer[] {
+    return this.#host.getPeers().map(String)
+  }
+
+  async dial(address: string, options: DialOptions): Promise<Peer> {
+    const connection = await this.#dial(parse(address), `Cannot dial ${address}`, options)
+    return connection.remotePeer.toString()
+  }
+
+  async connect(peer: Peer, addresses: readonly string[], options: DialOptions): Promise<void> {
+    if (this.#open(peer) !== undefined) return
+    if (addresses.length === 0) throw new OsirisError('unavailable', `Cannot dial ${peer}: no address is known`)
+    const suffix = `/p2p/${peer}`
+    const multiaddrs = addresses.map((address) => parse(address.endsWith(suffix) ? address : address + suffix))
+    await this.#dial(multiaddrs, `Cannot dial ${peer}`, options)
+  }
+
+  async open(peer: Peer, { timeoutMs, signal }: DialOptions): Promise<Pipe> {
+    const connection = this.#open(peer)
+    if (connection === undefined) throw new OsirisError('unavailable', `Cannot open a stream to ${peer}: there is no connection`)
+    try {
+      return new StreamPipe(await connection.newStream(this.#protocol, { signal: within(timeoutMs, signal) }))
+    } catch (error) {
+      throw OsirisError.from(error, `Cannot open a stream to ${peer}`, 'unavailable')
+    }
+  }
+
+  async publish(topic: string, data: Uint8Array): Promise<void> {
+    if (this.#host.status !== 'started') return
+    await this.#host.services.pubsub.publish(this.#topic(topic), data)
+  }
+
+  /** Handlers run as gossipsub's validators: once per message, before it goes further, with its signature proven. */
+  subscribe(topic: string, handler: TopicHandler): () => void {
+    const { pubsub } = this.#host.services
+    const name = this.#topic(topic)
+    pubsub.topicValidators.set(name, (_, message) => {
+      if (message.type !== 'signed' || message.data.length > TOPIC_BYTES_MAX) return TopicValidatorResult.Reject
+      return handler(message.from.toString(), message.data) === false ? TopicValidatorResult.Reject : TopicValidatorResult.Accept
+    })
+    pubsub.subscribe(name)
+    return () => {
+      pubsub.topicValidators.delete(name)
+      if (this.#host.status === 'started') pubsub.unsubscribe(name)
+    }
+  }
+
+  provide(key: string): void {
+    if (this.#dht) this.#host.services.dht.provide(key)
+  }
+
+  async *providers(key: string, options: DialOptions): AsyncGenerator<Peer> {
+    if (!this.#dht) return
+    for await (const peer of this.#host.services.dht.providers(key, options)) if (peer !== this.peer) yield peer
+  }
+
+  #topic(name: string): string {
+    return `/${this.#prefix}/topic/${name}`
+  }
+
+  #open(peer: Peer): Connection | undefined {
+    return this.#host.getConnections(peerIdFromString(peer)).find((connection) => connection.status === 'open')
+  }
+
+  async #dial(target: Multiaddr | Multiaddr[], act: string, { timeoutMs, signal }: DialOptions): Promise<Connection> {
+    let reached = false
+    try {
+      return await this.#host.dial(target, {
+        signal: within(timeoutMs, signal),
+        onProgress: ({ type }: { type: string }) => {
+          reached ||= type === 'upgrader:encrypt-outbound-connection'
+        },
+      })
+    } catch (error) {
+      throw new OsirisError('unavailable', `${act}: ${dialFailure(error, reached, timeoutMs, signal)}`, { cause: error })
+    }
+  }
+}
+
+function parse(address: string): Multiaddr {
+  try {
+    return multiaddr(address)
+  } catch (error) {
+    throw new OsirisError('invalid_argument', `Cannot dial "${address}": it is no multiaddr`, { cause: error })
+  }
+}
+
+function within(timeoutMs: number, signal: AbortSignal | undefined): AbortSignal {
+  const timeout = AbortSignal.timeout(timeoutMs)
+  return signal === undefined ? timeout : AbortSignal.any([timeout, signal])
+}
+
+/** Once the other side answered, only a key or a program that differs makes the handshake fail: garbled bytes, an early end, or silence. */
+function dialFailure(error: unknown, reached: boolean, timeoutMs: number, signal: AbortSignal | undefined): string {
+  if (signal?.aborted === true) return 'the dial was cancelled'
+  if (reached) return 'the handshake failed (wrong universe key: the peer belongs to another universe, or is no Osiris node)'
+  const text = textOf(error)
+  if (/ECONNREFUSED/.test(text)) return 'the connection was refused'
+  if (/abort|timeout|timed out/i.test(text)) return `no answer within ${timeoutMs} ms`
+  return text
+}
+
+function listenFailure(error: unknown): string {
+  const text = textOf(error)
+  if (/EADDRINUSE/.test(text)) return 'an address it is to listen on is in use'
+  return text
+}
+
+/** The error with everything it wraps: libp2p gathers failures per address. */
+function textOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error)
+  const inner = error instanceof AggregateError ? error.errors.map(textOf) : []
+  return [`${(error as NodeJS.ErrnoException).code ?? error.name}: ${error.message}`, ...inner].join('; ').slice(0, 1024)
+}
