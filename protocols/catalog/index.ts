@@ -1,1 +1,7 @@
+export { type ArtifactStore, DirectoryArtifacts, MemoryArtifacts } from './artifacts.ts'
 export type * from './catalog.ts'
+export { CatalogClient, type CatalogClientInit } from './client.ts'
+export { createGenesis } from './ledger/entry.ts'
+export type { Storage } from './ledger/storage.ts'
+export { serveCatalog } from './serve.ts'
+export { type CatalogLimits, CatalogService, type CatalogServiceInit } from './service.ts'

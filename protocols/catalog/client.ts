@@ -1,0 +1,244 @@
+/** The catalog of a node that has none: asks members that do, keeps what it heard for a moment, and hears of changes by gossip. */
+import { decodeAs } from '#protocols/codec'
+import { OsirisError } from '#protocols/errors'
+import type { Events } from '#protocols/events'
+import { formatRef, type FunctionRef } from '#protocols/function'
+import type { Caller } from '#protocols/invocation'
+import type { Clock, MaybePromise, Random, Startable } from '#protocols/lifecycle'
+import { type Manifest, versionOf } from '#protocols/manifest'
+import type { Network } from '#protocols/network'
+import { ArtifactFetcher, type FetchOptions } from './artifact-fetcher.ts'
+import type { ArtifactStore } from './artifacts.ts'
+import { CatalogMembers } from './catalog-members.ts'
+import type {
+  AliasTargets,
+  Catalog,
+  FunctionRecord,
+  LedgerLine,
+  LedgerStatus,
+  Published,
+  Receipt,
+  RouteRecord,
+  VersionRecord,
+  WriteOptions,
+} from './catalog.ts'
+import { type CacheLimits, ClientCache } from './client-cache.ts'
+import { openEntry } from './ledger/entry.ts'
+import { factOf } from './ledger/fold.ts'
+import {
+  logSchema,
+  publishedSchema,
+  receiptSchema,
+  recordSchema,
+  recordsSchema,
+  routesAnswerSchema,
+  routesSchema,
+  statusSchema,
+  TOPIC,
+  versionsSchema,
+} from './messages.ts'
+
+/** Gossip may overtake the member that is asked next; what was fetched so soon after a change is fetched once more. */
+const SETTLE_MS = 500
+export const CLIENT_LIMITS: CacheLimits = Object.freeze({ functionsMax: 10_000, versionsMax: 64, freshMs: 3000, missingMs: 500 })
+
+export interface CatalogClientInit {
+  network: Network
+  clock: Clock
+  random: Random
+  events: Events
+  /** Keeps what was fetched, over restarts too if it is a directory. */
+  artifacts?: ArtifactStore
+  /** Whose token reads; needed by those who are no member with a role. */
+  caller?: Caller
+  limits?: Partial<CacheLimits>
+}
+
+interface RoutesCache {
+  records: readonly RouteRecord[]
+  digest: string
+  at: number
+  change: number
+}
+
+export class CatalogClient implements Catalog, Startable {
+  readonly #network: Network
+  readonly #clock: Clock
+  readonly #events: Events
+  readonly #members: CatalogMembers
+  readonly #cache: ClientCache
+  readonly #fetcher: ArtifactFetcher
+  readonly #limits: CacheLimits
+  readonly #caller: { caller?: Caller }
+  readonly #fetching = new Map<string, Promise<FunctionRecord>>()
+  readonly #timers = new Set<() => void>()
+  #routes: RoutesCache | undefined
+  #routesFetching: { change: number; records: Promise<readonly RouteRecord[]> } | undefined
+  /** Counts what was heard, so that an answer older than a change is not kept. */
+  #change = 0
+  #unsubscribe: (() => void) | undefined
+
+  constructor(init: CatalogClientInit) {
+    const { network, clock, random, artifacts, caller } = init
+    this.#network = network
+    this.#clock = clock
+    this.#events = init.events
+    this.#limits = { ...CLIENT_LIMITS, ...init.limits }
+    this.#caller = caller === undefined ? {} : { caller }
+    this.#members = new CatalogMembers({ network, clock, random })
+    this.#cache = new ClientCache({ clock, random, limits: this.#limits })
+    this.#fetcher = new ArtifactFetcher({ network, clock, store: artifacts, caller })
+  }
+
+  async start(): Promise<void> {
+    this.#unsubscribe ??= this.#network.subscribe(TOPIC, (_from, data) => this.#hear(data))
+  }
+
+  async stop(): Promise<void> {
+    this.#unsubscribe?.()
+    this.#unsubscribe = undefined
+    this.#fetcher.stop()
+    for (const cancel of this.#timers) cancel()
+    this.#timers.clear()
+  }
+
+  get(ref: FunctionRef): MaybePromise<FunctionRecord> {
+    const found = this.#cache.find(ref)
+    if (found === undefined) return this.#fetch(ref)
+    // The caller has its record; a member that cannot be asked now will be asked again by the next one.
+    if (found.stale) this.#fetch(ref).catch(() => {})
+    return found.record
+  }
+
+  async list(filter: { namespace?: string }): Promise<FunctionRecord[]> {
+    const { body } = await this.#members.read({ type: 'list', ...filter, ...this.#caller })
+    return decodeAs(recordsSchema, body, 'the list of functions')
+  }
+
+  async versions(namespace: string, name: string): Promise<VersionRecord[]> {
+    const { body } = await this.#members.read({ type: 'versions', namespace, name, ...this.#caller })
+    return decodeAs(versionsSchema, body, 'the list of versions')
+  }
+
+  routes(): MaybePromise<readonly RouteRecord[]> {
+    const known = this.#routes
+    const age = known === undefined || known.change !== this.#change ? Number.POSITIVE_INFINITY : this.#clock.monotonic() - known.at
+    if (known === undefined || age > 2 * this.#limits.freshMs) return this.#fetchRoutes()
+    if (age > this.#limits.freshMs) this.#fetchRoutes().catch(() => {})
+    return known.records
+  }
+
+  async publish(manifest: Manifest, artifact: Uint8Array, options: WriteOptions): Promise<Published> {
+    const { head } = await this.#members.write({ type: 'publish', manifest, ...options }, options.timeoutMs, artifact)
+    return this.#written(decodeAs(publishedSchema, head, 'the answer to publish'))
+  }
+
+  async point(namespace: string, name: string, alias: string, targets: AliasTargets, options: WriteOptions): Promise<Published> {
+    const { head } = await this.#members.write({ type: 'point', namespace, name, alias, targets, ...options }, options.timeoutMs)
+    return this.#written(decodeAs(publishedSchema, head, 'the answer to point'))
+  }
+
+  async retire(namespace: string, name: string, options: WriteOptions): Promise<Receipt> {
+    const { head } = await this.#members.write({ type: 'retire', namespace, name, ...options }, options.timeoutMs)
+    this.#forget(namespace, name)
+    return decodeAs(receiptSchema, head, 'the answer to retire')
+  }
+
+  artifact(digest: string, options: FetchOptions): Promise<Uint8Array> {
+    return this.#fetcher.get(digest, options)
+  }
+
+  async status(): Promise<LedgerStatus> {
+    const { head } = await this.#members.read({ type: 'status', ...this.#caller })
+    return decodeAs(statusSchema, head, 'the answer to status')
+  }
+
+  async log(options: { after?: string; limit: number }): Promise<LedgerLine[]> {
+    const { body } = await this.#members.read({ type: 'log', ...options, ...this.#caller })
+    return decodeAs(logSchema, body, 'the log')
+  }
+
+  #fetch(ref: FunctionRef): Promise<FunctionRecord> {
+    // What was asked before a change does not answer what is asked after it.
+    const key = `${this.#change} ${formatRef(ref)}`
+    let fetching = this.#fetching.get(key)
+    if (fetching === undefined) {
+      fetching = this.#ask(ref).finally(() => this.#fetching.delete(key))
+      this.#fetching.set(key, fetching)
+    }
+    return fetching
+  }
+
+  async #ask(ref: FunctionRef): Promise<FunctionRecord> {
+    const change = this.#change
+    try {
+      const { head } = await this.#members.read({ type: 'get', ref, ...this.#caller })
+      const record = checked(decodeAs(recordSchema, head, 'the answer to get'), ref)
+      return change === this.#change ? this.#cache.put(ref, record) : record
+    } catch (error) {
+      if (error instanceof OsirisError && error.code === 'not_found' && change === this.#change) this.#cache.putMissing(ref, error)
+      throw error
+    }
+  }
+
+  #fetchRoutes(): Promise<readonly RouteRecord[]> {
+    if (this.#routesFetching?.change !== this.#change) this.#routesFetching = { change: this.#change, records: this.#askRoutes() }
+    const fetching = this.#routesFetching
+    return fetching.records.finally(() => {
+      if (this.#routesFetching === fetching) this.#routesFetching = undefined
+    })
+  }
+
+  async #askRoutes(): Promise<readonly RouteRecord[]> {
+    const change = this.#change
+    const known = this.#routes
+    const { head, body } = await this.#members.read({
+      type: 'routes',
+      ...(known === undefined ? {} : { known: known.digest }),
+      ...this.#caller,
+    })
+    const { digest, same } = decodeAs(routesAnswerSchema, head, 'the answer to routes')
+    const records = same && known !== undefined ? known.records : decodeAs(routesSchema, body, 'the routes')
+    this.#routes = { records, digest, at: this.#clock.monotonic(), change }
+    return records
+  }
+
+  #written(published: Published): Published {
+    this.#forget(published.record.namespace, published.record.name)
+    return published
+  }
+
+  /** A fresh entry. `false`: must not be passed on. */
+  #hear(data: Uint8Array): boolean {
+    try {
+      const fact = factOf(openEntry(data))
+      if (fact !== undefined) this.#forgetTwice(fact.namespace, fact.name)
+      return true
+    } catch {
+      return false
+    }
+  }
+
+  #forgetTwice(namespace: string, name: string): void {
+    this.#forget(namespace, name)
+    const cancel = this.#clock.after(SETTLE_MS, () => {
+      this.#timers.delete(cancel)
+      this.#forget(namespace, name)
+    })
+    this.#timers.add(cancel)
+  }
+
+  #forget(namespace: string, name: string): void {
+    this.#change += 1
+    this.#cache.drop(namespace, name)
+    this.#events.emit('catalog.changed', { namespace, name })
+  }
+}
+
+/** What a member answers is believed as far as it proves itself: the record must be of the function asked for, its version that of its manifest. */
+function checked(record: FunctionRecord, ref: FunctionRef): FunctionRecord {
+  const { namespace, name } = ref
+  const isAsked = [record, record.manifest].every((each) => each.namespace === namespace && each.name === name)
+  if (isAsked && versionOf(record.manifest) === record.version) return record
+  throw new OsirisError('unavailable', `Cannot use the record of "${formatRef(ref)}": the member's answer contradicts itself`)
+}

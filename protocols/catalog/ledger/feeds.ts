@@ -1,0 +1,269 @@
+/**
+ * Every author's feed: what is next, what is known, what is on disk. Hash-linked and gap-free; each record is verified when read.
+ * On disk: `entry/<author>/<seq>` → SHA-256 and bytes; `head/<author>` → seq and hash of the last one, written in the same batch, so that
+ * a tail the store lost without saying so is noticed.
+ */
+import { z } from 'zod'
+import { decodeAs, encode } from '#protocols/codec'
+import { compareText, type Entry, openEntry, Refusal, reopenEntry } from './entry.ts'
+import { compareHlc, type Hlc, HLC_ZERO } from './hlc.ts'
+import { ENCODINGS, GroupCommit, sealRecord, type Storage, storageError, unsealRecord } from './storage.ts'
+
+export interface Head {
+  author: string
+  seq: number
+  hash: string
+}
+
+/** The last entry of a feed; seq 0 before the first. */
+export interface Tip {
+  seq: number
+  hash: string | null
+  hlc: Hlc
+}
+
+interface Feed {
+  /** On disk. */
+  durable: Tip
+  /** On disk or on its way there. */
+  pending: Tip
+  /** Hash of entry `seq` at `seq - 1`. */
+  hashes: string[]
+  /** The last write of this feed. */
+  written: Promise<void>
+  /** Seq the disk once promised; more than `durable.seq` after damage, until peers have filled it again. */
+  promised: number
+}
+
+const NO_TIP: Tip = Object.freeze({ seq: 0, hash: null, hlc: HLC_ZERO })
+const headSchema = z.strictObject({ seq: z.int().min(1), hash: z.string() })
+
+export class Feeds {
+  readonly #storage: Storage
+  readonly #commit: GroupCommit
+  readonly #feeds = new Map<string, Feed>()
+  /** On disk since the last sync. */
+  #fresh: Entry[] = []
+  /** Records found damaged after loading, by key. */
+  readonly #damaged = new Map<string, { author: string; seq: number }>()
+
+  /** `onDurable` hears of new entries once, in feed order, when they are on disk and before whoever wrote them. */
+  constructor(init: { storage: Storage; onDurable: (entries: Entry[]) => void }) {
+    this.#storage = init.storage
+    this.#commit = new GroupCommit({
+      storage: init.storage,
+      onSynced: () => init.onDurable(this.#takeFresh()),
+      onFailed: () => this.#forgetPending(),
+    })
+  }
+
+  /** Resolves when no write is on its way. */
+  settled(): Promise<void> {
+    return this.#commit.settled()
+  }
+
+  /**
+   * Reads all feeds from disk, giving each good entry to `onEntry`. A feed ends before its first damaged record; what lies behind is fetched again.
+   * Each record is checked by hash and chain, and the last one's signature covers everything before it. Returns the authors whose feed is damaged.
+   */
+  async load(onEntry: (entry: Entry) => void): Promise<string[]> {
+    const broken = new Set<string>()
+    let entries: Entry[] = []
+    const finish = () => {
+      const last = entries.at(-1)
+      if (last !== undefined && !isSigned(last)) broken.add(last.author)
+      else for (const entry of entries) this.#admit(entry, onEntry)
+      entries = []
+    }
+    for await (const [key, value] of this.#storage.iterator({ ...ENCODINGS, gte: 'entry/', lt: 'entry0' })) {
+      const author = key.slice(6, 70)
+      if (entries[0]?.author !== author) finish()
+      if (broken.has(author)) continue
+      const entry = readRecord(value)
+      if (entry !== undefined && follows(entry, author, entries)) entries.push(entry)
+      else broken.add(author)
+    }
+    finish()
+    await this.#readHeads(broken)
+    return [...broken]
+  }
+
+  tip(author: string): Tip {
+    return this.#feeds.get(author)?.pending ?? NO_TIP
+  }
+
+  /** What is on disk. */
+  heads(): Head[] {
+    const heads: Head[] = []
+    for (const [author, { durable }] of this.#feeds) if (durable.hash !== null) heads.push({ author, seq: durable.seq, hash: durable.hash })
+    return heads.toSorted((a, b) => compareText(a.author, b.author))
+  }
+
+  /** Whether the disk once held more of this feed than it does now: continuing it would fork it. */
+  isCut(author: string): boolean {
+    const feed = this.#feeds.get(author)
+    return feed !== undefined && feed.pending.seq < feed.promised
+  }
+
+  /** Whether this entry comes next, is there already, or comes too early. Throws `Refusal` (`chain`, `order`, `fork`). */
+  judge(entry: Entry): 'next' | 'known' | 'gap' {
+    const feed = this.#feeds.get(entry.author)
+    const tip = feed?.pending ?? NO_TIP
+    if (entry.seq > tip.seq + 1) return 'gap'
+    if (entry.seq <= tip.seq) {
+      if (feed?.hashes[entry.seq - 1] === entry.hash) return 'known'
+      throw new Refusal('fork', `its author already wrote another entry ${entry.seq}`)
+    }
+    if (entry.prev !== tip.hash) throw new Refusal('chain', 'it does not follow the entry before it')
+    if (compareHlc(entry.hlc, tip.hlc) <= 0) throw new Refusal('order', 'its time is not after the entry before it')
+    return 'next'
+  }
+
+  /** Resolves when the entry is on disk. Throws `Refusal`; `storage_full` or `unavailable` when the disk refuses. */
+  async add(entry: Entry): Promise<'stored' | 'known' | 'gap'> {
+    const verdict = this.judge(entry)
+    if (verdict === 'gap') return 'gap'
+    try {
+      if (verdict === 'known') {
+        await this.#repair(entry)
+        await this.#feeds.get(entry.author)?.written
+        return 'known'
+      }
+      await this.#write(entry)
+      return 'stored'
+    } catch (error) {
+      throw storageError(error, 'Cannot write to the ledger')
+    }
+  }
+
+  /** Entries `from` to `to` as stored, at most `bytesMax` of them (one at least); ends before a record that is missing or damaged. */
+  async read(author: string, from: number, to: number, bytesMax: number): Promise<Uint8Array[]> {
+    const last = Math.min(to, this.#feeds.get(author)?.durable.seq ?? 0)
+    if (last < from) return []
+    const seqs = Array.from({ length: last - from + 1 }, (_, at) => from + at)
+    const values = await this.#storage.getMany(
+      seqs.map((seq) => recordKey(author, seq)),
+      ENCODINGS,
+    )
+    const found: Uint8Array[] = []
+    let bytes = 0
+    for (const [at, value] of values.entries()) {
+      const record = unsealRecord(value)
+      const seq = from + at
+      if (record?.hash !== this.#feeds.get(author)?.hashes[seq - 1]) this.#damaged.set(recordKey(author, seq), { author, seq })
+      if (record === undefined || this.#damaged.has(recordKey(author, seq))) break
+      bytes += record.bytes.length
+      if (bytes > bytesMax && found.length > 0) break
+      found.push(record.bytes)
+    }
+    return found
+  }
+
+  /** Records found damaged and not yet repaired. */
+  damaged(): { author: string; seq: number }[] {
+    return [...this.#damaged.values()]
+  }
+
+  #write(entry: Entry): Promise<void> {
+    const feed = this.#feedOf(entry.author)
+    const tip: Tip = { seq: entry.seq, hash: entry.hash, hlc: entry.hlc }
+    feed.pending = tip
+    feed.hashes.push(entry.hash)
+    const head = encode({ seq: entry.seq, hash: entry.hash })
+    const operations = [put(recordKey(entry.author, entry.seq), sealRecord(entry.bytes, entry.hash)), put(headKey(entry.author), head)]
+    const written = this.#commit.write(operations, () => {
+      feed.durable = tip
+      feed.promised = Math.max(feed.promised, tip.seq)
+      this.#fresh.push(entry)
+    })
+    // Whoever asks later whether this entry is on disk waits for the same write; its failure is told to the one who wrote.
+    feed.written = written.catch(() => {})
+    return written
+  }
+
+  async #repair(entry: Entry): Promise<void> {
+    const key = recordKey(entry.author, entry.seq)
+    if (!this.#damaged.delete(key)) return
+    await this.#commit.write([put(key, sealRecord(entry.bytes, entry.hash))], () => {})
+  }
+
+  #takeFresh(): Entry[] {
+    return this.#fresh.splice(0)
+  }
+
+  #forgetPending(): void {
+    for (const feed of this.#feeds.values()) {
+      feed.pending = feed.durable
+      feed.hashes.length = feed.durable.seq
+    }
+  }
+
+  #admit(entry: Entry, onEntry: (entry: Entry) => void): void {
+    const feed = this.#feedOf(entry.author)
+    feed.durable = feed.pending = { seq: entry.seq, hash: entry.hash, hlc: entry.hlc }
+    feed.hashes.push(entry.hash)
+    onEntry(entry)
+  }
+
+  async #readHeads(broken: Set<string>): Promise<void> {
+    for await (const [key, value] of this.#storage.iterator({ ...ENCODINGS, gte: 'head/', lt: 'head0' })) {
+      const author = key.slice(5)
+      const feed = this.#feedOf(author)
+      feed.promised = promisedSeq(value, feed.durable.seq)
+      if (feed.promised > feed.durable.seq) broken.add(author)
+    }
+  }
+
+  #feedOf(author: string): Feed {
+    let feed = this.#feeds.get(author)
+    if (feed === undefined) {
+      feed = { durable: NO_TIP, pending: NO_TIP, hashes: [], written: Promise.resolve(), promised: 0 }
+      this.#feeds.set(author, feed)
+    }
+    return feed
+  }
+}
+
+function recordKey(author: string, seq: number): string {
+  return `entry/${author}/${seq.toString().padStart(16, '0')}`
+}
+
+function headKey(author: string): string {
+  return `head/${author}`
+}
+
+function put(key: string, value: Uint8Array) {
+  return { type: 'put' as const, key, value }
+}
+
+function readRecord(value: Uint8Array): Entry | undefined {
+  const record = unsealRecord(value)
+  if (record === undefined) return undefined
+  try {
+    return reopenEntry(record.bytes, record.hash)
+  } catch {
+    return undefined
+  }
+}
+
+function follows(entry: Entry, author: string, before: Entry[]): boolean {
+  return entry.author === author && entry.seq === before.length + 1 && entry.prev === (before.at(-1)?.hash ?? null)
+}
+
+function isSigned(entry: Entry): boolean {
+  try {
+    openEntry(entry.bytes)
+    return true
+  } catch {
+    return false
+  }
+}
+
+/** A head record that cannot be read promises at least what is there. */
+function promisedSeq(value: Uint8Array, known: number): number {
+  try {
+    return decodeAs(headSchema, value, 'a head record').seq
+  } catch {
+    return known
+  }
+}

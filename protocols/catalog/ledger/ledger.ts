@@ -1,0 +1,228 @@
+/** The signed entries of a universe on this node: judged at the door, stored, folded. Knows no peers. */
+import { type Identity, type Universe, universeId } from '#protocols/access'
+import { OsirisError } from '#protocols/errors'
+import type { Events } from '#protocols/events'
+import type { Clock } from '#protocols/lifecycle'
+import type { LedgerLine } from '../catalog.ts'
+import type { BodyOf, EntryType } from './bodies.ts'
+import {
+  comparePlaces,
+  type Entry,
+  ENTRY_BYTES_MAX,
+  openEntry,
+  type Place,
+  placeOf,
+  Refusal,
+  type RefusalReason,
+  signEntry,
+} from './entry.ts'
+import { bodyOf, factOf, Fold, type FunctionState } from './fold.ts'
+import { Feeds, type Head } from './feeds.ts'
+import { drifts, type Hlc, HLC_ZERO, observe, tick } from './hlc.ts'
+import { plainJson } from './plain-json.ts'
+import type { Storage } from './storage.ts'
+
+/** Hashes of fresh entries: gossip and push bring each one several times, and a known one is not judged again. */
+const RECENT_MAX = 1024
+
+export interface LedgerInit {
+  identity: Identity
+  universe: Universe
+  storage: Storage
+  clock: Clock
+  events: Events
+  /** Hears of functions whose state is new, and of the entries that brought it, when they are on disk. */
+  onChange: (states: FunctionState[], entries: Entry[]) => void
+}
+
+/** Why entries were refused here since the start, and how often. */
+export type Refusals = Partial<Record<RefusalReason, number>>
+
+export class Ledger {
+  readonly universe: string
+  readonly author: string
+  readonly #identity: Identity
+  readonly #root: Universe
+  readonly #clock: Clock
+  readonly #events: Events
+  readonly #onChange: LedgerInit['onChange']
+  readonly #feeds: Feeds
+  readonly #fold = new Fold()
+  readonly #refusals: Refusals = {}
+  readonly #recent = new Set<string>()
+  #places: Place[] = []
+  #sorted = true
+  #hlc: Hlc = HLC_ZERO
+
+  constructor(init: LedgerInit) {
+    this.universe = universeId(init.universe)
+    this.author = init.identity.id
+    this.#identity = init.identity
+    this.#root = init.universe
+    this.#clock = init.clock
+    this.#events = init.events
+    this.#onChange = init.onChange
+    this.#feeds = new Feeds({ storage: init.storage, onDurable: (entries) => this.#apply(entries) })
+  }
+
+  /** Reads everything from disk. Damage is logged and left to replication. */
+  async load(): Promise<void> {
+    const damaged = await this.#feeds.load((entry) => this.#index(entry))
+    this.#onChange(this.#fold.flush(), [])
+    for (const author of damaged) this.#warn(`The feed of ${author.slice(0, 8)} is damaged on disk: fetching the rest from peers`)
+  }
+
+  /** Resolves when no write is on its way. */
+  settled(): Promise<void> {
+    return this.#feeds.settled()
+  }
+
+  /** Writes an entry of this node; resolves when it is on disk and in the view. Throws `payload_too_large`, `storage_full`, `unavailable`. */
+  async append<T extends EntryType>(type: T, body: BodyOf<T>, by: string): Promise<Entry> {
+    if (this.#feeds.isCut(this.author)) {
+      throw new OsirisError(
+        'unavailable',
+        'Cannot write to the ledger: this node lost part of its own feed and has not got it back from peers',
+      )
+    }
+    const tip = this.#feeds.tip(this.author)
+    const hlc = tick(observe(this.#hlc, tip.hlc), this.#clock.now())
+    const place = { format: 1 as const, universe: this.universe, author: this.author, seq: tip.seq + 1, prev: tip.hash }
+    const entry = signEntry(this.#identity, { ...place, hlc, type, body, by })
+    if (entry.bytes.length > ENTRY_BYTES_MAX) {
+      throw new OsirisError(
+        'payload_too_large',
+        `Cannot write the entry: it has ${entry.bytes.length} bytes, at most ${ENTRY_BYTES_MAX} fit`,
+      )
+    }
+    this.#hlc = hlc
+    await this.#feeds.add(entry)
+    return entry
+  }
+
+  /** Judges foreign bytes by themselves: form, signature, universe, time, authority. Counts and throws `Refusal`. */
+  open(bytes: Uint8Array): Entry {
+    return this.#counted(() => {
+      const entry = openEntry(bytes)
+      if (entry.universe !== this.universe) throw new Refusal('universe', 'it belongs to another universe')
+      if (drifts(entry.hlc, this.#clock.now())) throw new Refusal('drift', 'its time lies in the future')
+      if (entry.type === 'genesis' && !this.#isGenesis(entry)) throw new Refusal('authority', 'only the root may write a genesis')
+      return entry
+    })
+  }
+
+  /** Whether a judged entry comes next, is known, or comes too early. Counts and throws `Refusal`. */
+  judge(entry: Entry): 'next' | 'known' | 'gap' {
+    return this.#counted(() => this.#feeds.judge(entry))
+  }
+
+  /** Stores a judged entry. Throws `Refusal`, `storage_full`, `unavailable`. */
+  async take(entry: Entry): Promise<'stored' | 'known' | 'gap'> {
+    this.judge(entry)
+    return this.#feeds.add(entry)
+  }
+
+  /** Whether this entry came in lately and is on disk. `false` proves nothing. */
+  holds(hash: string): boolean {
+    return this.#recent.has(hash)
+  }
+
+  heads(): Head[] {
+    return this.#feeds.heads()
+  }
+
+  /** The next seq of each feed in which these heads are ahead, and records that are damaged here. */
+  wants(heads: readonly Head[]): { author: string; from: number }[] {
+    const behind = heads.filter((head) => head.seq > this.#feeds.tip(head.author).seq)
+    return [
+      ...behind.map((head) => ({ author: head.author, from: this.#feeds.tip(head.author).seq + 1 })),
+      ...this.#feeds.damaged().map(({ author, seq }) => ({ author, from: seq })),
+    ]
+  }
+
+  read(author: string, from: number, to: number, bytesMax: number): Promise<Uint8Array[]> {
+    return this.#feeds.read(author, from, to, bytesMax)
+  }
+
+  /** Also of functions that are retired. */
+  state(namespace: string, name: string): FunctionState | undefined {
+    return this.#fold.get(namespace, name)
+  }
+
+  /** The stored entry at a place of this ledger. Throws `unavailable` when its record is damaged. */
+  async entryAt(place: Place): Promise<Entry> {
+    const [bytes] = await this.#feeds.read(place.author, place.seq, place.seq, ENTRY_BYTES_MAX)
+    if (bytes !== undefined) return openEntry(bytes)
+    throw new OsirisError('unavailable', `Cannot read entry ${place.seq} of ${place.author.slice(0, 8)}: it is damaged on this node's disk`)
+  }
+
+  get entries(): number {
+    return this.#places.length
+  }
+
+  refusals(): Refusals {
+    return { ...this.#refusals }
+  }
+
+  async log(options: { after?: string; limit: number }): Promise<LedgerLine[]> {
+    const places = this.#inOrder()
+    const at = options.after === undefined ? -1 : places.findIndex((place) => place.hash === options.after)
+    if (options.after !== undefined && at < 0) {
+      throw new OsirisError('not_found', `Cannot read the log after "${options.after.slice(0, 64)}": there is no such entry`)
+    }
+    const lines: LedgerLine[] = []
+    for (const place of places.slice(at + 1, at + 1 + options.limit)) {
+      const [bytes] = await this.#feeds.read(place.author, place.seq, place.seq, ENTRY_BYTES_MAX)
+      if (bytes !== undefined) lines.push(lineOf(openEntry(bytes)))
+    }
+    return lines
+  }
+
+  #apply(entries: Entry[]): void {
+    for (const entry of entries) {
+      this.#index(entry)
+      if (this.#recent.size >= RECENT_MAX) this.#recent.delete(this.#recent.keys().next().value as string)
+      this.#recent.add(entry.hash)
+    }
+    this.#onChange(this.#fold.flush(), entries)
+  }
+
+  #index(entry: Entry): void {
+    const place = placeOf(entry)
+    const last = this.#places.at(-1)
+    this.#sorted &&= last === undefined || comparePlaces(last, place) < 0
+    this.#places.push(place)
+    this.#hlc = observe(this.#hlc, entry.hlc)
+    const fact = factOf(entry)
+    if (fact !== undefined) this.#fold.insert(fact)
+  }
+
+  #inOrder(): Place[] {
+    if (!this.#sorted) this.#places = this.#places.toSorted(comparePlaces)
+    this.#sorted = true
+    return this.#places
+  }
+
+  #isGenesis(entry: Entry): boolean {
+    const body = bodyOf(entry, 'genesis')
+    return body !== undefined && body.root === this.#root.root && entry.author === this.#root.root && entry.seq === 1
+  }
+
+  #counted<T>(judge: () => T): T {
+    try {
+      return judge()
+    } catch (error) {
+      if (error instanceof Refusal) this.#refusals[error.reason] = (this.#refusals[error.reason] ?? 0) + 1
+      throw error
+    }
+  }
+
+  #warn(text: string): void {
+    this.#events.emit('log', { level: 'warn', room: 'catalog', text })
+  }
+}
+
+function lineOf(entry: Entry): LedgerLine {
+  const { author, seq, hash, hlc, type, body, by } = entry
+  return { author, seq, hash, atMs: hlc.wallMs, type, content: plainJson(body) as Record<string, unknown>, by }
+}

@@ -1,0 +1,130 @@
+/**
+ * What catalogs say to each other and to clients: protocol `catalog/1`. Every request's head is one of `requestSchema`; what may outgrow a
+ * head (lists, entries, artifacts) is the response's body. Heads and bodies are deterministic dag-cbor; an artifact's body is its bytes.
+ */
+import { z } from 'zod'
+import { OsirisError } from '#protocols/errors'
+import { digestSchema, manifestSchema, nameSchema, versionSchema } from '#protocols/manifest'
+import { targetsSchema } from './ledger/bodies.ts'
+
+export const PROTOCOL = 'catalog/1'
+/** Gossip of fresh entries: a message is the bytes of one entry. */
+export const TOPIC = 'ledger'
+
+export const ARTIFACT_BYTES_MAX = 16 * 1024 * 1024
+/** One answer to `entries`; keeps a pull from holding much memory on either side. */
+export const ENTRIES_BYTES_MAX = 512 * 1024
+/** A list of all functions of a large universe. */
+export const LIST_BYTES_MAX = 256 * 1024 * 1024
+const FEEDS_MAX = 10_000
+const WANTS_MAX = 64
+const TIMEOUT_MS_MAX = 900_000
+
+const hashSchema = digestSchema
+const callerSchema = z.strictObject({ subject: z.string().max(256), token: z.string().max(4096).optional() })
+const refSchema = z.strictObject({ namespace: nameSchema, name: nameSchema, selector: z.string().max(64).optional() })
+const writeSchema = { caller: callerSchema, ack: z.enum(['accepted', 'committed']), timeoutMs: z.int().min(1).max(TIMEOUT_MS_MAX) }
+const readSchema = { caller: callerSchema.optional() }
+
+/** Reads. `caller` is for those who are no member with a role. */
+export const requestSchema = z.discriminatedUnion('type', [
+  z.strictObject({ type: z.literal('get'), ref: refSchema, ...readSchema }),
+  z.strictObject({ type: z.literal('list'), namespace: nameSchema.optional(), ...readSchema }),
+  z.strictObject({ type: z.literal('versions'), namespace: nameSchema, name: nameSchema, ...readSchema }),
+  /** `known`: the digest of the routes the asker has. */
+  z.strictObject({ type: z.literal('routes'), known: digestSchema.optional(), ...readSchema }),
+  z.strictObject({ type: z.literal('artifact'), digest: digestSchema, ...readSchema }),
+  z.strictObject({ type: z.literal('status'), ...readSchema }),
+  z.strictObject({ type: z.literal('log'), after: hashSchema.optional(), limit: z.int().min(1).max(1000), ...readSchema }),
+  /** The artifact is the body. */
+  z.strictObject({ type: z.literal('publish'), manifest: manifestSchema, ...writeSchema }),
+  z.strictObject({
+    type: z.literal('point'),
+    namespace: nameSchema,
+    name: nameSchema,
+    alias: nameSchema,
+    targets: targetsSchema,
+    ...writeSchema,
+  }),
+  z.strictObject({ type: z.literal('retire'), namespace: nameSchema, name: nameSchema, ...writeSchema }),
+  /** `known`: the digest of the asker's own heads; equal heads are not sent. */
+  z.strictObject({ type: z.literal('heads'), known: digestSchema }),
+  z.strictObject({
+    type: z.literal('entries'),
+    wants: z
+      .array(z.strictObject({ author: hashSchema, from: z.int().min(1) }))
+      .min(1)
+      .max(WANTS_MAX),
+  }),
+  /** The entry is the body. Answered when it is on disk. */
+  z.strictObject({ type: z.literal('push') }),
+])
+export type Request = z.infer<typeof requestSchema>
+export type RequestType = Request['type']
+export type RequestOf<T extends RequestType> = Extract<Request, { type: T }>
+export { WANTS_MAX }
+
+const aliasesSchema = z.record(nameSchema, targetsSchema)
+const authorSchema = z.string().regex(/^[0-9a-f]{64}$/)
+export const recordSchema = z.strictObject({
+  namespace: nameSchema,
+  name: nameSchema,
+  version: versionSchema,
+  ordinal: z.int().min(1),
+  manifest: manifestSchema,
+  aliases: aliasesSchema,
+  versions: z.int().min(1),
+  publishedAt: z.number(),
+  publishedBy: z.string(),
+  author: authorSchema,
+})
+export const recordsSchema = z.array(recordSchema)
+export const versionsSchema = z.array(
+  z.strictObject({
+    version: versionSchema,
+    ordinal: z.int().min(1),
+    publishedAt: z.number(),
+    publishedBy: z.string(),
+    author: authorSchema,
+    aliases: z.array(nameSchema),
+    manifest: manifestSchema,
+  }),
+)
+export const routesSchema = z.array(z.strictObject({ route: z.string().max(1024), namespace: nameSchema, name: nameSchema }))
+/** `same`: what the asker has is what there is; else the body holds it. */
+export const routesAnswerSchema = z.strictObject({ digest: digestSchema, same: z.boolean() })
+export const receiptSchema = z.strictObject({
+  author: authorSchema,
+  seq: z.int().min(1),
+  hash: hashSchema,
+  state: z.enum(['accepted', 'committed']),
+  holders: z.array(z.string()),
+})
+export const publishedSchema = z.strictObject({ record: recordSchema, receipt: receiptSchema, changed: z.boolean() })
+export const headSchema = z.strictObject({ author: authorSchema, seq: z.int().min(1), hash: hashSchema })
+export const headsSchema = z.array(headSchema).max(FEEDS_MAX)
+export const sameSchema = z.strictObject({ same: z.boolean() })
+export const entriesSchema = z.array(z.instanceof(Uint8Array))
+export const pushAnswerSchema = z.strictObject({ held: z.boolean() })
+export const statusSchema = z.strictObject({
+  viewDigest: digestSchema,
+  functions: z.int(),
+  entries: z.int(),
+  heads: headsSchema,
+})
+export const logSchema = z.array(
+  z.strictObject({
+    author: authorSchema,
+    seq: z.int(),
+    hash: hashSchema,
+    atMs: z.number(),
+    type: z.string(),
+    content: z.record(z.string(), z.unknown()),
+    by: z.string(),
+  }),
+)
+export const emptySchema = z.strictObject({})
+
+export function notHere(digest: string): OsirisError {
+  return new OsirisError('not_found', `Cannot find artifact ${digest.slice(0, 8)}: no member has it`)
+}

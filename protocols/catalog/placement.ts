@@ -1,0 +1,64 @@
+/** Copies of artifacts where they belong: the k first members by rendezvous hash fetch each new one in the background. */
+import type { Network } from '#protocols/network'
+import type { ArtifactFetcher } from './artifact-fetcher.ts'
+import type { ArtifactStore } from './artifacts.ts'
+import type { Entry } from './ledger/entry.ts'
+import { rendezvous } from './rendezvous.ts'
+
+/** Survives the loss of two holders at once. */
+export const COPIES = 3
+const AT_ONCE = 2
+const FETCH_MS_MAX = 30_000
+/** Beyond that, artifacts come when they are first asked for. */
+const WAITING_MAX = 10_000
+
+export class Placement {
+  readonly #network: Network
+  readonly #store: ArtifactStore
+  readonly #fetcher: ArtifactFetcher
+  readonly #waiting = new Set<string>()
+  #running = 0
+
+  constructor(init: { network: Network; store: ArtifactStore; fetcher: ArtifactFetcher }) {
+    this.#network = init.network
+    this.#store = init.store
+    this.#fetcher = init.fetcher
+  }
+
+  /** Looks at fresh entries; returns at once. */
+  consider(entries: readonly Entry[]): void {
+    for (const entry of entries) {
+      const digest = entry.type === 'publish' ? artifactOf(entry) : undefined
+      if (digest !== undefined && this.#waiting.size < WAITING_MAX && this.#isHolder(digest)) this.#waiting.add(digest)
+    }
+    while (this.#running < AT_ONCE && this.#waiting.size > 0) void this.#work()
+  }
+
+  stop(): void {
+    this.#waiting.clear()
+  }
+
+  #isHolder(digest: string): boolean {
+    const peers = this.#network.members.withRole('catalog').map((member) => member.peer)
+    return rendezvous(digest, [this.#network.peer, ...peers])
+      .slice(0, COPIES)
+      .includes(this.#network.peer)
+  }
+
+  async #work(): Promise<void> {
+    this.#running += 1
+    for (const digest of this.#waiting) {
+      this.#waiting.delete(digest)
+      if (await this.#store.has(digest)) continue
+      // What cannot be had now comes when it is first asked for.
+      await this.#fetcher.get(digest, { timeoutMs: FETCH_MS_MAX }).catch(() => {})
+    }
+    this.#running -= 1
+  }
+}
+
+function artifactOf(entry: Entry): string | undefined {
+  const { manifest } = entry.body as { manifest?: { artifact?: { digest?: unknown } } }
+  const digest = manifest?.artifact?.digest
+  return typeof digest === 'string' && /^[0-9a-f]{64}$/.test(digest) ? digest : undefined
+}

@@ -1,0 +1,245 @@
+/**
+ * Keeps the ledger of this node equal to the others': fresh entries come by gossip and by push, missing ones are pulled from members with
+ * the catalog role when they join and from a random one every few seconds. Nothing that comes in is believed: the ledger judges each entry.
+ */
+import { decodeAs, digestOf, encode } from '#protocols/codec'
+import { OsirisError } from '#protocols/errors'
+import type { Events } from '#protocols/events'
+import type { Clock, Random } from '#protocols/lifecycle'
+import { collect, type Message, type Network, type Peer } from '#protocols/network'
+import { type Entry, Refusal } from './ledger/entry.ts'
+import type { Head } from './ledger/feeds.ts'
+import type { Ledger } from './ledger/ledger.ts'
+import {
+  emptySchema,
+  ENTRIES_BYTES_MAX,
+  entriesSchema,
+  headsSchema,
+  PROTOCOL,
+  pushAnswerSchema,
+  type Request,
+  sameSchema,
+  TOPIC,
+  WANTS_MAX,
+} from './messages.ts'
+
+const REQUEST_MS_MAX = 5000
+const HEADS_BYTES_MAX = 4 * 1024 * 1024
+/** Entries judged between two breaths of the event loop: about 3 ms of signatures. */
+const BREATH = 32
+/** A newcomer is asked by everyone; spread over this time. */
+const JOIN_JITTER_MS = 100
+/** Between rounds until the first one succeeded: the others may not have heard of this node yet. */
+const FIRST_INTERVAL_MS = 200
+/** A feed that a peer could not bring forward is not asked of it again for so long. */
+const AVOID_MS = 5000
+const AVOIDED_MAX = 4096
+
+export interface ReplicationInit {
+  ledger: Ledger
+  network: Network
+  clock: Clock
+  random: Random
+  events: Events
+  /** Between two rounds with a random member. */
+  pullIntervalMs: number
+}
+
+export class Replication {
+  readonly #ledger: Ledger
+  readonly #network: Network
+  readonly #clock: Clock
+  readonly #random: Random
+  readonly #events: Events
+  readonly #pullIntervalMs: number
+  readonly #pulls = new Map<Peer, Promise<boolean>>()
+  readonly #greeted = new Set<Peer>()
+  /** `peer author` → monotonic time until when. */
+  readonly #avoided = new Map<string, number>()
+  #synced = false
+  #stops: (() => void)[] = []
+  #controller = new AbortController()
+
+  constructor(init: ReplicationInit) {
+    this.#ledger = init.ledger
+    this.#network = init.network
+    this.#clock = init.clock
+    this.#random = init.random
+    this.#events = init.events
+    this.#pullIntervalMs = init.pullIntervalMs
+  }
+
+  start(): void {
+    this.#controller = new AbortController()
+    let cancelRound = () => {}
+    const schedule = () => {
+      const interval = (this.#synced ? this.#pullIntervalMs : FIRST_INTERVAL_MS) * (0.75 + 0.5 * this.#random())
+      cancelRound = this.#clock.after(interval, () => void this.#round().then(() => this.#controller.signal.aborted || schedule()))
+    }
+    schedule()
+    this.#stops = [
+      this.#network.subscribe(TOPIC, (from, data) => this.#hear(from, data)),
+      this.#network.members.onChange(() => this.#greet()),
+      () => cancelRound(),
+    ]
+    this.#greet()
+  }
+
+  async stop(): Promise<void> {
+    for (const stop of this.#stops.splice(0)) stop()
+    this.#controller.abort()
+    this.#greeted.clear()
+    await Promise.all(this.#pulls.values())
+  }
+
+  /** Members with the catalog role, this node not among them. */
+  others(): Peer[] {
+    return this.#network.members.withRole('catalog').map((member) => member.peer)
+  }
+
+  /** Gets what this peer has and we lack. Concurrent calls share one pull. Whether anything new came. Never rejects. */
+  pull(peer: Peer, timeoutMs: number = REQUEST_MS_MAX): Promise<boolean> {
+    const running = this.#pulls.get(peer)
+    if (running !== undefined) return running
+    const pull = this.#pull(peer, timeoutMs)
+      .catch((error: unknown) => {
+        this.#tell(error)
+        return false
+      })
+      .finally(() => this.#pulls.delete(peer))
+    this.#pulls.set(peer, pull)
+    return pull
+  }
+
+  /** One entry a peer pushed; resolves when it is on disk. Throws `invalid_argument` for one that is refused, `storage_full`, `unavailable`. */
+  async accept(peer: Peer, bytes: Uint8Array): Promise<boolean> {
+    try {
+      if (this.#ledger.holds(digestOf(bytes))) return true
+      const entry = this.#ledger.open(bytes)
+      if (this.#ledger.judge(entry) === 'gap') await this.pull(peer)
+      return (await this.#ledger.take(entry)) !== 'gap'
+    } catch (error) {
+      if (error instanceof Refusal) throw new OsirisError('invalid_argument', `Cannot accept the entry: ${error.message}`, { cause: error })
+      throw error
+    }
+  }
+
+  /** Tells everyone who listens. */
+  async gossip(entry: Entry): Promise<void> {
+    await this.#network.publish(TOPIC, entry.bytes).catch((error: unknown) => this.#tell(error))
+  }
+
+  /** Whether the peer has the entry on disk now. */
+  async push(peer: Peer, entry: Entry, timeoutMs: number): Promise<boolean> {
+    const response = await this.#request(peer, { type: 'push' }, timeoutMs, entry.bytes)
+    return decodeAs(pushAnswerSchema, response.head, 'the answer to push').held
+  }
+
+  /** `false`: must not be passed on. */
+  #hear(from: Peer, data: Uint8Array): boolean {
+    try {
+      if (this.#ledger.holds(digestOf(data))) return true
+      const entry = this.#ledger.open(data)
+      if (this.#ledger.judge(entry) === 'gap') void this.pull(from)
+      else this.#ledger.take(entry).catch((error: unknown) => this.#tell(error))
+      return true
+    } catch (error) {
+      this.#tell(error)
+      return false
+    }
+  }
+
+  #greet(): void {
+    const others = new Set(this.others())
+    for (const peer of this.#greeted) if (!others.has(peer)) this.#greeted.delete(peer)
+    for (const peer of others) {
+      if (this.#greeted.has(peer)) continue
+      this.#greeted.add(peer)
+      this.#stops.push(this.#clock.after(this.#random() * JOIN_JITTER_MS, () => void this.pull(peer)))
+    }
+  }
+
+  async #round(): Promise<void> {
+    const others = this.others()
+    const peer = others[Math.floor(this.#random() * others.length)]
+    if (peer !== undefined) await this.pull(peer)
+  }
+
+  async #pull(peer: Peer, timeoutMs: number): Promise<boolean> {
+    const heads = await this.#heads(peer, timeoutMs)
+    this.#synced = true
+    const refused = new Set<string>()
+    let news = false
+    for (;;) {
+      const wants = this.#ledger.wants(heads).filter((want) => !refused.has(want.author) && !this.#avoids(peer, want.author))
+      if (wants.length === 0) return news
+      const asked = wants.slice(0, WANTS_MAX)
+      const batch = await this.#entries(peer, asked, timeoutMs)
+      if (await this.#takeAll(batch, refused)) news = true
+      else for (const want of asked) refused.add(want.author)
+      for (const author of refused) this.#avoid(peer, author)
+    }
+  }
+
+  #avoids(peer: Peer, author: string): boolean {
+    return (this.#avoided.get(`${peer} ${author}`) ?? 0) > this.#clock.monotonic()
+  }
+
+  #avoid(peer: Peer, author: string): void {
+    if (this.#avoided.size >= AVOIDED_MAX) this.#avoided.clear()
+    this.#avoided.set(`${peer} ${author}`, this.#clock.monotonic() + AVOID_MS)
+  }
+
+  async #heads(peer: Peer, timeoutMs: number): Promise<Head[]> {
+    const response = await this.#request(peer, { type: 'heads', known: digestOf(encode(this.#ledger.heads())) }, timeoutMs)
+    if (decodeAs(sameSchema, response.head, 'the answer to heads').same) return []
+    return decodeAs(headsSchema, await collect(response.body, HEADS_BYTES_MAX, 'heads'), 'heads')
+  }
+
+  async #entries(peer: Peer, wants: { author: string; from: number }[], timeoutMs: number): Promise<Uint8Array[]> {
+    const response = await this.#request(peer, { type: 'entries', wants }, timeoutMs)
+    decodeAs(emptySchema, response.head, 'the answer to entries')
+    return decodeAs(entriesSchema, await collect(response.body, 2 * ENTRIES_BYTES_MAX, 'entries'), 'entries')
+  }
+
+  /** Whether anything of use was among them. A feed with a bad entry is left alone for the rest of this pull. */
+  async #takeAll(batch: Uint8Array[], refused: Set<string>): Promise<boolean> {
+    const writes: Promise<'stored' | 'known' | 'gap'>[] = []
+    for (const [at, bytes] of batch.entries()) {
+      if (at % BREATH === BREATH - 1) await breathe()
+      const entry = this.#openOrRefuse(bytes)
+      if (entry === undefined || refused.has(entry.author)) continue
+      const write = this.#ledger.take(entry)
+      writes.push(write)
+      write.catch(() => refused.add(entry.author))
+    }
+    const results = await Promise.allSettled(writes)
+    for (const result of results) if (result.status === 'rejected') this.#tell(result.reason)
+    return results.some((result) => result.status === 'fulfilled' && result.value !== 'gap')
+  }
+
+  #openOrRefuse(bytes: Uint8Array): Entry | undefined {
+    try {
+      return this.#ledger.open(bytes)
+    } catch (error) {
+      this.#tell(error)
+      return undefined
+    }
+  }
+
+  #request(peer: Peer, request: Request, timeoutMs: number, body?: Uint8Array): Promise<Message> {
+    const message = { head: encode(request), ...(body === undefined ? {} : { body }) }
+    return this.#network.request(peer, PROTOCOL, message, { timeoutMs, signal: this.#controller.signal })
+  }
+
+  #tell(error: unknown): void {
+    if (this.#controller.signal.aborted) return
+    this.#events.emit('log', { level: 'debug', room: 'catalog', text: error instanceof Error ? error.message : String(error) })
+  }
+}
+
+function breathe(): Promise<void> {
+  return new Promise((resolve) => {
+    setImmediate(resolve)
+  })
+}

@@ -1,0 +1,48 @@
+/** The catalog's door for peers. */
+import type { Access } from '#protocols/access'
+import { decodeAs } from '#protocols/codec'
+import type { IncomingRequest, Message, Network } from '#protocols/network'
+import { artifact } from './handlers/artifact.ts'
+import { entries } from './handlers/entries.ts'
+import { get } from './handlers/get.ts'
+import { heads } from './handlers/heads.ts'
+import { list } from './handlers/list.ts'
+import { log } from './handlers/log.ts'
+import { point } from './handlers/point.ts'
+import { publish } from './handlers/publish.ts'
+import { push } from './handlers/push.ts'
+import { retire } from './handlers/retire.ts'
+import { routes } from './handlers/routes.ts'
+import { status } from './handlers/status.ts'
+import { versions } from './handlers/versions.ts'
+import type { Context, Handler } from './handlers/handler.ts'
+import { PROTOCOL, requestSchema, type RequestType } from './messages.ts'
+import type { CatalogService } from './service.ts'
+
+const handlers: { [T in RequestType]: Handler<T> } = {
+  get,
+  list,
+  versions,
+  routes,
+  artifact,
+  status,
+  log,
+  publish,
+  point,
+  retire,
+  heads,
+  entries,
+  push,
+}
+
+/** Answers peers until the returned function is called. */
+export function serveCatalog(network: Network, service: CatalogService, access: Access): () => void {
+  const context: Context = { service, network, access }
+  return network.handle(PROTOCOL, (request) => handle(context, request))
+}
+
+function handle(context: Context, request: IncomingRequest): Promise<Message> {
+  const message = decodeAs(requestSchema, request.head, 'the request to the catalog')
+  const handler = handlers[message.type] as Handler<RequestType>
+  return handler(context, message, request)
+}

@@ -1,0 +1,246 @@
+/** The catalog on this node: ledger, view and artifacts. Messages of peers are handled in handlers/. */
+import type { Access, Identity, Universe } from '#protocols/access'
+import type { Events } from '#protocols/events'
+import type { FunctionRef } from '#protocols/function'
+import type { Clock, MaybePromise, Random, Startable } from '#protocols/lifecycle'
+import type { Manifest } from '#protocols/manifest'
+import type { Network, Peer } from '#protocols/network'
+import { ArtifactFetcher, type FetchOptions } from './artifact-fetcher.ts'
+import type { ArtifactStore } from './artifacts.ts'
+import type {
+  AliasTargets,
+  Catalog,
+  FunctionRecord,
+  LedgerLine,
+  LedgerStatus,
+  Published,
+  Receipt,
+  RouteRecord,
+  VersionRecord,
+  WriteOptions,
+} from './catalog.ts'
+import type { Entry } from './ledger/entry.ts'
+import type { Head } from './ledger/feeds.ts'
+import type { FunctionState } from './ledger/fold.ts'
+import { Ledger, type Refusals } from './ledger/ledger.ts'
+import type { Storage } from './ledger/storage.ts'
+import { ViewDigest } from './ledger/view-digest.ts'
+import { Placement } from './placement.ts'
+import { Replication } from './replication.ts'
+import { View } from './view.ts'
+import { Writer } from './writer.ts'
+
+export interface CatalogLimits {
+  /** Between two exchanges of heads with a random member; a lost gossip message is made up for within about this time. */
+  pullIntervalMs: number
+  /** How long a write that counts already goes on waiting for the slower members, so that a deploy is visible everywhere when it returns. */
+  visibleMs: number
+  /** How long a read of something unknown may ask another member first. */
+  askMs: number
+  /** How long the answer to such a question holds for all reads; bounds what a flood of unknown names costs the mesh. */
+  askAgainMs: number
+}
+
+export const CATALOG_LIMITS: CatalogLimits = Object.freeze({ pullIntervalMs: 2000, visibleMs: 250, askMs: 200, askAgainMs: 250 })
+
+export interface CatalogServiceInit {
+  identity: Identity
+  universe: Universe
+  /** An open `Level` or `MemoryLevel` of its own, closed by whoever opened it, after `stop()`. */
+  storage: Storage
+  artifacts: ArtifactStore
+  network: Network
+  access: Access
+  clock: Clock
+  random: Random
+  events: Events
+  nodeName: string
+  limits?: Partial<CatalogLimits>
+  /** Taken in at the first start, where the universe's creator hands it out (`createGenesis`). */
+  genesis?: Uint8Array
+}
+
+export class CatalogService implements Catalog, Startable {
+  readonly #init: CatalogServiceInit
+  readonly #limits: CatalogLimits
+  readonly #ledger: Ledger
+  readonly #view: View
+  readonly #digest = new ViewDigest()
+  readonly #replication: Replication
+  readonly #fetcher: ArtifactFetcher
+  readonly #placement: Placement
+  readonly #writer: Writer
+  #askedAt = Number.NEGATIVE_INFINITY
+  #asking: Promise<boolean> | undefined
+  #running = false
+
+  constructor(init: CatalogServiceInit) {
+    const { clock, random, events, network, artifacts } = init
+    this.#init = init
+    this.#limits = { ...CATALOG_LIMITS, ...init.limits }
+    this.#view = new View({ random })
+    this.#ledger = new Ledger({ ...init, onChange: (states, entries) => this.#changed(states, entries) })
+    this.#replication = new Replication({
+      ledger: this.#ledger,
+      network,
+      clock,
+      random,
+      events,
+      pullIntervalMs: this.#limits.pullIntervalMs,
+    })
+    this.#fetcher = new ArtifactFetcher({ network, clock, store: artifacts, onStored: (digest) => network.provide(digest) })
+    this.#writer = new Writer({
+      ...init,
+      ledger: this.#ledger,
+      view: this.#view,
+      reads: this,
+      replication: this.#replication,
+      visibleMs: this.#limits.visibleMs,
+    })
+    this.#placement = new Placement({ network, store: artifacts, fetcher: this.#fetcher })
+  }
+
+  async start(): Promise<void> {
+    if (this.#running) return
+    this.#running = true
+    await this.#ledger.load()
+    if (this.#init.genesis !== undefined) await this.#ledger.take(this.#ledger.open(this.#init.genesis))
+    this.#replication.start()
+    this.#init.events.emit('catalog.changed', {})
+  }
+
+  async stop(): Promise<void> {
+    if (!this.#running) return
+    this.#running = false
+    this.#fetcher.stop()
+    this.#placement.stop()
+    await this.#replication.stop()
+    await this.#ledger.settled()
+  }
+
+  get(ref: FunctionRef): MaybePromise<FunctionRecord> {
+    return this.#view.find(ref) ?? this.#getAfterAsking(ref)
+  }
+
+  list(filter: { namespace?: string }): FunctionRecord[] {
+    return this.#view.list(filter)
+  }
+
+  versions(namespace: string, name: string): MaybePromise<VersionRecord[]> {
+    return this.#view.versions(namespace, name) ?? this.#versionsAfterAsking(namespace, name)
+  }
+
+  routes(): readonly RouteRecord[] {
+    return this.#view.routes()
+  }
+
+  publish(manifest: Manifest, artifact: Uint8Array, options: WriteOptions): Promise<Published> {
+    return this.#writer.publish(manifest, artifact, options)
+  }
+
+  point(namespace: string, name: string, alias: string, targets: AliasTargets, options: WriteOptions): Promise<Published> {
+    return this.#writer.point(namespace, name, alias, targets, options)
+  }
+
+  async retire(namespace: string, name: string, options: WriteOptions): Promise<Receipt> {
+    return this.#writer.retire(namespace, name, options)
+  }
+
+  artifact(digest: string, options: FetchOptions): Promise<Uint8Array> {
+    return this.#fetcher.get(digest, options)
+  }
+
+  status(): LedgerStatus {
+    const { entries } = this.#ledger
+    return { viewDigest: this.#digest.value(), functions: this.#view.size, entries, heads: this.#ledger.heads() }
+  }
+
+  log(options: { after?: string; limit: number }): Promise<LedgerLine[]> {
+    return this.#ledger.log(options)
+  }
+
+  /** Entries refused at this node's door since the start, by reason. */
+  refusals(): Refusals {
+    return this.#ledger.refusals()
+  }
+
+  /** For other catalogs: the artifact if it is on this node's disk. */
+  localArtifact(digest: string): Promise<Uint8Array | undefined> {
+    return this.#init.artifacts.get(digest)
+  }
+
+  /** For other catalogs: the last entry on disk here of each feed. */
+  heads(): Head[] {
+    return this.#ledger.heads()
+  }
+
+  /** For other catalogs: stored entries of these feeds from those places on, at most `bytesMax` (one at least). */
+  async entries(wants: readonly { author: string; from: number }[], bytesMax: number): Promise<Uint8Array[]> {
+    const found: Uint8Array[] = []
+    let left = bytesMax
+    for (const { author, from } of wants) {
+      if (left <= 0) break
+      const entries = await this.#ledger.read(author, from, from + READ_MAX - 1, left)
+      for (const each of entries) left -= each.length
+      found.push(...entries)
+    }
+    return found
+  }
+
+  /** For other catalogs: takes in one entry; `true` when it is on disk here. Throws `invalid_argument`, `storage_full`, `unavailable`. */
+  accept(peer: Peer, bytes: Uint8Array): Promise<boolean> {
+    return this.#replication.accept(peer, bytes)
+  }
+
+  async #getAfterAsking(ref: FunctionRef): Promise<FunctionRecord> {
+    await this.#askAnother()
+    const record = this.#view.find(ref)
+    if (record === undefined) throw this.#view.missing(ref)
+    return record
+  }
+
+  async #versionsAfterAsking(namespace: string, name: string): Promise<VersionRecord[]> {
+    await this.#askAnother()
+    const versions = this.#view.versions(namespace, name)
+    if (versions === undefined) throw this.#view.missing({ namespace, name })
+    return versions
+  }
+
+  /** Pulls from one other member, so that what was just published there is found here. At most one question per `askAgainMs`, however many ask. */
+  async #askAnother(): Promise<void> {
+    const { clock, random } = this.#init
+    if (this.#asking === undefined) {
+      const others = this.#replication.others()
+      const peer = others[Math.floor(random() * others.length)]
+      if (!this.#running || peer === undefined || clock.monotonic() - this.#askedAt < this.#limits.askAgainMs) return
+      this.#asking = this.#replication.pull(peer, this.#limits.askMs).finally(() => {
+        this.#asking = undefined
+        this.#askedAt = clock.monotonic()
+      })
+    }
+    await within(this.#asking, clock, this.#limits.askMs)
+  }
+
+  #changed(states: FunctionState[], entries: Entry[]): void {
+    for (const state of states) {
+      this.#digest.set(state)
+      this.#view.set(state)
+    }
+    if (states.length > 0) this.#init.network.advertise({ functions: this.#view.size })
+    if (entries.length === 0) return
+    for (const { namespace, name } of states) this.#init.events.emit('catalog.changed', { namespace, name })
+    this.#placement.consider(entries)
+  }
+}
+
+/** Entries read for one want; at about 1 KiB each, near the bound of an answer. */
+const READ_MAX = 512
+
+async function within(work: Promise<unknown>, clock: Clock, timeoutMs: number): Promise<void> {
+  let cancel = () => {}
+  const timeUp = new Promise<void>((resolve) => {
+    cancel = clock.after(timeoutMs, resolve)
+  })
+  await Promise.race([work, timeUp])
+  cancel()
+}

@@ -1,0 +1,169 @@
+/** Publish, point and retire: judged against the view, one entry each, told to the others until enough have it. */
+import type { Access } from '#protocols/access'
+import { digestOf, parse } from '#protocols/codec'
+import { OsirisError } from '#protocols/errors'
+import { formatRef, type FunctionRef, LIVE } from '#protocols/function'
+import type { Clock } from '#protocols/lifecycle'
+import { type Manifest, manifestSchema, versionOf } from '#protocols/manifest'
+import type { Network } from '#protocols/network'
+import { majorityOf, spread } from './acknowledge.ts'
+import type { ArtifactStore } from './artifacts.ts'
+import type { AliasTargets, Catalog, FunctionRecord, Published, Receipt, WriteOptions } from './catalog.ts'
+import { pointSchema, retireSchema } from './ledger/bodies.ts'
+import type { Entry, Place } from './ledger/entry.ts'
+import { functionKey } from './ledger/fold.ts'
+import type { Ledger } from './ledger/ledger.ts'
+import { Locks } from './locks.ts'
+import type { Replication } from './replication.ts'
+import { assertRoutesFree } from './route-claims.ts'
+import type { View } from './view.ts'
+
+export interface WriterInit {
+  ledger: Ledger
+  view: View
+  /** Reads that ask another member about what is unknown here. */
+  reads: Pick<Catalog, 'get' | 'versions'>
+  replication: Replication
+  artifacts: ArtifactStore
+  network: Network
+  access: Access
+  clock: Clock
+  nodeName: string
+  /** See `CatalogLimits.visibleMs`. */
+  visibleMs: number
+}
+
+/** What a function's alias shall mean, and how to write that down. */
+interface Change {
+  namespace: string
+  name: string
+  alias: string
+  targets: AliasTargets
+  /** Routes that come alive with it. */
+  routes: readonly string[]
+  append: () => Promise<Entry>
+}
+
+export class Writer {
+  readonly #init: WriterInit
+  readonly #locks = new Locks()
+
+  constructor(init: WriterInit) {
+    this.#init = init
+  }
+
+  async publish(manifest: Manifest, artifact: Uint8Array, options: WriteOptions): Promise<Published> {
+    const checked = parse(manifestSchema, manifest, 'the manifest')
+    const { namespace, name, settings } = checked
+    const by = await this.#permit(options, namespace)
+    assertArtifact(checked, artifact)
+    const version = versionOf(checked)
+    const keys = [functionKey(namespace, name), ...(settings.routes.length > 0 ? ['routes'] : [])]
+    const { changed, place } = await this.#locks.run(keys, async () => {
+      const { digest } = checked.artifact
+      if ((await this.#init.artifacts.get(digest)) === undefined) await this.#init.artifacts.put(digest, artifact)
+      this.#init.network.provide(digest)
+      const append = () => this.#init.ledger.append('publish', { manifest: checked }, by)
+      return this.#write({ namespace, name, alias: LIVE, targets: [{ version, weight: 100 }], routes: settings.routes, append })
+    })
+    return this.#published({ namespace, name, selector: version }, place, changed, options)
+  }
+
+  async point(namespace: string, name: string, alias: string, targets: AliasTargets, options: WriteOptions): Promise<Published> {
+    const body = parse(pointSchema, { namespace, name, alias, targets }, 'the alias')
+    const by = await this.#permit(options, namespace)
+    const records = await this.#recordsOf(namespace, name, body.targets)
+    const routes = alias === LIVE ? records.flatMap((record) => record.manifest.settings.routes) : []
+    const keys = [functionKey(namespace, name), ...(routes.length > 0 ? ['routes'] : [])]
+    const append = () => this.#init.ledger.append('point', body, by)
+    const { changed, place } = await this.#locks.run(keys, () => this.#write({ ...body, routes, append }))
+    return this.#published({ namespace, name, selector: records[0]?.version ?? LIVE }, place, changed, options)
+  }
+
+  async retire(namespace: string, name: string, options: WriteOptions): Promise<Receipt> {
+    const body = parse(retireSchema, { namespace, name }, 'the function')
+    const by = await this.#permit(options, namespace)
+    await this.#init.reads.versions(namespace, name)
+    const entry = await this.#locks.run([functionKey(namespace, name)], async () => {
+      if (this.#init.view.state(namespace, name) === undefined) throw this.#init.view.missing(body)
+      return this.#init.ledger.append('retire', body, by)
+    })
+    return this.#acknowledge(entry, options)
+  }
+
+  /** Who asks, once it is known that they may. */
+  async #permit(options: WriteOptions, namespace: string): Promise<string> {
+    const principal = await this.#init.access.require(options.caller, 'deploy', namespace)
+    return principal.subject
+  }
+
+  /** Appends unless the alias means these targets already. Runs under the function's lock. */
+  async #write(change: Change): Promise<{ changed: boolean; place: Entry | Place }> {
+    const { namespace, name, alias, targets, routes, append } = change
+    const state = this.#init.view.state(namespace, name)
+    if (state !== undefined && sameTargets(state.aliases[alias], targets)) return { changed: false, place: state.last }
+    assertRoutesFree(routes, { namespace, name }, this.#init.view.routes())
+    return { changed: true, place: await append() }
+  }
+
+  async #recordsOf(namespace: string, name: string, targets: AliasTargets): Promise<FunctionRecord[]> {
+    const records: FunctionRecord[] = []
+    for (const { version } of targets) records.push(await this.#init.reads.get({ namespace, name, selector: version }))
+    return records
+  }
+
+  async #published(ref: FunctionRef, place: Entry | Place, changed: boolean, options: WriteOptions): Promise<Published> {
+    const record = this.#init.view.find(ref)
+    if (record === undefined)
+      throw new OsirisError('conflict', `Cannot keep "${formatRef(ref)}": another entry took it out at the same time`)
+    return { record, receipt: await this.#acknowledge(place, options), changed }
+  }
+
+  /** Tells everyone, and waits for as many as were asked for. */
+  async #acknowledge(place: Entry | Place, options: WriteOptions): Promise<Receipt> {
+    const { clock, network, nodeName } = this.#init
+    const entry = 'bytes' in place ? place : await this.#init.ledger.entryAt(place)
+    const peers = this.#init.replication.others()
+    const needed = majorityOf(peers.length + 1) - 1
+    void this.#init.replication.gossip(entry)
+    const spreading = spread({
+      clock,
+      peers,
+      needed,
+      restMs: this.#init.visibleMs,
+      timeoutMs: options.timeoutMs,
+      push: (peer) => this.#init.replication.push(peer, entry, options.timeoutMs),
+    })
+    const holders = options.ack === 'committed' ? await spreading : []
+    const names = holders.map((peer) => network.members.get(peer)?.name ?? peer)
+    const state = holders.length >= needed ? 'committed' : 'accepted'
+    const receipt: Receipt = { author: entry.author, seq: entry.seq, hash: entry.hash, state, holders: [nodeName, ...names] }
+    if (options.ack === 'accepted' || state === 'committed') return receipt
+    throw new OsirisError(
+      'not_committed',
+      `Cannot confirm the entry within ${options.timeoutMs} ms: ${names.length + 1} of ${needed + 1} catalog members have it; it stands and will spread`,
+      { details: { receipt } },
+    )
+  }
+}
+
+function assertArtifact(manifest: Manifest, artifact: Uint8Array): void {
+  const act = `Cannot publish "${manifest.namespace}/${manifest.name}"`
+  if (artifact.length !== manifest.artifact.bytes) {
+    throw new OsirisError(
+      'invalid_argument',
+      `${act}: the artifact has ${artifact.length} bytes, its manifest says ${manifest.artifact.bytes}`,
+    )
+  }
+  if (digestOf(artifact) !== manifest.artifact.digest) {
+    throw new OsirisError('invalid_argument', `${act}: the artifact does not match the digest in its manifest`)
+  }
+}
+
+function sameTargets(a: AliasTargets | undefined, b: AliasTargets): boolean {
+  return (
+    a !== undefined &&
+    a.length === b.length &&
+    b.every((each) => a.some((other) => other.version === each.version && other.weight === each.weight))
+  )
+}
