@@ -1,0 +1,168 @@
+/** One call handed to executors until it has its one ending: at most one start per attempt, and another attempt only on proof of not-started. */
+import { OsirisError } from '#protocols/errors'
+import type { Events } from '#protocols/events'
+import type { Executor } from '#protocols/executor'
+import { failed, type Outcome, type PlacedInvocation } from '#protocols/invocation'
+import type { Clock, Random } from '#protocols/lifecycle'
+import type { Members, Peer } from '#protocols/network'
+import { Candidates, LocalCandidate, type RemoteCandidate } from './candidates.ts'
+import { homeOf, isSaturated, place } from './placement.ts'
+import { isStream, ReplayableBody } from './replay.ts'
+import { mayStartAgain, mayTryElsewhere } from './retry.ts'
+
+export interface AttemptsInit {
+  /** This node's own, when it has the role. */
+  executor: Executor | undefined
+  /** Executors of other nodes. */
+  remote: { at(peer: Peer): Pick<Executor, 'invoke'> }
+  members: Members
+  peer: Peer
+  nodeName: string
+  clock: Clock
+  random: Random
+  events: Events
+}
+
+/** The first choice and two more: when three members refuse, the mesh is full and the caller should hear it. */
+const ATTEMPTS_MAX = 3
+/** The executor ends a call 200 ms after its deadline at the latest, a peer's answer needs its way back; a caller hears something within the second. */
+const ANSWER_GRACE_MS = 700
+
+type Anybody = LocalCandidate | RemoteCandidate
+
+/** What is known about one call beyond its first attempt. */
+interface Course {
+  placed: PlacedInvocation
+  idempotent: boolean
+  tried: Anybody[]
+  body: ReplayableBody | undefined
+  /** Set once a second start was allowed. */
+  startedAgain: boolean
+}
+
+export class Attempts {
+  readonly #init: AttemptsInit
+  readonly #clock: Clock
+  readonly #candidates: Candidates
+
+  constructor(init: AttemptsInit) {
+    const { executor, members, clock, peer } = init
+    this.#init = init
+    this.#clock = clock
+    this.#candidates = new Candidates({ members, clock, local: executor && new LocalCandidate(peer, executor, clock) })
+  }
+
+  /** Never rejects. A warm call on this node goes straight to its executor. */
+  run(placed: PlacedInvocation, idempotent: boolean): Promise<Outcome> {
+    const { local } = this.#candidates
+    const streams = placed.payload.kind === 'fetch' && isStream(placed.payload.body)
+    if (local !== undefined && !streams && this.#runsHere(placed.version, local)) return this.#here(placed, local, idempotent)
+    return this.#anywhere(placed, idempotent)
+  }
+
+  #runsHere(version: string, local: LocalCandidate): boolean {
+    if (isSaturated(local)) return false
+    return local.executor.isWarm(version) || homeOf(version, this.#candidates.all()) === local
+  }
+
+  async #here(placed: PlacedInvocation, local: LocalCandidate, idempotent: boolean): Promise<Outcome> {
+    const outcome = await local.executor.invoke(placed)
+    if (outcome.kind !== 'failed') return outcome
+    return this.#next(outcome, { placed, idempotent, tried: [local], body: undefined, startedAgain: false })
+  }
+
+  #anywhere(placed: PlacedInvocation, idempotent: boolean): Promise<Outcome> {
+    const { payload } = placed
+    const body = payload.kind === 'fetch' && isStream(payload.body) ? new ReplayableBody(payload.body) : undefined
+    return this.#attempt({ placed, idempotent, tried: [], body, startedAgain: false })
+  }
+
+  async #attempt(course: Course): Promise<Outcome> {
+    const candidate = this.#choose(course)
+    if (candidate === undefined) return failed(this.#nobody(course.placed), { version: course.placed.version })
+    course.tried.push(candidate)
+    const invocation = withBody(course)
+    const outcome = await (candidate instanceof LocalCandidate ? candidate.executor.invoke(invocation) : this.#there(candidate, invocation))
+    if (outcome.kind === 'failed') return this.#next(outcome, course)
+    course.body?.commit()
+    return outcome
+  }
+
+  #choose({ placed, tried }: Course): Anybody | undefined {
+    const all = this.#candidates.all()
+    const untried = tried.length === 0 ? all : all.filter((each) => !tried.includes(each))
+    const { local } = this.#candidates
+    if (local !== undefined && untried.includes(local) && this.#runsHere(placed.version, local)) return local
+    return place(placed.version, untried, (each) => isWarm(each, placed.version), this.#init.random)
+  }
+
+  /** The answer of a member, or the end of waiting for it. */
+  async #there(candidate: RemoteCandidate, invocation: PlacedInvocation): Promise<Outcome> {
+    const startedAt = this.#clock.monotonic()
+    const late = Promise.withResolvers<Outcome>()
+    const cancelTimer = this.#clock.after(invocation.deadlineAt + ANSWER_GRACE_MS - startedAt, () =>
+      late.resolve(this.#silence(candidate, invocation)),
+    )
+    candidate.began()
+    const outcome = await Promise.race([this.#init.remote.at(candidate.peer).invoke(invocation), late.promise])
+    cancelTimer()
+    candidate.ended(this.#clock.monotonic() - startedAt - outcome.meta.timing.run - outcome.meta.timing.cold - outcome.meta.timing.queue)
+    if (outcome.kind === 'failed' && candidate.failed(outcome)) this.#tell(candidate, outcome.error)
+    return outcome
+  }
+
+  #silence(candidate: RemoteCandidate, { target, version }: PlacedInvocation): Outcome {
+    const what = `"${target.namespace}/${target.name}"`
+    return failed(
+      new OsirisError('outcome_unknown', `Cannot tell how ${what} ended: "${candidate.name}" had not answered by its deadline`),
+      { version },
+      true,
+    )
+  }
+
+  /** The failure, or what another attempt made of it. */
+  async #next(outcome: Outcome & { kind: 'failed' }, course: Course): Promise<Outcome> {
+    const again = !mayTryElsewhere(outcome) && course.idempotent && !course.startedAgain && mayStartAgain(outcome)
+    if ((mayTryElsewhere(outcome) || again) && this.#hasAnotherAttempt(course)) {
+      course.startedAgain ||= again
+      const other = await this.#attempt(course)
+      // Nobody else was there to ask: the refusal says more than "no member".
+      return other.kind === 'failed' && other.error.code === 'unavailable' && other.meta.node === '' && !other.started ? outcome : other
+    }
+    course.body?.commit()
+    return outcome
+  }
+
+  #hasAnotherAttempt({ placed, tried, body }: Course): boolean {
+    return (
+      tried.length < ATTEMPTS_MAX &&
+      this.#candidates.all().some((each) => !tried.includes(each)) &&
+      this.#clock.monotonic() < placed.deadlineAt &&
+      placed.signal?.aborted !== true &&
+      (body === undefined || body.canReplay)
+    )
+  }
+
+  #nobody({ target }: PlacedInvocation): OsirisError {
+    const members = this.#init.members.list().length + 1
+    return new OsirisError(
+      'unavailable',
+      `Cannot place "${target.namespace}/${target.name}": no member runs executor (members: ${members})`,
+    )
+  }
+
+  #tell(candidate: RemoteCandidate, error: OsirisError): void {
+    const { events } = this.#init
+    if (error.code !== 'overloaded' && events.has('log'))
+      events.emit('log', { level: 'warn', room: 'router', text: `Passing over executor "${candidate.name}" for a while: ${error.message}` })
+  }
+}
+
+function isWarm(candidate: Anybody, version: string): boolean {
+  return candidate instanceof LocalCandidate ? candidate.executor.isWarm(version) : candidate.isWarm(version)
+}
+
+function withBody({ placed, body }: Course): PlacedInvocation {
+  if (body === undefined || placed.payload.kind !== 'fetch') return placed
+  return { ...placed, payload: { ...placed.payload, body: body.stream() } }
+}

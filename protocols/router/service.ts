@@ -1,0 +1,111 @@
+/** Resolve, place, hand over. Everything a warm call on this node passes is in memory and synchronous up to the executor. */
+import type { Access } from '#protocols/access'
+import type { Catalog, FunctionRecord } from '#protocols/catalog'
+import { OsirisError } from '#protocols/errors'
+import { failed, type Invocation, isRouteTarget, type Outcome, type PlacedInvocation } from '#protocols/invocation'
+import type { Clock } from '#protocols/lifecycle'
+import { Attempts, type AttemptsInit } from './attempts.ts'
+import { Resolver } from './resolve.ts'
+import type { Router } from './router.ts'
+
+export interface RouterServiceInit extends AttemptsInit {
+  catalog: Pick<Catalog, 'get' | 'routes'>
+  access: Pick<Access, 'requireInvoke'>
+}
+
+/** Function-to-function calls below one call from outside. */
+const DEPTH_MAX = 16
+/** Two hops per level (to a router, to an executor) and some to spare; more is a loop. */
+const HOPS_MAX = 2 * DEPTH_MAX + 8
+
+export class RouterService implements Router {
+  /** For the handler: deadlines arrive as what remains. */
+  readonly clock: Clock
+  readonly #resolver: Resolver
+  readonly #access: Pick<Access, 'requireInvoke'>
+  readonly #attempts: Attempts
+
+  constructor(init: RouterServiceInit) {
+    this.clock = init.clock
+    this.#resolver = new Resolver(init)
+    this.#access = init.access
+    this.#attempts = new Attempts(init)
+  }
+
+  invoke(invocation: Invocation): Promise<Outcome> {
+    const { target } = invocation
+    try {
+      if (isRouteTarget(target)) return this.#slowly(invocation)
+      const record = this.#resolver.record(target)
+      if (record instanceof Promise) return this.#slowly(invocation, record)
+      const access = this.#access.requireInvoke(invocation.caller, record.namespace, isPublic(record))
+      if (access !== undefined) return this.#slowly(invocation, record, access)
+      return this.#handOver(invocation, record, undefined)
+    } catch (error) {
+      return Promise.resolve(refused(error, invocation))
+    }
+  }
+
+  /** The same where something has to be waited for, or a route to be matched; ends at the deadline at the latest. */
+  async #slowly(invocation: Invocation, known?: FunctionRecord | Promise<FunctionRecord>, access?: Promise<void>): Promise<Outcome> {
+    const startedAt = this.clock.monotonic()
+    const late = Promise.withResolvers<never>()
+    const cancelTimer = this.clock.after(Math.max(0, invocation.deadlineAt - startedAt), () => late.reject(tooLate(invocation)))
+    try {
+      const { record, params } = await Promise.race([this.#find(invocation, known, access), late.promise])
+      const routeMs = this.clock.monotonic() - startedAt
+      const outcome = await this.#handOver(invocation, record, params)
+      return { ...outcome, meta: { ...outcome.meta, timing: { ...outcome.meta.timing, route: outcome.meta.timing.route + routeMs } } }
+    } catch (error) {
+      return refused(error, invocation)
+    } finally {
+      cancelTimer()
+    }
+  }
+
+  async #find(invocation: Invocation, known?: FunctionRecord | Promise<FunctionRecord>, access?: Promise<void>) {
+    const resolved = known === undefined ? await this.#resolver.resolve(invocation.target) : { record: await known, params: undefined }
+    const { record } = resolved
+    await (access ?? this.#access.requireInvoke(invocation.caller, record.namespace, isPublic(record)))
+    return resolved
+  }
+
+  #handOver(invocation: Invocation, record: FunctionRecord, params: Record<string, string> | undefined): Promise<Outcome> {
+    const now = this.clock.monotonic()
+    if (invocation.deadlineAt <= now) throw tooLate(invocation)
+    if (invocation.depth > DEPTH_MAX || invocation.hops > HOPS_MAX) throw tooDeep(invocation, record)
+    const { settings } = record.manifest
+    const placed: PlacedInvocation = {
+      ...invocation,
+      target: { namespace: record.namespace, name: record.name },
+      version: record.version,
+      deadlineAt: Math.min(invocation.deadlineAt, now + settings.execution.timeoutMs),
+    }
+    if (params !== undefined && placed.payload.kind === 'fetch') placed.payload = { ...placed.payload, params }
+    return this.#attempts.run(placed, settings.idempotent)
+  }
+}
+
+function isPublic(record: FunctionRecord): boolean {
+  return record.manifest.settings.access === 'public'
+}
+
+function refused(error: unknown, invocation: Invocation): Outcome {
+  return failed(OsirisError.from(error, `Cannot call ${nameOf(invocation)}`), { hops: invocation.hops })
+}
+
+function tooLate(invocation: Invocation): OsirisError {
+  return new OsirisError('deadline_exceeded', `Cannot call ${nameOf(invocation)}: its deadline passed before it was handed to an executor`)
+}
+
+function tooDeep({ depth, hops }: Invocation, record: FunctionRecord): OsirisError {
+  const what = `"${record.namespace}/${record.name}"`
+  return new OsirisError(
+    'depth_exceeded',
+    `Cannot call ${what}: it is ${depth} calls deep (at most ${DEPTH_MAX}) after ${hops} hops (at most ${HOPS_MAX})`,
+  )
+}
+
+function nameOf({ target }: Invocation): string {
+  return isRouteTarget(target) ? `${target.method} ${target.host}${target.path.slice(0, 160)}` : `"${target.namespace}/${target.name}"`
+}
