@@ -54,7 +54,14 @@ it('map() misses a room that is not named', () => {
 
 it('map() finds a folder that is not there', () => {
   expect(judge(drawing.replace('  http/\n', '  http/\n  smtp/\n'))).toEqual(['the map has node/smtp/, which is not there'])
-  expect(judge(table.join('\n').replace('## Next', '`node/smtp/`\n## Next'))).toEqual(['the map has node/smtp/, which is not there'])
+  expect(judge(table.join('\n').replace('## Next', '| `node/smtp` | mail |\n## Next'))).toEqual([
+    'the map has node/smtp/, which is not there',
+  ])
+})
+
+it('map() finds a link that leads nowhere', () => {
+  const page = `${drawing}[a](sdk/README.md#calls) [b](sdk) [c](#here) [d](https://example.org/x) [e](sdk/MISSING.md)`
+  expect(judge(page)).toEqual(['links to sdk/MISSING.md, where nothing is'])
 })
 
 it('map() finds a README without a map', () => {

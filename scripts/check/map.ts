@@ -5,7 +5,7 @@ import { folderOf } from './rooms.ts'
 import { isGenerated, packageOf, type Tree, type Violation } from './tree.ts'
 
 export function map(tree: Tree): Violation[] {
-  return [...rooms(tree), ...targets(tree)]
+  return [...rooms(tree), ...targets(tree), ...links(tree)]
 }
 
 /** The README's map names every room, and no folder that does not exist. */
@@ -39,12 +39,14 @@ function mapSection(readme: string): string | undefined {
   return lines.slice(start + 1, end === -1 ? undefined : end).join('\n')
 }
 
-/** Folders a map names: as a tree (`protocols/`, below it and further in `network/`), or in tables and lists by their whole path. */
+/** Folders a map names: as a tree (`protocols/`, below it and further in `network/`), or in the first cell of a table's row by their whole path. */
 function foldersIn(section: string): string[] {
   const above: { indent: number; path: string }[] = []
   return section.split('\n').flatMap((line) => {
+    const cell = /^\| *[`[]+([\w.-]+(?:\/[\w.-]+)*)\/?[`\]]/.exec(line)
+    if (cell !== null) return [cell[1]!]
     const branch = /^([\s│├└─]*)([\w.-]+(?:\/[\w.-]+)*)\/(?:\s|$)/.exec(line)
-    if (branch === null) return [...line.matchAll(/[`[](?:\.\/)?([\w.-]+(?:\/[\w.-]+)*)\/[`\]]/g)].map((match) => match[1]!)
+    if (branch === null) return []
     const indent = branch[1]!.length
     while (above.length > 0 && above.at(-1)!.indent >= indent) above.pop()
     const path = [...(above.length > 0 ? [above.at(-1)!.path] : []), branch[2]!].join('/')
@@ -74,4 +76,20 @@ function isThere(target: string, tree: Tree): boolean {
   return [...tree.keys()].some(
     (path) => path.startsWith(head) && path.endsWith(tail) && !path.slice(head.length, -tail.length).includes('/'),
   )
+}
+
+/** Every link of a page to a place in the checkout leads to a file or a folder. */
+function links(tree: Tree): Violation[] {
+  const folders = new Set([...tree.keys()].flatMap(foldersAbove))
+  return [...tree].flatMap(([path, text]) => {
+    if (!path.endsWith('.md')) return []
+    const targets = [...text.matchAll(/\]\((?![a-z]+:|#)([^)#\s]+)/g)].map((match) => match[1]!)
+    const there = (target: string) => {
+      const place = posix.join(posix.dirname(path), target).replace(/\/$/, '')
+      return tree.has(place) || folders.has(place)
+    }
+    return targets
+      .filter((target) => !there(target))
+      .map((target) => ({ rule: 'link', path, text: `links to ${target}, where nothing is` }))
+  })
 }

@@ -20,7 +20,7 @@ export function folderOf(room: Room): string | undefined {
 
 /** Tests, the suites of contracts, and what only they use. */
 export function isTest(path: string): boolean {
-  return /\.(?:test|suite)\.ts$|\/testing\//.test(path)
+  return /\.(?:test|suite|fixture)\.ts$|\/testing\//.test(path)
 }
 
 /** Users' programs that are deployed, never loaded by ours. */
@@ -38,7 +38,11 @@ const KNOWS: { [room: Room]: string[] } = {
   'protocols/router': ['protocols/access', 'protocols/network', 'protocols/catalog', 'protocols/executor'],
   'protocols/builder': ['protocols/access', 'protocols/network', 'protocols/catalog', 'protocols/executor'],
   'protocols/codegen': ['protocols/access', 'protocols/network', 'protocols/builder'],
+  'protocols/management': ['protocols/access', 'protocols/network', 'protocols/catalog', 'protocols/builder'],
 }
+
+/** What the command line may know besides the node it starts: it talks to a running one through sdk, never to its database. A deploy's files are read here, by the builder's own reader. */
+const CLI_KNOWS = ['words', 'sdk', 'protocols/access', 'protocols/management', 'protocols/builder']
 
 /** Why `from` may not import `to`; nothing when it may. Tests may use more: they put together what they test. */
 export function refusal(
@@ -72,15 +76,14 @@ function refusalOutside(from: { room: Room; test: boolean }, to: Room): string |
   if (from.test) return undefined
   if (from.room === 'sdk' || from.room === 'fixtures') return inNode ? `${from.room} does not know the node` : undefined
   if (from.room === 'node/cli') {
-    const local = to === 'words' || to === 'sdk' || to === 'protocols/access' || inNode
-    return local ? undefined : 'the command line talks to a running node, through sdk'
+    return inNode || CLI_KNOWS.includes(to) ? undefined : 'the command line talks to a running node, through sdk'
   }
   if (to === 'node/cli') return 'nothing of the node knows the command line'
   return inProtocols || inNode ? undefined : `${from.room} does not know ${to}`
 }
 
 const NETWORK = ['protocols/network/']
-const TESTS = ['*.test.ts', '*.suite.ts', '*/testing/*']
+const TESTS = ['*.test.ts', '*.suite.ts', '*.fixture.ts', '*/testing/*']
 const BENCH = 'scripts/bench/'
 
 /** Outside package (a trailing `*` for a whole scope) → the paths below which it may be imported. The bench may meet them bare: it measures against them. */

@@ -16,9 +16,9 @@ export interface Violation {
 
 /** Folders that hold nothing of ours, or nothing that is kept. */
 const SKIPPED = new Set(['node_modules', 'dist', 'coverage'])
-const READ = /\.(?:[cm]?[jt]sx?|json|md)$/
+const READ = /\.(?:[cm]?[jt]sx?|json|ya?ml|md)$|^LICENSE$/
 
-/** Every source, configuration and README file below `root`; hidden folders, builds and generated files are left out. */
+/** Every source, configuration and page below `root`; hidden folders, builds and generated files are left out. */
 export function readTree(root: string): Tree {
   const tree = new Map<string, string>()
   const walk = (folder: string) => {
