@@ -1,0 +1,63 @@
+/** What a running function asks of its node: calls of other functions, on its caller's account, within its own time and depth. */
+import { randomBytes } from 'node:crypto'
+import { OsirisError } from '#protocols/errors'
+import { parseRef } from '#protocols/function'
+import type { Invocation } from '#protocols/invocation'
+import type { Call } from './call.ts'
+import type { CallOut } from './executor.ts'
+import { DO } from './frames.ts'
+import type { InstanceSlot } from './function-state.ts'
+import { decodeAsk } from './hostile.ts'
+
+/** Throws when the worker's words are malformed; answers the function in every other case. */
+export function answerAsk(slot: InstanceSlot, askId: number, text: string, init: { callOut: CallOut }, depthMax: number): void {
+  const { ref, args } = decodeAsk(text)
+  void run(slot, ref, args, init.callOut, depthMax).then(
+    (json) => reply(slot, askId, false, json),
+    (error: unknown) => {
+      const { code, message } = OsirisError.from(error, `Cannot call ${JSON.stringify(ref)}`)
+      reply(slot, askId, true, Buffer.from(JSON.stringify({ code, message })))
+    },
+  )
+}
+
+async function run(slot: InstanceSlot, ref: string, args: string, callOut: CallOut, depthMax: number): Promise<Uint8Array> {
+  const target = parseRef(ref)
+  const { fn } = slot
+  const allowed = fn.record.manifest.settings.calls
+  if (!allowed.some((pattern) => matches(pattern, `${target.namespace}/${target.name}`)))
+    throw new OsirisError('forbidden', `Cannot call "${ref}": "${fn.title}" does not name it under "calls"`)
+  const calls = [...slot.worker.callsOf(slot)]
+  const first = calls[0]
+  if (first === undefined) throw new OsirisError('deadline_exceeded', `Cannot call "${ref}": the call that asked for it is over`)
+  const depth = Math.max(...calls.map((call) => call.invocation.depth)) + 1
+  if (depth > depthMax) throw new OsirisError('depth_exceeded', `Cannot call "${ref}": ${depth} calls deep (at most ${depthMax})`)
+  const outcome = await callOut(invocationFor(target, args, first, calls, depth))
+  if (outcome.kind === 'value') return outcome.value
+  if (outcome.kind === 'failed') throw outcome.error
+  throw new OsirisError('invalid_argument', `Cannot call "${ref}": it is a web function`)
+}
+
+/** All calls of the instance have one caller (FunctionState.choose), so it does not matter which of them asked. */
+function invocationFor(target: Invocation['target'], args: string, first: Call, calls: Call[], depth: number): Invocation {
+  const { caller, hops, traceparent } = first.invocation
+  return {
+    id: randomBytes(16).toString('hex'),
+    target,
+    payload: { kind: 'call', args: Buffer.from(args) },
+    caller,
+    deadlineAt: Math.max(...calls.map((call) => call.deadlineAt)),
+    hops,
+    depth,
+    ...(traceparent === undefined ? {} : { traceparent }),
+  }
+}
+
+function matches(pattern: string, name: string): boolean {
+  return pattern.endsWith('*') ? name.startsWith(pattern.slice(0, -1)) : pattern === name
+}
+
+function reply(slot: InstanceSlot, askId: number, isError: boolean, json: Uint8Array): void {
+  if (slot.state !== 'ready' || slot.worker.isEnded) return
+  slot.worker.frame(DO.answer, askId, slot.id, isError ? 1 : 0, json)
+}

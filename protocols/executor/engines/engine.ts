@@ -1,0 +1,40 @@
+/** What a worker needs of an engine, and what an engine tells back. Texts are UTF-8 strings; `callId` and `instanceId` are the node's. */
+export interface LoadRequest {
+  instanceId: number
+  memoryMbMax: number
+  /** JSON of `WireSettings`. */
+  settings: string
+  artifact: string
+}
+
+export interface Engine {
+  load(request: LoadRequest): void
+  retire(instanceId: number): void
+  call(instanceId: number, callId: number, msLeft: number, args: string): void
+  /** `body` is the whole body, or nothing: then there is none or it comes by `chunk`. */
+  request(instanceId: number, callId: number, msLeft: number, head: string, body: Uint8Array | undefined): void
+  chunk(callId: number, bytes: Uint8Array): void
+  end(callId: number): void
+  broken(callId: number, reason: string): void
+  credit(callId: number, bytes: number): void
+  cancel(callId: number): void
+  answer(instanceId: number, askId: number, json: string, failed: boolean): void
+}
+
+export interface EngineReports {
+  loaded(instanceId: number): void
+  /** `error`: JSON of `WireError`, here and below. */
+  loadFailed(instanceId: number, error: string): void
+  value(callId: number, runMs: number, json: string): void
+  failed(callId: number, runMs: number, error: string, spoiled: boolean): void
+  response(callId: number, runMs: number, head: string, body: string | Uint8Array | undefined, open: boolean, closed: boolean): void
+  chunk(callId: number, bytes: Uint8Array): void
+  end(callId: number): void
+  broken(callId: number, error: string): void
+  credit(callId: number, bytes: number): void
+  closed(callId: number): void
+  log(instanceId: number, callId: number, level: number, text: string): void
+  ask(instanceId: number, askId: number, json: string): void
+  /** The instance is no more; its calls end with this error. */
+  gone(instanceId: number, error: string): void
+}

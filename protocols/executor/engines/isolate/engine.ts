@@ -1,0 +1,122 @@
+/** V8 isolates behind the engine's contract: one isolate per instance, all of them in this worker process. */
+import { type Engine, type EngineReports, type LoadRequest } from '../engine.ts'
+import { Blanks } from './blank.ts'
+import { Instance } from './instance.ts'
+import { errorJson } from './host-error.ts'
+
+/** How late the end of a call that waits for nothing may be noticed. */
+const SWEEP_MS = 10
+/** After the last load, so that the work of making blanks is not in the way of a first call. */
+const REFILL_MS = 20
+const BLANKS = 2
+
+export class IsolateEngine implements Engine {
+  readonly #reports: EngineReports
+  readonly #blanks: Blanks
+  readonly #instances = new Map<number, Instance>()
+  /** Calls that did not end in the turn they came in. */
+  readonly #open = new Map<number, Instance>()
+  #sweeping: NodeJS.Timeout | undefined
+  #refilling: NodeJS.Timeout | undefined
+
+  constructor(init: { runtime: string; random: () => string; reports: EngineReports }) {
+    this.#reports = init.reports
+    this.#blanks = new Blanks({ runtime: init.runtime, keep: BLANKS, random: init.random })
+  }
+
+  /** Blank isolates made, code compiled: the next first call finds everything ready. */
+  async warmUp(): Promise<void> {
+    while (await this.#blanks.refill());
+  }
+
+  load(request: LoadRequest): void {
+    void this.#load(request).finally(() => this.#refillLater())
+  }
+
+  retire(instanceId: number): void {
+    const instance = this.#instances.get(instanceId)
+    this.#instances.delete(instanceId)
+    instance?.dispose()
+  }
+
+  call(instanceId: number, callId: number, msLeft: number, args: string): void {
+    const instance = this.#instances.get(instanceId)
+    if (instance === undefined) return this.#unknown(callId)
+    if (instance.call(callId, msLeft, args)) this.#opened(callId, instance)
+  }
+
+  request(instanceId: number, callId: number, msLeft: number, head: string, body: Uint8Array | undefined): void {
+    const instance = this.#instances.get(instanceId)
+    if (instance === undefined) return this.#unknown(callId)
+    if (instance.request(callId, msLeft, head, body)) this.#opened(callId, instance)
+  }
+
+  chunk(callId: number, bytes: Uint8Array): void {
+    this.#open.get(callId)?.chunk(callId, bytes)
+  }
+
+  end(callId: number): void {
+    this.#open.get(callId)?.end(callId)
+  }
+
+  broken(callId: number, reason: string): void {
+    this.#open.get(callId)?.broken(callId, reason)
+  }
+
+  credit(callId: number, bytes: number): void {
+    this.#open.get(callId)?.credit(callId, bytes)
+  }
+
+  cancel(callId: number): void {
+    this.#open.get(callId)?.cancel(callId)
+  }
+
+  answer(instanceId: number, askId: number, json: string, failed: boolean): void {
+    this.#instances.get(instanceId)?.answer(askId, json, failed)
+  }
+
+  async #load(request: LoadRequest): Promise<void> {
+    const { instanceId } = request
+    let instance: Instance | undefined
+    try {
+      const blank = await this.#blanks.take(request.memoryMbMax)
+      instance = new Instance({
+        id: instanceId,
+        blank,
+        reports: this.#reports,
+        onDone: (callId) => this.#open.delete(callId),
+        onGone: () => this.#instances.delete(instanceId),
+      })
+      this.#instances.set(instanceId, instance)
+      await instance.load(request.settings, request.artifact)
+      this.#reports.loaded(instanceId)
+    } catch (error) {
+      this.#instances.delete(instanceId)
+      instance?.dispose()
+      this.#reports.loadFailed(instanceId, errorJson(error))
+    }
+  }
+
+  #opened(callId: number, instance: Instance): void {
+    this.#open.set(callId, instance)
+    this.#sweeping ??= setTimeout(() => this.#sweep(), SWEEP_MS)
+  }
+
+  /** One timer for all deadlines: calls that wait for something the isolate's own timeout does not see. */
+  #sweep(): void {
+    const now = performance.now()
+    for (const [callId, instance] of this.#open) instance.expire(callId, now)
+    this.#sweeping = this.#open.size === 0 ? undefined : setTimeout(() => this.#sweep(), SWEEP_MS)
+  }
+
+  #refillLater(): void {
+    this.#refilling ??= setTimeout(() => {
+      this.#refilling = undefined
+      void this.#blanks.refill().then((more) => more && this.#refillLater())
+    }, REFILL_MS)
+  }
+
+  #unknown(callId: number): void {
+    this.#reports.failed(callId, 0, errorJson({ code: 'worker_crashed', message: 'Cannot run the call: its instance is gone' }), true)
+  }
+}

@@ -1,0 +1,30 @@
+/** Errors that isolated-vm itself made or copied out: their texts are plain strings by now; what is ours in them goes. */
+import type { WireError } from '../../frames.ts'
+
+const TEXT_MAX = 4096
+
+export function errorJson(error: unknown): string {
+  return JSON.stringify(wireError(error))
+}
+
+export function wireError(error: unknown): WireError {
+  if (isWireError(error)) return error
+  if (!(error instanceof Error)) return { code: 'function_failed', message: String(error).slice(0, TEXT_MAX) }
+  const message = `${error.name}: ${error.message}`.slice(0, TEXT_MAX)
+  const stack = cleanStack(typeof error.stack === 'string' ? error.stack : '')
+  return { code: 'function_failed', message, ...(stack === '' ? {} : { stack }) }
+}
+
+function isWireError(error: unknown): error is WireError {
+  return typeof error === 'object' && error !== null && 'code' in error && 'message' in error && !(error instanceof Error)
+}
+
+/** Everything from the boundary on is the host's. */
+function cleanStack(stack: string): string {
+  const [user = ''] = stack.slice(0, TEXT_MAX * 4).split(/\n\s+at \(<isolated-vm/)
+  return user
+    .split('\n')
+    .filter((line) => !line.includes('osiris:runtime'))
+    .join('\n')
+    .slice(0, TEXT_MAX)
+}

@@ -1,0 +1,53 @@
+/** What the function asks of its node while it runs: for now, calls of other functions. One request, one promise. */
+import { apply, mapDelete, mapForEach, mapGet, mapSet, parse, SafeMap, stringify } from './primordials.ts'
+import { OUT } from './codes.ts'
+import { say } from './outbox.ts'
+import { onCallEnd } from './state.ts'
+
+const OPEN_MAX = 256
+
+interface Waiting {
+  resolve: (value: unknown) => void
+  reject: (error: unknown) => void
+}
+
+const waiting = new SafeMap<number, Waiting>()
+let open = 0
+let lastId = 0
+const NativePromise = Promise
+const NativeError = Error
+const defineProperty = Object.defineProperty
+
+export function ask(ref: unknown, args: unknown[]): Promise<unknown> {
+  return new NativePromise((resolve, reject) => {
+    if (typeof ref !== 'string') throw new TypeError('call() needs a reference such as "namespace/name"')
+    if (open >= OPEN_MAX) throw new RangeError(`More than ${OPEN_MAX} calls are waiting for an answer`)
+    const id = ++lastId
+    open++
+    mapSet(waiting, id, { resolve, reject })
+    say(OUT.ask, id, stringify({ kind: 'call', ref, args: stringify(args) }))
+  })
+}
+
+export function answerAsk(id: number, text: string, failed: boolean): void {
+  const entry = mapGet(waiting, id) as Waiting | undefined
+  if (entry === undefined) return
+  mapDelete(waiting, id)
+  open--
+  const value = parse(text) as unknown
+  apply(failed ? entry.reject : entry.resolve, undefined, [failed ? osirisError(value as { code: string; message: string }) : value])
+}
+
+function osirisError({ code, message }: { code: string; message: string }): Error {
+  const error = new NativeError(message)
+  defineProperty(error, 'name', { value: 'OsirisError', enumerable: false, configurable: true, writable: true })
+  defineProperty(error, 'code', { value: code, enumerable: true, configurable: true, writable: true })
+  return error
+}
+
+onCallEnd((_, nobodyLeft) => {
+  if (!nobodyLeft || open === 0) return
+  open = 0
+  // Nobody is left to hear: the promises stay pending and are collected with their call.
+  mapForEach(waiting, (_: unknown, id: unknown) => mapDelete(waiting, id as number))
+})

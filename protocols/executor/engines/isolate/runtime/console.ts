@@ -1,0 +1,88 @@
+/** console and log: lines to the host, bounded per call before they leave the isolate. */
+import { isArray, mapDelete, mapGet, mapSet, SafeMap, slice, stringify } from './primordials.ts'
+import { OUT } from './codes.ts'
+import { say } from './outbox.ts'
+import { onCallEnd, owner } from './state.ts'
+import { reduce } from './errors.ts'
+
+const LINES_MAX = 256
+const LINE_MAX = 4096
+const PARTS_MAX = 32
+
+const kept = new SafeMap<number, number>()
+const dropped = new SafeMap<number, number>()
+
+/** Levels by place: debug, info, warn, error. */
+export function write(level: number, parts: unknown[]): void {
+  const id = owner()
+  const lines = (mapGet(kept, id) as number | undefined) ?? 0
+  if (lines >= LINES_MAX) {
+    mapSet(dropped, id, ((mapGet(dropped, id) as number | undefined) ?? 0) + 1)
+    return
+  }
+  mapSet(kept, id, lines + 1)
+  let text = ''
+  for (let index = 0; index < parts.length && index < PARTS_MAX && text.length < LINE_MAX; index++)
+    text += (index === 0 ? '' : ' ') + slice(show(parts[index]), 0, LINE_MAX)
+  say(OUT.log, id, level, slice(text, 0, LINE_MAX))
+}
+
+export function uncaught(where: string, error: unknown): void {
+  const reduced = reduce(error)
+  write(3, [`Uncaught in ${where}: ${reduced.stack ?? reduced.message}`])
+}
+
+onCallEnd((id, nobodyLeft) => {
+  forget(id)
+  if (nobodyLeft) forget(0)
+})
+
+function forget(id: number): void {
+  const lost = mapGet(dropped, id) as number | undefined
+  if (lost !== undefined) say(OUT.dropped, id, lost)
+  mapDelete(dropped, id)
+  mapDelete(kept, id)
+}
+
+function show(value: unknown): string {
+  if (typeof value === 'string') return value
+  if (typeof value === 'function') return '[Function]'
+  if (typeof value === 'symbol') return '[Symbol]'
+  if (typeof value !== 'object' || value === null) return `${value as number}`
+  try {
+    if (value instanceof Error) return reduce(value).stack ?? reduce(value).message
+    return (stringify(value) as string | undefined) ?? '[Object]'
+  } catch {
+    return isArray(value) ? '[Array]' : '[Object]'
+  }
+}
+
+export function installConsole(global: Record<string, unknown>): void {
+  const at =
+    (level: number) =>
+    (...parts: unknown[]) =>
+      write(level, parts)
+  const nothing = () => {}
+  global['console'] = {
+    debug: at(0),
+    trace: at(0),
+    log: at(1),
+    info: at(1),
+    dir: at(1),
+    table: at(1),
+    warn: at(2),
+    error: at(3),
+    assert: (condition: unknown, ...parts: unknown[]) => {
+      if (!condition) write(3, ['Assertion failed', ...parts])
+    },
+    group: at(1),
+    groupCollapsed: at(1),
+    groupEnd: nothing,
+    time: nothing,
+    timeEnd: nothing,
+    timeLog: nothing,
+    count: nothing,
+    countReset: nothing,
+    clear: nothing,
+  }
+}

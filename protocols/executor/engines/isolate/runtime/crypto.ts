@@ -1,0 +1,39 @@
+/** crypto.getRandomValues and randomUUID, from the host's entropy, fetched 256 bytes at a time. */
+import { slice } from './primordials.ts'
+
+const BYTES_MAX = 65_536
+const parseNumber = parseInt
+const uint8 = Uint8Array
+const isView = ArrayBuffer.isView
+const hex = '0123456789abcdef'
+
+export function installCrypto(global: Record<string, unknown>, random: () => string): void {
+  let pool = ''
+  const nextByte = () => {
+    if (pool.length < 2) pool = random()
+    const byte = parseNumber(slice(pool, 0, 2), 16)
+    pool = slice(pool, 2)
+    return byte
+  }
+  global['crypto'] = {
+    getRandomValues<T extends ArrayBufferView>(view: T): T {
+      if (!isView(view) || view instanceof Float32Array || view instanceof Float64Array || view instanceof DataView)
+        throw new TypeError('getRandomValues needs an array of integers')
+      if (view.byteLength > BYTES_MAX) throw new RangeError(`getRandomValues gives at most ${BYTES_MAX} bytes at once`)
+      const bytes = new uint8(view.buffer as ArrayBuffer, view.byteOffset, view.byteLength)
+      for (let index = 0; index < bytes.length; index++) bytes[index] = nextByte()
+      return view
+    },
+    randomUUID(): string {
+      let text = ''
+      for (let index = 0; index < 16; index++) {
+        if (index === 4 || index === 6 || index === 8 || index === 10) text += '-'
+        const byte = nextByte()
+        // RFC 9562: version 4 in the 7th byte, variant 10 in the 9th.
+        const set = index === 6 ? (byte & 0x0f) | 0x40 : index === 8 ? (byte & 0x3f) | 0x80 : byte
+        text += (hex[set >> 4] as string) + (hex[set & 15] as string)
+      }
+      return text
+    },
+  }
+}

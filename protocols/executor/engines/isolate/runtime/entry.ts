@@ -1,0 +1,107 @@
+/** The isolate's few ways in. The engine takes them once per context; user code never sees them. */
+import { parse, stringify } from './primordials.ts'
+import { failureText, reduce } from './errors.ts'
+import { EVENT, OUT } from './codes.ts'
+import { say, takeMail } from './outbox.ts'
+import { callValue, type ValueFunction } from './value-call.ts'
+import { nextWake, tick } from './timers.ts'
+import { activeCall, end } from './state.ts'
+import { write } from './console.ts'
+import { callRequest, type WebFunction } from './web-call.ts'
+import { answerAsk, ask } from './ask.ts'
+import type { WireSettings } from '../../../frames.ts'
+
+const { assign, freeze } = Object
+
+export interface Entry {
+  /** What `osiris/function` exports; `env` is filled by `configure`. */
+  exports: { env: Record<string, string>; log: unknown; call: unknown }
+  /** Before the module loads: its settings. */
+  configure(settings: string): void
+  /** After the module loaded: its namespace. */
+  bind(namespace: unknown): void
+  call(id: number, args: string): string | undefined
+  request(id: number, head: string, body: string | Uint8Array | undefined): void
+  event(kind: number, id: number, value: unknown): void
+  drain(): unknown[] | undefined
+  /** The last text `call` returned, in case the host lost it to somebody else's error. */
+  last(): string | undefined
+}
+
+export function createEntry(): Entry {
+  let settings: WireSettings = { name: '', env: {}, resultBytesMax: 0, parameters: [], loadMs: 0 }
+  let value: ValueFunction | undefined
+  let web: WebFunction | undefined
+  let lost: string | undefined
+  const env: Record<string, string> = {}
+  return {
+    exports: { env, log: (...parts: unknown[]) => write(1, parts), call: (ref: unknown, ...args: unknown[]) => ask(ref, args) },
+    configure(text) {
+      settings = parse(text) as WireSettings
+      assign(env, settings.env)
+      freeze(env)
+    },
+    bind(namespace) {
+      const answer = bindDefault(namespace, settings, env)
+      if (typeof answer === 'string') return say(OUT.loaded, 0, answer)
+      value = answer.value
+      web = answer.web
+      say(OUT.loaded, 0, undefined)
+    },
+    call(id, args) {
+      lost = undefined
+      if (value === undefined)
+        return failureText('invalid_argument', `Cannot call "${settings.name}": it is a web function, reached by its routes or /v1/fetch`)
+      lost = callValue(value, id, args)
+      return lost
+    },
+    request(id, head, body) {
+      callRequest(web, value, settings, id, head, body)
+    },
+    event(kind, id, given) {
+      if (kind === EVENT.tick) return tick()
+      if (kind === EVENT.answer || kind === EVENT.failure) return answerAsk(id, given as string, kind === EVENT.failure)
+      const call = activeCall(id)
+      if (call === undefined) return
+      if (kind === EVENT.chunk) call.onChunk?.(given as Uint8Array)
+      else if (kind === EVENT.end) call.onEnd?.()
+      else if (kind === EVENT.broken) call.onBroken?.(given as string)
+      else if (kind === EVENT.credit) call.onCredit?.(given as number)
+      else {
+        end(id)
+        call.cancel?.(given as string)
+      }
+    },
+    drain() {
+      const wake = nextWake()
+      if (wake !== undefined) say(OUT.wake, 0, wake)
+      const mail = takeMail()
+      return mail.length === 0 ? undefined : mail
+    },
+    last: () => lost,
+  }
+}
+
+/** Prefers `fetch` over guessing by `typeof`: a default export may be a Proxy that has every property. Never awaited, for the same reason. */
+function bindDefault(
+  namespace: unknown,
+  settings: WireSettings,
+  env: Record<string, string>,
+): string | { value?: ValueFunction; web?: WebFunction } {
+  try {
+    const exported = (namespace as { default?: unknown }).default
+    if (exported === undefined || exported === null) return noDefault(settings.name, 'the module has no default export')
+    const kind = typeof exported
+    if (kind !== 'object' && kind !== 'function') return noDefault(settings.name, `the default export is a ${kind}`)
+    const { fetch } = exported as { fetch?: unknown }
+    if (typeof fetch === 'function') return { web: { name: settings.name, self: exported, fetch: fetch as WebFunction['fetch'], env } }
+    if (kind !== 'function') return noDefault(settings.name, 'the default export has no fetch method')
+    return { value: { name: settings.name, run: exported as ValueFunction['run'], resultMax: settings.resultBytesMax } }
+  } catch (error) {
+    return `!${stringify(reduce(error))}`
+  }
+}
+
+function noDefault(name: string, state: string): string {
+  return failureText('function_failed', `Cannot load "${name}": ${state}; export a function, or an object with a fetch method`)
+}

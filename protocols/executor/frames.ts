@@ -1,0 +1,237 @@
+/**
+ * What travels between the node and a worker over one pipe, both ways: `u32 length · u8 kind · u32 id · u32 a · u32 b · payload`, little endian;
+ * `length` counts what follows it. Frames of one turn of the event loop leave in one write. Either side ends the pipe at the first malformed frame.
+ */
+
+/** Node to worker. `id` is a call unless said otherwise. */
+export const DO = {
+  /** id: instance, a: memory limit in MiB, b: bytes of settings JSON; payload: settings, then the artifact. Answered by `loaded` or `loadFailed`. */
+  load: 1,
+  /** a: instance, b: milliseconds left; payload: the arguments' JSON text. */
+  call: 2,
+  /** a: instance, b: bytes of the head; payload: head JSON (`WireRequest`), then the whole body. */
+  fetch: 3,
+  /** Part of the request's body; only after `fetch` said that it streams. */
+  chunk: 4,
+  end: 5,
+  /** The request's body broke; payload: the reason. */
+  broken: 6,
+  /** a: bytes of the response's body that may be sent on top of what was granted. */
+  credit: 7,
+  /** The caller is gone, or nobody waits any more: `request.signal` aborts and nothing about the call is sent again. */
+  cancel: 8,
+  /** id: instance. */
+  retire: 9,
+  /** id: request of the instance, a: instance, b: 0 value, 1 error; payload: JSON. Answers `ask`. */
+  answer: 10,
+} as const
+
+/** Worker to node. */
+export const SAY = {
+  ready: 32,
+  /** id: instance. */
+  loaded: 33,
+  /** id: instance; payload: error JSON. */
+  loadFailed: 34,
+  /** a: microseconds run; payload: JSON text of the result. */
+  value: 35,
+  /** a: microseconds run, b: 1 when the instance must not be used again; payload: error JSON (`WireError`). */
+  failed: 36,
+  /** a: microseconds run, b: bytes of the head, plus OPEN or CLOSED; payload: head JSON (`WireResponse`), then the first bytes of the body. */
+  response: 37,
+  chunk: 38,
+  end: 39,
+  /** The response's body broke; payload: error JSON. */
+  broken: 40,
+  /** a: bytes of the request's body that the function took. */
+  credit: 41,
+  /** The call is wholly over: body sent, `waitUntil` done. */
+  closed: 42,
+  /** a: instance, b: level; payload: text. id 0: the line belongs to no single call. */
+  log: 43,
+  /** id: instance; payload: error JSON. Its calls in flight end with that error. */
+  gone: 44,
+  /** id: request of the instance, a: instance; payload: JSON (`WireAsk`). */
+  ask: 45,
+} as const
+
+/** Flags in `b` of `response`, above the head's length. */
+export const OPEN = 1 << 24
+export const CLOSED = 1 << 25
+export const HEAD_LENGTH_MASK = OPEN - 1
+
+/** Bytes of a body that may be under way without having been taken, each direction. */
+export const WINDOW_BYTES = 256 * 1024
+/** A body that is complete when the head leaves, and no longer than this, travels in the head's frame. */
+export const INLINE_BYTES_MAX = 64 * 1024
+/** Logs of one call beyond these are counted, not kept. */
+export const LOG_LINES_MAX = 256
+export const LOG_LINE_BYTES_MAX = 4096
+
+export const LOG_LEVELS = ['debug', 'info', 'warn', 'error'] as const
+
+export interface WireSettings {
+  name: string
+  env: Record<string, string>
+  resultBytesMax: number
+  parameters: string[]
+  /** Milliseconds in which the module must be ready. */
+  loadMs: number
+}
+export interface WireRequest {
+  /** Milliseconds left. */
+  ms: number
+  method: string
+  url: string
+  headers: [string, string][]
+  /** The body follows in `chunk` frames. */
+  streams: boolean
+  params?: Record<string, string>
+}
+export interface WireResponse {
+  status: number
+  headers: [string, string][]
+}
+export interface WireError {
+  code: string
+  message: string
+  stack?: string
+}
+export interface WireAsk {
+  kind: 'call'
+  ref: string
+  args: string
+}
+
+const PREFIX_BYTES = 4
+const FIXED_BYTES = 13
+const HEADER_BYTES = PREFIX_BYTES + FIXED_BYTES
+const SEGMENT_BYTES = 64 * 1024
+/** Larger payloads are handed to the socket as they are instead of being copied. */
+const COPY_BYTES_MAX = 16 * 1024
+
+/** Gathers frames and hands them over at once. Payloads above 16 KiB must not change before they are sent. */
+export class FrameWriter {
+  readonly #send: (parts: Uint8Array[]) => void
+  #segment = Buffer.allocUnsafeSlow(SEGMENT_BYTES)
+  #view = new DataView(this.#segment.buffer)
+  #from = 0
+  #at = 0
+  #parts: Uint8Array[] = []
+
+  constructor(send: (parts: Uint8Array[]) => void) {
+    this.#send = send
+  }
+
+  get empty(): boolean {
+    return this.#at === this.#from && this.#parts.length === 0
+  }
+
+  bytes(kind: number, id: number, a: number, b: number, payload?: Uint8Array, more?: Uint8Array): void {
+    const length = (payload?.length ?? 0) + (more?.length ?? 0)
+    this.#header(kind, id, a, b, length, length <= COPY_BYTES_MAX ? length : 0)
+    if (payload !== undefined) this.#put(payload, length)
+    if (more !== undefined) this.#put(more, length)
+  }
+
+  text(kind: number, id: number, a: number, b: number, text: string): void {
+    if (text.length * 3 > COPY_BYTES_MAX) return this.bytes(kind, id, a, b, Buffer.from(text))
+    this.#room(HEADER_BYTES + text.length * 3)
+    const length = this.#segment.write(text, this.#at + HEADER_BYTES)
+    this.#header(kind, id, a, b, length, length)
+    this.#at += length
+  }
+
+  flush(): void {
+    this.#seal()
+    if (this.#parts.length === 0) return
+    const parts = this.#parts
+    this.#parts = []
+    this.#send(parts)
+  }
+
+  #header(kind: number, id: number, a: number, b: number, length: number, room: number): void {
+    this.#room(HEADER_BYTES + room)
+    const at = this.#at
+    this.#view.setUint32(at, FIXED_BYTES + length, true)
+    this.#segment[at + 4] = kind
+    this.#view.setUint32(at + 5, id, true)
+    this.#view.setUint32(at + 9, a, true)
+    this.#view.setUint32(at + 13, b, true)
+    this.#at = at + HEADER_BYTES
+  }
+
+  #put(payload: Uint8Array, total: number): void {
+    if (total <= COPY_BYTES_MAX) {
+      this.#segment.set(payload, this.#at)
+      this.#at += payload.length
+    } else {
+      this.#seal()
+      this.#parts.push(payload)
+    }
+  }
+
+  #room(bytes: number): void {
+    if (this.#at + bytes <= SEGMENT_BYTES) return
+    this.#seal()
+    this.#segment = Buffer.allocUnsafeSlow(SEGMENT_BYTES)
+    this.#view = new DataView(this.#segment.buffer)
+    this.#from = 0
+    this.#at = 0
+  }
+
+  #seal(): void {
+    if (this.#at === this.#from) return
+    this.#parts.push(this.#segment.subarray(this.#from, this.#at))
+    this.#from = this.#at
+  }
+}
+
+export type FrameHandler = (kind: number, id: number, a: number, b: number, buffer: Buffer, start: number, end: number) => void
+
+/** Takes bytes as they come and calls the handler once per whole frame, with the payload's place in a buffer that is never reused. */
+export class FrameReader {
+  readonly #handler: FrameHandler
+  readonly #bytesMax: () => number
+  #held: Buffer[] = []
+  #heldBytes = 0
+  #need = 0
+
+  constructor(handler: FrameHandler, bytesMax: () => number) {
+    this.#handler = handler
+    this.#bytesMax = bytesMax
+  }
+
+  /** Throws at a frame that is too short or too long; nothing may be pushed after that. */
+  push(chunk: Buffer): void {
+    if (this.#heldBytes === 0) return this.#read(chunk)
+    this.#held.push(chunk)
+    this.#heldBytes += chunk.length
+    if (this.#heldBytes < this.#need) return
+    const all = Buffer.concat(this.#held, this.#heldBytes)
+    this.#held = []
+    this.#heldBytes = 0
+    this.#read(all)
+  }
+
+  #read(buffer: Buffer): void {
+    const handler = this.#handler
+    let at = 0
+    this.#need = PREFIX_BYTES
+    while (buffer.length - at >= PREFIX_BYTES) {
+      const length = buffer.readUInt32LE(at)
+      if (length < FIXED_BYTES || length > this.#bytesMax()) throw new Error(`a frame of ${length} bytes`)
+      const end = at + PREFIX_BYTES + length
+      if (end > buffer.length) {
+        this.#need = PREFIX_BYTES + length
+        break
+      }
+      const id = buffer.readUInt32LE(at + 5)
+      handler(buffer[at + 4] as number, id, buffer.readUInt32LE(at + 9), buffer.readUInt32LE(at + 13), buffer, at + HEADER_BYTES, end)
+      at = end
+    }
+    if (at === buffer.length) return
+    this.#held = [buffer.subarray(at)]
+    this.#heldBytes = buffer.length - at
+  }
+}

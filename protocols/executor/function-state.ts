@@ -1,0 +1,102 @@
+/** What the executor remembers of one version while it is in use. */
+import type { FunctionRecord } from '#protocols/catalog'
+import type { WireSettings } from './frames.ts'
+import type { Call } from './call.ts'
+import type { WorkerProcess } from './worker-process.ts'
+
+/** One instance of one version, in one worker. */
+export interface InstanceSlot {
+  id: number
+  fn: FunctionState
+  worker: WorkerProcess
+  state: 'loading' | 'ready' | 'gone'
+  inFlight: number
+  /** Takes no more calls; retired when the last one is over. */
+  spoiled: boolean
+  lastUsedAt: number
+  /** When loading began, and what it took. */
+  bornAt: number
+  coldMs: number
+}
+
+/** The module must be ready within this, or within the function's own timeout if that is longer. */
+const LOAD_MS_MIN = 5000
+
+export class FunctionState {
+  readonly record: FunctionRecord
+  readonly version: string
+  /** `namespace/name`, for sentences. */
+  readonly title: string
+  readonly concurrencyMax: number
+  readonly payloadBytesMax: number
+  readonly resultBytesMax: number
+  readonly memoryMbMax: number
+  readonly idleMs: number
+  readonly runningMax: number
+  readonly instancesMax: number
+  /** Calls others: then one instance serves one caller at a time, so that a call always leaves on the right account. */
+  readonly callsOthers: boolean
+  readonly settings: Buffer
+  readonly loadMs: number
+  running = 0
+  readonly waiting: Call[] = []
+  readonly slots: InstanceSlot[] = []
+  starting = 0
+  lastUsedAt = 0
+
+  constructor(record: FunctionRecord, instancesMax: number) {
+    const { settings, parameters } = record.manifest
+    const { execution, scale } = settings
+    this.record = record
+    this.version = record.version
+    this.title = `${record.namespace}/${record.name}`
+    this.concurrencyMax = execution.concurrencyMax
+    this.payloadBytesMax = execution.payloadBytesMax
+    this.resultBytesMax = execution.payloadBytesMax
+    this.memoryMbMax = execution.memoryMbMax
+    this.idleMs = scale.idleMs
+    this.instancesMax = Math.min(instancesMax, scale.max)
+    this.runningMax = this.instancesMax * execution.concurrencyMax
+    this.callsOthers = settings.calls.length > 0
+    this.loadMs = Math.max(LOAD_MS_MIN, execution.timeoutMs)
+    const wire: WireSettings = {
+      name: record.name,
+      env: settings.env,
+      resultBytesMax: this.resultBytesMax,
+      parameters,
+      loadMs: this.loadMs,
+    }
+    this.settings = Buffer.from(JSON.stringify(wire))
+  }
+
+  /** The instance with most room that may take this call. */
+  choose(call: Call): InstanceSlot | undefined {
+    const { slots } = this
+    let best: InstanceSlot | undefined
+    for (let index = 0; index < slots.length; index++) {
+      const slot = slots[index] as InstanceSlot
+      if (slot.state !== 'ready' || slot.spoiled || slot.inFlight >= this.concurrencyMax) continue
+      if (this.callsOthers && slot.inFlight > 0 && !servesCallerOf(slot, call)) continue
+      if (best === undefined || slot.inFlight < best.inFlight) best = slot
+    }
+    return best
+  }
+
+  get isWarm(): boolean {
+    return this.slots.some((slot) => slot.state === 'ready' && !slot.spoiled)
+  }
+
+  get isBusy(): boolean {
+    return this.running > 0 || this.waiting.length > 0 || this.starting > 0
+  }
+
+  remove(slot: InstanceSlot): void {
+    const at = this.slots.indexOf(slot)
+    if (at >= 0) this.slots.splice(at, 1)
+  }
+}
+
+function servesCallerOf(slot: InstanceSlot, call: Call): boolean {
+  for (const other of slot.worker.callsOf(slot)) return other.invocation.caller.token === call.invocation.caller.token
+  return true
+}

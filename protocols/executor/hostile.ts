@@ -1,0 +1,66 @@
+/** What a worker says is judged as if an attacker had written it: it may have been. Every function here throws on anything else than the shape. */
+import { type ErrorShape, isErrorCode, OsirisError } from '#protocols/errors'
+import type { HeaderList } from '#protocols/invocation'
+import type { WireAsk } from './frames.ts'
+
+const TEXT_MAX = 4096
+const HEADERS_MAX = 256
+const HEADER_NAME = /^[!#$%&'*+.^_`|~0-9a-z-]{1,256}$/
+// oxlint-disable-next-line no-control-regex -- exactly the characters that would end a header line
+const HEADER_VALUE = /^[^\0\r\n]{0,65536}$/
+
+/** Codes a worker may answer with; any other is the function's own claim and counts as `function_failed`. */
+const OWN_CODES = new Set<string>([
+  'deadline_exceeded',
+  'memory_exceeded',
+  'worker_crashed',
+  'function_failed',
+  'result_not_serializable',
+  'result_too_large',
+  'invalid_argument',
+  'egress_denied',
+  'depth_exceeded',
+  'not_found',
+  'forbidden',
+  'overloaded',
+  'unavailable',
+])
+
+export function decodeError(bytes: Uint8Array, title: string): OsirisError {
+  const value = objectOf(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('utf8'))
+  const { code, message, stack } = value
+  if (typeof code !== 'string' || typeof message !== 'string') throw new Error('an error without code and message')
+  const known = isErrorCode(code) && OWN_CODES.has(code) ? code : 'function_failed'
+  const text = message.slice(0, TEXT_MAX)
+  const shape: ErrorShape = {
+    code: known,
+    message: known === 'function_failed' && !text.startsWith('Cannot ') ? `Cannot run "${title}": ${text}` : text,
+  }
+  if (typeof stack === 'string') shape.stack = stack.slice(0, TEXT_MAX)
+  return OsirisError.fromShape(shape)
+}
+
+export function decodeHead(text: string): { status: number; headers: HeaderList } {
+  const { status, headers } = objectOf(text)
+  if (!Number.isInteger(status) || (status as number) < 200 || (status as number) > 599) throw new Error('a status out of range')
+  if (!Array.isArray(headers) || headers.length > HEADERS_MAX) throw new Error('malformed headers')
+  for (const pair of headers as unknown[]) {
+    if (!Array.isArray(pair) || pair.length !== 2) throw new Error('a malformed header')
+    const [name, value] = pair as unknown[]
+    if (typeof name !== 'string' || typeof value !== 'string' || !HEADER_NAME.test(name) || !HEADER_VALUE.test(value))
+      throw new Error('a malformed header')
+  }
+  return { status: status as number, headers: headers as HeaderList }
+}
+
+export function decodeAsk(text: string): WireAsk {
+  const { kind, ref, args } = objectOf(text)
+  if (kind !== 'call' || typeof ref !== 'string' || typeof args !== 'string') throw new Error('a malformed request')
+  return { kind, ref: ref.slice(0, 512), args }
+}
+
+function objectOf(text: string): Record<string, unknown> {
+  const value: unknown = JSON.parse(text)
+  if (typeof value !== 'object' || value === null) throw new Error('not an object')
+  return value as Record<string, unknown>
+}

@@ -1,0 +1,107 @@
+/** Worker processes: one per namespace in use, one for each version that once had to be killed, and spares that hold nothing yet. */
+import type { Clock } from '#protocols/lifecycle'
+import type { FunctionState } from './function-state.ts'
+import { type WorkerEnd, type WorkerListener, WorkerProcess } from './worker-process.ts'
+
+/** After a spare was taken, so that starting the next one is not in the way of the call that took it. */
+const REFILL_MS = 20
+/** A worker that ends within this never worked. So many in a row, and spares are made on demand only. */
+const STILLBORN_MAX = 5
+/** Versions remembered for having been killed; the oldest is forgotten first. */
+const KILLERS_MAX = 4096
+
+export interface PoolInit {
+  clock: Clock
+  spares: number
+  listener: WorkerListener
+  onStarted: (worker: WorkerProcess) => void
+}
+
+export class Pool {
+  readonly #init: PoolInit
+  readonly #spares: WorkerProcess[] = []
+  readonly #byKey = new Map<string, WorkerProcess>()
+  readonly #killers = new Set<string>()
+  readonly #all = new Set<WorkerProcess>()
+  #stopped = false
+  #refilling = false
+  #stillborn = 0
+
+  constructor(init: PoolInit) {
+    this.#init = init
+  }
+
+  /** Starts the spares; does not wait for them. */
+  start(): void {
+    this.#stopped = false
+    while (this.#spares.length < this.#init.spares) this.#spares.push(this.#spawn())
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true
+    const all = [...this.#all]
+    const end: WorkerEnd = { code: 'stopped', reason: 'the node is stopping', blamed: new Set() }
+    for (const worker of all) worker.kill(end)
+    await Promise.all(all.map((worker) => worker.exited()))
+  }
+
+  get workers(): Iterable<WorkerProcess> {
+    return this.#all
+  }
+
+  /** The worker that runs this version; taken from the spares when there is none. Throws when no process can be started. */
+  workerFor(fn: FunctionState): WorkerProcess {
+    const { namespace } = fn.record
+    const key = this.#killers.has(fn.version) ? `${namespace}/${fn.version}` : namespace
+    const known = this.#byKey.get(key)
+    if (known !== undefined) return known
+    const worker = this.#takeSpare() ?? this.#spawn()
+    worker.key = key
+    worker.namespace = namespace
+    worker.idleSince = this.#init.clock.monotonic()
+    this.#byKey.set(key, worker)
+    this.#refillSoon()
+    this.#init.onStarted(worker)
+    return worker
+  }
+
+  /** From now on this version runs alone. */
+  quarantine(version: string): void {
+    if (this.#killers.size >= KILLERS_MAX) this.#killers.delete(this.#killers.values().next().value as string)
+    this.#killers.add(version)
+  }
+
+  /** To be called once for every worker that ended. */
+  remove(worker: WorkerProcess): void {
+    this.#all.delete(worker)
+    if (worker.key !== null && this.#byKey.get(worker.key) === worker) this.#byKey.delete(worker.key)
+    const at = this.#spares.indexOf(worker)
+    if (at >= 0) this.#spares.splice(at, 1)
+    this.#stillborn = worker.isReady ? 0 : this.#stillborn + 1
+    this.#refillSoon()
+  }
+
+  /** One that has answered already, if there is any: the others are still starting. */
+  #takeSpare(): WorkerProcess | undefined {
+    const ready = this.#spares.findIndex((worker) => worker.isReady)
+    return this.#spares.splice(Math.max(0, ready), 1)[0]
+  }
+
+  #refillSoon(): void {
+    if (this.#stopped || this.#refilling || this.#stillborn >= STILLBORN_MAX || this.#spares.length >= this.#init.spares) return
+    this.#refilling = true
+    this.#init.clock.after(REFILL_MS, () => {
+      this.#refilling = false
+      if (this.#stopped) return
+      this.#spares.push(this.#spawn())
+      this.#refillSoon()
+    })
+  }
+
+  #spawn(): WorkerProcess {
+    const worker = new WorkerProcess(this.#init.listener)
+    worker.unref()
+    this.#all.add(worker)
+    return worker
+  }
+}

@@ -1,0 +1,144 @@
+/** One timer for everything that must not depend on a worker's good will: deadlines, memory, idleness. */
+import { OsirisError } from '#protocols/errors'
+import type { Clock } from '#protocols/lifecycle'
+import type { Call } from './call.ts'
+import type { FunctionState, InstanceSlot } from './function-state.ts'
+import type { ExecutorLimits } from './limits.ts'
+import type { Pool } from './pool.ts'
+import type { WorkerProcess } from './worker-process.ts'
+
+/** While calls run. A runaway allocation gains about 1 MB per millisecond: this bounds what it can take before it is seen. */
+const BUSY_MS = 20
+/** Idle instances and workers are looked at this often. */
+const IDLE_MS = 1000
+const MIB = 1024 * 1024
+
+export interface WatchInit {
+  clock: Clock
+  limits: ExecutorLimits
+  pool: Pool
+  functions: Map<string, FunctionState>
+  waiting: Set<FunctionState>
+  /** A call whose deadline passed while it waited; taken off the queue already. */
+  expired: (call: Call, error: OsirisError) => void
+}
+
+export class Watch {
+  readonly #init: WatchInit
+  #cancelBusy: (() => void) | undefined
+  #cancelIdle: (() => void) | undefined
+
+  constructor(init: WatchInit) {
+    this.#init = init
+  }
+
+  start(): void {
+    this.#cancelIdle ??= this.#init.clock.after(IDLE_MS, () => this.#idleRound())
+  }
+
+  stop(): void {
+    this.#cancelBusy?.()
+    this.#cancelIdle?.()
+    this.#cancelBusy = undefined
+    this.#cancelIdle = undefined
+  }
+
+  /** A call runs or waits: look until none does. */
+  wake(): void {
+    this.#cancelBusy ??= this.#init.clock.after(BUSY_MS, () => this.#busyRound())
+  }
+
+  #busyRound(): void {
+    this.#cancelBusy = undefined
+    const now = this.#init.clock.monotonic()
+    let busy = this.#init.waiting.size > 0
+    for (const fn of this.#init.waiting) this.#expireWaiting(fn, now)
+    for (const worker of this.#init.pool.workers) {
+      if (worker.calls.size === 0 && worker.loading === 0) continue
+      busy = true
+      this.#judge(worker, now)
+    }
+    if (busy) this.wake()
+  }
+
+  #expireWaiting(fn: FunctionState, now: number): void {
+    const late = fn.waiting.filter((call) => call.invocation.deadlineAt <= now)
+    for (const call of late) {
+      fn.waiting.splice(fn.waiting.indexOf(call), 1)
+      const ms = Math.round(now - call.arrivedAt)
+      this.#init.expired(call, new OsirisError('deadline_exceeded', `Cannot run "${fn.title}": no instance was free within ${ms} ms`))
+    }
+  }
+
+  #judge(worker: WorkerProcess, now: number): void {
+    const { limits } = this.#init
+    const late = lateFunctions(worker, now, limits.killGraceMs)
+    if (late.size > 0)
+      return worker.kill({
+        code: 'deadline_exceeded',
+        reason: `${limits.killGraceMs} ms past the deadline it was still running`,
+        blamed: late,
+      })
+    if (!worker.isReady) return
+    const resident = worker.memory.residentBytes()
+    const allowed = allowedBytes(worker, limits)
+    if (resident <= allowed) return
+    const busy = worker.busy()
+    const reason = `${Math.round(resident / MIB)} MB resident, at most ${Math.round(allowed / MIB)}`
+    // With several functions at work nobody can say whose memory it is.
+    worker.kill({ code: busy.size === 1 ? 'memory_exceeded' : 'worker_crashed', reason, blamed: busy.size === 1 ? busy : new Set() })
+  }
+
+  #idleRound(): void {
+    const { clock, functions, limits, pool } = this.#init
+    const now = clock.monotonic()
+    for (const fn of functions.values()) {
+      for (const slot of [...fn.slots]) if (mayRetire(slot) && now - slot.lastUsedAt > fn.idleMs) retire(slot)
+      if (fn.slots.length === 0 && !fn.isBusy && now - fn.lastUsedAt > fn.idleMs) functions.delete(fn.version)
+    }
+    this.#shrink()
+    for (const worker of [...pool.workers]) {
+      if (worker.key === null) continue
+      if (worker.slots.size > 0) worker.idleSince = now
+      else if (now - worker.idleSince > limits.workerIdleMs) worker.kill({ code: 'stopped', reason: 'it was idle', blamed: new Set() })
+    }
+    this.#cancelIdle = clock.after(IDLE_MS, () => this.#idleRound())
+  }
+
+  /** Least recently used instances go while all workers together have too much; as many as would free the excess at their usual size. */
+  #shrink(): void {
+    const { functions, limits, pool } = this.#init
+    let resident = 0
+    for (const worker of pool.workers) resident += worker.memory.residentBytes()
+    const excessMb = resident / MIB - limits.memoryMbMax
+    if (excessMb <= 0) return
+    const idle = [...functions.values()].flatMap((fn) => fn.slots.filter(mayRetire)).toSorted((a, b) => a.lastUsedAt - b.lastUsedAt)
+    for (const slot of idle.slice(0, Math.ceil(excessMb / INSTANCE_MB))) retire(slot)
+  }
+}
+
+/** An instance with nothing but its code. */
+const INSTANCE_MB = 2
+
+function mayRetire(slot: InstanceSlot): boolean {
+  return slot.state === 'ready' && slot.inFlight === 0
+}
+
+function retire(slot: InstanceSlot): void {
+  slot.fn.remove(slot)
+  slot.worker.retire(slot)
+}
+
+function lateFunctions(worker: WorkerProcess, now: number, graceMs: number): Set<FunctionState> {
+  const late = new Set<FunctionState>()
+  for (const call of worker.calls.values()) if (now > call.deadlineAt + graceMs) late.add(call.fn)
+  for (const slot of worker.slots.values()) if (slot.state === 'loading' && now > slot.bornAt + slot.fn.loadMs + graceMs) late.add(slot.fn)
+  return late
+}
+
+/** What the process had when it was ready, what its instances may have, and the engine's own needs. */
+export function allowedBytes(worker: { restingBytes: number; slots: Map<number, InstanceSlot> }, limits: ExecutorLimits): number {
+  let megabytes = limits.workerAllowanceMb
+  for (const slot of worker.slots.values()) megabytes += slot.fn.memoryMbMax
+  return Math.min(worker.restingBytes + megabytes * MIB, limits.workerMemoryMbMax * MIB)
+}

@@ -1,0 +1,324 @@
+/**
+ * One worker process seen from the node: its pipe, its calls, its end. Whatever it sends is taken as hostile: at the first frame
+ * that is malformed or out of order the process is killed, and only its own calls end with it.
+ */
+import { type ChildProcess, spawn } from 'node:child_process'
+import type { Socket } from 'node:net'
+import { fileURLToPath } from 'node:url'
+import { OsirisError } from '#protocols/errors'
+import type { Call } from './call.ts'
+import { DO, FrameReader, FrameWriter, LOG_LEVELS, LOG_LINE_BYTES_MAX, SAY } from './frames.ts'
+import type { FunctionState, InstanceSlot } from './function-state.ts'
+import { decodeError } from './hostile.ts'
+import { MemoryProbe } from './memory.ts'
+
+const ENTRY = fileURLToPath(new URL('./worker/worker.generated.js', import.meta.url))
+/** Flags isolated-vm needs, and a heap for texts on their way; what functions use is not in it. */
+const NODE_FLAGS = ['--no-node-snapshot', '--max-old-space-size=256']
+const PIPE = 3
+const STDERR_KEPT = 4096
+/** Around a value: head, log lines, chunks are far below it. */
+const FRAME_SLACK = 1024 * 1024
+
+/** Why a worker is no more. `blamed`: the functions whose calls brought it down, when that is known. */
+export interface WorkerEnd {
+  code: 'worker_crashed' | 'memory_exceeded' | 'deadline_exceeded' | 'stopped'
+  reason: string
+  blamed: ReadonlySet<FunctionState>
+}
+
+export interface WorkerListener {
+  loaded(slot: InstanceSlot): void
+  loadFailed(slot: InstanceSlot, error: OsirisError): void
+  gone(slot: InstanceSlot): void
+  log(slot: InstanceSlot, call: Call | undefined, level: (typeof LOG_LEVELS)[number], text: string): void
+  ask(slot: InstanceSlot, askId: number, text: string): void
+  /** After every call of it has been ended. */
+  ended(worker: WorkerProcess, end: WorkerEnd): void
+}
+
+export class WorkerProcess {
+  readonly pid: number
+  readonly calls = new Map<number, Call>()
+  readonly slots = new Map<number, InstanceSlot>()
+  readonly memory: MemoryProbe
+  /** What it is for: a namespace, or one version that once had to be killed. Null for a spare. */
+  key: string | null = null
+  namespace: string | null = null
+  idleSince = 0
+  isReady = false
+  /** Instances that are being loaded. */
+  loading = 0
+  /** Resident memory when it was ready and held nothing. */
+  restingBytes = 0
+  readonly #listener: WorkerListener
+  readonly #child: ChildProcess
+  readonly #socket: Socket
+  readonly #writer: FrameWriter
+  #frameBytesMax = FRAME_SLACK
+  #lastCall = 0
+  #lastSlot = 0
+  #flushing = false
+  #ended = false
+  #stderr = ''
+
+  /** Throws when the process cannot be started. */
+  constructor(listener: WorkerListener) {
+    this.#listener = listener
+    this.#child = spawn(process.execPath, [...NODE_FLAGS, ENTRY], { stdio: ['ignore', 'ignore', 'pipe', 'pipe'], env: {}, cwd: '/' })
+    this.pid = this.#child.pid ?? 0
+    this.memory = new MemoryProbe(this.pid)
+    this.#socket = this.#child.stdio[PIPE] as Socket
+    this.#writer = new FrameWriter((parts) => this.#send(parts))
+    const reader = new FrameReader(
+      (kind, id, a, b, buffer, start, end) => this.#onFrame(kind, id, a, b, buffer, start, end),
+      () => this.#frameBytesMax,
+    )
+    this.#socket.on('data', (chunk: Buffer) => {
+      if (this.#ended) return
+      try {
+        reader.push(chunk)
+      } catch (error) {
+        this.kill({ code: 'worker_crashed', reason: `it sent ${(error as Error).message}`, blamed: new Set() })
+      }
+    })
+    this.#socket.on('error', () => {})
+    this.#child.stderr?.on('data', (chunk: Buffer) => {
+      this.#stderr = (this.#stderr + chunk.toString('latin1')).slice(-STDERR_KEPT)
+    })
+    this.#child.on('error', (error) => this.#end({ code: 'worker_crashed', reason: error.message, blamed: new Set() }))
+    this.#child.on('close', (code, signal) => this.#end(this.#died(code, signal)))
+  }
+
+  get isEnded(): boolean {
+    return this.#ended
+  }
+
+  /** The functions that have calls here. */
+  busy(): Set<FunctionState> {
+    const busy = new Set<FunctionState>()
+    for (const call of this.calls.values()) busy.add(call.fn)
+    for (const slot of this.slots.values()) if (slot.state === 'loading') busy.add(slot.fn)
+    return busy
+  }
+
+  *callsOf(slot: InstanceSlot): Generator<Call> {
+    for (const call of this.calls.values()) if (call.slot === slot) yield call
+  }
+
+  load(fn: FunctionState, artifact: Uint8Array, now: number): InstanceSlot {
+    const slot: InstanceSlot = {
+      id: ++this.#lastSlot,
+      fn,
+      worker: this,
+      state: 'loading',
+      inFlight: 0,
+      spoiled: false,
+      lastUsedAt: now,
+      bornAt: now,
+      coldMs: 0,
+    }
+    this.slots.set(slot.id, slot)
+    this.loading++
+    this.#frameBytesMax = Math.max(this.#frameBytesMax, fn.resultBytesMax + FRAME_SLACK)
+    this.#writer.bytes(DO.load, slot.id, fn.memoryMbMax, fn.settings.length, fn.settings, artifact)
+    this.#flushSoon()
+    return slot
+  }
+
+  retire(slot: InstanceSlot): void {
+    slot.state = 'gone'
+    this.slots.delete(slot.id)
+    this.frame(DO.retire, slot.id)
+  }
+
+  /** A call of a value function. */
+  call(call: Call, slot: InstanceSlot, msLeft: number, args: Uint8Array): void {
+    this.#open(call, slot)
+    this.#writer.bytes(DO.call, call.id, slot.id, msLeft, args)
+    this.#flushSoon()
+  }
+
+  /** A request; its body follows by `chunk` unless it is here whole. */
+  request(call: Call, slot: InstanceSlot, head: Uint8Array, body: Uint8Array | undefined): void {
+    this.#open(call, slot)
+    this.#writer.bytes(DO.fetch, call.id, slot.id, head.length, head, body)
+    this.#flushSoon()
+  }
+
+  frame(kind: number, id: number, a = 0, b = 0, payload?: Uint8Array): void {
+    this.#writer.bytes(kind, id, a, b, payload)
+    this.#flushSoon()
+  }
+
+  /** Ends the process now; its calls get their endings before this returns. */
+  kill(end: WorkerEnd): void {
+    this.#child.kill('SIGKILL')
+    this.#end(end)
+  }
+
+  /** Whoever waits for the process to be really gone. */
+  async exited(): Promise<void> {
+    if (this.#child.exitCode !== null || this.#child.signalCode !== null || this.pid === 0) return
+    await new Promise<void>((resolve) => this.#child.once('exit', () => resolve()))
+  }
+
+  /** Neither the process nor its pipe keeps the node alive. */
+  unref(): void {
+    this.#child.unref()
+    this.#socket.unref()
+    ;(this.#child.stderr as Socket | null)?.unref()
+  }
+
+  #open(call: Call, slot: InstanceSlot): void {
+    const id = (this.#lastCall = this.#lastCall === 0xffff_ffff ? 1 : this.#lastCall + 1)
+    call.id = id
+    call.slot = slot
+    this.calls.set(id, call)
+  }
+
+  #flushSoon(): void {
+    if (this.#flushing) return
+    this.#flushing = true
+    setImmediate(() => {
+      this.#flushing = false
+      if (!this.#ended) this.#writer.flush()
+    })
+  }
+
+  #send(parts: Uint8Array[]): void {
+    if (parts.length === 1) {
+      this.#socket.write(parts[0] as Uint8Array)
+      return
+    }
+    this.#socket.cork()
+    for (const part of parts) this.#socket.write(part)
+    this.#socket.uncork()
+  }
+
+  #onFrame(kind: number, id: number, a: number, b: number, buffer: Buffer, start: number, end: number): void {
+    if (this.#ended) return
+    if (kind === SAY.value) {
+      this.#callFor(id)?.onValue(a, buffer.subarray(start, end))
+      return
+    }
+    switch (kind) {
+      case SAY.failed: {
+        const call = this.#callFor(id)
+        if (b === 1 && call?.slot !== undefined) call.slot.spoiled = true
+        return call?.onFailed(a, buffer.subarray(start, end))
+      }
+      case SAY.response:
+        return this.#callFor(id)?.onResponse(a, b, buffer, start, end, {
+          credit: (bytes) => this.frame(DO.credit, id, bytes),
+          cancel: () => this.#cancel(id),
+        })
+      case SAY.chunk:
+        return this.#callFor(id)?.onChunk(buffer.subarray(start, end))
+      case SAY.end:
+        return this.#callFor(id)?.onEnd()
+      case SAY.broken:
+        return this.#callFor(id)?.onBroken(buffer.subarray(start, end))
+      case SAY.credit:
+        return this.#callFor(id)?.onCredit(a)
+      case SAY.closed:
+        return this.#callFor(id)?.onClosed()
+      case SAY.log:
+        return this.#onLog(id, this.#slotFor(a), b, buffer, start, end)
+      case SAY.loaded:
+      case SAY.loadFailed:
+      case SAY.gone:
+        return this.#onInstance(kind, this.#slotFor(id), buffer.subarray(start, end))
+      case SAY.ask: {
+        const slot = this.#slotFor(a)
+        if (slot !== undefined) this.#listener.ask(slot, id, buffer.toString('utf8', start, end))
+        return
+      }
+      case SAY.ready:
+        this.isReady = true
+        this.restingBytes = this.memory.residentBytes()
+        return
+      default:
+        throw new Error(`a frame of kind ${kind}`)
+    }
+  }
+
+  #onInstance(kind: number, slot: InstanceSlot | undefined, payload: Buffer): void {
+    if (slot === undefined) return
+    if (kind === SAY.loaded) {
+      if (slot.state !== 'loading') throw new Error('a second loaded')
+      this.loading--
+      return this.#listener.loaded(slot)
+    }
+    const error = decodeError(payload, slot.fn.title)
+    this.slots.delete(slot.id)
+    const was = slot.state
+    slot.state = 'gone'
+    if (was === 'loading') {
+      this.loading--
+      return this.#listener.loadFailed(slot, error)
+    }
+    for (const call of [...this.callsOf(slot)]) call.fail(error)
+    this.#listener.gone(slot)
+  }
+
+  #onLog(callId: number, slot: InstanceSlot | undefined, level: number, buffer: Buffer, start: number, end: number): void {
+    const name = LOG_LEVELS[level]
+    if (name === undefined) throw new Error('an unknown log level')
+    if (slot === undefined) return
+    const call = this.calls.get(callId)
+    this.#listener.log(
+      slot,
+      call?.slot === slot ? call : undefined,
+      name,
+      buffer.toString('utf8', start, Math.min(end, start + LOG_LINE_BYTES_MAX)),
+    )
+  }
+
+  /** Undefined when the call is over on this side already. Throws for an id that was never given. */
+  #callFor(id: number): Call | undefined {
+    const call = this.calls.get(id)
+    if (call === undefined && (id === 0 || id > this.#lastCall)) throw new Error('an answer to no call')
+    return call
+  }
+
+  #slotFor(id: number): InstanceSlot | undefined {
+    const slot = this.slots.get(id)
+    if (slot === undefined && (id === 0 || id > this.#lastSlot)) throw new Error('word of no instance')
+    return slot
+  }
+
+  #cancel(id: number): void {
+    this.frame(DO.cancel, id)
+    this.calls.get(id)?.end()
+  }
+
+  #died(code: number | null, signal: NodeJS.Signals | null): WorkerEnd {
+    const outOfMemory = /out of memory|out-of-memory|is_heap_oom|heap limit|invalid table size|Allocation failed/i.test(this.#stderr)
+    const reason = `it ended with ${signal ?? `code ${code}`}`
+    const busy = this.busy()
+    // With several functions at work nobody can say whose memory it was.
+    const known = outOfMemory && busy.size === 1
+    return { code: known ? 'memory_exceeded' : 'worker_crashed', reason, blamed: known ? busy : new Set() }
+  }
+
+  #end(end: WorkerEnd): void {
+    if (this.#ended) return
+    this.#ended = true
+    this.#socket.destroy()
+    this.memory.close()
+    for (const call of [...this.calls.values()]) call.fail(errorFor(end, call.fn))
+    this.#listener.ended(this, end)
+  }
+}
+
+/** What a call, or a load, gets told when its worker ended. */
+export function errorFor(end: WorkerEnd, fn: FunctionState): OsirisError {
+  const { title } = fn
+  if (end.code === 'stopped') return new OsirisError('unavailable', `Cannot finish "${title}": the node is stopping`)
+  if (end.blamed.has(fn) && end.code === 'memory_exceeded')
+    return new OsirisError('memory_exceeded', `Cannot finish "${title}": it used more memory than its ${fn.memoryMbMax} MB (${end.reason})`)
+  if (end.blamed.has(fn) && end.code === 'deadline_exceeded')
+    return new OsirisError('deadline_exceeded', `Cannot finish "${title}": it did not stop at its deadline (${end.reason})`)
+  return new OsirisError('worker_crashed', `Cannot finish "${title}": its worker process is gone (${end.reason})`)
+}

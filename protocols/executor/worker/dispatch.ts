@@ -1,0 +1,40 @@
+/** Frames from the node to the engine. */
+import type { Engine } from '../engines/engine.ts'
+import { DO, type FrameHandler } from '../frames.ts'
+
+export function dispatch(engine: Engine): FrameHandler {
+  return (kind, id, a, b, buffer, start, end) => {
+    switch (kind) {
+      case DO.call:
+        return engine.call(a, id, b, buffer.toString('utf8', start, end))
+      case DO.fetch: {
+        const head = buffer.toString('utf8', start, start + b)
+        const body = start + b === end ? undefined : buffer.subarray(start + b, end)
+        return engine.request(a, id, millisecondsIn(head), head, body)
+      }
+      case DO.load: {
+        const settings = buffer.toString('utf8', start, start + b)
+        return engine.load({ instanceId: id, memoryMbMax: a, settings, artifact: buffer.toString('utf8', start + b, end) })
+      }
+      case DO.chunk:
+        return engine.chunk(id, buffer.subarray(start, end))
+      case DO.end:
+        return engine.end(id)
+      case DO.broken:
+        return engine.broken(id, buffer.toString('utf8', start, end))
+      case DO.credit:
+        return engine.credit(id, a)
+      case DO.cancel:
+        return engine.cancel(id)
+      case DO.retire:
+        return engine.retire(id)
+      case DO.answer:
+        return engine.answer(a, id, buffer.toString('utf8', start, end), b === 1)
+    }
+  }
+}
+
+/** The head's first field, so that the rest is parsed only inside. */
+function millisecondsIn(head: string): number {
+  return Math.max(1, Number.parseInt(head.slice('{"ms":'.length), 10))
+}

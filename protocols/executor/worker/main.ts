@@ -1,0 +1,45 @@
+/**
+ * A worker process: frames in on descriptor 3, an engine, frames out. It knows no namespace, no key and no environment, and ends when the pipe does.
+ * What user code prints is a frame; stdout is closed, stderr carries only what the engine says when it dies.
+ */
+import { randomBytes } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { Socket } from 'node:net'
+import { FrameReader, FrameWriter, SAY } from '../frames.ts'
+import { IsolateEngine } from '../engines/isolate/engine.ts'
+import { dispatch } from './dispatch.ts'
+import { reportsTo } from './reports.ts'
+
+const PIPE = 3
+const ENTROPY_BYTES = 256
+/** The node is trusted here; this only keeps a broken pipe from asking for absurd memory. */
+const FRAME_BYTES_MAX = 0x7fff_ffff
+
+const socket = new Socket({ fd: PIPE, readable: true, writable: true })
+const writer = new FrameWriter((parts) => {
+  if (parts.length === 1) socket.write(parts[0] as Uint8Array)
+  else {
+    socket.cork()
+    for (const part of parts) socket.write(part)
+    socket.uncork()
+  }
+})
+
+const leave = () => process.exit(0)
+socket.on('end', leave).on('close', leave).on('error', leave)
+
+const { reports, flushSoon } = reportsTo(writer)
+const engine = new IsolateEngine({
+  runtime: readFileSync(new URL('../engines/isolate/runtime.generated.js', import.meta.url), 'utf8'),
+  random: () => randomBytes(ENTROPY_BYTES).toString('hex'),
+  reports,
+})
+const reader = new FrameReader(dispatch(engine), () => FRAME_BYTES_MAX)
+
+await engine.warmUp()
+socket.on('data', (chunk: Buffer) => {
+  reader.push(chunk)
+  writer.flush()
+})
+writer.bytes(SAY.ready, process.pid, 0, 0)
+flushSoon()

@@ -1,0 +1,66 @@
+/** What the engine says, as frames; gathered until the end of the turn. */
+import type { EngineReports } from '../engines/engine.ts'
+import { CLOSED, type FrameWriter, OPEN, SAY } from '../frames.ts'
+
+/** Gathered bytes are sent at the end of the turn, or when there are this many frames, so that the node works while this process does. */
+const FRAMES_PER_WRITE = 16
+
+export function reportsTo(writer: FrameWriter): { reports: EngineReports; flushSoon: () => void } {
+  let scheduled = false
+  let frames = 0
+  const flush = () => {
+    scheduled = false
+    frames = 0
+    writer.flush()
+  }
+  const flushSoon = () => {
+    if (++frames >= FRAMES_PER_WRITE) {
+      frames = 0
+      writer.flush()
+    }
+    if (scheduled) return
+    scheduled = true
+    setImmediate(flush)
+  }
+  const text = (kind: number, id: number, a: number, b: number, value: string) => {
+    writer.text(kind, id, a, b, value)
+    flushSoon()
+  }
+  const bytes = (kind: number, id: number, a = 0, b = 0, value?: Uint8Array, more?: Uint8Array) => {
+    writer.bytes(kind, id, a, b, value, more)
+    flushSoon()
+  }
+  return {
+    flushSoon,
+    reports: {
+      loaded: (instanceId) => bytes(SAY.loaded, instanceId),
+      loadFailed: (instanceId, error) => text(SAY.loadFailed, instanceId, 0, 0, error),
+      value: (callId, runMs, json) => text(SAY.value, callId, microseconds(runMs), 0, json),
+      failed: (callId, runMs, error, spoiled) => text(SAY.failed, callId, microseconds(runMs), spoiled ? 1 : 0, error),
+      response(callId, runMs, head, body, open, closed) {
+        const headBytes = Buffer.from(head)
+        const flags = (open ? OPEN : 0) + (closed ? CLOSED : 0)
+        bytes(
+          SAY.response,
+          callId,
+          microseconds(runMs),
+          headBytes.length + flags,
+          headBytes,
+          typeof body === 'string' ? Buffer.from(body) : body,
+        )
+      },
+      chunk: (callId, value) => bytes(SAY.chunk, callId, 0, 0, value),
+      end: (callId) => bytes(SAY.end, callId),
+      broken: (callId, error) => text(SAY.broken, callId, 0, 0, error),
+      credit: (callId, count) => bytes(SAY.credit, callId, count),
+      closed: (callId) => bytes(SAY.closed, callId),
+      log: (instanceId, callId, level, line) => text(SAY.log, callId, instanceId, level, line),
+      ask: (instanceId, askId, json) => text(SAY.ask, askId, instanceId, 0, json),
+      gone: (instanceId, error) => text(SAY.gone, instanceId, 0, 0, error),
+    },
+  }
+}
+
+function microseconds(ms: number): number {
+  return Math.min(0xffff_ffff, Math.round(ms * 1000))
+}
