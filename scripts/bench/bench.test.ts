@@ -82,6 +82,14 @@ describe('Cleanup', () => {
     expect(order).toEqual([3, 1])
   })
 
+  it('starts nothing once the undoing has begun, and tells what is under way', async () => {
+    const cleanup = new Cleanup()
+    const { signal } = cleanup
+    await cleanup.run()
+    expect(signal.aborted).toBe(true)
+    expect(() => background(cleanup, process.execPath, ['-e', ''])).toThrow('the run is ending')
+  })
+
   it('ends a background process that nobody stopped', async () => {
     const cleanup = new Cleanup()
     const child = background(cleanup, process.execPath, ['-e', 'console.log("up"); setInterval(() => {}, 1000)'])

@@ -44,6 +44,7 @@ export interface Background {
 
 /** Runs until it is stopped, at the latest by `cleanup`. */
 export function background(cleanup: Cleanup, command: string, args: string[], options: SpawnOptions = {}): Background {
+  const stop = cleanup.add(() => end(child, ended))
   const child = spawn(command, args, { ...options, stdio: ['ignore', 'pipe', 'pipe'] })
   const ended = outputOf(child)
   const line = Promise.withResolvers<string>()
@@ -58,13 +59,14 @@ export function background(cleanup: Cleanup, command: string, args: string[], op
   )
   // Who does not wait for the line must not fall over it.
   line.promise.catch(() => {})
-  const stop = cleanup.add(async () => {
-    child.kill('SIGTERM')
-    const killer = setTimeout(() => child.kill('SIGKILL'), STOP_MS)
-    await ended.catch(() => undefined)
-    clearTimeout(killer)
-  })
   return { firstLine: line.promise, pid: child.pid ?? 0, stop }
+}
+
+async function end(child: ChildProcess, ended: Promise<Finished>): Promise<void> {
+  child.kill('SIGTERM')
+  const killer = setTimeout(() => child.kill('SIGKILL'), STOP_MS)
+  await ended.catch(() => undefined)
+  clearTimeout(killer)
 }
 
 /** A port that was free a moment ago. */

@@ -36,7 +36,7 @@ function chosen(): Figure[] {
 }
 
 async function measure(figures: Figure[], cleanup: Cleanup): Promise<Results> {
-  const load = await chooseGenerator()
+  const load = await chooseGenerator(cleanup.signal)
   const size = options.smoke ? { rounds: 1, roundMs: 1000, divisor: 10 } : { rounds: ROUNDS, roundMs: ROUND_MS, divisor: 1 }
   const say = (text: string) => console.error(`  ${text}`)
   const results: Results = {}

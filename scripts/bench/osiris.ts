@@ -1,4 +1,5 @@
 /** Osiris as its users have it: the command line and HTTP, in a data and state directory of its own. */
+import type { SpawnOptions } from 'node:child_process'
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -51,7 +52,11 @@ export class Osiris {
 
   /** One command, run to its end. Throws when it fails. */
   command(...args: string[]): Promise<Finished> {
-    return run(process.execPath, [BIN, ...args], { env: this.#env, cwd: join(this.#home, 'work') })
+    return this.#run(args, { signal: this.#cleanup.signal })
+  }
+
+  #run(args: string[], options: SpawnOptions = {}): Promise<Finished> {
+    return run(process.execPath, [BIN, ...args], { ...options, env: this.#env, cwd: join(this.#home, 'work') })
   }
 
   /** A node in its own process, open to this machine. Without `join` it founds a universe. */
@@ -82,14 +87,14 @@ export class Osiris {
   }
 
   async #status(name: string) {
-    const { stdout } = await this.command('universe', 'status', name, '--json')
+    const { stdout } = await this.#run(['universe', 'status', name, '--json'])
     return statusSchema.parse(JSON.parse(stdout))
   }
 
   /** Asks first; what is still there afterwards is killed by the pids the universe named. */
   async #stopUniverse(name: string): Promise<void> {
     const status = await this.#status(name).catch(() => undefined)
-    await this.command('universe', 'stop', name).catch(() => undefined)
+    await this.#run(['universe', 'stop', name]).catch(() => undefined)
     for (const { pid } of status?.nodes ?? []) if (isAlive(pid)) process.kill(pid, 'SIGKILL')
   }
 }

@@ -87,7 +87,7 @@ const TESTS = ['*.test.ts', '*.suite.ts', '*.fixture.ts', '*/testing/*']
 const BENCH = 'scripts/bench/'
 
 /** Outside package (a trailing `*` for a whole scope) → the paths below which it may be imported. The bench may meet them bare: it measures against them. */
-export const ADDRESSES: { [name: string]: string[] } = {
+const ADDRESSES: { [name: string]: string[] } = {
   libp2p: [...NETWORK, BENCH],
   '@libp2p/*': [...NETWORK, BENCH],
   '@chainsafe/*': [...NETWORK, BENCH],

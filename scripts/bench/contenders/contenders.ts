@@ -1,5 +1,6 @@
 /** Who Osiris is measured against: each serves the same function at the same path, in a process of its own. */
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtempSync } from 'node:fs'
+import { rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -27,7 +28,7 @@ async function startNode(cleanup: Cleanup, name: string): Promise<Contender> {
 
 export async function startWorkerd(cleanup: Cleanup): Promise<Contender> {
   const port = await freePort()
-  const folder = await mkdtemp(join(tmpdir(), 'osiris-bench-workerd-'))
+  const folder = mkdtempSync(join(tmpdir(), 'osiris-bench-workerd-'))
   cleanup.add(() => rm(folder, { recursive: true, force: true }))
   await writeFile(join(folder, 'greet.js'), SOURCE)
   await writeFile(join(folder, 'worker.js'), WORKER)

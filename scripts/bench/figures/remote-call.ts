@@ -22,7 +22,11 @@ export const remoteCall: Figure = {
     const probes = { remote: new Probe(), local: new Probe() }
     const measure = async (name: (typeof CONTENDERS)[number]) => {
       if (name !== 'trip') return median(await probes[name].times({ url: urls[name], body: BODY }, CALLS))
-      return median(JSON.parse((await run(process.execPath, [RAW, 'dial', address, String(CALLS)])).stdout) as number[])
+      return median(
+        JSON.parse(
+          (await run(process.execPath, [RAW, 'dial', address, String(CALLS)], { signal: bench.cleanup.signal })).stdout,
+        ) as number[],
+      )
     }
 
     bench.say('a call through another node, and its parts')
