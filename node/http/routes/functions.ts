@@ -2,7 +2,7 @@
 import { allows, type Principal } from '#protocols/access'
 import { assertName, type FunctionRef, refOf } from '#protocols/function'
 import type { Deploy, SelectorTargets } from '#protocols/management'
-import { type AppParts } from '../app.ts'
+import type { AppParts } from '../app.ts'
 import { bodyAs, type ManagementContext, queryAs, type Route } from '../define.ts'
 import { requireAnywhere, requireIn } from '../guard.ts'
 import {

@@ -18,7 +18,7 @@ export interface FakeNode {
   access: Access
   events: Events
   developerToken: string
-  token(can: Capability[], namespaces?: string[]): Promise<string>
+  token: (can: Capability[], namespaces?: string[]) => Promise<string>
   init: HttpServerInit
 }
 

@@ -1,0 +1,71 @@
+/** Osiris over any transport: what both ways have in common. */
+import { OsirisError } from '#protocols/errors'
+import { assertName, formatRef, type FunctionRef, LIVE, parseRef } from '#protocols/function'
+import { createNamespace } from './namespace.ts'
+import type { FunctionsOfOsiris, NamespaceFunctions, Osiris, SelectorTargets } from './osiris.ts'
+import type { Transport } from './transport.ts'
+
+export function createClient(transport: Transport): Osiris {
+  const call = async <T>(ref: string, ...args: unknown[]): Promise<T> =>
+    JSON.parse(await transport.call(parseRef(ref), textOf(ref, args))) as T
+  return {
+    call,
+    fetch: async (ref, input, init) => transport.fetch(parseRef(ref), new Request(input, init)),
+    namespace<T>(namespace: string): NamespaceFunctions<T> {
+      assertName(namespace, 'a namespace')
+      return createNamespace<T>((name, args) => call(`${namespace}/${name}`, ...args))
+    },
+    deploy: async (deploy) => transport.deploy(deploy),
+    functions: functionsOver(transport),
+    nodes: () => transport.nodes(),
+    network: () => transport.network(),
+    ledger: (options = {}) => transport.ledger(options),
+    close: () => transport.close(),
+  }
+}
+
+function functionsOver(transport: Transport): FunctionsOfOsiris {
+  const point: FunctionsOfOsiris['point'] = async (ref, alias, target) => {
+    const targets: SelectorTargets = typeof target === 'string' ? [{ version: target, weight: 100 }] : target
+    return transport.point(wholeOf(ref), alias, targets)
+  }
+  return {
+    list: (namespace) => transport.list(namespace),
+    get: async (ref) => transport.get(parseRef(ref)),
+    versions: async (ref) => transport.versions(wholeOf(ref)),
+    point,
+    rollback: async (ref, to) => point(ref, LIVE, to ?? (await versionBefore(transport, wholeOf(ref)))),
+    remove: async (ref) => transport.remove(wholeOf(ref)),
+  }
+}
+
+async function versionBefore(transport: Transport, ref: FunctionRef): Promise<string> {
+  const versions = await transport.versions(ref)
+  const live = versions.findIndex(({ aliases }) => aliases.includes(LIVE))
+  const before = versions[live - 1]
+  if (before !== undefined) return before.version
+  throw new OsirisError(
+    'conflict',
+    `Cannot roll back "${formatRef(ref)}": no version was published before the live one (versions: ${versions.length})`,
+  )
+}
+
+/** A function as a whole: a selector has no meaning there. */
+function wholeOf(text: string): FunctionRef {
+  const ref = parseRef(text)
+  if (ref.selector === undefined) return ref
+  throw new OsirisError(
+    'invalid_argument',
+    `Cannot use "${text}" here: it names one version, and all of the function is meant; write "${ref.namespace}/${ref.name}"`,
+  )
+}
+
+function textOf(ref: string, args: unknown[]): string {
+  try {
+    return JSON.stringify(args)
+  } catch (error) {
+    throw new OsirisError('invalid_argument', `Cannot call "${ref}": its arguments are not JSON (${(error as Error).message})`, {
+      cause: error,
+    })
+  }
+}

@@ -1,0 +1,132 @@
+/** Reaching one node over HTTP with `fetch`. No dependencies; runs in browsers. */
+import { OsirisError } from '#protocols/errors'
+import { formatRef, type FunctionRef } from '#protocols/function'
+import type { Deploy } from '#protocols/management'
+import { errorOf, isProblem, unreached } from './http-errors.ts'
+import type { Transport } from './transport.ts'
+
+export interface HttpOptions {
+  /** Base URL of a node. */
+  url: string | URL
+  /** Sent as `Osiris-Token`. */
+  token?: string
+  /** Longest wait for the head of an answer; default: as long as the node takes. */
+  timeoutMs?: number
+  /** Another `fetch`, for tests or special connections. */
+  fetch?: typeof fetch
+}
+
+interface Sent {
+  method: string
+  body?: BodyInit | null
+  headers?: HeadersInit
+  signal?: AbortSignal
+}
+
+/** Throws `invalid_argument` for what is not the URL of a node. */
+export function httpTransport(options: HttpOptions): Transport {
+  const base = baseOf(options.url)
+  const { token, timeoutMs } = options
+  const doFetch = options.fetch ?? globalThis.fetch.bind(globalThis)
+
+  const send = async (act: string, path: string, sent: Sent): Promise<Response> => {
+    const headers = new Headers(sent.headers)
+    if (token !== undefined) headers.set('osiris-token', token)
+    const timeout = timeoutMs === undefined ? undefined : AbortSignal.timeout(timeoutMs)
+    const signals = [sent.signal, timeout].filter((each) => each !== undefined)
+    const signal = signals.length === 0 ? {} : { signal: AbortSignal.any(signals) }
+    try {
+      // `duplex` is what streams ask for; it is not in the DOM's types yet.
+      const init: RequestInit & { duplex: 'half' } = { ...sent, headers, redirect: 'manual', duplex: 'half', ...signal }
+      return await doFetch(base + path, init)
+    } catch (error) {
+      if (sent.signal?.aborted === true) throw error
+      throw unreached(error, act, base, timeout?.aborted === true ? timeoutMs : undefined)
+    }
+  }
+
+  const json = async <T>(act: string, method: string, path: string, body?: unknown): Promise<T> => {
+    const sent = body === undefined ? { method } : { method, body: JSON.stringify(body), headers: { 'content-type': 'application/json' } }
+    return JSON.parse(await textOf(await send(act, path, sent), act, base)) as T
+  }
+
+  return {
+    async call(ref, args) {
+      const act = `call "${formatRef(ref)}"`
+      return textOf(
+        await send(act, `/v1/call/${formatRef(ref)}`, { method: 'POST', body: args, headers: { 'content-type': 'application/json' } }),
+        act,
+        base,
+      )
+    },
+    async fetch(ref, request) {
+      const act = `reach "${formatRef(ref)}"`
+      const { pathname, search } = new URL(request.url)
+      const body = request.body === null ? {} : { body: await bodyOf(request) }
+      const { method, headers, signal } = request
+      const response = await send(act, `/v1/fetch/${formatRef(ref)}${pathname}${search}`, { method, headers, signal, ...body })
+      if (isProblem(response)) throw await errorOf(response, act, base)
+      return response
+    },
+    deploy({ namespace, name, ack, ...body }: Deploy) {
+      const query = ack === undefined ? '' : `?ack=${ack}`
+      return json(`deploy "${namespace}/${name}"`, 'PUT', pathOf({ namespace, name }) + query, body)
+    },
+    async list(namespace) {
+      const query = namespace === undefined ? '' : `?namespace=${encodeURIComponent(namespace)}`
+      return (await json<{ functions: Awaited<ReturnType<Transport['list']>> }>('list functions', 'GET', `/v1/functions${query}`)).functions
+    },
+    get: (ref) => json(`read "${formatRef(ref)}"`, 'GET', pathOf(ref)),
+    async versions(ref) {
+      const act = `list the versions of "${formatRef(ref)}"`
+      return (await json<{ versions: Awaited<ReturnType<Transport['versions']>> }>(act, 'GET', `${pathOf(ref)}/versions`)).versions
+    },
+    point: (ref, alias, targets) =>
+      json(`point "${formatRef(ref)}@${alias}"`, 'PUT', `${pathOf(ref)}/aliases/${encodeURIComponent(alias)}`, { targets }),
+    async remove(ref) {
+      return (await json<{ receipt: Awaited<ReturnType<Transport['remove']>> }>(`remove "${formatRef(ref)}"`, 'DELETE', pathOf(ref)))
+        .receipt
+    },
+    async nodes() {
+      return (await json<{ nodes: Awaited<ReturnType<Transport['nodes']>> }>('list nodes', 'GET', '/v1/nodes')).nodes
+    },
+    network: () => json('read the network', 'GET', '/v1/network'),
+    ledger({ after, limit }) {
+      const query = new URLSearchParams({
+        ...(after === undefined ? {} : { after }),
+        ...(limit === undefined ? {} : { limit: String(limit) }),
+      })
+      return json('read the ledger', 'GET', `/v1/ledger?${query.toString()}`)
+    },
+    async close() {},
+  }
+}
+
+function pathOf(ref: FunctionRef): string {
+  return `/v1/functions/${encodeURIComponent(ref.namespace)}/${encodeURIComponent(ref.name)}${ref.selector === undefined ? '' : `@${ref.selector}`}`
+}
+
+async function textOf(response: Response, act: string, base: string): Promise<string> {
+  if (!response.ok) throw await errorOf(response, act, base)
+  try {
+    return await response.text()
+  } catch (error) {
+    throw new OsirisError('outcome_unknown', `Cannot ${act}: the connection to ${base} ended before its answer did`, { cause: error })
+  }
+}
+
+/** Browsers do not stream uploads over HTTP/1.1. */
+async function bodyOf(request: Request): Promise<BodyInit | null> {
+  return 'document' in globalThis ? request.arrayBuffer() : request.body
+}
+
+function baseOf(url: string | URL): string {
+  const parsed = URL.parse(String(url))
+  if (parsed === null || !/^https?:$/.test(parsed.protocol)) {
+    throw new OsirisError(
+      'invalid_argument',
+      `Cannot connect to ${JSON.stringify(String(url).slice(0, 200))}: expected a URL such as http://127.0.0.1:4747`,
+    )
+  }
+  return parsed.origin + parsed.pathname.replace(/\/+$/, '')
+}

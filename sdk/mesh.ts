@@ -1,0 +1,83 @@
+/** The transport over roles, wherever they live: what a peer does where an HTTP client sends a request. */
+import type { Builder } from '#protocols/builder'
+import type { Catalog } from '#protocols/catalog'
+import { OsirisError } from '#protocols/errors'
+import type { FunctionRef } from '#protocols/function'
+import type { Caller, FetchPayload, Invoker, Outcome, Payload } from '#protocols/invocation'
+import type { Clock } from '#protocols/lifecycle'
+import { byName, Functions, networkOf, nodeOf } from '#protocols/management'
+import type { Network } from '#protocols/network'
+import { universeId } from '#protocols/access'
+import { responseOf, streamOfRequest } from './mesh-fetch.ts'
+import type { Transport } from './transport.ts'
+
+const BUILD_TIMEOUT_MS = 60_000
+const WRITE_TIMEOUT_MS = 10_000
+/** The longest timeout a function may have: its own one ends the call before. */
+const CALL_TIMEOUT_MS = 900_000
+
+export interface MeshParts {
+  router: Invoker
+  catalog: Catalog
+  builder: Builder
+  network: Pick<Network, 'peer' | 'members' | 'addresses' | 'connections'>
+  universe: { name: string; root: string }
+  caller: Caller
+  clock: Clock
+  /** Bound of each call. */
+  timeoutMs?: number
+  /** Ends what was started for this. */
+  stop(): Promise<void>
+}
+
+export function meshTransport(parts: MeshParts): Transport {
+  const { router, catalog, builder, network, universe, caller, clock } = parts
+  const functions = new Functions({ catalog, builder, buildTimeoutMs: BUILD_TIMEOUT_MS, writeTimeoutMs: WRITE_TIMEOUT_MS })
+  const invoke = (target: FunctionRef, payload: Payload, signal?: AbortSignal): Promise<Outcome> =>
+    router.invoke({
+      id: invocationId(),
+      target,
+      payload,
+      caller,
+      deadlineAt: clock.monotonic() + (parts.timeoutMs ?? CALL_TIMEOUT_MS),
+      hops: 0,
+      depth: 0,
+      ...(signal === undefined ? {} : { signal }),
+    })
+
+  return {
+    async call(ref, args) {
+      const outcome = await invoke(ref, { kind: 'call', args: new TextEncoder().encode(args) })
+      if (outcome.kind === 'failed') throw outcome.error
+      if (outcome.kind === 'value') return new TextDecoder().decode(outcome.value)
+      throw new OsirisError('internal', `Cannot call "${ref.namespace}/${ref.name}": the router answered a call with a response`)
+    },
+    async fetch(ref, request) {
+      const payload: FetchPayload = {
+        kind: 'fetch',
+        method: request.method,
+        url: request.url,
+        headers: [...request.headers].map(([name, value]) => [name, value]),
+      }
+      const body = request.body === null ? {} : { body: streamOfRequest(request.body) }
+      return responseOf(await invoke(ref, { ...payload, ...body }, request.signal))
+    },
+    deploy: (deploy) => functions.deploy(deploy, caller),
+    list: (namespace) => functions.list(namespace === undefined ? {} : { namespace }),
+    get: (ref) => functions.get(ref),
+    versions: (ref) => functions.versions(ref.namespace, ref.name),
+    point: (ref, alias, targets) => functions.point(ref, alias, targets, caller),
+    remove: (ref) => functions.remove(ref, caller),
+    nodes: async () => byName(network.members.list().map(nodeOf)),
+    network: async () => networkOf({ name: universe.name, id: universeId(universe) }, network),
+    async ledger({ after, limit = 100 }) {
+      const [status, lines] = await Promise.all([catalog.status(), catalog.log({ limit, ...(after === undefined ? {} : { after }) })])
+      return { status, lines }
+    },
+    close: () => parts.stop(),
+  }
+}
+
+function invocationId(): string {
+  return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, '0')).join('')
+}

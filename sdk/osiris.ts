@@ -1,0 +1,78 @@
+/** Osiris as a program sees it, whichever way it is reached. */
+import type {
+  Deploy,
+  Deployed,
+  FunctionDetail,
+  FunctionSummary,
+  LedgerPage,
+  NetworkSummary,
+  NodeSummary,
+  Pointed,
+  SelectorTargets,
+  VersionSummary,
+} from '#protocols/management'
+import type { Receipt } from '#protocols/catalog'
+
+export type {
+  Deploy,
+  Deployed,
+  FunctionDetail,
+  FunctionSummary,
+  LedgerPage,
+  NetworkSummary,
+  NodeSummary,
+  Pointed,
+  Receipt,
+  SelectorTargets,
+  VersionSummary,
+}
+
+/** The functions of a namespace as methods: `typeof import('./demo')` → the same names, every result awaited. */
+export type NamespaceFunctions<T> = {
+  [K in keyof T]: T[K] extends (...args: infer A) => infer R ? (...args: A) => Promise<Awaited<R>> : never
+}
+export type AnyFunctions = Record<string, (...args: unknown[]) => unknown>
+
+/**
+ * A function is written `namespace/name`, `namespace/name@canary`, `namespace/name@v3` or `namespace/name@1f2e3d4c`.
+ * Every method rejects with an `OsirisError` that carries a code of the one list (DESIGN 4.5): the node's own, or
+ * `unavailable` (nothing left this process), `outcome_unknown` (the connection ended before the answer), `deadline_exceeded`, `invalid_argument`.
+ */
+export interface Osiris {
+  /** Calls a value function. Arguments and result are JSON: `undefined` travels as `null`. */
+  call<T = unknown>(ref: string, ...args: unknown[]): Promise<T>
+  /**
+   * Reaches a web function. It sees path and query of the request's URL; over HTTP the host is the node's own. The answer is the function's, whatever its status;
+   * only an error of the platform rejects. Redirects are not followed.
+   */
+  fetch(ref: string, input: Request | string | URL, init?: RequestInit): Promise<Response>
+  /** `osiris.namespace('demo').greet('Ada')`; `sendMail` stands for `send-mail`. Never thenable: it may be awaited and returned from async functions. */
+  namespace<T = AnyFunctions>(namespace: string): NamespaceFunctions<T>
+  /** Builds and publishes a version, and points `live` at it. */
+  deploy(deploy: Deploy): Promise<Deployed>
+  readonly functions: FunctionsOfOsiris
+  nodes(): Promise<NodeSummary[]>
+  network(): Promise<NetworkSummary>
+  /** Entries in view order, oldest first, after the one with the hash `after`; at most `limit` (default 100, at most 1,000). */
+  ledger(options?: LedgerOptions): Promise<LedgerPage>
+  /** Ends what `connect` opened. Idempotent. */
+  close(): Promise<void>
+}
+
+export interface LedgerOptions {
+  after?: string
+  limit?: number
+}
+
+export interface FunctionsOfOsiris {
+  list(namespace?: string): Promise<FunctionSummary[]>
+  /** Of the version the reference means. */
+  get(ref: string): Promise<FunctionDetail>
+  /** Oldest first. */
+  versions(ref: string): Promise<VersionSummary[]>
+  /** Points an alias at what a selector means now (`v2`, a version, an alias), or at several with weights that add up to 100. */
+  point(ref: string, alias: string, target: string | SelectorTargets): Promise<Pointed>
+  /** Points `live` at `to`; without it at the version published before the live one. Rejects with `conflict` when there is none. */
+  rollback(ref: string, to?: string): Promise<Pointed>
+  remove(ref: string): Promise<Receipt>
+}

@@ -1,0 +1,201 @@
+/** What every transport does: run against a real universe over HTTP and as a peer, and against the fakes of node/http. */
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import type { Osiris } from './index.ts'
+
+export interface OpenSdk {
+  osiris: Osiris
+  /** Ends what was opened besides the client, which the suite closes itself. */
+  close?(): Promise<void>
+}
+
+const GREET = 'export default function greet(name: string, times = 1) { return { hello: name, times } }'
+const GREET_2 = 'export default function greet(name: string) { return `2 ${name}` }'
+const FAIL = 'export default function fail() { throw new Error("on purpose") }'
+const NOTHING = 'export default function nothing() {}'
+const SITE = `export default {
+  async fetch(request) {
+    const url = new URL(request.url)
+    if (url.pathname === '/gone') return new Response(null, { status: 204 })
+    if (url.pathname === '/echo') return new Response(request.body, { status: 201, headers: { 'x-authorization': request.headers.get('authorization') ?? '' } })
+    return new Response(url.pathname + url.search, { status: 418, headers: { 'osiris-node': 'forged', 'osiris-error': 'internal' } })
+  },
+}`
+/** How long other nodes may take to hear of a write. */
+const SETTLE_MS = 5_000
+
+/** `open` gives a connected client of a caller who may do everything in the namespace `sdk`. Functions `sdk/*` are made and left behind. */
+export function sdkSuite(name: string, open: () => Promise<OpenSdk>): void {
+  describe(`sdk over ${name}`, () => {
+    let opened: OpenSdk
+    let osiris: Osiris
+
+    beforeAll(async () => {
+      opened = await open()
+      osiris = opened.osiris
+      for (const [each, source] of Object.entries({ greet: GREET, fail: FAIL, 'say-nothing': NOTHING, site: SITE })) {
+        await osiris.deploy({ namespace: 'sdk', name: each, source })
+      }
+      await eventually(() => osiris.call('sdk/greet', 'Ada'))
+      await eventually(() => osiris.fetch('sdk/site', 'http://x/'))
+    })
+
+    afterAll(async () => {
+      await osiris?.close()
+      await opened?.close?.()
+    })
+
+    describe('call()', () => {
+      it('gives the value', async () => {
+        expect(await osiris.call('sdk/greet', 'Ada', 2)).toEqual({ hello: 'Ada', times: 2 })
+      })
+
+      it('carries undefined as null', async () => {
+        expect(await osiris.call('sdk/say-nothing')).toBe(null)
+      })
+
+      it('rejects with the code of what went wrong', async () => {
+        await expect(osiris.call('sdk/unknown')).rejects.toMatchObject({ name: 'OsirisError', code: 'not_found' })
+        await expect(osiris.call('sdk/greet@v99')).rejects.toMatchObject({ code: 'not_found' })
+        await expect(osiris.call('sdk/fail')).rejects.toMatchObject({
+          code: 'function_failed',
+          message: expect.stringContaining('on purpose'),
+        })
+        await expect(osiris.call('Not A Name')).rejects.toMatchObject({ code: 'invalid_argument' })
+        await expect(osiris.call('sdk/greet', 1n)).rejects.toMatchObject({ code: 'invalid_argument' })
+      })
+    })
+
+    describe('namespace()', () => {
+      it('has every function as a method', async () => {
+        const functions = osiris.namespace<{ greet(name: string, times?: number): { hello: string; times: number }; sayNothing(): void }>(
+          'sdk',
+        )
+        expect(await functions.greet('Bob')).toEqual({ hello: 'Bob', times: 1 })
+        expect(await functions.sayNothing()).toBe(null)
+      })
+
+      it('is not thenable', async () => {
+        const functions = osiris.namespace('sdk')
+        expect(await Promise.resolve(functions)).toBe(functions)
+      })
+    })
+
+    describe('fetch()', () => {
+      it('gives the answer of the function, whatever its status, and the headers of the platform cannot be forged', async () => {
+        const response = await osiris.fetch('sdk/site', 'http://x/a%2Fb?q=%20&r')
+        expect(response.status).toBe(418)
+        expect(await response.text()).toBe('/a%2Fb?q=%20&r')
+        expect(response.headers.get('osiris-error')).toBe(null)
+        expect(response.headers.get('osiris-node')).not.toBe('forged')
+        expect(response.headers.get('osiris-version')).toMatch(/^[0-9a-f]{64}$/)
+      })
+
+      it('carries bodies both ways, and the Authorization of the caller', async () => {
+        const body = 'ä'.repeat(150_000)
+        const response = await osiris.fetch(
+          'sdk/site',
+          new Request('http://x/echo', { method: 'POST', body, headers: { authorization: 'Bearer theirs' } }),
+        )
+        expect(response.status).toBe(201)
+        expect((await response.text()) === body).toBe(true)
+        expect(response.headers.get('x-authorization')).toBe('Bearer theirs')
+      })
+
+      it('knows answers without a body', async () => {
+        const response = await osiris.fetch('sdk/site', 'http://x/gone')
+        expect([response.status, await response.text()]).toEqual([204, ''])
+      })
+
+      it('rejects when the platform has no such function', async () => {
+        await expect(osiris.fetch('sdk/unknown', 'http://x/')).rejects.toMatchObject({ code: 'not_found' })
+      })
+    })
+
+    describe('deploy() and functions', () => {
+      it('the same source is the same version, another one is the next', async () => {
+        const name = 'versioned'
+        const first = await osiris.deploy({ namespace: 'sdk', name, source: GREET })
+        const again = await osiris.deploy({ namespace: 'sdk', name, source: GREET })
+        expect(again).toMatchObject({ version: first.version, ordinal: first.ordinal, changed: false })
+        const second = await osiris.deploy({ namespace: 'sdk', name, source: GREET_2 })
+        expect(second).toMatchObject({ ordinal: first.ordinal + 1, changed: true, receipt: { state: 'committed' } })
+        const versions = await eventually(async () => atLeast(await osiris.functions.versions(`sdk/${name}`), 2))
+        expect(versions.map(({ version }) => version)).toEqual([first.version, second.version])
+      })
+
+      it('rollback() goes to the version before, and is one write', async () => {
+        await osiris.deploy({ namespace: 'sdk', name: 'rolled', source: GREET })
+        await osiris.deploy({ namespace: 'sdk', name: 'rolled', source: GREET_2 })
+        await eventually(async () => expect(await osiris.call('sdk/rolled', 'Ada')).toBe('2 Ada'))
+        expect((await osiris.functions.rollback('sdk/rolled')).record).toMatchObject({ ordinal: 1, name: 'rolled' })
+        await eventually(async () => expect(await osiris.call('sdk/rolled', 'Ada')).toEqual({ hello: 'Ada', times: 1 }))
+        await expect(osiris.functions.rollback('sdk/rolled')).rejects.toMatchObject({ code: 'conflict' })
+      })
+
+      it('point() gives an alias to a version', async () => {
+        await osiris.deploy({ namespace: 'sdk', name: 'pointed', source: GREET })
+        await osiris.deploy({ namespace: 'sdk', name: 'pointed', source: GREET_2 })
+        await osiris.functions.point('sdk/pointed', 'canary', 'v1')
+        await eventually(async () => expect(await osiris.call('sdk/pointed@canary', 'Ada')).toEqual({ hello: 'Ada', times: 1 }))
+        await expect(osiris.functions.point('sdk/pointed', 'canary', 'v9')).rejects.toMatchObject({ code: 'not_found' })
+        await expect(osiris.functions.point('sdk/pointed@v1', 'canary', 'v1')).rejects.toMatchObject({ code: 'invalid_argument' })
+      })
+
+      it('list() and get() tell what is there, remove() takes it away', async () => {
+        await osiris.deploy({
+          namespace: 'sdk',
+          name: 'removed',
+          source: GREET,
+          config: { access: 'public', execution: { timeout: '5s' } },
+        })
+        expect(await osiris.functions.get('sdk/removed')).toMatchObject({
+          access: 'public',
+          manifest: { settings: { execution: { timeoutMs: 5000 } } },
+        })
+        expect((await osiris.functions.list('sdk')).map(({ name }) => name)).toContain('removed')
+        await osiris.functions.remove('sdk/removed')
+        await eventually(async () => expect((await osiris.functions.list('sdk')).map(({ name }) => name)).not.toContain('removed'))
+        await eventually(async () => expect(await osiris.call('sdk/removed').catch((error) => error.code)).toBe('not_found'))
+      })
+
+      it('a source that does not compile is build_failed, and nothing is published', async () => {
+        await expect(osiris.deploy({ namespace: 'sdk', name: 'broken', source: 'export default (' })).rejects.toMatchObject({
+          code: 'build_failed',
+        })
+        await expect(osiris.functions.get('sdk/broken')).rejects.toMatchObject({ code: 'not_found' })
+      })
+
+      it('a deploy that is neither source nor files is refused', async () => {
+        await expect(osiris.deploy({ namespace: 'sdk', name: 'neither' })).rejects.toMatchObject({ code: 'invalid_argument' })
+      })
+    })
+
+    it('nodes(), network() and ledger() tell of the universe', async () => {
+      expect((await osiris.nodes()).length).toBeGreaterThan(0)
+      expect((await osiris.network()).universe).toMatchObject({ name: expect.any(String), id: expect.stringMatching(/^[0-9a-f]{16}$/) })
+      const { status, lines } = await osiris.ledger({ limit: 2 })
+      expect(status.viewDigest).toMatch(/^[0-9a-f]{64}$/)
+      expect(lines).toHaveLength(2)
+      const next = await osiris.ledger({ after: lines[1]?.hash ?? '', limit: 1 })
+      expect(next.lines[0]?.hash).not.toBe(lines[0]?.hash)
+    })
+  })
+}
+
+/** Polls what other nodes have to hear of first. */
+async function eventually<T>(attempt: () => Promise<T>): Promise<T> {
+  const until = performance.now() + SETTLE_MS
+  for (;;) {
+    try {
+      return await attempt()
+    } catch (error) {
+      if (performance.now() > until) throw error
+      await new Promise((resolve) => setTimeout(resolve, 20))
+    }
+  }
+}
+
+function atLeast<T>(list: T[], count: number): T[] {
+  if (list.length < count) throw new Error(`${list.length} of ${count}`)
+  return list
+}

@@ -1,0 +1,32 @@
+/** One way to reach a universe. References are parsed already; everything else is as in `Osiris`. */
+import type { FunctionRef } from '#protocols/function'
+import type { Receipt } from '#protocols/catalog'
+import type {
+  Deploy,
+  Deployed,
+  FunctionDetail,
+  FunctionSummary,
+  LedgerPage,
+  NetworkSummary,
+  NodeSummary,
+  Pointed,
+  SelectorTargets,
+  VersionSummary,
+} from '#protocols/management'
+import type { LedgerOptions } from './osiris.ts'
+
+export interface Transport {
+  /** `args` is the text of a JSON array; the result is the text of a JSON value. */
+  call(ref: FunctionRef, args: string): Promise<string>
+  fetch(ref: FunctionRef, request: Request): Promise<Response>
+  deploy(deploy: Deploy): Promise<Deployed>
+  list(namespace: string | undefined): Promise<FunctionSummary[]>
+  get(ref: FunctionRef): Promise<FunctionDetail>
+  versions(ref: FunctionRef): Promise<VersionSummary[]>
+  point(ref: FunctionRef, alias: string, targets: SelectorTargets): Promise<Pointed>
+  remove(ref: FunctionRef): Promise<Receipt>
+  nodes(): Promise<NodeSummary[]>
+  network(): Promise<NetworkSummary>
+  ledger(options: LedgerOptions): Promise<LedgerPage>
+  close(): Promise<void>
+}
