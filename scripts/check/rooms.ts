@@ -20,7 +20,7 @@ export function folderOf(room: Room): string | undefined {
 
 /** Tests, the suites of contracts, and what only they use. */
 export function isTest(path: string): boolean {
-  return /\.(?:test|suite|fixture)\.ts$|\/testing\//.test(path)
+  return /\.(?:test|suite|fixture|world)\.ts$|\/testing\//.test(path)
 }
 
 /** Users' programs that are deployed, never loaded by ours. */
@@ -83,7 +83,7 @@ function refusalOutside(from: { room: Room; test: boolean }, to: Room): string |
 }
 
 const NETWORK = ['protocols/network/']
-const TESTS = ['*.test.ts', '*.suite.ts', '*.fixture.ts', '*/testing/*']
+const TESTS = ['*.test.ts', '*.suite.ts', '*.fixture.ts', '*.world.ts', '*/testing/*']
 const BENCH = 'scripts/bench/'
 
 /** Outside package (a trailing `*` for a whole scope) → the paths below which it may be imported. The bench may meet them bare: it measures against them. */
