@@ -89,7 +89,8 @@ function isMark(value: unknown): value is ProcessMark {
   return typeof mark?.pid === 'number' && typeof mark.startedAs === 'string'
 }
 
-function diskError(act: string, error: unknown): OsirisError {
+/** One sentence for what the disk refuses. */
+export function diskError(act: string, error: unknown): OsirisError {
   const { code, message } = error as NodeJS.ErrnoException
   if (code === 'ENOSPC') return new OsirisError('storage_full', `${act}: the disk is full`, { cause: error })
   const reason = code === 'EROFS' || code === 'EACCES' || code === 'EPERM' ? 'the folder is read-only' : message

@@ -4,6 +4,7 @@ import { closeSync, existsSync, mkdirSync, openSync, renameSync, writeFileSync }
 import { dirname, join } from 'node:path'
 import { configKeys, type Env } from '#node/config'
 import { OsirisError } from '#protocols/errors'
+import { diskError } from './files.ts'
 import { settingsOf } from './plan.ts'
 import { markOf, type ProcessMark } from './process.ts'
 import { nextLine, type ReadyLine } from './ready.ts'
@@ -42,24 +43,27 @@ export interface SpawnOptions {
 
 /** Beside the node's `data/` stand `node.yaml`, `node.log` and `node.log.1` of the run before. */
 export function spawnNode(node: PlannedNode, universe: string, stateDir: string, launcher: Launcher, options: SpawnOptions): SpawnedNode {
-  const dir = dirname(node.dataDir)
-  mkdirSync(dir, { recursive: true, mode: 0o700 })
-  const config = join(dir, 'node.yaml')
-  writeFileSync(
-    config,
-    Object.entries(settingsOf(node, universe, stateDir))
-      .map(([key, value]) => `${key}: ${JSON.stringify(value)}\n`)
-      .join(''),
-    { mode: 0o600 },
-  )
-  const logPath = join(dir, 'node.log')
-  if (existsSync(logPath)) renameSync(logPath, `${logPath}.1`)
-  const log = openSync(logPath, 'w', 0o600)
+  const { config, logPath, log } = layOut(node, settingsOf(node, universe, stateDir))
   const args = [...launcher.args, 'node', 'start', '--config', config, '--json', ...(options.awaitsToken ? ['--join', '-'] : [])]
   // Its own process group: Ctrl-C in a terminal reaches the supervisor only, which stops its nodes in good order.
   const child = spawn(launcher.command, args, { stdio: ['pipe', 'pipe', log], detached: true, env: envFor(launcher.env, options.lifeline) })
   closeSync(log)
   return handleOf(child, node.name, logPath)
+}
+
+/** Throws `unavailable` or `storage_full` where it cannot be written. */
+function layOut(node: PlannedNode, settings: Record<string, unknown>): { config: string; logPath: string; log: number } {
+  const dir = dirname(node.dataDir)
+  const [config, logPath] = [join(dir, 'node.yaml'), join(dir, 'node.log')]
+  try {
+    mkdirSync(dir, { recursive: true, mode: 0o700 })
+    const lines = Object.entries(settings).map(([key, value]) => `${key}: ${JSON.stringify(value)}\n`)
+    writeFileSync(config, lines.join(''), { mode: 0o600 })
+    if (existsSync(logPath)) renameSync(logPath, `${logPath}.1`)
+    return { config, logPath, log: openSync(logPath, 'w', 0o600) }
+  } catch (error) {
+    throw diskError(`Cannot write the folder of ${node.name} (${dir})`, error)
+  }
 }
 
 function handleOf(child: ChildProcess, name: string, log: string): SpawnedNode {
@@ -69,10 +73,13 @@ function handleOf(child: ChildProcess, name: string, log: string): SpawnedNode {
   })
   // A node that is gone cannot take its token: `ready` says so.
   child.stdin?.on('error', () => {})
+  const ready = readyOf(child, name, log, ended)
+  // Whoever waits hears of it; when the start was given up before, nobody does.
+  ready.catch(() => {})
   return {
     name,
     process: (child.pid === undefined ? undefined : markOf(child.pid)) ?? { pid: child.pid ?? 0, startedAs: '' },
-    ready: readyOf(child, name, log, ended),
+    ready,
     ended,
     join: (token) => child.stdin?.write(`${token}\n`),
     release() {

@@ -1,0 +1,14 @@
+/** What commands ask of a node. */
+import type { Osiris } from '#sdk'
+import type { Target } from './target.ts'
+
+export type NodeApi = Pick<Osiris, 'call' | 'deploy' | 'functions' | 'nodes' | 'ledger'>
+
+/** Opens a client; injected, so that commands are tested without a node. */
+export type Connect = (target: Target & { timeoutMs?: number }) => Promise<NodeApi>
+
+/** The SDK, loaded with the first command that needs a node. */
+export const connectBySdk: Connect = async (target) => {
+  const { connect } = await import('#sdk')
+  return connect(target)
+}

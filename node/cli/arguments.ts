@@ -1,0 +1,26 @@
+/** What people type → values. Pure. */
+import { OsirisError } from '#protocols/errors'
+import { formatRef, type FunctionRef, parseRef } from '#protocols/function'
+
+/** An argument that parses as JSON is that value, anything else a text (DESIGN 4.6). */
+export function valueOf(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return text
+  }
+}
+
+/** `NS/NAME[@SELECTOR]`, or only `NAME` where a namespace was given. Throws `invalid_argument`. */
+export function refFrom(text: string, namespace: string | undefined): FunctionRef {
+  return parseRef(text.includes('/') || namespace === undefined ? text : `${namespace}/${text}`)
+}
+
+export const refText = (text: string, namespace: string | undefined): string => formatRef(refFrom(text, namespace))
+
+/** Throws `invalid_argument` with the option's name. */
+export function wholeNumber(text: string, option: string, min: number, max: number): number {
+  const value = /^\d{1,9}$/.test(text) ? Number(text) : Number.NaN
+  if (value >= min && value <= max) return value
+  throw new OsirisError('invalid_argument', `${option}: expected a whole number between ${min} and ${max}`)
+}

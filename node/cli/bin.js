@@ -1,0 +1,48 @@
+#!/usr/bin/env node
+/** The command as npm installs it. Any Node may start this file, so it is plain JavaScript without imports of ours; the work is done by Node 24 or newer. */
+import { spawn } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { fileURLToPath, pathToFileURL } from 'node:url'
+
+const MAJOR_MIN = 24
+
+const here = dirname(fileURLToPath(import.meta.url))
+// In a checkout the sources run as they are; a package ships them compiled, beside this file.
+const main = [join(here, 'main.ts'), join(here, 'main.js')].find((path) => existsSync(path))
+
+if (Number(process.versions.node.split('.')[0]) >= MAJOR_MIN) {
+  await import(pathToFileURL(main).href)
+} else {
+  const installed = findNode(here)
+  if (installed === undefined) {
+    process.stderr.write(
+      `osiris: Node ${MAJOR_MIN} or newer is needed (this is ${process.versions.node}); "npm run setup" in a checkout installs it\n`,
+    )
+    process.exitCode = 1
+  } else {
+    run(installed)
+  }
+}
+
+/** The Node that npm installed with the package, in this folder or above it. */
+function findNode(folder) {
+  const path = join(folder, 'node_modules', 'node', 'bin', process.platform === 'win32' ? 'node.exe' : 'node')
+  if (existsSync(path)) return path
+  return dirname(folder) === folder ? undefined : findNode(dirname(folder))
+}
+
+/** The same command under another Node; signals go to both, and the ending is the other's. */
+function run(command) {
+  const child = spawn(command, [main, ...process.argv.slice(2)], { stdio: 'inherit' })
+  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(name, () => child.kill(name))
+  child.once('error', (error) => {
+    process.stderr.write(`osiris: Cannot run ${command}: ${error.message}\n`)
+    process.exitCode = 1
+  })
+  child.once('exit', (code, signal) => {
+    if (signal === null) return process.exit(code)
+    for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.removeAllListeners(name)
+    process.kill(process.pid, signal)
+  })
+}

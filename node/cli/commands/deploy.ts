@@ -1,0 +1,72 @@
+/** `osiris deploy PATH` */
+import type { Command } from 'commander'
+import { OsirisError } from '#protocols/errors'
+import type { Deployed } from '#sdk'
+import type { NodeApi } from '../api.ts'
+import type { Context } from '../context.ts'
+import { type Planned, planDeploy } from '../deploying.ts'
+import { exitCodeOf } from '../exit-codes.ts'
+import { printable } from '../printable.ts'
+import { reportError } from '../report.ts'
+import { renderTable } from '../table.ts'
+
+export function register(program: Command, context: Context): void {
+  program
+    .command('deploy <path>')
+    .description("Publish a source file (its name is the function's name), or every function of a folder with osiris.yaml.")
+    .option('--name <name>', 'name of the function; with a folder, deploy only this one')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  $ osiris deploy greet.ts --namespace demo
+  $ osiris deploy .                                every function of ./osiris.yaml
+  $ osiris deploy . --name greet --node http://127.0.0.1:4748`,
+    )
+    .action(async (path: string, options: { name?: string }) => {
+      const { namespace } = context.globals()
+      const planned = await planDeploy(path, { ...options, ...(namespace === undefined ? {} : { namespace }) })
+      const done = await deployAll(planned, await context.connect(), context)
+      if (done.length > 0) show(done, planned.length, context)
+    })
+}
+
+/** One after the other, in the order written; a failure is told and the others go on. */
+export async function deployAll(planned: readonly Planned[], node: NodeApi, context: Context): Promise<Deployed[]> {
+  const done: Deployed[] = []
+  for (const each of planned) {
+    try {
+      done.push(await deployOne(each, node))
+    } catch (error) {
+      if (planned.length === 1) throw error
+      const wrapped = OsirisError.from(error, `Cannot deploy "${each.namespace}/${each.name}"`)
+      reportError(wrapped, context.io, context.globals().json === true)
+      context.exitCode ||= exitCodeOf(wrapped.code)
+    }
+  }
+  return done
+}
+
+async function deployOne({ namespace, name, entryPath, config }: Planned, node: NodeApi): Promise<Deployed> {
+  const { collectSources } = await import('#protocols/builder')
+  const { files, entry } = await collectSources(entryPath)
+  return node.deploy({ namespace, name, files, entry, ...(config === undefined ? {} : { config }) })
+}
+
+function show(done: readonly Deployed[], asked: number, context: Context): void {
+  const { url } = context.target()
+  for (const each of done) for (const text of each.warnings) context.io.err(`warning: ${printable(text)}\n`)
+  if (context.globals().json === true) return context.json(asked === 1 ? done[0] : { deployed: done })
+  context.io.out(
+    renderTable(
+      ['FUNCTION', 'LIVE', 'VERSION', '', 'REACH IT AT'],
+      done.map((each) => [
+        `${each.namespace}/${each.name}`,
+        `v${each.ordinal}`,
+        each.version.slice(0, 12),
+        each.changed ? 'new' : 'unchanged',
+        [`${url}/v1/call/${each.namespace}/${each.name}`, ...each.routes].join(', '),
+      ]),
+    ),
+  )
+}

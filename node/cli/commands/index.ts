@@ -1,0 +1,19 @@
+/** The nouns, with what `osiris --help` says about each. */
+import type { Command } from 'commander'
+import type { Context } from '../context.ts'
+
+export interface Noun {
+  name: string
+  about: string
+  load(): Promise<{ register(program: Command, context: Context): void }>
+}
+
+export const nouns: readonly Noun[] = [
+  { name: 'node', about: 'one node on this host: start, status, stop', load: () => import('./node.ts') },
+  { name: 'universe', about: 'a whole mesh on this machine: start, status, add, kill, stop', load: () => import('./universe.ts') },
+  { name: 'deploy', about: 'publish a function, or every function of a folder with osiris.yaml', load: () => import('./deploy.ts') },
+  { name: 'call', about: 'call a function and print its value', load: () => import('./call.ts') },
+  { name: 'function', about: 'list, show, versions, rollback, remove', load: () => import('./function.ts') },
+  { name: 'ledger', about: 'what was signed: log', load: () => import('./ledger.ts') },
+  { name: 'completion', about: 'completion script for bash, zsh or fish', load: () => import('./completion.ts') },
+]

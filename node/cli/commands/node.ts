@@ -1,0 +1,199 @@
+/** `osiris node …`: one node on this host. */
+import { readFile } from 'node:fs/promises'
+import type { Readable } from 'node:stream'
+import type { Command } from 'commander'
+import { configKeys, hostFacts, loadNodeConfig } from '#node/config'
+import { isUp, LIFELINE, listNodes, type NodeState, gone, readyLine, signal, startNodeProcess, watchLifeline } from '#node/universe'
+import { OsirisError } from '#protocols/errors'
+import { wholeNumber } from '../arguments.ts'
+import type { Context } from '../context.ts'
+import { renderTable } from '../table.ts'
+import { localNodes, stateDirOf } from '../target.ts'
+import { countsOf } from '../counts.ts'
+
+export function register(program: Command, context: Context): void {
+  const node = program.command('node').description('One node on this host.')
+  registerStart(node, context)
+  node
+    .command('status [name]')
+    .description('Show the nodes that run here, with their join tokens.')
+    .action((name: string | undefined) => status(name, context))
+  node
+    .command('stop [name]')
+    .description('Stop a node: running calls end first.')
+    .option('--timeout <seconds>', 'how long to wait', '30')
+    .action((name: string | undefined, options: { timeout: string }) => stop(name, options, context))
+}
+
+function registerStart(node: Command, context: Context): void {
+  const start = node
+    .command('start')
+    .description('Run a node here until Ctrl-C. Every option has a variable and a key in node.yaml; see node/config/README.md.')
+    .option('--config <file>', 'settings file (OSIRIS_CONFIG; default: $XDG_CONFIG_HOME/osiris/node.yaml where it exists)')
+    .option('--join-file <file>', 'file that holds the join token')
+  const host = hostFacts(context.io.env)
+  for (const key of configKeys) {
+    if (key.flag === undefined) continue
+    start.option(key.flag, `${key.about} (${key.env}${key.default === undefined ? '' : `; default: ${key.default(host)}`})`)
+  }
+  start.addHelpText(
+    'after',
+    `
+Examples:
+  $ osiris node start                                         found a universe (or open the one in the data directory)
+  $ osiris node start --roles router,executor --join osiris1.…
+  $ osiris node start --name b --data ./b --http-port 4750 --p2p-listen /ip4/0.0.0.0/tcp/4751`,
+  )
+  start.action(() => run(start, context))
+}
+
+async function run(command: Command, context: Context): Promise<void> {
+  const { io } = context
+  const interrupted = io.interrupted()
+  // Loading it takes longer than everything before it is needed.
+  const components = context.components()
+  components.catch(() => {})
+  try {
+    const config = await configOf(command, context)
+    const { startNode } = await components
+    const node = await startNodeProcess(config, startNode)
+    const cut = new AbortController()
+    watchLifeline(io.env[LIFELINE], io.stdin, () => cut.abort())
+    tellReady(node.state, context)
+    await aborted(AbortSignal.any([interrupted, cut.signal]))
+    if (context.globals().json !== true) io.err(`Stopping node "${config.name}"…\n`)
+    await node.stop()
+  } catch (error) {
+    // Whoever started this process reads the ending there.
+    if (context.globals().json === true)
+      io.out(`${JSON.stringify({ event: 'failed', error: OsirisError.from(error, 'Cannot start the node').toShape() })}\n`)
+    throw error
+  }
+}
+
+async function configOf(command: Command, context: Context) {
+  const { io } = context
+  const options = command.opts<Record<string, unknown>>()
+  const flags = Object.fromEntries(Object.entries(options).filter(([key]) => command.getOptionValueSource(key) === 'cli'))
+  if (typeof flags['joinFile'] === 'string') flags['join'] = (await readText(flags['joinFile'])).trim()
+  if (flags['join'] === '-') flags['join'] = await firstLine(io.stdin)
+  return loadNodeConfig({ flags, env: io.env, ...(typeof flags['config'] === 'string' ? { file: flags['config'] } : {}) })
+}
+
+async function readText(path: string): Promise<string> {
+  try {
+    return await readFile(path, 'utf8')
+  } catch (error) {
+    throw new OsirisError('invalid_argument', `--join-file: cannot read ${path}: ${(error as Error).message}`, { cause: error })
+  }
+}
+
+/** Up to the first line end; the rest of the stream is left to flow. */
+function firstLine(input: Readable): Promise<string> {
+  return new Promise((resolve, reject) => {
+    let text = ''
+    const take = (chunk: Buffer | string) => {
+      text += String(chunk)
+      if (text.includes('\n')) finish()
+      else if (text.length > 65_536) fail()
+    }
+    const done = () => {
+      input.off('data', take).off('end', finish).off('error', fail)
+      input.pause()
+    }
+    const fail = () => {
+      done()
+      reject(new OsirisError('invalid_argument', '--join -: expected a join token on standard input'))
+    }
+    const finish = () => {
+      const line = (text.split('\n')[0] as string).trim()
+      if (line === '') return fail()
+      done()
+      resolve(line)
+    }
+    input.on('data', take).once('end', finish).once('error', fail)
+  })
+}
+
+function tellReady(state: NodeState, context: Context): void {
+  const { io } = context
+  if (context.globals().json === true) return io.out(`${JSON.stringify(readyLine(state))}\n`)
+  io.err(`Node "${state.name}" of universe "${state.universe}" is ready; Ctrl-C stops it\n`)
+  io.err(`  roles  ${state.roles.join(', ')}\n  http   ${state.http}\n`)
+  for (const address of state.p2p) io.err(`  p2p    ${address}\n`)
+  io.err(`  join   osiris node start --join ${state.joinToken}\n`)
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  // Handles of a running node keep the process alive, not this promise.
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve()
+    else signal.addEventListener('abort', () => resolve(), { once: true })
+  })
+}
+
+async function status(name: string | undefined, context: Context): Promise<void> {
+  const { io } = context
+  const nodes = localNodes(stateDirOf(context.io.env)).filter((each) => name === undefined || each.name === name)
+  if (name !== undefined && nodes.length === 0) throw notHere('show', name)
+  const rows = await Promise.all(
+    nodes.map(async (each) => ({ state: each, counts: await countsOf(context.connectTo, each.http, each.developerToken) })),
+  )
+  if (context.globals().json === true) return context.json({ nodes: rows.map(({ state, counts }) => ({ ...shown(state), ...counts })) })
+  if (rows.length === 0) return io.err('No node runs here. Start one: osiris node start\n')
+  const head = ['NODE', 'UNIVERSE', 'ROLES', 'HTTP', 'P2P', 'PEERS', 'FUNCTIONS', 'PID']
+  io.out(
+    renderTable(
+      head,
+      rows.map(({ state, counts }) => [
+        state.name,
+        state.universe,
+        state.roles.join(','),
+        state.http,
+        state.p2p[0] ?? '',
+        counts === undefined ? 'no answer' : String(counts.peers),
+        counts === undefined ? '' : String(counts.functions),
+        String(state.process.pid),
+      ]),
+    ),
+  )
+  // One per universe: any member lets others in.
+  for (const [universe, { joinToken }] of new Map(nodes.toReversed().map((each) => [each.universe, each]))) {
+    io.err(`\nOthers join universe "${universe}" with:\n  osiris node start --join ${joinToken}\n`)
+  }
+}
+
+function shown(state: NodeState) {
+  const { name, universe, roles, http, p2p, peer, dataDir, joinToken } = state
+  return { name, universe, roles, http, p2p, peer, pid: state.process.pid, dataDir, joinToken }
+}
+
+/** Those on their own: the nodes of a universe are its own to stop. */
+const ownNodes = ({ io }: Context) => listNodes(stateDirOf(io.env)).filter(isUp)
+const notHere = (act: string, name: string) => new OsirisError('not_found', `Cannot ${act} node "${name}": it does not run here`)
+
+async function stop(name: string | undefined, options: { timeout: string }, context: Context): Promise<void> {
+  const seconds = wholeNumber(options.timeout, '--timeout', 0, 3600)
+  const node = chosen(name, ownNodes(context))
+  signal(node.process, 'SIGTERM')
+  if (!(await gone([node.process], seconds * 1000))) {
+    throw new OsirisError(
+      'deadline_exceeded',
+      `Cannot stop node "${node.name}": it still runs after ${seconds} s (pid ${node.process.pid})`,
+    )
+  }
+  context.io.err(`Stopped node "${node.name}"\n`)
+}
+
+function chosen(name: string | undefined, nodes: readonly NodeState[]): NodeState {
+  if (name === undefined && nodes.length > 1) {
+    throw new OsirisError(
+      'invalid_argument',
+      `Cannot choose a node to stop: ${nodes.map((each) => each.name).join(', ')} run here; name one`,
+    )
+  }
+  const node = name === undefined ? nodes[0] : nodes.find((each) => each.name === name)
+  if (node === undefined)
+    throw name === undefined ? new OsirisError('not_found', 'Cannot stop a node: none runs here') : notHere('stop', name)
+  return node
+}

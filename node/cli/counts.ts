@@ -1,0 +1,23 @@
+/** What a running node says of itself, for tables. */
+import type { Connect } from './api.ts'
+
+/** A node that does not answer for so long is shown without figures. */
+const ANSWER_MS = 3000
+
+export interface Counts {
+  /** Nodes it has a connection to. */
+  peers: number
+  /** Functions in its view. */
+  functions: number
+}
+
+/** `undefined` when it does not answer. */
+export async function countsOf(connect: Connect, url: string, token: string | undefined): Promise<Counts | undefined> {
+  try {
+    const node = await connect({ url, timeoutMs: ANSWER_MS, ...(token === undefined ? {} : { token }) })
+    const [nodes, functions] = await Promise.all([node.nodes(), node.functions.list()])
+    return { peers: nodes.filter((each) => each.connected && !each.self).length, functions: functions.length }
+  } catch {
+    return undefined
+  }
+}

@@ -1,0 +1,53 @@
+/** What a command may touch of the world; injected, so that tests see and decide all of it. */
+import { extname, join } from 'node:path'
+import type { Readable } from 'node:stream'
+import type { Env } from '#node/config'
+
+export interface Io {
+  env: Env
+  /** Data. */
+  out(text: string): void
+  /** Messages for people. */
+  err(text: string): void
+  stdin: Readable
+  /** Standard output is a terminal. */
+  tty: boolean
+  /** How to run this program again. */
+  launcher: { command: string; args: string[] }
+  /** Aborts with the first SIGINT, SIGTERM or SIGHUP; a second SIGINT ends the process at once. Asked for only by commands that stay. */
+  interrupted(): AbortSignal
+}
+
+export function processIo(): Io {
+  // A reader that has seen enough (`| head`) is no error.
+  for (const stream of [process.stdout, process.stderr]) {
+    stream.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EPIPE') throw error
+    })
+  }
+  return {
+    env: process.env,
+    out: (text) => void process.stdout.write(text),
+    err: (text) => void process.stderr.write(text),
+    stdin: process.stdin,
+    tty: process.stdout.isTTY,
+    launcher: { command: process.execPath, args: [join(import.meta.dirname, `main${extname(import.meta.filename)}`)] },
+    interrupted,
+  }
+}
+
+/** One Ctrl-C may arrive twice: from the terminal, and passed on by `bin.js` under an older Node. */
+const ECHO_MS = 500
+
+function interrupted(): AbortSignal {
+  const controller = new AbortController()
+  let first = 0
+  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+    process.on(name, () => {
+      if (!controller.signal.aborted) first = performance.now()
+      else if (name === 'SIGINT' && performance.now() - first > ECHO_MS) process.exit(130)
+      controller.abort()
+    })
+  }
+  return controller.signal
+}
