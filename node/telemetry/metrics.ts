@@ -1,0 +1,75 @@
+/** Figures for Prometheus. What happens is counted here as it happens; the client library is loaded with the first scrape. */
+import type { EventMap, Events } from '#protocols/events'
+import type { MaybePromise } from '#protocols/lifecycle'
+import type { Instruments } from './instruments.ts'
+
+/** What is looked up when somebody asks, rather than counted. */
+export interface Probes {
+  inFlight(): number
+  members(): number
+  ledgerEntries(): MaybePromise<number>
+}
+
+export interface MetricsInit {
+  events: Events
+  probes: Probes
+  /** A label of every figure. */
+  node: string
+}
+
+export type Finished = Pick<EventMap['call.finished'], 'code' | 'wallMs'> & { cold: boolean }
+
+/** Calls remembered until the first scrape; then the client library is loaded to take them in. */
+const PENDING_MAX = 8_192
+
+/**
+ * Labels are bounded: error codes are a fixed list, and neither functions nor callers are labels, because their number is not in our hands.
+ */
+export class Metrics {
+  readonly contentType = 'text/plain; version=0.0.4; charset=utf-8'
+  readonly #init: MetricsInit
+  readonly #stops: (() => void)[]
+  readonly #workers = { started: 0, ended: 0 }
+  #pending: Finished[] = []
+  #instruments: Instruments | undefined
+  #loading: Promise<Instruments> | undefined
+
+  constructor(init: MetricsInit) {
+    this.#init = init
+    const { events } = init
+    this.#stops = [
+      events.on('call.finished', ({ code, wallMs, meta }) => this.#finished({ code, wallMs, cold: meta.timing.cold > 0 })),
+      events.on('worker.started', () => void this.#workers.started++),
+      events.on('worker.ended', () => void this.#workers.ended++),
+    ]
+  }
+
+  /** The text of one scrape. */
+  async text(): Promise<string> {
+    const instruments = await this.#load()
+    return instruments.text()
+  }
+
+  /** Stops listening. Idempotent. */
+  stop(): void {
+    for (const stop of this.#stops.splice(0)) stop()
+    this.#instruments?.stop()
+  }
+
+  #finished(call: Finished): void {
+    if (this.#instruments !== undefined) return this.#instruments.finished(call)
+    this.#pending.push(call)
+    if (this.#pending.length === PENDING_MAX) void this.#load()
+  }
+
+  #load(): Promise<Instruments> {
+    this.#loading ??= import('./instruments.ts').then(({ Instruments }) => {
+      const instruments = new Instruments({ node: this.#init.node, probes: this.#init.probes, workers: this.#workers })
+      for (const call of this.#pending) instruments.finished(call)
+      this.#pending = []
+      this.#instruments = instruments
+      return instruments
+    })
+    return this.#loading
+  }
+}

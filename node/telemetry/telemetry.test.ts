@@ -1,0 +1,121 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { createEvents, type EventMap } from '#protocols/events'
+import { createLogger, logEvents, Metrics } from './index.ts'
+import { prettyLine, visible } from './pretty.ts'
+
+const finished = (code: EventMap['call.finished']['code'], wallMs: number, cold = 0): EventMap['call.finished'] => ({
+  id: '0',
+  namespace: 'demo',
+  name: 'greet',
+  meta: { version: 'a'.repeat(64), node: 'node-1', hops: 0, timing: { route: 0, queue: 0, cold, run: 1 } },
+  code,
+  wallMs,
+})
+
+function metricsOf() {
+  const events = createEvents()
+  const metrics = new Metrics({ events, node: 'node-1', probes: { inFlight: () => 3, members: () => 4, ledgerEntries: async () => 5 } })
+  return { events, metrics }
+}
+
+describe('Metrics', () => {
+  it('counts calls by code, before and after the first scrape', async () => {
+    const { events, metrics } = metricsOf()
+    events.emit('call.finished', finished(null, 2, 1))
+    events.emit('call.finished', finished('function_failed', 700))
+    expect(await metrics.text()).toContain('osiris_calls_total{code="ok",node="node-1"} 1')
+    events.emit('call.finished', finished(null, 2))
+    const text = await metrics.text()
+    expect(text).toContain('osiris_calls_total{code="ok",node="node-1"} 2')
+    expect(text).toContain('osiris_calls_total{code="function_failed",node="node-1"} 1')
+    expect(text).toContain('osiris_cold_starts_total{node="node-1"} 1')
+    expect(text).toMatch(/osiris_call_duration_seconds_bucket\{le="0.0025",node="node-1"\} 2/)
+    expect(text).toMatch(/osiris_call_duration_seconds_count\{node="node-1"\} 3/)
+    metrics.stop()
+  })
+
+  it('tells what is so at the moment of the scrape', async () => {
+    const { events, metrics } = metricsOf()
+    events.emit('worker.started', { namespace: 'demo', pid: 1 })
+    events.emit('worker.ended', { namespace: 'demo', pid: 1, reason: 'memory' })
+    await metrics.text()
+    events.emit('worker.started', { namespace: 'demo', pid: 2 })
+    const text = await metrics.text()
+    for (const line of ['osiris_calls_in_flight', 'osiris_members', 'osiris_ledger_entries'].map(
+      (name, i) => `${name}{node="node-1"} ${i + 3}`,
+    )) {
+      expect(text).toContain(line)
+    }
+    expect(text).toContain('osiris_workers_started_total{node="node-1"} 2')
+    expect(text).toContain('osiris_workers_ended_total{node="node-1"} 1')
+    expect(text).toContain('process_cpu_user_seconds_total')
+    metrics.stop()
+  })
+
+  it('loses no call when many end before anybody looks', async () => {
+    const { events, metrics } = metricsOf()
+    for (let i = 0; i < 20_000; i++) events.emit('call.finished', finished(null, 1))
+    expect(await metrics.text()).toContain('osiris_calls_total{code="ok",node="node-1"} 20000')
+    metrics.stop()
+  })
+
+  it('hears nothing after stop()', async () => {
+    const { events, metrics } = metricsOf()
+    metrics.stop()
+    expect(events.has('call.finished')).toBe(false)
+  })
+})
+
+describe('createLogger()', () => {
+  const record = (level: 'debug' | 'info' | 'silent', pretty: boolean) => {
+    const lines: string[] = []
+    return { lines, logger: createLogger({ level, name: 'node-1', pretty, write: (line) => void lines.push(line) }) }
+  }
+
+  it('writes one JSON object per line, from the level on', () => {
+    const { lines, logger } = record('info', false)
+    logger.debug('not this')
+    logger.warn('this', { room: 'http' })
+    expect(lines.map((line) => JSON.parse(line) as object)).toEqual([
+      { level: 'warn', time: expect.stringMatching(/^\d{4}-\d\d-\d\dT/), name: 'node-1', room: 'http', msg: 'this' },
+    ])
+  })
+
+  it('writes what rooms and functions tell, until it is told to stop', () => {
+    const { lines, logger } = record('debug', false)
+    const events = createEvents()
+    const stop = logEvents(events, logger)
+    events.emit('log', { level: 'error', room: 'http', text: 'broken', data: { code: 'internal' } })
+    events.emit('function.log', {
+      id: 'c1',
+      namespace: 'demo',
+      name: 'greet',
+      version: 'a'.repeat(64),
+      level: 'info',
+      text: 'x'.repeat(20_000),
+      atMs: 0,
+    })
+    stop()
+    events.emit('log', { level: 'error', room: 'http', text: 'unheard' })
+    expect(lines).toHaveLength(2)
+    expect(JSON.parse(lines[0] ?? '')).toMatchObject({ level: 'error', room: 'http', msg: 'broken', code: 'internal' })
+    expect(JSON.parse(lines[1] ?? '')).toMatchObject({ function: 'demo/greet', call: 'c1' })
+    expect(lines[1]?.length).toBeLessThan(9_000)
+  })
+
+  it('writes one line a person can read', () => {
+    const { lines, logger } = record('info', true)
+    logger.info('Listening', { room: 'http', port: 4747 })
+    // oxlint-disable-next-line no-control-regex
+    expect(lines.join('').replaceAll(/\u001b\[\d+m/g, '')).toMatch(/^\d\d:\d\d:\d\d\.\d{3} info {2}node-1 http Listening port=4747\n$/)
+  })
+})
+
+describe('prettyLine()', () => {
+  it('lets nothing through that steers a terminal', () => {
+    fc.assert(fc.property(fc.string({ unit: 'binary', maxLength: 40 }), (text) => !/[\p{Cc}\p{Cf}\u2028\u2029]/u.test(visible(text))))
+    const line = prettyLine({ level: 'info', time: '2026-11-22T12:00:00.000Z', name: 'n', msg: 'a\u001b[2Jb\r\nc\u202e' })
+    expect(line).toContain('a\\u001b[2Jb\\u000d\\u000ac\\u202e')
+  })
+})
