@@ -117,6 +117,16 @@ export class CatalogUniverse {
   }
 }
 
+/** A store in memory whose writes go through `guard`. */
+export function storageThat(guard: (write: () => Promise<void>) => Promise<void>): Storage {
+  const storage = new MemoryLevel<string, Uint8Array>()
+  return {
+    batch: (operations, options) => guard(() => storage.batch(operations, options)),
+    getMany: (keys, options) => storage.getMany(keys, options),
+    iterator: (range) => storage.iterator(range),
+  }
+}
+
 /** Polls until `condition` holds; throws when it does not within the bound. */
 export async function until(condition: () => boolean | Promise<boolean>, what: string, timeoutMs = 5000): Promise<void> {
   const end = Date.now() + timeoutMs

@@ -1,0 +1,152 @@
+import { MemoryLevel } from 'memory-level'
+import { expect, it } from 'vitest'
+import { createIdentity } from '#protocols/access'
+import { type Entry, type Refusal, signEntry } from './entry.ts'
+import { Feeds } from './feeds.ts'
+import { storageThat } from '../catalog.fixture.ts'
+import { ENCODINGS, sealRecord, type Storage } from './storage.ts'
+
+const author = createIdentity()
+
+/** A chain of entries by one author. */
+function chain(length: number, by = author, text = ''): Entry[] {
+  const entries: Entry[] = []
+  for (let seq = 1; seq <= length; seq += 1) {
+    const place = { format: 1 as const, universe: '0'.repeat(16), author: by.id, seq, prev: entries.at(-1)?.hash ?? null }
+    entries.push(signEntry(by, { ...place, hlc: { wallMs: seq, counter: 0 }, type: 'note', body: { text }, by: 'ada' }))
+  }
+  return entries
+}
+
+async function filled(entries: Entry[]) {
+  const storage = new MemoryLevel<string, Uint8Array>()
+  const feeds = new Feeds({ storage, onDurable: () => {} })
+  await Promise.all(entries.map((entry) => feeds.add(entry)))
+  return { storage, feeds }
+}
+
+async function reloaded(storage: Storage) {
+  const feeds = new Feeds({ storage, onDurable: () => {} })
+  const seen: Entry[] = []
+  const damaged = await feeds.load((entry) => seen.push(entry))
+  return { feeds, seen, damaged }
+}
+
+async function keysOf(storage: Storage): Promise<string[]> {
+  const keys: string[] = []
+  for await (const [key] of storage.iterator({ ...ENCODINGS, gte: 'entry/', lt: 'entry0' })) keys.push(key)
+  return keys
+}
+
+/** Flips one bit in the middle of a record. */
+async function flip(storage: Storage, key: string) {
+  const [value] = await storage.getMany([key], ENCODINGS)
+  const changed = Uint8Array.from(value as Uint8Array)
+  changed[60] = (changed[60] as number) ^ 1
+  await storage.batch([{ type: 'put', key, value: changed }], { ...ENCODINGS, sync: true })
+}
+
+it('what was added is there after a restart', async () => {
+  const entries = chain(5)
+  const { storage, feeds } = await filled(entries)
+  const again = await reloaded(storage)
+  expect(again.damaged).toEqual([])
+  expect(again.seen.map((entry) => entry.hash)).toEqual(entries.map((entry) => entry.hash))
+  expect(again.feeds.heads()).toEqual(feeds.heads())
+  expect(await again.feeds.read(author.id, 2, 3, 1_000_000)).toEqual(entries.slice(1, 3).map((entry) => Buffer.from(entry.bytes)))
+})
+
+it('gaps, forks, broken chains and times that go back are not taken', async () => {
+  const entries = chain(3)
+  const { feeds } = await filled(entries.slice(0, 1))
+  const reasonOf = (entry: Entry) => {
+    try {
+      return feeds.judge(entry)
+    } catch (error) {
+      return (error as Refusal).reason
+    }
+  }
+  const next = entries[1] as Entry
+  const { bytes: _bytes, hash: _hash, ...envelope } = next
+  expect(reasonOf(entries[2] as Entry)).toBe('gap')
+  expect(reasonOf(entries[0] as Entry)).toBe('known')
+  expect(reasonOf(chain(1, author, 'other')[0] as Entry)).toBe('fork')
+  expect(reasonOf(signEntry(author, { ...envelope, prev: 'f'.repeat(64) }))).toBe('chain')
+  expect(reasonOf(signEntry(author, { ...envelope, hlc: { wallMs: 1, counter: 0 } }))).toBe('order')
+  expect(reasonOf(next)).toBe('next')
+})
+
+it('a flipped bit ends the feed before it, and what peers send fills it again', async () => {
+  const entries = chain(5)
+  const { storage } = await filled(entries)
+  await flip(storage, (await keysOf(storage))[2] as string)
+  const { feeds, seen, damaged } = await reloaded(storage)
+  expect(damaged).toEqual([author.id])
+  expect(seen).toHaveLength(2)
+  expect(feeds.isCut(author.id)).toBe(true)
+  for (const entry of entries.slice(2)) await feeds.add(entry)
+  expect(feeds.isCut(author.id)).toBe(false)
+  expect((await reloaded(storage)).seen).toHaveLength(5)
+})
+
+it('a tail that the store lost is noticed by the head record', async () => {
+  const { storage } = await filled(chain(4))
+  await storage.del((await keysOf(storage))[3] as string)
+  const { feeds, damaged } = await reloaded(storage)
+  expect(damaged).toEqual([author.id])
+  expect(feeds.isCut(author.id)).toBe(true)
+})
+
+it('a record that was rewritten with a matching hash is noticed by chain and signature', async () => {
+  for (const at of [0, 1, 2]) {
+    const entries = chain(3)
+    const { storage } = await filled(entries)
+    const { bytes: _bytes, hash: _hash, ...envelope } = entries[at] as Entry
+    const forged = signEntry(createIdentity(), { ...envelope, body: { text: 'forged' } })
+    const key = (await keysOf(storage))[at] as string
+    await storage.batch([{ type: 'put', key, value: sealRecord(forged.bytes, forged.hash) }], { ...ENCODINGS })
+    const { seen, damaged } = await reloaded(storage)
+    expect(damaged).toEqual([author.id])
+    expect(seen.map((entry) => entry.hash)).not.toContain(forged.hash)
+  }
+})
+
+it('damage found while reading is not served and is repaired by the same entry', async () => {
+  const entries = chain(3)
+  const { storage, feeds } = await filled(entries)
+  await flip(storage, (await keysOf(storage))[1] as string)
+  expect(await feeds.read(author.id, 1, 3, 1_000_000)).toHaveLength(1)
+  expect(feeds.damaged()).toEqual([{ author: author.id, seq: 2 }])
+  expect(await feeds.add(entries[1] as Entry)).toBe('known')
+  expect(feeds.damaged()).toEqual([])
+  expect(await feeds.read(author.id, 1, 3, 1_000_000)).toHaveLength(3)
+})
+
+it('appends that wait for the disk share one sync', async () => {
+  let syncs = 0
+  const storage = storageThat((write) => {
+    syncs += 1
+    return write()
+  })
+  const feeds = new Feeds({ storage, onDurable: () => {} })
+  await Promise.all(chain(50).map((entry) => feeds.add(entry)))
+  expect(syncs).toBe(2)
+  expect(feeds.heads()[0]?.seq).toBe(50)
+})
+
+it('a full disk refuses typed, keeps nothing half-written, and takes the same entries when there is room', async () => {
+  let full = true
+  const storage = storageThat((write) =>
+    full ? Promise.reject(new Error('IO error', { cause: new Error('No space left on device') })) : write(),
+  )
+  const durable: Entry[] = []
+  const feeds = new Feeds({ storage, onDurable: (entries) => durable.push(...entries) })
+  const entries = chain(3)
+  const results = await Promise.allSettled(entries.map((entry) => feeds.add(entry)))
+  for (const result of results) expect(result).toMatchObject({ status: 'rejected', reason: { code: 'storage_full' } })
+  expect(feeds.heads()).toEqual([])
+  expect(durable).toEqual([])
+  full = false
+  for (const entry of entries) expect(await feeds.add(entry)).toBe('stored')
+  expect(durable).toHaveLength(3)
+})
