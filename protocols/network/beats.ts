@@ -1,7 +1,7 @@
 /** A beat on the wire: signed by its node, so that any member can hand it on and nobody can make one up. */
 import { z } from 'zod'
 import { type Identity, publicKeyOf, verifySignature } from '#protocols/access'
-import { decode, decodeAs, encode } from '#protocols/codec'
+import { decodeAs, encode } from '#protocols/codec'
 import { OsirisError } from '#protocols/errors'
 import { NAME_PATTERN } from '#protocols/function'
 import { ROLES, type Role } from '#protocols/lifecycle'
@@ -77,7 +77,7 @@ export function readBeat(envelope: Envelope, universe: string): HeardBeat {
 }
 
 export function unpackBeat(bytes: Uint8Array, universe: string): HeardBeat {
-  return readBeat(envelopeSchema.parse(decode(bytes)), universe)
+  return readBeat(decodeAs(envelopeSchema, bytes, 'a beat'), universe)
 }
 
 /** Whether the peer itself signed it. */

@@ -25,7 +25,8 @@ export class IncomingCall implements IncomingRequest, Deadline {
   readonly deadlineAt: number
   readonly timeoutMs: number
   readonly head: Uint8Array
-  readonly body?: Body
+  /** Absent, not undefined, where there is none. */
+  declare readonly body?: Body
   readonly #init: IncomingCallInit
   readonly #channel: Channel
   readonly #incoming: IncomingBody | undefined

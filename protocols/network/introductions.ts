@@ -34,6 +34,12 @@ export class Introductions {
     this.#hearAll(list)
   }
 
+  /** Says goodbye to those who are connected; gossip may not leave a closing connection in time. Never rejects. */
+  async part(peers: readonly Peer[], goodbye: HeardBeat, timeoutMs: number): Promise<void> {
+    const head = encodeRequest({ kind: 'hello', self: goodbye.envelope })
+    await Promise.allSettled(peers.map((peer) => this.#init.request(peer, PROTOCOL, { head }, { timeoutMs })))
+  }
+
   /** Answers a peer that introduced itself. */
   answer(peer: Peer, self: Envelope | null): Message {
     if (self !== null) this.#hear(peer, self, 0)

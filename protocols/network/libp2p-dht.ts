@@ -12,12 +12,12 @@ export interface DhtInit {
   protocol: string
   /** Only asks, never answers. */
   client: boolean
+  /** Milliseconds after the node: calls come first. */
+  startAfterMs: number
   clock: Clock
   onError: (error: unknown) => void
 }
 
-/** Kademlia starts this long after the node: calls come first. */
-const START_AFTER_MS = 2_000
 const PROVIDE_TIMEOUT_MS = 10_000
 /** Announcements that wait; the oldest goes first, holders announce again. */
 const QUEUE_MAX = 4_096
@@ -39,7 +39,7 @@ export class Dht {
 
   /** Called by libp2p, with the other services. */
   start(): void {
-    if (this.#init.enabled) this.#cancelStart = this.#init.clock.after(START_AFTER_MS, () => this.#pump())
+    if (this.#init.enabled) this.#cancelStart = this.#init.clock.after(this.#init.startAfterMs, () => this.#pump())
   }
 
   async stop(): Promise<void> {
@@ -91,8 +91,20 @@ export class Dht {
       validators: {},
       selectors: {},
     })(this.#components)
-    if (!this.#stopped.signal.aborted) await (dht as unknown as { start(): Promise<void> }).start()
+    if (this.#stopped.signal.aborted) return dht
+    await (dht as unknown as { start(): Promise<void> }).start()
+    this.#introduce()
     return dht
+  }
+
+  /** libp2p tells a late service only of peers to come: those already here are told of by hand. */
+  #introduce(): void {
+    const { registrar, connectionManager } = this.#components
+    for (const connection of connectionManager.getConnections()) {
+      for (const topology of registrar.getTopologies(this.#init.protocol)) {
+        Promise.resolve(topology.onConnect?.(connection.remotePeer, connection)).catch(this.#init.onError)
+      }
+    }
   }
 
   #pump(): void {

@@ -2,7 +2,7 @@
 import { gossipsub } from '@chainsafe/libp2p-gossipsub'
 import { noise } from '@chainsafe/libp2p-noise'
 import { generateKeyPairFromSeed } from '@libp2p/crypto/keys'
-import { identify } from '@libp2p/identify'
+import { identify, identifyPush } from '@libp2p/identify'
 import { ping } from '@libp2p/ping'
 import { preSharedKey } from '@libp2p/pnet'
 import { tcp } from '@libp2p/tcp'
@@ -48,6 +48,8 @@ export async function createHost({ seed, swarmKey, listen, prefix, dht }: HostIn
     connectionMonitor: { protocolPrefix: prefix },
     services: {
       identify: identify({ protocolPrefix: prefix }),
+      // Tells peers of the DHT, which starts late.
+      identifyPush: identifyPush({ protocolPrefix: prefix }),
       ping: ping({ protocolPrefix: prefix }),
       pubsub: gossipsub({
         protocols: [`/${prefix}/meshsub/1.1.0`],

@@ -19,8 +19,8 @@ export class StreamPipe implements Pipe {
       end.closed(reason)
     }
     stream.addEventListener('message', ({ data }) => {
-      if (data instanceof Uint8Array) return end.received(data)
-      for (const bytes of data) end.received(bytes)
+      if (data instanceof Uint8Array) return end.received(plain(data))
+      for (const bytes of data) end.received(plain(bytes))
     })
     stream.addEventListener('drain', () => end.drained())
     stream.addEventListener('close', ({ error }) => closed(error?.message ?? 'the peer closed it'))
@@ -44,4 +44,9 @@ export class StreamPipe implements Pipe {
   close(reason: string): void {
     this.#stream.abort(new Error(reason))
   }
+}
+
+/** The cipher hands out Buffers; what leaves this room is plain bytes over any transport. */
+function plain(bytes: Uint8Array): Uint8Array {
+  return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 }

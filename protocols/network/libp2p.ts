@@ -2,7 +2,7 @@
 import { createIdentity, swarmKeyOf, type Universe, universeId } from '#protocols/access'
 import type { Events } from '#protocols/events'
 import type { Clock, Random } from '#protocols/lifecycle'
-import { createHost } from './libp2p-host.ts'
+import { createHost, type Host } from './libp2p-host.ts'
 import { Libp2pTransport } from './libp2p-transport.ts'
 import { type BeatInit, MeshNetwork } from './mesh-network.ts'
 import type { KnownPeers } from './neighbours.ts'
@@ -26,7 +26,15 @@ export interface Libp2pNetworkInit {
   events: Events
 }
 
+/** Kademlia starts this long after the node. */
+const DHT_START_AFTER_MS = 2_000
+
 export async function createLibp2pNetwork(init: Libp2pNetworkInit): Promise<Network> {
+  return (await assemble(init, DHT_START_AFTER_MS)).network
+}
+
+/** The network and the host under it; tests end the host without the network's goodbye. */
+export async function assemble(init: Libp2pNetworkInit, startAfterMs: number): Promise<{ network: Network; host: Host }> {
   const { seed, universe, listen, bootstrap, beat, storage, clock, random, events } = init
   const id = universeId(universe)
   const prefix = `osiris/${id}`
@@ -39,9 +47,9 @@ export async function createLibp2pNetwork(init: Libp2pNetworkInit): Promise<Netw
     swarmKey: swarmKeyOf(universe),
     listen,
     prefix,
-    dht: { enabled: init.dht, protocol: `/${prefix}/kad/1`, client: beat.roles.length === 0, clock, onError },
+    dht: { enabled: init.dht, protocol: `/${prefix}/kad/1`, client: beat.roles.length === 0, startAfterMs, clock, onError },
   })
-  return new MeshNetwork({
+  const network = new MeshNetwork({
     transport: new Libp2pTransport({ host, prefix, dht: init.dht }),
     identity: createIdentity(seed),
     universe: id,
@@ -54,4 +62,5 @@ export async function createLibp2pNetwork(init: Libp2pNetworkInit): Promise<Netw
     // After everything the last read has set going, before the next read.
     defer: setImmediate,
   })
+  return { network, host }
 }

@@ -81,7 +81,10 @@ export class MeshNetwork implements Network {
       clock,
       beat: { ...init.beat, addresses: [], inFlight: 0, warm: [], functions: 0, protocol: PROTOCOL_VERSIONS },
       addresses: () => transport.addresses(),
-      publish: (beat) => transport.publish(BEATS, packBeat(beat)),
+      publish: async (beat) => {
+        await transport.publish(BEATS, packBeat(beat))
+        if (beat.left) await this.#introductions.part(transport.connections(), beat, GOODBYE_TIMEOUT_MS)
+      },
       onError,
     })
     const own = () => (this.#own.silent ? null : this.#own.sign())

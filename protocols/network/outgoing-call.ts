@@ -59,14 +59,13 @@ export class OutgoingCall implements Deadline {
       case Kind.refused:
         return this.#over(asUnsent(readError(payload)))
       case Kind.data:
-        if (this.#incoming === undefined) throw new FrameError('a body before its response')
-        return this.#incoming.push(payload)
+        return this.#body.push(payload)
       case Kind.end:
-        this.#finish()
-        return this.#incoming?.end()
+        this.#body.end()
+        return this.#finish()
       case Kind.fail:
-        this.#finish()
-        return this.#incoming?.fail(withoutSent(readError(payload)))
+        this.#body.fail(withoutSent(readError(payload)))
+        return this.#finish()
       case Kind.credit:
         return this.#outgoing?.allow(readCredit(payload))
       case Kind.stop:
@@ -84,6 +83,11 @@ export class OutgoingCall implements Deadline {
 
   broken(reason: string): void {
     this.#over(this.#interrupted(`the connection ended (${reason})`))
+  }
+
+  get #body(): IncomingBody {
+    if (this.#incoming === undefined) throw new FrameError('a body before its response')
+    return this.#incoming
   }
 
   get #sent(): boolean {

@@ -1,4 +1,5 @@
 /** Before a member is declared dead: this node and two others try to reach it (after SWIM, https://doi.org/10.1109/DSN.2002.1028914). */
+import { type ErrorCode, OsirisError } from '#protocols/errors'
 import type { Random } from '#protocols/lifecycle'
 import type { MemberTable } from './members.ts'
 import { decodeProbe, encodeProbe, encodeRequest, PROTOCOL } from './messages.ts'
@@ -13,6 +14,8 @@ export interface ProbesInit {
 }
 
 const WITNESSES = 2
+/** Any other error is a sign of life: a busy peer is not a dead one. */
+const SILENCE: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['unavailable', 'outcome_unknown', 'deadline_exceeded'])
 /** A witness tries for `REACH_TIMEOUT_MS`; whoever asked waits a little longer. Both end well before the member's beats expire. */
 const REACH_TIMEOUT_MS = 800
 const ASK_TIMEOUT_MS = 1_200
@@ -55,8 +58,8 @@ export class Probes {
     try {
       await this.#init.request(peer, PROTOCOL, { head }, { timeoutMs: REACH_TIMEOUT_MS })
       return true
-    } catch {
-      return false
+    } catch (error) {
+      return error instanceof OsirisError && !SILENCE.has(error.code)
     }
   }
 

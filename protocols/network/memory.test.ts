@@ -1,0 +1,202 @@
+import { describe, expect, it } from 'vitest'
+import type { Clock } from '#protocols/lifecycle'
+import { MemoryMesh, sequence } from './memory.ts'
+import type { Network } from './network.ts'
+import { networkSuite } from './network.suite.ts'
+import { failure, until } from './suite-tools.ts'
+
+networkSuite('MemoryMesh', () => {
+  const mesh = new MemoryMesh()
+  return {
+    async add(node) {
+      const network = mesh.network(node)
+      await network.start()
+      return network
+    },
+    kill: (node) => mesh.kill(node),
+    stop: () => mesh.stop(),
+  }
+})
+
+const HEAD = new Uint8Array([1])
+
+describe('MemoryMesh with a virtual clock', () => {
+  it('does the same for the same seed, and something else for another', async () => {
+    const [first, second, other] = [await story(7), await story(7), await story(8)]
+    expect(first.length).toBeGreaterThan(40)
+    expect(second).toEqual(first)
+    expect(other).not.toEqual(first)
+  })
+
+  it('expires silent members within 5 s, keeps both halves of a partition going, and joins them again', async () => {
+    const { clock, mesh, nodes } = world(3, 5)
+    const [a, b, c, d, e] = nodes as [Network, Network, Network, Network, Network]
+    await start(nodes)
+    await clock.run(3_000)
+    expect(nodes.map((node) => node.members.list().length)).toEqual([4, 4, 4, 4, 4])
+    mesh.partition([a, 'n1'], [c, d, e])
+    await clock.run(5_000)
+    expect(nodes.map((node) => node.members.list().length)).toEqual([1, 1, 2, 2, 2])
+    expect(await soon(clock, failure(a.dial(String(c.addresses()[0]), { timeoutMs: 500 })))).toMatchObject({ code: 'unavailable' })
+    mesh.heal()
+    await clock.run(12_000)
+    expect(nodes.map((node) => node.members.list().length)).toEqual([4, 4, 4, 4, 4])
+    await mesh.kill(b)
+    await clock.run(5_000)
+    expect(
+      a.members
+        .list()
+        .map((member) => member.name)
+        .toSorted(),
+    ).toEqual(['n2', 'n3', 'n4'])
+  })
+
+  it('a request across a new partition ends with outcome_unknown or its deadline, never later', async () => {
+    const { clock, mesh, nodes } = world(5, 2)
+    const [a, b] = nodes as [Network, Network]
+    await start(nodes)
+    await clock.run(2_000)
+    b.handle('echo/1', async ({ head }) => ({ head }))
+    mesh.partition([a], [b])
+    const short = failure(a.request(b.peer, 'echo/1', { head: HEAD }, { timeoutMs: 1_000 }))
+    const long = failure(a.request(b.peer, 'echo/1', { head: HEAD }, { timeoutMs: 60_000 }))
+    expect((await soon(clock, short, 1_010)).code).toBe('deadline_exceeded')
+    expect((await soon(clock, long, 1_500)).code).toBe('outcome_unknown')
+  })
+
+  it('lost topic messages and broken connections leave members standing', async () => {
+    const { clock, mesh, nodes } = world(11, 4)
+    mesh.inject({ drop: 0.2, duplicate: 0.2, delayMs: [1, 40] })
+    await start(nodes)
+    await clock.run(30_000)
+    mesh.inject({ drop: 0 })
+    await clock.run(4_000)
+    expect(nodes.map((node) => node.members.list().length)).toEqual([3, 3, 3, 3])
+  })
+})
+
+describe('MemoryMesh faults', () => {
+  it('duplicate delivers a topic message twice', async () => {
+    const mesh = new MemoryMesh({ faults: { duplicate: 1 } })
+    const [a, b] = [mesh.network({ name: 'a' }), mesh.network({ name: 'b' })]
+    await start([a, b])
+    await until(() => a.connections().length === 1)
+    let heard = 0
+    b.subscribe('news', () => void heard++)
+    await a.publish('news', HEAD)
+    await until(() => heard >= 2)
+    expect(heard).toBe(2)
+    await mesh.stop()
+  })
+
+  it('drop breaks the connection that loses a write; the next request opens another', async () => {
+    const mesh = new MemoryMesh()
+    const [a, b] = [mesh.network({ name: 'a' }), mesh.network({ name: 'b', roles: ['router'] })]
+    await start([a, b])
+    b.handle('echo/1', async ({ head }) => ({ head }))
+    await until(() => a.members.list().length === 1)
+    mesh.inject({ drop: 1 })
+    expect(await failure(a.request(b.peer, 'echo/1', { head: HEAD }, { timeoutMs: 500 }))).toMatchObject({ code: 'outcome_unknown' })
+    mesh.inject({ drop: 0 })
+    expect((await a.request(b.peer, 'echo/1', { head: HEAD }, { timeoutMs: 500 })).head).toEqual(HEAD)
+    await mesh.stop()
+  })
+
+  it('a client finds the mesh again through the addresses it remembered', async () => {
+    const mesh = new MemoryMesh()
+    const a = mesh.network({ name: 'a', roles: ['router'] })
+    let saved: string[] = []
+    const storage = { load: async () => saved, save: async (addresses: string[]) => void (saved = addresses) }
+    const b = mesh.network({ name: 'b', roles: ['executor'], storage })
+    await start([a, b])
+    await until(() => b.members.list().length === 1)
+    await b.stop()
+    expect(saved).toEqual(a.addresses())
+    const again = mesh.network({ name: 'b', roles: ['executor'], bootstrap: [], storage })
+    await start([again])
+    await until(() => a.members.list().length === 1)
+    await mesh.stop()
+  })
+})
+
+async function start(nodes: readonly Network[]): Promise<void> {
+  await Promise.all(nodes.map((node) => node.start()))
+}
+
+function world(seed: number, size: number) {
+  const clock = new VirtualClock()
+  const mesh = new MemoryMesh({ clock, random: sequence(seed), faults: { delayMs: [1, 20] } })
+  const nodes = Array.from({ length: size }, (_, index) => mesh.network({ name: `n${index}`, roles: ['executor'] }))
+  return { clock, mesh, nodes }
+}
+
+/** Twenty virtual seconds of requests under faults, as a list of what happened when. */
+async function story(seed: number): Promise<string[]> {
+  const { clock, mesh, nodes } = world(seed, 3)
+  const log: string[] = []
+  await start(nodes)
+  const [a, b] = nodes as [Network, Network]
+  b.handle('echo/1', async ({ head }) => ({ head }))
+  a.members.onChange(() =>
+    log.push(
+      `${clock.monotonic().toFixed(3)} members ${a.members
+        .list()
+        .map((member) => member.name)
+        .join(',')}`,
+    ),
+  )
+  await clock.run(1_000)
+  mesh.inject({ drop: 0.1, duplicate: 0.1 })
+  for (let round = 0; round < 40; round++) {
+    a.request(b.peer, 'echo/1', { head: HEAD }, { timeoutMs: 300 }).then(
+      () => log.push(`${clock.monotonic().toFixed(3)} ok`),
+      (error: { code: string }) => log.push(`${clock.monotonic().toFixed(3)} ${error.code}`),
+    )
+    await clock.run(500)
+  }
+  await mesh.kill(b)
+  return log
+}
+
+async function soon<T>(clock: VirtualClock, promise: Promise<T>, withinMs = 1_000): Promise<T> {
+  let settled = false
+  void promise.finally(() => (settled = true)).catch(() => {})
+  await clock.run(withinMs)
+  expect(settled).toBe(true)
+  return promise
+}
+
+/** Time that passes only in `run`: timers in order, and everything a timer sets going before the next. */
+class VirtualClock implements Clock {
+  #time = 0
+  #timers: { at: number; run: () => void }[] = []
+
+  now(): number {
+    return 1_800_000_000_000 + Math.floor(this.#time)
+  }
+
+  monotonic(): number {
+    return this.#time
+  }
+
+  after(delayMs: number, run: () => void): () => void {
+    const timer = { at: this.#time + delayMs, run }
+    const index = this.#timers.findIndex((each) => each.at > timer.at)
+    this.#timers.splice(index === -1 ? this.#timers.length : index, 0, timer)
+    return () => {
+      this.#timers = this.#timers.filter((each) => each !== timer)
+    }
+  }
+
+  async run(ms: number): Promise<void> {
+    const end = this.#time + ms
+    await new Promise((resolve) => setImmediate(resolve))
+    while (this.#timers[0] !== undefined && this.#timers[0].at <= end) {
+      const timer = this.#timers.shift() as { at: number; run: () => void }
+      this.#time = timer.at
+      timer.run()
+      await new Promise((resolve) => setImmediate(resolve))
+    }
+    this.#time = end
+  }
+}

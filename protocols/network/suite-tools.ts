@@ -1,0 +1,22 @@
+/** For tests: waiting for a state with a bound, and the error of a promise. */
+import { OsirisError } from '#protocols/errors'
+
+/** Polls until the condition holds; throws with the condition's source when it does not within `withinMs`. */
+export async function until(holds: () => boolean | Promise<boolean>, withinMs = 5_000, everyMs = 2): Promise<void> {
+  const end = performance.now() + withinMs
+  while (!(await holds())) {
+    if (performance.now() > end) throw new Error(`not within ${withinMs} ms: ${holds.toString()}`)
+    await new Promise((resolve) => setTimeout(resolve, everyMs))
+  }
+}
+
+/** What the promise rejects with; throws when it resolves, or rejects with anything but an OsirisError. */
+export async function failure(promise: Promise<unknown>): Promise<OsirisError> {
+  try {
+    await promise
+  } catch (error) {
+    if (error instanceof OsirisError) return error
+    throw error
+  }
+  throw new Error('it should have failed')
+}
