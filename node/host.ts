@@ -26,6 +26,7 @@ import {
 } from '#protocols/access'
 import { parse } from '#protocols/codec'
 import { OsirisError } from '#protocols/errors'
+import type { KnownPeers } from '#protocols/network'
 
 export type Store = Level<string, Uint8Array>
 
@@ -133,6 +134,18 @@ async function universeOf(
   const universe = offered ?? createUniverse(init.universeName, (root as Identity).id)
   await writeSecret(path, `${JSON.stringify(universe, null, 2)}\n`)
   return { universe, root }
+}
+
+/** Addresses a restarted node finds the mesh by, when its bootstrap is gone. */
+export function knownPeersIn(store: Store): KnownPeers {
+  const KEY = 'known-peers'
+  return {
+    load: async () => {
+      const value = await store.get(KEY)
+      return value === undefined ? [] : (JSON.parse(Buffer.from(value).toString()) as string[])
+    },
+    save: (addresses) => store.put(KEY, Buffer.from(JSON.stringify(addresses))),
+  }
 }
 
 function jsonOf(text: string, path: string): unknown {

@@ -32,6 +32,9 @@ export interface ExecutorServiceInit {
 export class ExecutorService implements Executor, Startable, CallOwner, WorkerListener {
   readonly nodeName: string
   readonly limits: ExecutorLimits
+  /** For the handler: peers' calls are judged by the record known here, deadlines arrive as what remains. */
+  readonly code: CodeSource
+  readonly clock: Clock
   readonly #init: ExecutorServiceInit
   readonly #clock: Clock
   readonly #admission: Admission
@@ -45,6 +48,8 @@ export class ExecutorService implements Executor, Startable, CallOwner, WorkerLi
   constructor(init: ExecutorServiceInit) {
     this.#init = init
     this.nodeName = init.nodeName
+    this.code = init.code
+    this.clock = init.clock
     this.limits = { ...DEFAULT_LIMITS, queueMax: init.capacity, ...init.limits }
     this.#clock = init.clock
     this.#admission = new Admission({ capacity: init.capacity, queueMax: this.limits.queueMax })

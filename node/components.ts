@@ -1,0 +1,193 @@
+/**
+ * The composition of one node, top to bottom in order of need: the only file that knows all rooms, and the first to read.
+ *
+ * Each role is had as a service (it lives here) or as a client (it lives on a peer), with the same face. That is decided here, once;
+ * nobody else knows. `start()` runs down this page, `stop()` runs up.
+ */
+import { join } from 'node:path'
+import { Access, formatJoinToken, issueToken, parseJoinToken, universeId } from '#protocols/access'
+import { BuilderClient, BuilderService, serveBuilder } from '#protocols/builder'
+import { CatalogClient, CatalogService, createGenesis, DirectoryArtifacts, serveCatalog } from '#protocols/catalog'
+import { createEvents } from '#protocols/events'
+import { ExecutorClient, ExecutorService, serveExecutor } from '#protocols/executor'
+import { every, type Role, type Startable, systemClock } from '#protocols/lifecycle'
+import { createLibp2pNetwork } from '#protocols/network'
+import { type Router, RouterClient, RouterService, serveRouter } from '#protocols/router'
+import type { NodeConfig } from '#node/config'
+import { HttpServer } from '#node/http'
+import { createLogger, logEvents, Metrics } from '#node/telemetry'
+import type { RunningNode } from '#node/universe'
+import { type Host, knownPeersIn, openHost } from './host.ts'
+
+/** How often the beat learns what this node holds and runs; beats go out once a second. */
+const ADVERTISE_MS = 500
+/** A developer's token is issued anew at every start. */
+const DEVELOPER_TOKEN_MS = 365 * 24 * 3_600_000
+
+/** Starts a node; ready when it resolves. Rejects with one OsirisError for whatever is in the way, everything already started being stopped again. */
+export async function startNode(config: NodeConfig): Promise<RunningNode> {
+  const host = await openHost({ dataDir: config.dataDir, universeName: config.universeName, join: config.join })
+  const started: Startable[] = [{ start: async () => {}, stop: () => host.close() }]
+  try {
+    const { parts, node } = await compose(config, host)
+    for (const part of parts) {
+      started.push(part)
+      await part.start()
+    }
+    let stopping: Promise<void> | undefined
+    return node(() => (stopping ??= stopAll(started)))
+  } catch (error) {
+    await stopAll(started)
+    throw error
+  }
+}
+
+async function compose(config: NodeConfig, host: Host) {
+  const has = (role: Role) => config.roles.includes(role)
+  const { identity, universe } = host
+  const clock = systemClock
+  const random = Math.random
+  const logger = createLogger({ level: config.logLevel, name: config.name })
+  const events = createEvents((error) => logger.error(`A listener failed: ${String(error)}`))
+  logEvents(events, logger)
+  const access = new Access({ root: universe.root, clock })
+  const developerToken = await developerTokenOf(config, host)
+
+  const network = await createLibp2pNetwork({
+    seed: identity.seed,
+    universe,
+    listen: config.p2pListen,
+    bootstrap: host.bootstrap,
+    beat: { name: config.name, roles: config.roles, capacity: config.capacity },
+    dht: config.dht,
+    storage: knownPeersIn(host.store),
+    clock,
+    random,
+    events,
+  })
+  const joinToken = () =>
+    formatJoinToken({ universe, bootstrap: network.addresses(), ...(developerToken === undefined ? {} : { token: developerToken }) })
+
+  const artifacts = new DirectoryArtifacts({ directory: host.artifactsDir })
+  const catalogService = has('catalog')
+    ? new CatalogService({
+        ...{ identity, universe, artifacts, network, access, clock, random, events },
+        storage: host.store.sublevel<string, Uint8Array>('catalog', { valueEncoding: 'view' }),
+        nodeName: config.name,
+        ...(host.root === undefined ? {} : { genesis: createGenesis(host.root, universe) }),
+      })
+    : undefined
+  const catalogClient = new CatalogClient({ network, clock, random, events, artifacts })
+  const catalog = catalogService ?? catalogClient
+
+  const builderService = has('builder') ? new BuilderService({ clock, events, workDir: join(config.dataDir, 'builds') }) : undefined
+  const builder = builderService ?? new BuilderClient({ network, clock, random })
+
+  const executorService = has('executor')
+    ? new ExecutorService({
+        code: {
+          record: (namespace, name, version) => catalog.get({ namespace, name, selector: version }),
+          artifact: (digest, options) => catalog.artifact(digest, options),
+        },
+        callOut: (invocation) => router.invoke(invocation),
+        ...{ clock, random, events, nodeName: config.name, capacity: config.capacity, spares: config.spares },
+      })
+    : undefined
+
+  const routerService = has('router')
+    ? new RouterService({
+        ...{ catalog, access, clock, random, events, nodeName: config.name, peer: network.peer, members: network.members },
+        executor: executorService,
+        remote: new ExecutorClient({ network, clock }),
+      })
+    : undefined
+  const router: Router = routerService ?? new RouterClient({ network, clock, random })
+
+  let ready = false
+  const load = () => {
+    const running = executorService?.status()
+    if (running === undefined) return { inFlight: 0, warm: [] }
+    return { inFlight: running.inFlight + running.queued, warm: running.warm.slice(0, 128).map((version) => version.slice(0, 16)) }
+  }
+  const metrics = new Metrics({
+    events,
+    node: config.name,
+    probes: {
+      inFlight: () => load().inFlight,
+      members: () => network.members.list().length,
+      ledgerEntries: () => catalogService?.status().entries ?? 0,
+    },
+  })
+  const http = new HttpServer({
+    host: config.httpHost,
+    port: config.httpPort,
+    domain: config.domain,
+    ...(config.developer && developerToken !== undefined ? { developer: { token: developerToken } } : {}),
+    universe: { name: universe.name, id: universeId(universe) },
+    self: {
+      name: config.name,
+      roles: config.roles,
+      ready: () => ready,
+      status: () => ({ ...load(), capacity: config.capacity, functions: catalogService?.status().functions ?? 0 }),
+    },
+    ...{ router, catalog, builder, network, access, joinToken, metrics, clock, random, events },
+    limits: { drainMs: config.drainTimeoutMs },
+  })
+
+  const doors: Startable = {
+    start: async () => {
+      closers.push(
+        ...(catalogService === undefined ? [] : [serveCatalog(network, catalogService, access)]),
+        ...(builderService === undefined ? [] : [serveBuilder(network, builderService, access)]),
+        ...(executorService === undefined ? [] : [serveExecutor(network, executorService, access)]),
+        ...(routerService === undefined ? [] : [serveRouter(network, routerService)]),
+        every(
+          clock,
+          ADVERTISE_MS,
+          () => network.advertise(load()),
+          () => {},
+        ),
+      )
+      network.advertise({ ...load(), http: http.url })
+      ready = true
+    },
+    stop: async () => {
+      ready = false
+      for (const close of closers.splice(0)) close()
+    },
+  }
+  const closers: (() => void)[] = []
+
+  const roles = [catalogService ?? catalogClient, builderService, executorService].filter((each) => each !== undefined)
+  return {
+    parts: [network, ...roles, http, doors] satisfies Startable[],
+    node: (stop: () => Promise<void>): RunningNode => ({
+      name: config.name,
+      peer: network.peer,
+      http: http.url,
+      p2p: network.addresses(),
+      joinToken: joinToken(),
+      developerToken: developerToken ?? '',
+      stop,
+    }),
+  }
+}
+
+/** From the configuration, else by the root key where it is here, else from the join token. */
+async function developerTokenOf(config: NodeConfig, host: Host): Promise<string | undefined> {
+  if (config.developerToken !== undefined) return config.developerToken
+  if (host.root !== undefined) {
+    return issueToken(host.root, 'developer', [{ can: ['admin'], namespaces: ['*'] }], systemClock.now() + DEVELOPER_TOKEN_MS)
+  }
+  return config.join
+    .filter((each) => each.startsWith('osiris1.'))
+    .map((each) => parseJoinToken(each).token)
+    .find((each) => each !== undefined)
+}
+
+/** In reverse; one part's trouble does not keep the others from stopping. */
+async function stopAll(parts: Startable[]): Promise<void> {
+  const failures: unknown[] = []
+  for (const part of parts.toReversed()) await part.stop().catch((error: unknown) => failures.push(error))
+  if (failures.length > 0) throw new AggregateError(failures, 'Cannot stop every part of the node')
+}

@@ -1,0 +1,46 @@
+/** An executor on a peer. One attempt, one peer: who else to ask is the router's business. */
+import { type ErrorCode, OsirisError } from '#protocols/errors'
+import { formatRef } from '#protocols/function'
+import { failed, type Outcome, type PlacedInvocation } from '#protocols/invocation'
+import { decodeOutcome, encodeInvocation } from '#protocols/invocation-wire'
+import type { Clock } from '#protocols/lifecycle'
+import type { Network, Peer } from '#protocols/network'
+import type { Executor } from './executor.ts'
+import { EXECUTOR_PROTOCOL } from './messages.ts'
+
+export interface ExecutorClientInit {
+  network: Pick<Network, 'request'>
+  clock: Clock
+}
+
+/** The executor kills at 200 ms after the deadline; the rest is its answer's way back. */
+const ANSWER_GRACE_MS = 500
+/** After these the peer may have started the function, unless `details.sent` is `false`. */
+const EFFECT_UNKNOWN: ReadonlySet<ErrorCode> = new Set(['outcome_unknown', 'deadline_exceeded', 'unavailable', 'internal'])
+
+export class ExecutorClient {
+  readonly #init: ExecutorClientInit
+
+  constructor(init: ExecutorClientInit) {
+    this.#init = init
+  }
+
+  /** The executor of that peer. */
+  at(peer: Peer): Pick<Executor, 'invoke'> {
+    return { invoke: (invocation) => this.#invoke(peer, invocation) }
+  }
+
+  async #invoke(peer: Peer, invocation: PlacedInvocation): Promise<Outcome> {
+    const { network, clock } = this.#init
+    const now = clock.monotonic()
+    const timeoutMs = invocation.deadlineAt - now + ANSWER_GRACE_MS
+    const options = invocation.signal === undefined ? { timeoutMs } : { timeoutMs, signal: invocation.signal }
+    try {
+      return await decodeOutcome(await network.request(peer, EXECUTOR_PROTOCOL, encodeInvocation(invocation, now), options))
+    } catch (thrown) {
+      const error = OsirisError.from(thrown, `Cannot call "${formatRef(invocation.target)}" on ${peer}`)
+      const started = error.details?.['sent'] !== false && EFFECT_UNKNOWN.has(error.code)
+      return failed(error, { version: invocation.version, hops: invocation.hops }, started)
+    }
+  }
+}
