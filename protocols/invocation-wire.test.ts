@@ -55,6 +55,10 @@ describe('an invocation', () => {
       expect.objectContaining({ code: 'invalid_argument' }),
     )
   })
+  test('from a caller without a token is anonymous, whatever name it gives', () => {
+    const sent = { ...invocation, caller: { subject: 'developer' } }
+    expect(decodeInvocation(encodeInvocation(sent, 0), { now: 0 })).toMatchObject({ caller: { subject: 'anonymous' } })
+  })
   test('with arguments that arrive as a stream is collected', async () => {
     const { head } = encodeInvocation(invocation, 0)
     const body = (async function* () {

@@ -121,10 +121,10 @@ function plainRef(namespace: string, name: string): FunctionRef {
   return { namespace, name }
 }
 
+/** A name without a token proves nothing. */
 function callerOf(subject: unknown, token: unknown): Caller {
-  const caller: Caller = { subject: textOf(subject, 256, 'caller') }
-  if (token !== null) caller.token = textOf(token, 8192, 'token')
-  return caller
+  const name = textOf(subject, 256, 'caller')
+  return token === null ? { subject: 'anonymous' } : { subject: name, token: textOf(token, 8192, 'token') }
 }
 
 function withPayload<T>(fetch: unknown, body: Body | undefined, then: (payload: Payload) => T): MaybePromise<T> {

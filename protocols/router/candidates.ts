@@ -10,8 +10,8 @@ import { type Candidate, seedOf } from './placement.ts'
 const WARM_PREFIX = 16
 /** Weight of the newest measurement: a member that turns slow, or lies, is judged by its last ten calls or so. */
 const LATENCY_WEIGHT = 0.2
-/** Until measured; a local network's order of magnitude. */
-const LATENCY_GUESS_MS = 1
+/** Until measured: a newcomer is tried first. */
+const LATENCY_GUESS_MS = 0
 /** How old the local executor's own figures may be; asking builds a list of its workers. */
 const STATUS_AGE_MS = 20
 /** A member that cannot be reached is left alone until it could be declared dead or come back; a full one drains sooner. */

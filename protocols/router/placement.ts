@@ -25,6 +25,8 @@ const COLD_FACTOR = 2
 /** Below this, differences of load or latency are noise. */
 const LOAD_FLOOR = 0.1
 const LATENCY_FLOOR_MS = 0.2
+/** Share of overflowing calls that go to the first of the two whatever it costs: a member that was slow once is measured again. */
+const EXPLORED = 0.05
 
 /** A peer's share of the rendezvous hash; computed once per peer. FNV-1a, 32 bits. */
 export function seedOf(peer: string): number {
@@ -74,7 +76,7 @@ export function place<T extends Candidate>(
   // Everybody else failed too, or there is nobody else: the home is as good as any.
   if (others.length === 0) return home
   const [one, other] = twoOf(others, random)
-  const choice = other === undefined || costOf(one, isWarm) <= costOf(other, isWarm) ? one : other
+  const choice = other === undefined || random() < EXPLORED || costOf(one, isWarm) <= costOf(other, isWarm) ? one : other
   // A full home still beats a full stranger: its instances are warm, and its queue is the one meant for the version.
   return isSaturated(choice) && !home.avoided ? home : choice
 }
