@@ -53,6 +53,7 @@ export interface NodeOptions {
   seed?: Uint8Array
   clock?: Clock
   limits?: Partial<CatalogLimits>
+  genesis?: Uint8Array
 }
 
 /** Everything a test needs of a universe; call `stop()` at its end. */
@@ -92,6 +93,7 @@ export class CatalogUniverse {
       random: Math.random,
       nodeName: name,
       limits: { pullIntervalMs: 100, ...options.limits },
+      ...(options.genesis === undefined ? {} : { genesis: options.genesis }),
     })
     const unserve = serveCatalog(network, service, access)
     await service.start()

@@ -1,10 +1,10 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { createIdentity, universeId } from '#protocols/access'
-import { encode } from '#protocols/codec'
+import { createIdentity, createUniverse, universeId } from '#protocols/access'
+import { decode, encode } from '#protocols/codec'
 import { systemClock } from '#protocols/lifecycle'
 import type { Network } from '#protocols/network'
 import { aFunction, type CatalogNode, CatalogUniverse, storageThat, until, untilEqual, untilMembers } from './catalog.fixture.ts'
-import { type Envelope, signEntry } from './ledger/entry.ts'
+import { createGenesis, type Envelope, signEntry } from './ledger/entry.ts'
 import { ENCODINGS } from './ledger/storage.ts'
 
 let universe: CatalogUniverse
@@ -207,6 +207,36 @@ describe('the door', () => {
     expect(await client.get({ namespace: 'demo', name: 'mine' })).toMatchObject({ ordinal: 1 })
     await expect((async () => client.get({ namespace: 'other', name: 'theirs' }))()).rejects.toMatchObject({ code: 'forbidden' })
     await expect(client.status()).rejects.toMatchObject({ code: 'forbidden' })
+  })
+
+  it('a member that promises entries and sends others is not asked for ever', async () => {
+    let asked = 0
+    const { bytes, hash } = signEntry(author, envelope())
+    const liar = await universe.network('liar', ['catalog'])
+    liar.handle('catalog/1', async ({ head }) => {
+      const { type } = decode(head) as { type: string }
+      if (type === 'heads') return { head: encode({ same: false }), body: encode([{ author: author.id, seq: 9, hash }]) }
+      asked += 1
+      return { head: encode({}), body: encode([bytes, bytes]) }
+    })
+    await until(() => node.service.status().entries === 1, 'the only entry')
+    await until(() => asked >= 2, 'the second question')
+    const before = asked
+    await until(() => node.network.members.get(liar.peer) !== undefined, 'the liar as member')
+    await new Promise((resolve) => {
+      systemClock.after(300, () => resolve(undefined))
+    })
+    expect(asked).toBe(before)
+  })
+
+  it('the genesis is taken from the root, and another one stops the start', async () => {
+    const genesis = createGenesis(universe.root, universe.universe)
+    await push(genesis)
+    expect(await node.service.log({ limit: 1 })).toMatchObject([{ type: 'genesis', author: universe.root.id, content: { name: 'test' } }])
+    const other = createIdentity()
+    const foreign = createGenesis(other, createUniverse('test', other.id))
+    await expect(universe.node('x', { genesis: foreign })).rejects.toMatchObject({ code: 'invalid_argument' })
+    expect((await universe.node('y', { genesis })).service.status().entries).toBe(1)
   })
 
   it('a full disk refuses writes as storage_full; reads go on, and writes do when there is room', async () => {

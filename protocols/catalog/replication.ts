@@ -7,7 +7,7 @@ import { OsirisError } from '#protocols/errors'
 import type { Events } from '#protocols/events'
 import type { Clock, Random } from '#protocols/lifecycle'
 import { collect, type Message, type Network, type Peer } from '#protocols/network'
-import { type Entry, Refusal } from './ledger/entry.ts'
+import { type Entry, Refusal, type RefusalReason } from './ledger/entry.ts'
 import type { Head } from './ledger/feeds.ts'
 import type { Ledger } from './ledger/ledger.ts'
 import {
@@ -34,6 +34,8 @@ const FIRST_INTERVAL_MS = 200
 /** A feed that a peer could not bring forward is not asked of it again for so long. */
 const AVOID_MS = 5000
 const AVOIDED_MAX = 4096
+/** Wrong for everybody. The other reasons depend on what this node has and on its clock: others judge for themselves. */
+const INTRINSIC: ReadonlySet<RefusalReason> = new Set(['oversized', 'malformed', 'universe', 'signature', 'authority'])
 
 export interface ReplicationInit {
   ledger: Ledger
@@ -71,10 +73,11 @@ export class Replication {
 
   start(): void {
     this.#controller = new AbortController()
+    const { signal } = this.#controller
     let cancelRound = () => {}
     const schedule = () => {
       const interval = (this.#synced ? this.#pullIntervalMs : FIRST_INTERVAL_MS) * (0.75 + 0.5 * this.#random())
-      cancelRound = this.#clock.after(interval, () => void this.#round().then(() => this.#controller.signal.aborted || schedule()))
+      cancelRound = this.#clock.after(interval, () => void this.#round().then(() => signal.aborted || schedule()))
     }
     schedule()
     this.#stops = [
@@ -145,7 +148,7 @@ export class Replication {
       return true
     } catch (error) {
       this.#tell(error)
-      return false
+      return !(error instanceof Refusal && INTRINSIC.has(error.reason))
     }
   }
 
@@ -155,7 +158,8 @@ export class Replication {
     for (const peer of others) {
       if (this.#greeted.has(peer)) continue
       this.#greeted.add(peer)
-      this.#stops.push(this.#clock.after(this.#random() * JOIN_JITTER_MS, () => void this.pull(peer)))
+      const { signal } = this.#controller
+      this.#clock.after(this.#random() * JOIN_JITTER_MS, () => void (signal.aborted || this.pull(peer)))
     }
   }
 
@@ -174,9 +178,12 @@ export class Replication {
       const wants = this.#ledger.wants(heads).filter((want) => !refused.has(want.author) && !this.#avoids(peer, want.author))
       if (wants.length === 0) return news
       const asked = wants.slice(0, WANTS_MAX)
-      const batch = await this.#entries(peer, asked, timeoutMs)
-      if (await this.#takeAll(batch, refused)) news = true
-      else for (const want of asked) refused.add(want.author)
+      await this.#takeAll(await this.#entries(peer, asked, timeoutMs), refused)
+      const still = this.#ledger.wants(heads)
+      for (const want of asked) {
+        if (still.some((each) => each.author === want.author && each.from === want.from)) refused.add(want.author)
+        else news = true
+      }
       for (const author of refused) this.#avoid(peer, author)
     }
   }
@@ -202,9 +209,9 @@ export class Replication {
     return decodeAs(entriesSchema, await collect(response.body, 2 * ENTRIES_BYTES_MAX, 'entries'), 'entries')
   }
 
-  /** Whether anything of use was among them. A feed with a bad entry is left alone for the rest of this pull. */
-  async #takeAll(batch: Uint8Array[], refused: Set<string>): Promise<boolean> {
-    const writes: Promise<'stored' | 'known' | 'gap'>[] = []
+  /** A feed with a bad entry is left alone for the rest of this pull. */
+  async #takeAll(batch: Uint8Array[], refused: Set<string>): Promise<void> {
+    const writes: Promise<unknown>[] = []
     for (const [at, bytes] of batch.entries()) {
       if (at % BREATH === BREATH - 1) await breathe()
       const entry = this.#openOrRefuse(bytes)
@@ -215,7 +222,6 @@ export class Replication {
     }
     const results = await Promise.allSettled(writes)
     for (const result of results) if (result.status === 'rejected') this.#tell(result.reason)
-    return results.some((result) => result.status === 'fulfilled' && result.value !== 'gap')
   }
 
   #openOrRefuse(bytes: Uint8Array): Entry | undefined {

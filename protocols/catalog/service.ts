@@ -1,5 +1,6 @@
 /** The catalog on this node: ledger, view and artifacts. Messages of peers are handled in handlers/. */
 import type { Access, Identity, Universe } from '#protocols/access'
+import { OsirisError } from '#protocols/errors'
 import type { Events } from '#protocols/events'
 import type { FunctionRef } from '#protocols/function'
 import type { Clock, MaybePromise, Random, Startable } from '#protocols/lifecycle'
@@ -72,6 +73,7 @@ export class CatalogService implements Catalog, Startable {
   readonly #writer: Writer
   #askedAt = Number.NEGATIVE_INFINITY
   #asking: Promise<boolean> | undefined
+  #loaded: Promise<void> | undefined
   #running = false
 
   constructor(init: CatalogServiceInit) {
@@ -102,9 +104,9 @@ export class CatalogService implements Catalog, Startable {
 
   async start(): Promise<void> {
     if (this.#running) return
+    this.#loaded ??= this.#load()
+    await this.#loaded
     this.#running = true
-    await this.#ledger.load()
-    if (this.#init.genesis !== undefined) await this.#ledger.take(this.#ledger.open(this.#init.genesis))
     this.#replication.start()
     this.#init.events.emit('catalog.changed', {})
   }
@@ -155,7 +157,10 @@ export class CatalogService implements Catalog, Startable {
     return { viewDigest: this.#digest.value(), functions: this.#view.size, entries, heads: this.#ledger.heads() }
   }
 
-  log(options: { after?: string; limit: number }): Promise<LedgerLine[]> {
+  async log(options: { after?: string; limit: number }): Promise<LedgerLine[]> {
+    if (!(options.limit >= 1 && options.limit <= LOG_MAX)) {
+      throw new OsirisError('invalid_argument', `Cannot read ${options.limit} entries of the log: 1 to ${LOG_MAX} at a time`)
+    }
     return this.#ledger.log(options)
   }
 
@@ -190,6 +195,17 @@ export class CatalogService implements Catalog, Startable {
   /** For other catalogs: takes in one entry; `true` when it is on disk here. Throws `invalid_argument`, `storage_full`, `unavailable`. */
   accept(peer: Peer, bytes: Uint8Array): Promise<boolean> {
     return this.#replication.accept(peer, bytes)
+  }
+
+  async #load(): Promise<void> {
+    await this.#ledger.load()
+    const { genesis } = this.#init
+    if (genesis === undefined) return
+    try {
+      await this.#ledger.take(this.#ledger.open(genesis))
+    } catch (error) {
+      throw OsirisError.from(error, 'Cannot start the catalog with this genesis', 'invalid_argument')
+    }
   }
 
   async #getAfterAsking(ref: FunctionRef): Promise<FunctionRecord> {
@@ -235,6 +251,7 @@ export class CatalogService implements Catalog, Startable {
 
 /** Entries read for one want; at about 1 KiB each, near the bound of an answer. */
 const READ_MAX = 512
+const LOG_MAX = 1000
 
 async function within(work: Promise<unknown>, clock: Clock, timeoutMs: number): Promise<void> {
   let cancel = () => {}

@@ -115,7 +115,7 @@ export class Feeds {
       throw new Refusal('fork', `its author already wrote another entry ${entry.seq}`)
     }
     if (entry.prev !== tip.hash) throw new Refusal('chain', 'it does not follow the entry before it')
-    if (compareHlc(entry.hlc, tip.hlc) <= 0) throw new Refusal('order', 'its time is not after the entry before it')
+    if (tip.seq > 0 && compareHlc(entry.hlc, tip.hlc) <= 0) throw new Refusal('order', 'its time is not after the entry before it')
     return 'next'
   }
 
@@ -176,8 +176,8 @@ export class Feeds {
       feed.promised = Math.max(feed.promised, tip.seq)
       this.#fresh.push(entry)
     })
-    // Whoever asks later whether this entry is on disk waits for the same write; its failure is told to the one who wrote.
-    feed.written = written.catch(() => {})
+    // Whoever brings the same entry meanwhile waits for the same write, and hears of its failure too.
+    feed.written = written
     return written
   }
 

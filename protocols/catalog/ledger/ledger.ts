@@ -10,6 +10,7 @@ import {
   type Entry,
   ENTRY_BYTES_MAX,
   openEntry,
+  reopenEntry,
   type Place,
   placeOf,
   Refusal,
@@ -18,12 +19,13 @@ import {
 } from './entry.ts'
 import { bodyOf, factOf, Fold, type FunctionState } from './fold.ts'
 import { Feeds, type Head } from './feeds.ts'
-import { drifts, type Hlc, HLC_ZERO, observe, tick } from './hlc.ts'
+import { DRIFT_MS_MAX, drifts, type Hlc, HLC_ZERO, observe, tick } from './hlc.ts'
 import { plainJson } from './plain-json.ts'
 import type { Storage } from './storage.ts'
 
 /** Hashes of fresh entries: gossip and push bring each one several times, and a known one is not judged again. */
 const RECENT_MAX = 1024
+const WARN_EVERY_MS = 60_000
 
 export interface LedgerInit {
   identity: Identity
@@ -53,6 +55,7 @@ export class Ledger {
   #places: Place[] = []
   #sorted = true
   #hlc: Hlc = HLC_ZERO
+  #warnedAt = Number.NEGATIVE_INFINITY
 
   constructor(init: LedgerInit) {
     this.universe = universeId(init.universe)
@@ -152,7 +155,7 @@ export class Ledger {
   /** The stored entry at a place of this ledger. Throws `unavailable` when its record is damaged. */
   async entryAt(place: Place): Promise<Entry> {
     const [bytes] = await this.#feeds.read(place.author, place.seq, place.seq, ENTRY_BYTES_MAX)
-    if (bytes !== undefined) return openEntry(bytes)
+    if (bytes !== undefined) return reopenEntry(bytes, place.hash)
     throw new OsirisError('unavailable', `Cannot read entry ${place.seq} of ${place.author.slice(0, 8)}: it is damaged on this node's disk`)
   }
 
@@ -173,7 +176,7 @@ export class Ledger {
     const lines: LedgerLine[] = []
     for (const place of places.slice(at + 1, at + 1 + options.limit)) {
       const [bytes] = await this.#feeds.read(place.author, place.seq, place.seq, ENTRY_BYTES_MAX)
-      if (bytes !== undefined) lines.push(lineOf(openEntry(bytes)))
+      if (bytes !== undefined) lines.push(lineOf(reopenEntry(bytes, place.hash)))
     }
     return lines
   }
@@ -212,9 +215,16 @@ export class Ledger {
     try {
       return judge()
     } catch (error) {
-      if (error instanceof Refusal) this.#refusals[error.reason] = (this.#refusals[error.reason] ?? 0) + 1
+      if (error instanceof Refusal) this.#count(error.reason)
       throw error
     }
+  }
+
+  #count(reason: RefusalReason): void {
+    this.#refusals[reason] = (this.#refusals[reason] ?? 0) + 1
+    if (reason !== 'drift' || this.#clock.monotonic() - this.#warnedAt < WARN_EVERY_MS) return
+    this.#warnedAt = this.#clock.monotonic()
+    this.#warn(`Entries of other nodes lie more than ${DRIFT_MS_MAX} ms in the future of this node and are not taken: compare the clocks`)
   }
 
   #warn(text: string): void {

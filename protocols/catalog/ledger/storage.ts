@@ -107,8 +107,12 @@ export class GroupCommit {
       for (const each of [...group, ...this.#waiting.splice(0)]) each.reject(error)
       return
     }
-    for (const each of group) each.done()
-    this.#onSynced()
-    for (const each of group) each.resolve()
+    try {
+      for (const each of group) each.done()
+      this.#onSynced()
+      for (const each of group) each.resolve()
+    } catch (error) {
+      for (const each of group) each.reject(error)
+    }
   }
 }
