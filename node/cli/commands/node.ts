@@ -1,4 +1,5 @@
 /** `osiris node …`: one node on this host. */
+import { on } from 'node:events'
 import { readFile } from 'node:fs/promises'
 import type { Readable } from 'node:stream'
 import type { Command } from 'commander'
@@ -54,7 +55,7 @@ async function run(command: Command, context: Context): Promise<void> {
   const components = context.components()
   components.catch(() => {})
   try {
-    const config = await configOf(command, context)
+    const config = await configOf(command, interrupted, context)
     const { startNode } = await components
     const node = await startNodeProcess(config, startNode)
     const cut = new AbortController()
@@ -71,12 +72,12 @@ async function run(command: Command, context: Context): Promise<void> {
   }
 }
 
-async function configOf(command: Command, context: Context) {
+async function configOf(command: Command, interrupted: AbortSignal, context: Context) {
   const { io } = context
   const options = command.opts<Record<string, unknown>>()
   const flags = Object.fromEntries(Object.entries(options).filter(([key]) => command.getOptionValueSource(key) === 'cli'))
   if (typeof flags['joinFile'] === 'string') flags['join'] = (await readText(flags['joinFile'])).trim()
-  if (flags['join'] === '-') flags['join'] = await firstLine(io.stdin)
+  if (flags['join'] === '-') flags['join'] = await firstLine(io.stdin, interrupted)
   return loadNodeConfig({ flags, env: io.env, ...(typeof flags['config'] === 'string' ? { file: flags['config'] } : {}) })
 }
 
@@ -89,31 +90,26 @@ async function readText(path: string): Promise<string> {
 }
 
 /** Up to the first line end; the rest of the stream is left to flow. */
-function firstLine(input: Readable): Promise<string> {
-  return new Promise((resolve, reject) => {
-    let text = ''
-    const take = (chunk: Buffer | string) => {
+async function firstLine(input: Readable, interrupted: AbortSignal): Promise<string> {
+  let text = ''
+  try {
+    const chunks = on(input, 'data', { close: ['end', 'close'], signal: interrupted }) as AsyncIterable<[Buffer | string]>
+    for await (const [chunk] of chunks) {
       text += String(chunk)
-      if (text.includes('\n')) finish()
-      else if (text.length > 65_536) fail()
+      if (text.includes('\n') || text.length > TOKEN_MAX) break
     }
-    const done = () => {
-      input.off('data', take).off('end', finish).off('error', fail)
-      input.pause()
-    }
-    const fail = () => {
-      done()
-      reject(new OsirisError('invalid_argument', '--join -: expected a join token on standard input'))
-    }
-    const finish = () => {
-      const line = (text.split('\n')[0] as string).trim()
-      if (line === '') return fail()
-      done()
-      resolve(line)
-    }
-    input.on('data', take).once('end', finish).once('error', fail)
-  })
+  } catch (error) {
+    throw new OsirisError('unavailable', 'Cannot start the node: it was stopped while it waited for a join token', { cause: error })
+  } finally {
+    input.pause()
+  }
+  const line = (text.split('\n')[0] ?? '').trim()
+  if (line === '' || text.length > TOKEN_MAX) throw new OsirisError('invalid_argument', '--join -: expected a join token on standard input')
+  return line
 }
+
+/** No join token is longer. */
+const TOKEN_MAX = 65_536
 
 function tellReady(state: NodeState, context: Context): void {
   const { io } = context
