@@ -25,7 +25,7 @@ export class Connection {
     this.socket = socket
     this.loopback = isLoopbackAddress(socket.remoteAddress)
     ;(socket as SocketWithConnection)[CONNECTION] = this
-    socket.on('close', () => this.#gone())
+    socket.on('close', () => this.abandon())
   }
 
   begin(response: ServerResponse): Flight {
@@ -50,7 +50,8 @@ export class Connection {
     return now - this.#stalledSince
   }
 
-  #gone(): void {
+  /** The client is gone, or is given up. */
+  abandon(): void {
     for (const flight of this.flights) flight.controller.abort()
     this.flights.clear()
   }

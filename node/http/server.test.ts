@@ -1,37 +1,151 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { createServer } from 'node:net'
+import { afterEach, describe, expect, it } from 'vitest'
+import { OsirisError } from '#protocols/errors'
+import { failed, type Invocation, type Outcome } from '#protocols/invocation'
+import type { HttpServerInit } from './server.ts'
 import { createFakeNode, type FakeNode } from './testing/index.ts'
+import { exchange, open, until } from './testing/socket.ts'
 
-let node: FakeNode
-beforeAll(async () => {
-  node = await createFakeNode()
-  await node.server.start()
-  await put('demo', 'greet', 'export default (name: string, times = 1) => ({ hello: name, times })')
-  await put(
-    'demo',
-    'site',
-    'export default { fetch: async (r) => new Response(`${r.method} ${r.url} ${await r.text()}`, { headers: { "x-seen": JSON.stringify([...r.headers]), "osiris-node": "fake" } }) }',
-    { routes: ['/shop'] },
-  )
+const started: FakeNode[] = []
+afterEach(async () => {
+  await Promise.all(started.splice(0).map(({ server }) => server.stop()))
 })
-afterAll(() => node.server.stop())
 
-const at = (path: string) => node.server.url + path
-async function put(namespace: string, name: string, source: string, config?: object): Promise<Response> {
-  return fetch(at(`/v1/functions/${namespace}/${name}`), { method: 'PUT', body: JSON.stringify({ source, ...(config && { config }) }) })
+async function start(options: Parameters<typeof createFakeNode>[0] = {}): Promise<FakeNode> {
+  const node = await createFakeNode(options)
+  started.push(node)
+  await node.server.start()
+  return node
 }
 
-describe('calls', () => {
-  it('POST gives the value, and says who ran what in what time', async () => {
-    const response = await fetch(at('/v1/call/demo/greet'), { method: 'POST', body: '["Ada",2]' })
-    expect(await response.json()).toEqual({ hello: 'Ada', times: 2 })
-    expect(response.headers.get('osiris-version')).toMatch(/^[0-9a-f]{64}$/)
-    expect(response.headers.get('osiris-node')).toBe('node-1')
-    expect(response.headers.get('osiris-hops')).toBe('0')
-    expect(response.headers.get('server-timing')).toBe('route;dur=0.25, queue;dur=0, cold;dur=0, run;dur=1.5')
+/** Answers when it is told to, and not before. */
+function heldRouter() {
+  const held: { invocation: Invocation; release: () => void }[] = []
+  const meta = { version: '', node: 'node-1', hops: 0, timing: { route: 0, queue: 0, cold: 0, run: 0 } }
+  const invoke = (invocation: Invocation): Promise<Outcome> =>
+    new Promise((resolve) => {
+      held.push({ invocation, release: () => resolve({ kind: 'value', value: Buffer.from('"done"'), meta }) })
+      invocation.signal?.addEventListener('abort', () => resolve(failed(new OsirisError('unavailable', 'gone'))))
+    })
+  return { held, router: { invoke } }
+}
+
+describe('start()', () => {
+  it('refuses a taken port in one sentence that says what to do, and may be tried again', async () => {
+    const other = createServer()
+    await new Promise<void>((resolve) => other.listen(0, '127.0.0.1', resolve))
+    const { port } = other.address() as { port: number }
+    const node = await createFakeNode({ port })
+    started.push(node)
+    await expect(node.server.start()).rejects.toMatchObject({
+      code: 'conflict',
+      message: `Cannot listen on 127.0.0.1:${port}: the port is taken; choose another with --http-port`,
+    })
+    await new Promise((resolve) => other.close(resolve))
+    await node.server.start()
+    expect(node.server.url).toBe(`http://127.0.0.1:${port}`)
   })
 
-  it('GET takes each arg as JSON where it parses, else as a string', async () => {
-    const response = await fetch(at('/v1/call/demo/greet?arg=Ada&arg=3'))
-    expect(await response.json()).toEqual({ hello: 'Ada', times: 3 })
+  it('refuses an address that is not here', async () => {
+    const { server } = await createFakeNode({ host: '192.0.2.1' })
+    await expect(server.start()).rejects.toMatchObject({
+      code: 'invalid_argument',
+      message: expect.stringContaining('Cannot listen on 192.0.2.1:0'),
+    })
+    expect(() => server.url).toThrow(/not listening/)
+  })
+
+  it('both it and stop() may be called twice, and stop() before start()', async () => {
+    const node = await createFakeNode()
+    await node.server.stop()
+    await node.server.start()
+    await node.server.start()
+    const { url } = node.server
+    await Promise.all([node.server.stop(), node.server.stop()])
+    await expect(fetch(url)).rejects.toThrow('fetch failed')
+  })
+})
+
+describe('stop()', () => {
+  it('lets what is in flight end, and tells its client not to come back', async () => {
+    const { held, router } = heldRouter()
+    const node = await start({ router })
+    const answer = fetch(`${node.server.url}/v1/call/demo/slow`, { method: 'POST' })
+    await until(() => held.length === 1)
+    const stopped = node.server.stop()
+    held[0]?.release()
+    const response = await answer
+    expect([await response.text(), response.headers.get('connection')]).toEqual(['"done"', 'close'])
+    await stopped
+  })
+
+  it('cuts what does not end within the bound, and idle connections at once', async () => {
+    const { held, router } = heldRouter()
+    const node = await start({ router, limits: { drainMs: 50 } })
+    const idle = open(node.server.url)
+    let idleClosed = false
+    idle.on('close', () => void (idleClosed = true))
+    const answer = fetch(`${node.server.url}/v1/call/demo/slow`, { method: 'POST' }).catch((error: unknown) => error)
+    await until(() => held.length === 1)
+    await node.server.stop()
+    expect(await answer).toBeInstanceOf(TypeError)
+    expect(held[0]?.invocation.signal?.aborted).toBe(true)
+    await until(() => idleClosed)
+  })
+})
+
+describe('slow clients', () => {
+  const limits: NonNullable<HttpServerInit['limits']> = { headersTimeoutMs: 200, bodyTimeoutMs: 200 }
+
+  it('who does not finish the headers is told and cut', async () => {
+    const node = await start({ limits })
+    expect(await exchange(node.server.url, 'POST /v1/call/demo/x HTTP/1.1\r\nHost: localhost\r\nX-A: ')).toMatch(
+      /^HTTP\/1.1 504 .*headers did not come within 200 ms/s,
+    )
+  })
+
+  it('who does not finish a body that is held in memory is cut', async () => {
+    const node = await start({ limits })
+    expect(await exchange(node.server.url, 'POST /v1/call/demo/x HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\n[')).toBe('')
+  })
+
+  it('headers beyond the bound are refused', async () => {
+    const node = await start({ limits: { headerBytesMax: 2_000 } })
+    const answer = await exchange(node.server.url, `GET / HTTP/1.1\r\nHost: localhost\r\nX-A: ${'x'.repeat(3_000)}\r\n\r\n`)
+    expect(answer).toMatch(/^HTTP\/1.1 413 .*payload_too_large/s)
+  })
+})
+
+describe('health', () => {
+  it('/livez is open to everybody, /readyz and /metrics to this machine and to readers', async () => {
+    const node = await start({ developer: false })
+    const get = async (path: string, host: string, more = '') =>
+      (await exchange(node.server.url, `GET ${path} HTTP/1.1\r\nHost: ${host}\r\n${more}Connection: close\r\n\r\n`)).slice(9, 12)
+    for (const path of ['/livez', '/readyz', '/metrics']) expect(await get(path, 'localhost')).toBe('200')
+    expect(await get('/livez', 'evil.example')).toBe('200')
+    for (const path of ['/readyz', '/metrics']) {
+      expect(await get(path, 'evil.example')).toBe('401')
+      expect(await get(path, 'node.example', `Osiris-Token: ${await node.token(['read'], ['demo'])}\r\n`)).toBe('200')
+      expect(await get(path, 'node.example', `Osiris-Token: ${await node.token(['invoke'])}\r\n`)).toBe('403')
+    }
+  })
+
+  it('/readyz says why not', async () => {
+    const node = await start({
+      self: { name: 'node-1', roles: [], ready: () => false, status: () => ({ capacity: 0, inFlight: 0, functions: 0, warm: [] }) },
+    })
+    const response = await fetch(`${node.server.url}/readyz`)
+    expect([response.status, await response.json()]).toEqual([503, { ready: false, reason: 'the node is starting' }])
+  })
+
+  it('is only read', async () => {
+    const node = await start()
+    const response = await fetch(`${node.server.url}/livez`, { method: 'POST', body: 'x' })
+    expect([response.status, response.headers.get('allow')]).toEqual([405, 'GET, HEAD'])
+  })
+
+  it('/metrics is what the node counts', async () => {
+    const node = await start()
+    expect(await (await fetch(`${node.server.url}/metrics`)).text()).toBe('up 1\n')
   })
 })

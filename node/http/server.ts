@@ -213,6 +213,8 @@ export class HttpServer implements Startable {
     const cancel = this.#init.clock.after(this.#limits.drainMs, () => this.#server.closeAllConnections())
     await closed
     cancel()
+    // Their sockets are destroyed; that each of them says so may take another turn.
+    for (const connection of this.#connections) connection.abandon()
   }
 }
 
