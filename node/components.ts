@@ -18,9 +18,14 @@ import { HttpServer } from '#node/http'
 import { createLogger, logEvents, Metrics } from '#node/telemetry'
 import type { RunningNode } from '#node/universe'
 import { type Host, knownPeersIn, openHost } from './host.ts'
+import { joinMesh } from './joining.ts'
 
 /** How often the beat learns what this node holds and runs; beats go out once a second. */
 const ADVERTISE_MS = 500
+/** A joining node tries its addresses this long; in a universe that starts, the first node may come up last. */
+const JOIN_MS = 8000
+/** One that was here before waits less: it can serve what it has. */
+const REJOIN_MS = 2000
 /** A developer's token is issued anew at every start. */
 const DEVELOPER_TOKEN_MS = 365 * 24 * 3_600_000
 
@@ -136,6 +141,8 @@ async function compose(config: NodeConfig, host: Host) {
 
   const doors: Startable = {
     start: async () => {
+      const { bootstrap, isNew } = host
+      await joinMesh({ network, clock, universeName: universe.name, bootstrap, mayBeAlone: !isNew, timeoutMs: isNew ? JOIN_MS : REJOIN_MS })
       closers.push(
         ...(catalogService === undefined ? [] : [serveCatalog(network, catalogService, access)]),
         ...(builderService === undefined ? [] : [serveBuilder(network, builderService, access)]),

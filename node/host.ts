@@ -36,6 +36,8 @@ export interface Host {
   /** Present only where the universe was founded. */
   root: Identity | undefined
   store: Store
+  /** Whether the directory was laid out just now. */
+  isNew: boolean
   /** Where to look for the mesh first: the addresses of the join tokens. */
   bootstrap: string[]
   artifactsDir: string
@@ -66,11 +68,11 @@ export async function openHost(init: HostInit): Promise<Host> {
   const store = await openStore(init.dataDir)
   try {
     const identity = await keyOf(join(init.dataDir, 'node.key'))
-    const { universe, root } = await universeOf(init, tokens, addresses)
+    const { universe, root, isNew } = await universeOf(init, tokens, addresses)
     const artifactsDir = join(init.dataDir, 'artifacts')
     await mkdir(artifactsDir, { recursive: true, mode: 0o700 })
     const bootstrap = [...new Set([...tokens.flatMap((token) => token.bootstrap), ...addresses])]
-    return { identity, universe, root, store, bootstrap, artifactsDir, close: () => store.close() }
+    return { identity, universe, root, isNew, store, bootstrap, artifactsDir, close: () => store.close() }
   } catch (error) {
     await store.close()
     throw diskError(error, init.dataDir)
@@ -100,11 +102,7 @@ async function keyOf(path: string): Promise<Identity> {
   return identity
 }
 
-async function universeOf(
-  init: HostInit,
-  tokens: JoinToken[],
-  addresses: string[],
-): Promise<{ universe: Universe; root: Identity | undefined }> {
+async function universeOf(init: HostInit, tokens: JoinToken[], addresses: string[]): Promise<Pick<Host, 'universe' | 'root' | 'isNew'>> {
   const path = join(init.dataDir, 'universe.json')
   const rootPath = join(init.dataDir, 'root.key')
   const offered = tokens[0]?.universe
@@ -122,7 +120,7 @@ async function universeOf(
       )
     }
     const root = (await readIfThere(rootPath)) === undefined ? undefined : await keyOf(rootPath)
-    return { universe, root: root?.id === universe.root ? root : undefined }
+    return { universe, root: root?.id === universe.root ? root : undefined, isNew: false }
   }
   if (offered === undefined && addresses.length > 0) {
     throw new OsirisError(
@@ -133,7 +131,7 @@ async function universeOf(
   const root = offered === undefined ? await keyOf(rootPath) : undefined
   const universe = offered ?? createUniverse(init.universeName, (root as Identity).id)
   await writeSecret(path, `${JSON.stringify(universe, null, 2)}\n`)
-  return { universe, root }
+  return { universe, root, isNew: true }
 }
 
 /** Addresses a restarted node finds the mesh by, when its bootstrap is gone. */
