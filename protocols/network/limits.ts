@@ -32,7 +32,9 @@ export const BEAT_GAP_MS = 100
 /** Below the 5 s of the contract by the sweep's own interval. */
 export const MEMBER_EXPIRY_MS = 4_500
 export const MEMBERS_MAX = 1_000
-/** Connections a node opens by itself; the full mesh up to here, gossip beyond. */
-export const CONNECTIONS_TARGET = 24
+/** Connections a node opens by itself: the full mesh up to here; beyond, gossip carries the beats and a request opens what it needs. One costs both sides together about 30 ms of processor. */
+export const CONNECTIONS_TARGET = 16
+/** Opened as fast as members are heard of; the rest one per round. */
+export const CONNECTIONS_EAGER = 8
 /** Peers without a role keep fewer: nobody places work on them. */
 export const CONNECTIONS_TARGET_ROLELESS = 3

@@ -1,6 +1,6 @@
 /** Which connections this node keeps by itself: members it hears of, and the way back when it lost everybody. */
 import type { Clock, Random } from '#protocols/lifecycle'
-import { CONNECTIONS_TARGET, CONNECTIONS_TARGET_ROLELESS } from './limits.ts'
+import { CONNECTIONS_EAGER, CONNECTIONS_TARGET, CONNECTIONS_TARGET_ROLELESS } from './limits.ts'
 import type { Member, Members, Peer } from './network.ts'
 import { peerInAddress } from './peer.ts'
 import type { Transport } from './transport.ts'
@@ -22,9 +22,8 @@ export interface NeighboursInit {
   onError: (error: unknown) => void
 }
 
-const DIAL_TIMEOUT_MS = 3_000
-/** Dials begun per round. */
-const DIALS_PER_ROUND = 4
+/** Nobody waits for these dials; on a machine short of processor, giving up early would only waste what was done. */
+const DIAL_TIMEOUT_MS = 10_000
 const BACKOFF_MS = { first: 250, most: 5_000 }
 /** Members that fell silent are tried again for this long: after a partition both halves have neighbours and neither is alone. */
 const LOST_MS = 10 * 60_000
@@ -35,6 +34,8 @@ export class Neighbours {
   readonly #init: NeighboursInit
   readonly #lost = new Map<Peer, { addresses: string[]; since: number }>()
   readonly #tries = new Map<string, { failures: number; nextAt: number; busy: boolean }>()
+  /** Members being dialled now. */
+  #meeting = 0
   #known: string[] = []
   #saveAt = 0
   #unsaved = false
@@ -76,6 +77,7 @@ export class Neighbours {
   round(): void {
     if (this.#stopped) return
     const now = this.#init.clock.monotonic()
+    for (const [key, { busy, nextAt }] of this.#tries) if (!busy && now - nextAt > LOST_MS) this.#tries.delete(key)
     for (const [peer, { since }] of this.#lost) if (now - since > LOST_MS) this.#lost.delete(peer)
     this.#meet(this.#init.members.list())
     this.#return()
@@ -84,12 +86,16 @@ export class Neighbours {
 
   #meet(members: readonly Member[]): void {
     const target = this.#init.roleless() ? CONNECTIONS_TARGET_ROLELESS : CONNECTIONS_TARGET
-    let room = Math.min(DIALS_PER_ROUND, target - this.#init.transport.connections().length)
+    const connections = this.#init.transport.connections().length + this.#meeting
+    let room = connections < CONNECTIONS_EAGER ? CONNECTIONS_EAGER - connections : Math.min(1 - this.#meeting, target - connections)
     for (const { connected, peer, addresses } of members) {
-      if (room <= 0) return
+      if (room <= 0 || connections >= target) return
       if (connected || addresses.length === 0 || !this.#isDue(peer)) continue
       room--
-      void this.#try(peer, () => this.#init.transport.connect(peer, addresses, { timeoutMs: DIAL_TIMEOUT_MS }))
+      this.#meeting++
+      void this.#try(peer, () => this.#init.transport.connect(peer, addresses, { timeoutMs: DIAL_TIMEOUT_MS })).finally(
+        () => this.#meeting--,
+      )
     }
   }
 
