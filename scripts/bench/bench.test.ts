@@ -107,7 +107,7 @@ it('a background process that ends without a word is an error with what it said'
 })
 
 it('until() gives up with the last reason', async () => {
-  await expect(until('it works', 30, () => Promise.reject(new Error('why')))).rejects.toMatchObject({
+  await expect(until('it works', 1, 30, () => Promise.reject(new Error('why')))).rejects.toMatchObject({
     message: 'it works: not within 30 ms',
     cause: new Error('why'),
   })

@@ -5,7 +5,6 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Cleanup } from './cleanup.ts'
 
 const STOP_MS = 5000
-const LOOK_MS = 5
 
 export interface Finished {
   code: number | null
@@ -81,14 +80,14 @@ export function freePort(): Promise<number> {
   return promise
 }
 
-/** Looks until `look` gives something; throws what it threw last when the time is up. */
-export async function until<T>(what: string, timeoutMs: number, look: () => Promise<T | undefined>): Promise<T> {
+/** Looks every `everyMs` until `look` gives something; throws what it threw last when the time is up. */
+export async function until<T>(what: string, everyMs: number, timeoutMs: number, look: () => Promise<T | undefined>): Promise<T> {
   const end = performance.now() + timeoutMs
   let last: unknown
   while (performance.now() < end) {
     const found = await look().catch((error: unknown) => void (last = error))
     if (found !== undefined) return found
-    await sleep(LOOK_MS)
+    await sleep(everyMs)
   }
   throw new Error(`${what}: not within ${timeoutMs} ms`, { cause: last })
 }

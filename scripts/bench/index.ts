@@ -1,6 +1,7 @@
 /** `npm run bench`: see README.md. */
 import { execFileSync } from 'node:child_process'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { constants } from 'node:os'
 import { dirname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
@@ -85,7 +86,7 @@ const cleanup = new Cleanup()
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
   process.once(signal, () => {
     console.error(`\n${signal}: stopping what was started`)
-    void cleanup.run().finally(() => process.exit(130))
+    void cleanup.run().finally(() => process.exit(128 + constants.signals[signal]))
   })
 }
 

@@ -12,6 +12,9 @@ import { NAMESPACE } from './subject.ts'
 const BIN = fileURLToPath(new URL('../../node/cli/bin.js', import.meta.url))
 const READY_MS = 30_000
 const DEPLOY_MS = 30_000
+/** Fine enough against bars of 1000 ms and 150 ms; ten nodes asked more often would be busy with the asking. */
+const CALL_EVERY_MS = 20
+const LOOK_EVERY_MS = 10
 
 const readySchema = z.looseObject({ http: z.string() })
 const stateSchema = z.looseObject({ joinToken: z.string() })
@@ -114,7 +117,7 @@ export async function deploy(http: string, name: string, source: string): Promis
 /** Milliseconds from now until the node answers a call of the function with 200. */
 export async function callable(http: string, name: string, body: string): Promise<number> {
   const start = performance.now()
-  await until(`${http} calls ${name}`, READY_MS, async () => {
+  await until(`${http} calls ${name}`, CALL_EVERY_MS, READY_MS, async () => {
     const response = await fetch(`${http}/v1/call/${NAMESPACE}/${name}`, {
       method: 'POST',
       body,
@@ -130,7 +133,7 @@ export async function callable(http: string, name: string, body: string): Promis
 /** Milliseconds from now until the node shows the function. */
 export async function visible(http: string, name: string): Promise<number> {
   const start = performance.now()
-  await until(`${http} shows ${name}`, READY_MS, async () => {
+  await until(`${http} shows ${name}`, LOOK_EVERY_MS, READY_MS, async () => {
     const response = await fetch(`${http}/v1/functions/${NAMESPACE}/${name}`)
     await response.arrayBuffer()
     return response.status === 200 ? true : undefined

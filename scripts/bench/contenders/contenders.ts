@@ -15,6 +15,7 @@ export interface Contender {
   stop: () => Promise<void>
 }
 
+const LOOK_MS = 20
 const READY_MS = 10_000
 
 export const startHono = (cleanup: Cleanup) => startNode(cleanup, 'hono')
@@ -38,7 +39,7 @@ export async function startWorkerd(cleanup: Cleanup): Promise<Contender> {
 }
 
 async function ready(contender: Contender): Promise<Contender> {
-  await until(`${contender.name} serves`, READY_MS, async () => {
+  await until(`${contender.name} serves`, LOOK_MS, READY_MS, async () => {
     await assertServes(contender.base)
     return true
   })
