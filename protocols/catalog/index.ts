@@ -1,4 +1,4 @@
-export { type ArtifactStore, DirectoryArtifacts, MemoryArtifacts } from './artifacts.ts'
+export { type ArtifactStore, DirectoryArtifacts } from './artifacts.ts'
 export type * from './catalog.ts'
 export { CatalogClient, type CatalogClientInit } from './client.ts'
 export { createGenesis } from './ledger/entry.ts'
