@@ -21,14 +21,15 @@ export interface UniverseStatus {
   }[]
 }
 
-/** Throws `not_found` when it does not run. */
-export async function statusOf(name: string, context: Context): Promise<UniverseStatus> {
+/** Throws `not_found` when it does not run. `asking`: every node is asked for its peers and functions; else nobody has any. */
+export async function statusOf(name: string, context: Context, asking: boolean): Promise<UniverseStatus> {
   const stateDir = stateDirOf(context.io.env)
   const state = requireUniverse(stateDir, name, `show universe "${name}"`)
   const dir = universeNodesDir(stateDir, name)
   const nodes = await Promise.all(
     state.nodes.map(async (node) => {
-      const counts = isUp(node) ? await countsOf(context.connectTo, node.http, readNode(dir, node.name)?.developerToken) : undefined
+      const ask = asking && isUp(node)
+      const counts = ask ? await countsOf(context.connectTo, node.http, readNode(dir, node.name)?.developerToken) : undefined
       return { ...shown(node), peers: counts?.peers ?? 0, functions: counts?.functions ?? 0 }
     }),
   )
@@ -40,17 +41,25 @@ function shown(node: PlannedNode) {
   return { name, roles, http, p2p, pid: isUp(node) ? (node.process?.pid ?? null) : null }
 }
 
-export function statusTable(status: UniverseStatus): string {
+type Row = UniverseStatus['nodes'][number]
+type Column = [head: string, cell: (node: Row) => string]
+
+const PLACES: Column[] = [
+  ['NODE', (node) => node.name],
+  ['ROLES', (node) => node.roles.join(',')],
+  ['HTTP', (node) => node.http],
+  ['P2P', (node) => node.p2p[0] ?? ''],
+]
+const COUNTS: Column[] = [
+  ['PEERS', (node) => (node.pid === null ? '' : String(node.peers))],
+  ['FUNCTIONS', (node) => (node.pid === null ? '' : String(node.functions))],
+]
+const PROCESS: Column[] = [['PID', (node) => (node.pid === null ? 'dead' : String(node.pid))]]
+
+export function statusTable(status: UniverseStatus, counted: boolean): string {
+  const columns = [...PLACES, ...(counted ? COUNTS : []), ...PROCESS]
   return renderTable(
-    ['NODE', 'ROLES', 'HTTP', 'P2P', 'PEERS', 'FUNCTIONS', 'PID'],
-    status.nodes.map((each) => [
-      each.name,
-      each.roles.join(','),
-      each.http,
-      each.p2p[0] ?? '',
-      each.pid === null ? '' : String(each.peers),
-      each.pid === null ? '' : String(each.functions),
-      each.pid === null ? 'dead' : String(each.pid),
-    ]),
+    columns.map(([head]) => head),
+    status.nodes.map((node) => columns.map(([, cell]) => cell(node))),
   )
 }

@@ -59,14 +59,15 @@ function show(done: readonly Deployed[], asked: number, context: Context): void 
   if (context.globals().json === true) return context.json(asked === 1 ? done[0] : { deployed: done })
   context.io.out(
     renderTable(
-      ['FUNCTION', 'LIVE', 'VERSION', '', 'REACH IT AT'],
+      ['FUNCTION', 'LIVE', 'VERSION', '', 'ROUTES'],
       done.map((each) => [
         `${each.namespace}/${each.name}`,
         `v${each.ordinal}`,
         each.version.slice(0, 12),
         each.changed ? 'new' : 'unchanged',
-        [`${url}/v1/call/${each.namespace}/${each.name}`, ...each.routes].join(', '),
+        each.routes.join(', '),
       ]),
     ),
   )
+  context.io.err(`Value functions answer at ${url}/v1/call/NAMESPACE/NAME, web functions at ${url}/v1/fetch/NAMESPACE/NAME/\n`)
 }

@@ -18,7 +18,7 @@ import {
 import { wholeNumber } from '../arguments.ts'
 import type { Context } from '../context.ts'
 import { dataDirOf, stateDirOf } from '../target.ts'
-import { statusOf, statusTable } from '../universe-status.ts'
+import { statusOf, statusTable, type UniverseStatus } from '../universe-status.ts'
 
 const DEFAULT = 'default'
 
@@ -45,7 +45,7 @@ export function register(program: Command, context: Context): void {
   noun
     .command('status [name]')
     .description('Show the nodes of a universe.')
-    .action((name: string | undefined) => status(name ?? DEFAULT, context))
+    .action(async (name: string | undefined) => void (await show(name ?? DEFAULT, context, true)))
   noun
     .command('stop [name]')
     .description('Stop every node of a universe.')
@@ -109,16 +109,17 @@ async function stay(universe: RunningUniverse, interrupted: AbortSignal, name: s
   }
 }
 
+/** Nodes that have just started are not asked for figures by people who wait for them. */
 async function showStarted(name: string, context: Context): Promise<void> {
-  await status(name, context)
-  const first = (await statusOf(name, context)).nodes[0]
-  if (first !== undefined) await context.hooks.universeReady?.(first.http)
+  const { nodes } = await show(name, context, context.globals().json === true)
+  if (nodes[0] !== undefined) await context.hooks.universeReady?.(nodes[0].http)
 }
 
-async function status(name: string, context: Context): Promise<void> {
-  const found = await statusOf(name, context)
-  if (context.globals().json === true) return context.json(found)
-  context.io.out(statusTable(found))
+async function show(name: string, context: Context, asking: boolean): Promise<UniverseStatus> {
+  const found = await statusOf(name, context, asking)
+  if (context.globals().json === true) context.json(found)
+  else context.io.out(statusTable(found, asking))
+  return found
 }
 
 async function stop(name: string, context: Context): Promise<void> {
