@@ -70,6 +70,7 @@ export class BuilderService implements Builder, Startable {
     const settings = checkSource(source)
     const what = `"${source.namespace}/${source.name}"`
     if (this.#stopped) throw new OsirisError('unavailable', `Cannot build ${what}: this builder is stopping`)
+    takeProcess(this)
     const abort = new AbortController()
     const late = new OsirisError('deadline_exceeded', `Cannot build ${what}: it was not done after ${options.timeoutMs} ms`)
     const cancelTimer = this.#clock.after(options.timeoutMs, () => abort.abort(late))
@@ -107,7 +108,6 @@ export class BuilderService implements Builder, Startable {
 
   async #bundle(folder: string, source: Source, signal: AbortSignal): Promise<Artifact> {
     const what = `"${source.namespace}/${source.name}"`
-    takeProcess(this)
     try {
       const hasTsconfig = Object.hasOwn(source.files, 'tsconfig.json')
       const bundled = await bundle(folder, source.entry, { hasTsconfig, signal, clock: this.#clock })

@@ -24,21 +24,21 @@ export class Resolver {
   }
 
   /** At once when the catalog answers at once. Throws or rejects with `not_found`, `method_not_allowed`, and the catalog's own. */
-  record(ref: FunctionRef): MaybePromise<FunctionRecord> {
-    const record = this.#catalog.get(ref)
-    return record instanceof Promise ? record.then((each) => this.#weighted(ref, each)) : this.#weighted(ref, record)
-  }
-
   resolve(target: Target): MaybePromise<Resolved> {
-    if (!isRouteTarget(target)) return map(this.record(target), (record) => ({ record, params: undefined }))
+    if (!isRouteTarget(target)) return map(this.#record(target), (record) => ({ record, params: undefined }))
     const routes = this.#catalog.routes()
     return routes instanceof Promise ? routes.then((each) => this.#route(target, each)) : this.#route(target, routes)
+  }
+
+  #record(ref: FunctionRef): MaybePromise<FunctionRecord> {
+    const record = this.#catalog.get(ref)
+    return record instanceof Promise ? record.then((each) => this.#weighted(ref, each)) : this.#weighted(ref, record)
   }
 
   #route(target: RouteTarget, routes: readonly RouteRecord[]): MaybePromise<Resolved> {
     const match = this.#matcherOf(routes).match(target.host, target.method, target.path)
     if (match.kind === 'match')
-      return map(this.record({ namespace: match.namespace, name: match.name }), (record) => ({ record, params: match.params }))
+      return map(this.#record({ namespace: match.namespace, name: match.name }), (record) => ({ record, params: match.params }))
     const what = `${target.method} ${target.host}${target.path}`.slice(0, 200)
     if (match.kind === 'none') throw new OsirisError('not_found', `Cannot route ${what}: no function holds it`)
     const allow = match.allow.join(', ')

@@ -60,10 +60,10 @@ export class FakeCatalog implements Pick<Catalog, 'get' | 'routes'> {
 
   get(ref: { namespace: string; name: string; selector?: string }) {
     const record = this.#records.get(`${ref.namespace}/${ref.name}${ref.selector === undefined ? '' : `@${ref.selector}`}`)
+    if (record !== undefined) return this.remote ? Promise.resolve(record) : record
     const missing = new OsirisError('not_found', `Cannot find "${ref.namespace}/${ref.name}": no such function`)
-    if (this.remote) return record === undefined ? Promise.reject(missing) : Promise.resolve(record)
-    if (record === undefined) throw missing
-    return record
+    if (this.remote) return Promise.reject(missing)
+    throw missing
   }
 
   routes() {

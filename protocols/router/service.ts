@@ -3,9 +3,9 @@ import type { Access } from '#protocols/access'
 import type { Catalog, FunctionRecord } from '#protocols/catalog'
 import { OsirisError } from '#protocols/errors'
 import { failed, type Invocation, isRouteTarget, type Outcome, type PlacedInvocation } from '#protocols/invocation'
-import type { Clock } from '#protocols/lifecycle'
+import type { Clock, MaybePromise } from '#protocols/lifecycle'
 import { Attempts, type AttemptsInit } from './attempts.ts'
-import { Resolver } from './resolve.ts'
+import { type Resolved, Resolver } from './resolve.ts'
 import type { Router } from './router.ts'
 
 export interface RouterServiceInit extends AttemptsInit {
@@ -33,28 +33,26 @@ export class RouterService implements Router {
   }
 
   invoke(invocation: Invocation): Promise<Outcome> {
-    const { target } = invocation
     try {
-      if (isRouteTarget(target)) return this.#slowly(invocation)
-      const record = this.#resolver.record(target)
-      if (record instanceof Promise) return this.#slowly(invocation, record)
-      const access = this.#access.requireInvoke(invocation.caller, record.namespace, isPublic(record))
-      if (access !== undefined) return this.#slowly(invocation, record, access)
-      return this.#handOver(invocation, record, undefined)
+      const resolved = this.#resolver.resolve(invocation.target)
+      if (resolved instanceof Promise) return this.#slowly(invocation, this.#judged(invocation, resolved))
+      const access = this.#allow(invocation, resolved)
+      if (access !== undefined) return this.#slowly(invocation, this.#judged(invocation, resolved, access))
+      return this.#handOver(invocation, resolved)
     } catch (error) {
       return Promise.resolve(refused(error, invocation))
     }
   }
 
-  /** The same where something has to be waited for, or a route to be matched; ends at the deadline at the latest. */
-  async #slowly(invocation: Invocation, known?: FunctionRecord | Promise<FunctionRecord>, access?: Promise<void>): Promise<Outcome> {
+  /** The same where a catalog on a peer or a token never seen before has to be waited for; ends at the deadline at the latest. */
+  async #slowly(invocation: Invocation, judged: Promise<Resolved>): Promise<Outcome> {
     const startedAt = this.clock.monotonic()
     const late = Promise.withResolvers<never>()
     const cancelTimer = this.clock.after(Math.max(0, invocation.deadlineAt - startedAt), () => late.reject(tooLate(invocation)))
     try {
-      const { record, params } = await Promise.race([this.#find(invocation, known, access), late.promise])
+      const resolved = await Promise.race([judged, late.promise])
       const routeMs = this.clock.monotonic() - startedAt
-      const outcome = await this.#handOver(invocation, record, params)
+      const outcome = await this.#handOver(invocation, resolved)
       return { ...outcome, meta: { ...outcome.meta, timing: { ...outcome.meta.timing, route: outcome.meta.timing.route + routeMs } } }
     } catch (error) {
       return refused(error, invocation)
@@ -63,14 +61,17 @@ export class RouterService implements Router {
     }
   }
 
-  async #find(invocation: Invocation, known?: FunctionRecord | Promise<FunctionRecord>, access?: Promise<void>) {
-    const resolved = known === undefined ? await this.#resolver.resolve(invocation.target) : { record: await known, params: undefined }
-    const { record } = resolved
-    await (access ?? this.#access.requireInvoke(invocation.caller, record.namespace, isPublic(record)))
+  async #judged(invocation: Invocation, pending: MaybePromise<Resolved>, access?: Promise<void>): Promise<Resolved> {
+    const resolved = await pending
+    await (access ?? this.#allow(invocation, resolved))
     return resolved
   }
 
-  #handOver(invocation: Invocation, record: FunctionRecord, params: Record<string, string> | undefined): Promise<Outcome> {
+  #allow({ caller }: Invocation, { record }: Resolved): MaybePromise<void> {
+    return this.#access.requireInvoke(caller, record.namespace, record.manifest.settings.access === 'public')
+  }
+
+  #handOver(invocation: Invocation, { record, params }: Resolved): Promise<Outcome> {
     const now = this.clock.monotonic()
     if (invocation.deadlineAt <= now) throw tooLate(invocation)
     if (invocation.depth > DEPTH_MAX || invocation.hops > HOPS_MAX) throw tooDeep(invocation, record)
@@ -84,10 +85,6 @@ export class RouterService implements Router {
     if (params !== undefined && placed.payload.kind === 'fetch') placed.payload = { ...placed.payload, params }
     return this.#attempts.run(placed, settings.idempotent)
   }
-}
-
-function isPublic(record: FunctionRecord): boolean {
-  return record.manifest.settings.access === 'public'
 }
 
 function refused(error: unknown, invocation: Invocation): Outcome {
