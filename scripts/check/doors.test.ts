@@ -24,7 +24,9 @@ it('a violation names its file, its line and the way out', () => {
 describe('doors() allows', () => {
   it.each([
     ['a test that puts roles together', 'protocols/executor/a.test.ts', "import { CatalogService } from '#protocols/catalog'"],
-    ['a test that runs a suite of another room', 'node/http/a.test.ts', "import { suite } from '#protocols/catalog'"],
+    ['a test that runs a suite of another room', 'node/http/a.test.ts', "import { suite } from '../../protocols/catalog/catalog.suite.ts'"],
+    ['a function that is broken on purpose', 'fixtures/functions/broken/a.ts', "import 'nothing'\nimport './nothing.ts'"],
+    ['what is bundled before it ships', 'protocols/executor/engines/isolate/runtime/a.ts', "import 'core-js/stable'"],
     ['types in a circle', 'protocols/catalog/catalog.ts', "import type { S } from './service.ts'"],
     ['a generated file that is not there yet', 'protocols/executor/a.ts', "import source from './runtime.generated.js'"],
     ['a script that knows everything', 'scripts/a.ts', "import '#protocols/catalog'\nimport '#node/cli'\nimport '#sdk'"],

@@ -2,7 +2,7 @@
 import { posix } from 'node:path'
 import { cyclesOf } from './cycles.ts'
 import { type Module, modulesOf, type ResolvedImport } from './modules.ts'
-import { addressesOf, folderOf, isAt, isTest, isUserFunction, refusal, roomOf } from './rooms.ts'
+import { addressesOf, folderOf, isAt, isShipped, isTest, isUserFunction, refusal, roomOf } from './rooms.ts'
 import { packageOf, type Tree, type Violation } from './tree.ts'
 
 /** Longer files hold more than one thing. */
@@ -20,6 +20,8 @@ export const RULES: { [name: string]: Rule } = {
   escape: eachImport((module, { specifier }) => {
     if (!specifier.startsWith('.') || module.room === 'root') return undefined
     const target = posix.join(posix.dirname(module.path), specifier)
+    // A suite has no door: what ships would load the test runner through it.
+    if (module.test && target.endsWith('.suite.ts')) return undefined
     return roomOf(target) === module.room ? undefined : `imports "${specifier}", out of its room: go through the door ("#…")`
   }),
 
@@ -41,7 +43,7 @@ export const RULES: { [name: string]: Rule } = {
         return `imports ${target}, which has no address in scripts/check/rooms.ts`
       if (target in dependencies) return undefined
       if (!(target in devDependencies)) return `imports ${target}, which package.json does not declare`
-      return isShipped(module) ? `imports ${target}, which is a devDependency only` : undefined
+      return isShipped(module.path) ? `imports ${target}, which is a devDependency only` : undefined
     })(modules, tree)
   },
 
@@ -77,9 +79,4 @@ function eachImport(judge: (module: Module, each: ResolvedImport) => string | un
         return text === undefined ? [] : [{ path: module.path, line: each.line, text }]
       }),
     )
-}
-
-/** What an installed package runs. */
-function isShipped(module: Module): boolean {
-  return !module.test && !['scripts', 'fixtures', 'root'].includes(module.room)
 }

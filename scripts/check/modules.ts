@@ -2,7 +2,7 @@
 import { isBuiltin } from 'node:module'
 import { posix } from 'node:path'
 import { type Import, importsOf } from './imports.ts'
-import { type Room, isTest, roomOf } from './rooms.ts'
+import { isBroken, isTest, type Room, roomOf } from './rooms.ts'
 import { isGenerated, packageOf, type Package, type Tree } from './tree.ts'
 
 export interface Module {
@@ -25,7 +25,7 @@ const MODULE = /\.[cm]?[jt]sx?$/
 export function modulesOf(tree: Tree): Module[] {
   const manifest = packageOf(tree)
   return [...tree].flatMap(([path, text]) => {
-    if (!MODULE.test(path)) return []
+    if (!MODULE.test(path) || isBroken(path)) return []
     const imports = importsOf(text).map((each) => ({ ...each, ...resolve(path, each.specifier, tree, manifest) }))
     return [{ path, room: roomOf(path), test: isTest(path), lines: text.split('\n').length - (text.endsWith('\n') ? 1 : 0), imports }]
   })

@@ -28,6 +28,17 @@ export function isUserFunction(path: string): boolean {
   return path.startsWith('fixtures/functions/')
 }
 
+/** Wrong on purpose, to show and to test what a deploy says of it. */
+export function isBroken(path: string): boolean {
+  return path.startsWith('fixtures/functions/broken/')
+}
+
+/** What an installed package loads. The isolate's runtime is bundled before, with what it uses. */
+export function isShipped(path: string): boolean {
+  const kept = ['scripts', 'fixtures', 'root'].includes(roomOf(path)) || path.startsWith('protocols/executor/engines/isolate/runtime/')
+  return !kept && !isTest(path)
+}
+
 /** What each room inside protocols/ may know, besides itself and the words. */
 const KNOWS: { [room: Room]: string[] } = {
   words: [],

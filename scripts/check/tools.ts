@@ -1,6 +1,6 @@
 /** The checks that are other people's programs. Each also runs over a small folder that it must refuse: a linter that lost its type information, or a pattern that matches no file, passes everything. */
 import { spawn } from 'node:child_process'
-import { cp, mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
+import { cp, mkdir, mkdtemp, open, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { delimiter, dirname, join } from 'node:path'
 
@@ -68,16 +68,22 @@ async function inMiniature<T>(tool: Tool, root: string, use: (folder: string) =>
   }
 }
 
-/** Runs a tool of the checkout at `root` in `folder`. */
+/** Runs a tool of the checkout at `root` in `folder`. It writes to a file: a linter that fills a pipe faster than it is read ends in a panic. */
 async function run(command: string[], folder: string, root: string): Promise<{ ok: boolean; output: string }> {
   const [name = '', ...args] = command
   const bin = join(root, 'node_modules', '.bin')
   const env = { ...process.env, PATH: `${bin}${delimiter}${process.env['PATH'] ?? ''}`, NO_COLOR: '1' }
-  const { promise, resolve } = Promise.withResolvers<{ ok: boolean; output: string }>()
-  const child = spawn(join(bin, name), args, { cwd: folder, env, stdio: ['ignore', 'pipe', 'pipe'] })
-  let output = ''
-  for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => (output += chunk.toString()))
-  child.on('error', (error) => resolve({ ok: false, output: `Cannot run ${name}: ${error.message}` }))
-  child.on('close', (code) => resolve({ ok: code === 0, output: output.trim() }))
-  return promise
+  const place = await mkdtemp(join(tmpdir(), 'osiris-check-'))
+  const file = await open(join(place, 'output'), 'a+')
+  try {
+    const { promise, resolve } = Promise.withResolvers<{ ok: boolean; trouble: string }>()
+    const child = spawn(join(bin, name), args, { cwd: folder, env, stdio: ['ignore', file.fd, file.fd] })
+    child.on('error', (error) => resolve({ ok: false, trouble: `Cannot run ${name}: ${error.message}` }))
+    child.on('close', (code) => resolve({ ok: code === 0, trouble: '' }))
+    const { ok, trouble } = await promise
+    return { ok, output: trouble + (await readFile(join(place, 'output'), 'utf8')).trim() }
+  } finally {
+    await file.close()
+    await rm(place, { recursive: true, force: true })
+  }
 }
