@@ -18,8 +18,6 @@ export class Connection {
   readonly flights = new Set<Flight>()
   /** Since when a body is being collected on this connection (monotonic ms); 0 when none is. */
   collectingSince = 0
-  #written = 0
-  #stalledSince = 0
 
   constructor(socket: Socket) {
     this.socket = socket
@@ -34,20 +32,13 @@ export class Connection {
     return flight
   }
 
-  end(flight: Flight): void {
-    this.flights.delete(flight)
+  /** Whether it may be closed after a while without a byte: no call runs for it, or it takes no byte of the answer that is there. */
+  get isStale(): boolean {
+    return this.flights.size === 0 || this.socket.writableLength > 0
   }
 
-  /** How long the client has had bytes to read and has taken none; 0 while it takes some. Asked at intervals. */
-  stalledMs(now: number): number {
-    const { bytesWritten, writableLength } = this.socket
-    // bytesWritten counts what waits in the buffer too.
-    const taken = bytesWritten - writableLength
-    if (writableLength === 0 || taken !== this.#written) {
-      this.#written = taken
-      this.#stalledSince = now
-    }
-    return now - this.#stalledSince
+  end(flight: Flight): void {
+    this.flights.delete(flight)
   }
 
   /** The client is gone, or is given up. */
@@ -62,6 +53,9 @@ interface SocketWithConnection extends Socket {
 }
 
 export function connectionOf(request: IncomingMessage): Connection {
-  const socket: SocketWithConnection = request.socket
+  return connectionAt(request.socket)
+}
+
+export function connectionAt(socket: SocketWithConnection): Connection {
   return socket[CONNECTION] ?? new Connection(socket)
 }

@@ -18,13 +18,22 @@ async function start(options: Parameters<typeof createFakeNode>[0] = {}): Promis
   return node
 }
 
+const NOWHERE = { version: '', node: 'node-1', hops: 0, timing: { route: 0, queue: 0, cold: 0, run: 0 } }
+
+async function* zeros(onEnd: () => void): AsyncGenerator<Uint8Array> {
+  try {
+    for (;;) yield new Uint8Array(65_536)
+  } finally {
+    onEnd()
+  }
+}
+
 /** Answers when it is told to, and not before. */
 function heldRouter() {
   const held: { invocation: Invocation; release: () => void }[] = []
-  const meta = { version: '', node: 'node-1', hops: 0, timing: { route: 0, queue: 0, cold: 0, run: 0 } }
   const invoke = (invocation: Invocation): Promise<Outcome> =>
     new Promise((resolve) => {
-      held.push({ invocation, release: () => resolve({ kind: 'value', value: Buffer.from('"done"'), meta }) })
+      held.push({ invocation, release: () => resolve({ kind: 'value', value: Buffer.from('"done"'), meta: NOWHERE }) })
       invocation.signal?.addEventListener('abort', () => resolve(failed(new OsirisError('unavailable', 'gone'))))
     })
   return { held, router: { invoke } }
@@ -107,6 +116,32 @@ describe('slow clients', () => {
   it('who does not finish a body that is held in memory is cut', async () => {
     const node = await start({ limits })
     expect(await exchange(node.server.url, 'POST /v1/call/demo/x HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\n[')).toBe('')
+  })
+
+  it('who takes no byte of an answer is cut; who waits for one is not', async () => {
+    const { held, router } = heldRouter()
+    const node = await start({ router, limits: { stallTimeoutMs: 100 } })
+    const answer = fetch(`${node.server.url}/v1/call/demo/slow`, { method: 'POST' })
+    await until(() => held.length === 1)
+    await until(
+      (
+        (since) => () =>
+          performance.now() - since > 250
+      )(performance.now()),
+    )
+    held[0]?.release()
+    expect(await (await answer).text()).toBe('"done"')
+
+    let aborted = false
+    const big = await start({
+      router: { invoke: async () => ({ kind: 'response', status: 200, headers: [], body: zeros(() => (aborted = true)), meta: NOWHERE }) },
+      limits: { stallTimeoutMs: 100 },
+    })
+    const socket = open(big.server.url)
+    socket.once('data', () => socket.pause())
+    socket.write('GET /v1/call/demo/x HTTP/1.1\r\nHost: localhost\r\n\r\n')
+    await until(() => aborted)
+    socket.destroy()
   })
 
   it('headers beyond the bound are refused', async () => {

@@ -12,8 +12,8 @@ import type { Network } from '#protocols/network'
 import { OsirisError } from '#protocols/errors'
 import { createNamedCallers } from './callers.ts'
 import { answerClientError } from './client-error.ts'
-import { Connection } from './connection.ts'
-import { type DirectParts, refuseRequest } from './exchange.ts'
+import { Connection, connectionAt } from './connection.ts'
+import { beginExchange, type DirectParts, refuse, refuseRequest } from './exchange.ts'
 import { createHosts } from './host.ts'
 import { Invocations } from './invocations.ts'
 import { defaultLimits, type HttpLimits } from './limits.ts'
@@ -23,7 +23,7 @@ import { createFetchRoute } from './routes/fetch.ts'
 import { createHealthRoute, HEALTH_PATHS } from './routes/health.ts'
 import { fetchTarget, originForm, pathOf, wayOf } from './target.ts'
 
-/** How often stalled connections are looked for. Timeouts are exact to this. */
+/** How often late headers and bodies are looked for. Their timeouts are exact to this. */
 const SWEEP_MS = 1_000
 
 /** This node, as its own answers show it. */
@@ -134,6 +134,8 @@ export class HttpServer implements Startable {
       requireHostHeader: false,
     })
     server.maxConnections = limits.connectionsMax
+    server.timeout = limits.stallTimeoutMs
+    server.on('timeout', (socket: Socket) => this.#quiet(socket))
     server.on('connection', (socket: Socket) => this.#accept(socket))
     server.on('request', (request, response) => this.#dispatch(request, response))
     server.on('checkContinue', (request, response) => {
@@ -148,6 +150,11 @@ export class HttpServer implements Startable {
     const connection = new Connection(socket)
     this.#connections.add(connection)
     socket.once('close', () => this.#connections.delete(connection))
+  }
+
+  /** No byte for a while. A call that runs is silent by nature. */
+  #quiet(socket: Socket): void {
+    if (connectionAt(socket).isStale) socket.destroy()
   }
 
   #dispatch(request: IncomingMessage, response: ServerResponse): void {
@@ -170,7 +177,9 @@ export class HttpServer implements Startable {
   }
 
   #toManagement(request: IncomingMessage, response: ServerResponse): void {
-    this.#manage(request, response).catch((error: unknown) => refuseRequest(this.#parts, request, response, error))
+    const exchange = beginExchange(this.#parts, request, response)
+    response.once('close', () => exchange.connection.end(exchange.flight))
+    this.#manage(request, response).catch((error: unknown) => refuse(exchange, error))
   }
 
   #unreadiness(): string | undefined {
@@ -193,13 +202,12 @@ export class HttpServer implements Startable {
     })
   }
 
-  /** Cuts connections that hold memory without moving: a body that does not come, an answer that nobody takes. */
+  /** Cuts connections that hold a part of a body and do not send the rest. */
   #sweep(): void {
     const now = this.#init.clock.monotonic()
     for (const connection of this.#connections) {
       const { collectingSince, socket } = connection
-      const bodyIsLate = collectingSince > 0 && now - collectingSince > this.#limits.bodyTimeoutMs
-      if (bodyIsLate || connection.stalledMs(now) > this.#limits.stallTimeoutMs) socket.destroy()
+      if (collectingSince > 0 && now - collectingSince > this.#limits.bodyTimeoutMs) socket.destroy()
     }
   }
 
