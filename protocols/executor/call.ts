@@ -1,6 +1,6 @@
 /** One invocation while it is here: what the frames of its worker do to it, and its one ending. */
 import { OsirisError } from '#protocols/errors'
-import { type FailedOutcome, type Outcome, type OutcomeMeta, type PlacedInvocation } from '#protocols/invocation'
+import type { FailedOutcome, Outcome, OutcomeMeta, PlacedInvocation } from '#protocols/invocation'
 import { type RequestBody, ResponseBody } from './body.ts'
 import { decodeError, decodeHead } from './hostile.ts'
 import { CLOSED, HEAD_LENGTH_MASK, OPEN } from './frames.ts'

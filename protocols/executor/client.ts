@@ -4,7 +4,7 @@ import { formatRef } from '#protocols/function'
 import { failed, type Outcome, type PlacedInvocation } from '#protocols/invocation'
 import { decodeOutcome, encodeInvocation } from '#protocols/invocation-wire'
 import type { Clock } from '#protocols/lifecycle'
-import type { Network, Peer } from '#protocols/network'
+import type { Message, Network, Peer } from '#protocols/network'
 import type { Executor } from './executor.ts'
 import { EXECUTOR_PROTOCOL } from './messages.ts'
 
@@ -35,12 +35,24 @@ export class ExecutorClient {
     const now = clock.monotonic()
     const timeoutMs = invocation.deadlineAt - now + ANSWER_GRACE_MS
     const options = invocation.signal === undefined ? { timeoutMs } : { timeoutMs, signal: invocation.signal }
+    let answer: Message
     try {
-      return await decodeOutcome(await network.request(peer, EXECUTOR_PROTOCOL, encodeInvocation(invocation, now), options))
+      answer = await network.request(peer, EXECUTOR_PROTOCOL, encodeInvocation(invocation, now), options)
     } catch (thrown) {
       const error = OsirisError.from(thrown, `Cannot call "${formatRef(invocation.target)}" on ${peer}`)
       const started = error.details?.['sent'] !== false && EFFECT_UNKNOWN.has(error.code)
       return failed(error, { version: invocation.version, hops: invocation.hops }, started)
+    }
+    try {
+      return await decodeOutcome(answer)
+    } catch (thrown) {
+      // Whoever answers with garbage may well have run the function.
+      const act = `Cannot tell how "${formatRef(invocation.target)}" ended on ${peer}: ${(thrown as Error).message}`
+      return failed(
+        new OsirisError('outcome_unknown', act, { cause: thrown }),
+        { version: invocation.version, hops: invocation.hops },
+        true,
+      )
     }
   }
 }

@@ -3,7 +3,7 @@
  * Had as a service (workers on this node) or as a client (a member with the executor role).
  */
 import type { FunctionRecord } from '#protocols/catalog'
-import type { Outcome, PlacedInvocation } from '#protocols/invocation'
+import type { Invocation, Outcome, PlacedInvocation } from '#protocols/invocation'
 
 export interface ExecutorStatus {
   /** Calls that may run at once here, over all functions. */
@@ -37,4 +37,4 @@ export interface CodeSource {
 }
 
 /** What a function asks of its node while it runs: function-to-function calls leave the executor through this. */
-export type CallOut = (invocation: import('#protocols/invocation').Invocation) => Promise<Outcome>
+export type CallOut = (invocation: Invocation) => Promise<Outcome>

@@ -13,6 +13,8 @@ const KILLERS_MAX = 4096
 export interface PoolInit {
   clock: Clock
   spares: number
+  /** The program a worker runs. */
+  entry: string
   listener: WorkerListener
   onStarted: (worker: WorkerProcess) => void
 }
@@ -99,7 +101,7 @@ export class Pool {
   }
 
   #spawn(): WorkerProcess {
-    const worker = new WorkerProcess(this.#init.listener)
+    const worker = new WorkerProcess(this.#init.listener, this.#init.entry)
     worker.unref()
     this.#all.add(worker)
     return worker

@@ -36,6 +36,6 @@ async function pump(call: Call, slot: InstanceSlot, body: AsyncIterable<Uint8Arr
       new OsirisError('payload_too_large', `Cannot call "${fn.title}": the request's body is longer than ${fn.payloadBytesMax} bytes`),
     )
   } catch (error) {
-    if (!call.isOver) worker.frame(DO.broken, call.id, 0, 0, Buffer.from(String((error as Error).message).slice(0, 1024)))
+    if (!call.isOver) worker.frame(DO.broken, call.id, 0, 0, Buffer.from((error as Error).message.slice(0, 1024)))
   }
 }

@@ -1,8 +1,9 @@
 /** The executor that lives on this node: lets calls in, finds each one an instance, and answers for all of them. */
+import type { FunctionRecord } from '#protocols/catalog'
 import { OsirisError } from '#protocols/errors'
 import type { Events } from '#protocols/events'
 import { failed, type Outcome, type PlacedInvocation } from '#protocols/invocation'
-import type { Clock, Random, Startable } from '#protocols/lifecycle'
+import type { Clock, MaybePromise, Random, Startable } from '#protocols/lifecycle'
 import { Admission } from './admission.ts'
 import { answerAsk } from './asks.ts'
 import { Call, type CallOwner } from './call.ts'
@@ -13,7 +14,7 @@ import { DEFAULT_LIMITS, type ExecutorLimits } from './limits.ts'
 import { Pool } from './pool.ts'
 import { startRequest } from './request.ts'
 import { Watch } from './watch.ts'
-import { errorFor, type WorkerEnd, type WorkerListener, type WorkerProcess } from './worker-process.ts'
+import { errorFor, WORKER_ENTRY, type WorkerEnd, type WorkerListener, type WorkerProcess } from './worker-process.ts'
 
 export interface ExecutorServiceInit {
   code: CodeSource
@@ -27,14 +28,13 @@ export interface ExecutorServiceInit {
   /** Worker processes started ahead of need. */
   spares: number
   limits?: Partial<ExecutorLimits>
+  /** Another program to run as worker: how tests show what a worker that was taken over can do. */
+  workerEntry?: string
 }
 
 export class ExecutorService implements Executor, Startable, CallOwner, WorkerListener {
   readonly nodeName: string
   readonly limits: ExecutorLimits
-  /** For the handler: peers' calls are judged by the record known here, deadlines arrive as what remains. */
-  readonly code: CodeSource
-  readonly clock: Clock
   readonly #init: ExecutorServiceInit
   readonly #clock: Clock
   readonly #admission: Admission
@@ -48,12 +48,16 @@ export class ExecutorService implements Executor, Startable, CallOwner, WorkerLi
   constructor(init: ExecutorServiceInit) {
     this.#init = init
     this.nodeName = init.nodeName
-    this.code = init.code
-    this.clock = init.clock
     this.limits = { ...DEFAULT_LIMITS, queueMax: init.capacity, ...init.limits }
     this.#clock = init.clock
     this.#admission = new Admission({ capacity: init.capacity, queueMax: this.limits.queueMax })
-    this.#pool = new Pool({ clock: init.clock, spares: init.spares, listener: this, onStarted: (worker) => this.#started(worker) })
+    this.#pool = new Pool({
+      clock: init.clock,
+      spares: init.spares,
+      entry: init.workerEntry ?? WORKER_ENTRY,
+      listener: this,
+      onStarted: (worker) => this.#started(worker),
+    })
     this.#watch = new Watch({
       clock: init.clock,
       limits: this.limits,
@@ -122,11 +126,21 @@ export class ExecutorService implements Executor, Startable, CallOwner, WorkerLi
     })
   }
 
+  /** The record of the version to run: at once when it is in use here. Throws or rejects with `not_found`, `unavailable`. */
+  recordOf(invocation: PlacedInvocation): MaybePromise<FunctionRecord> {
+    const known = this.#functions.get(invocation.version)?.record
+    const { namespace, name } = invocation.target
+    if (known === undefined) return this.#init.code.record(namespace, name, invocation.version)
+    // A version belongs to one function: naming another one must not borrow its access.
+    if (known.namespace === namespace && known.name === name) return known
+    throw otherFunction(invocation, `${known.namespace}/${known.name}`)
+  }
+
   /** The version is not in use here: its record comes from the catalog. */
   async #invokeFirst(invocation: PlacedInvocation): Promise<Outcome> {
     const { namespace, name } = invocation.target
     try {
-      const record = await this.#init.code.record(namespace, name, invocation.version)
+      const record = await this.recordOf(invocation)
       const fn = this.#functions.get(invocation.version) ?? new FunctionState(record, this.limits.instancesMax)
       this.#functions.set(invocation.version, fn)
       return await this.#invoke(invocation, fn)
@@ -136,7 +150,9 @@ export class ExecutorService implements Executor, Startable, CallOwner, WorkerLi
   }
 
   #refusal(invocation: PlacedInvocation, fn: FunctionState): Outcome | undefined {
-    const { payload } = invocation
+    const { payload, target } = invocation
+    if (target.name !== fn.record.name || target.namespace !== fn.record.namespace)
+      return this.#refuse(invocation, otherFunction(invocation, fn.title))
     if (!this.#running)
       return this.#refuse(invocation, new OsirisError('unavailable', `Cannot run "${fn.title}": the executor is not running`))
     if (invocation.depth > this.limits.depthMax)
@@ -356,6 +372,10 @@ function overloaded(fn: FunctionState, admission: Admission): OsirisError {
     'overloaded',
     `Cannot take the call of "${fn.title}": the queue is full (running: ${running}, waiting: ${waiting})`,
   )
+}
+
+function otherFunction({ target, version }: PlacedInvocation, title: string): OsirisError {
+  return new OsirisError('not_found', `Cannot run "${target.namespace}/${target.name}": version ${version.slice(0, 16)} is of "${title}"`)
 }
 
 function tooLarge(fn: FunctionState, bytes: number): OsirisError {

@@ -12,7 +12,8 @@ import type { FunctionState, InstanceSlot } from './function-state.ts'
 import { decodeError } from './hostile.ts'
 import { MemoryProbe } from './memory.ts'
 
-const ENTRY = fileURLToPath(new URL('./worker/worker.generated.js', import.meta.url))
+/** Made by `node scripts/runtime.ts`. */
+export const WORKER_ENTRY = fileURLToPath(new URL('./worker/worker.generated.js', import.meta.url))
 /** Flags isolated-vm needs, and a heap for texts on their way; what functions use is not in it. */
 const NODE_FLAGS = ['--no-node-snapshot', '--max-old-space-size=256']
 const PIPE = 3
@@ -63,9 +64,9 @@ export class WorkerProcess {
   #stderr = ''
 
   /** Throws when the process cannot be started. */
-  constructor(listener: WorkerListener) {
+  constructor(listener: WorkerListener, entry: string) {
     this.#listener = listener
-    this.#child = spawn(process.execPath, [...NODE_FLAGS, ENTRY], { stdio: ['ignore', 'ignore', 'pipe', 'pipe'], env: {}, cwd: '/' })
+    this.#child = spawn(process.execPath, [...NODE_FLAGS, entry], { stdio: ['ignore', 'ignore', 'pipe', 'pipe'], env: {}, cwd: '/' })
     this.pid = this.#child.pid ?? 0
     this.memory = new MemoryProbe(this.pid)
     this.#socket = this.#child.stdio[PIPE] as Socket

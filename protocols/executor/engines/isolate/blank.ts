@@ -33,7 +33,7 @@ export class Blanks {
 
   /** `runtime` is the bundle of runtime/main.ts; `random` gives 512 hex characters of entropy. */
   constructor(init: { runtime: string; keep: number; random: () => string }) {
-    this.#snapshot = ivm.Isolate.createSnapshot([{ code: init.runtime, filename: FILENAME }], '1')
+    this.#snapshot = ivm.Isolate.createSnapshot([{ code: init.runtime, filename: FILENAME }], WARM_UP)
     this.#keep = init.keep
     this.#random = init.random
   }

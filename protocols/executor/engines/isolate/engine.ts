@@ -1,5 +1,5 @@
 /** V8 isolates behind the engine's contract: one isolate per instance, all of them in this worker process. */
-import { type Engine, type EngineReports, type LoadRequest } from '../engine.ts'
+import type { Engine, EngineReports, LoadRequest } from '../engine.ts'
 import { Blanks } from './blank.ts'
 import { Instance } from './instance.ts'
 import { errorJson } from './host-error.ts'
@@ -99,7 +99,7 @@ export class IsolateEngine implements Engine {
 
   #opened(callId: number, instance: Instance): void {
     this.#open.set(callId, instance)
-    this.#sweeping ??= setTimeout(() => this.#sweep(), SWEEP_MS)
+    if (this.#sweeping === undefined) this.#sweeping = setTimeout(() => this.#sweep(), SWEEP_MS)
   }
 
   /** One timer for all deadlines: calls that wait for something the isolate's own timeout does not see. */
@@ -110,7 +110,8 @@ export class IsolateEngine implements Engine {
   }
 
   #refillLater(): void {
-    this.#refilling ??= setTimeout(() => {
+    if (this.#refilling !== undefined) return
+    this.#refilling = setTimeout(() => {
       this.#refilling = undefined
       void this.#blanks.refill().then((more) => more && this.#refillLater())
     }, REFILL_MS)

@@ -49,5 +49,5 @@ onCallEnd((_, nobodyLeft) => {
   if (!nobodyLeft || open === 0) return
   open = 0
   // Nobody is left to hear: the promises stay pending and are collected with their call.
-  mapForEach(waiting, (_: unknown, id: unknown) => mapDelete(waiting, id as number))
+  mapForEach(waiting, (_: unknown, id: unknown) => mapDelete(waiting, id))
 })

@@ -51,7 +51,7 @@ function show(value: unknown): string {
   if (typeof value !== 'object' || value === null) return `${value as number}`
   try {
     if (value instanceof Error) return reduce(value).stack ?? reduce(value).message
-    return (stringify(value) as string | undefined) ?? '[Object]'
+    return stringify(value) ?? '[Object]'
   } catch {
     return isArray(value) ? '[Array]' : '[Object]'
   }

@@ -21,7 +21,7 @@ export interface Entry {
   /** After the module loaded: its namespace. */
   bind(namespace: unknown): void
   call(id: number, args: string): string | undefined
-  request(id: number, head: string, body: string | Uint8Array | undefined): void
+  request(id: number, head: string, body: string | Uint8Array<ArrayBuffer> | undefined): void
   event(kind: number, id: number, value: unknown): void
   drain(): unknown[] | undefined
   /** The last text `call` returned, in case the host lost it to somebody else's error. */
@@ -63,7 +63,7 @@ export function createEntry(): Entry {
       if (kind === EVENT.answer || kind === EVENT.failure) return answerAsk(id, given as string, kind === EVENT.failure)
       const call = activeCall(id)
       if (call === undefined) return
-      if (kind === EVENT.chunk) call.onChunk?.(given as Uint8Array)
+      if (kind === EVENT.chunk) call.onChunk?.(given as Uint8Array<ArrayBuffer>)
       else if (kind === EVENT.end) call.onEnd?.()
       else if (kind === EVENT.broken) call.onBroken?.(given as string)
       else if (kind === EVENT.credit) call.onCredit?.(given as number)

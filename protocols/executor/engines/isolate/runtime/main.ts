@@ -2,18 +2,16 @@
  * The runtime inside an isolate, evaluated once into the start-up snapshot: web-standard globals, and the entry the engine takes hold of.
  * Nothing here reaches the host by itself; the engine calls in, and drains what there is to say.
  */
-import { installConsole } from './console.ts'
 import { installCrypto } from './crypto.ts'
 import { createEntry } from './entry.ts'
-import { installTimers } from './timers.ts'
+import { installGlobals } from './globals.ts'
 
 const global = globalThis as unknown as Record<string, unknown>
 
-/** Ways to spend memory or time that no limit of the engine counts, and clocks finer than it should have. */
-const ABSENT = ['WebAssembly', 'SharedArrayBuffer', 'Atomics', 'FinalizationRegistry', 'WeakRef']
+/** Ways to spend memory or time that no limit of the engine counts, and clocks finer than it should have; and what the bundle leaves behind. */
+const ABSENT = ['WebAssembly', 'SharedArrayBuffer', 'Atomics', 'FinalizationRegistry', 'WeakRef', '__core-js_shared__']
 
-installConsole(global)
-installTimers(global)
+installGlobals(global)
 
 /** Called once per context, by the engine only: takes the door away with it. */
 global['__osiris'] = (random: () => string) => {

@@ -6,7 +6,7 @@ export interface Active {
   /** Called once when the call ends early: deadline, disconnect. */
   cancel?: (reason: string) => void
   /** Web calls: the request's body and the response's, as the host feeds them. */
-  onChunk?: (bytes: Uint8Array) => void
+  onChunk?: (bytes: Uint8Array<ArrayBuffer>) => void
   onEnd?: () => void
   onBroken?: (reason: string) => void
   onCredit?: (bytes: number) => void
@@ -15,7 +15,6 @@ export interface Active {
 const active = new SafeMap<number, Active>()
 let count = 0
 let current = 0
-/** Ids of logs kept per call are few: counted by id while it lives. */
 const endings: ((id: number, nobodyLeft: boolean) => void)[] = []
 
 /** Runs when a call ends: cancels what it left behind. */

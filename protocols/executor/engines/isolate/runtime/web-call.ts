@@ -1,9 +1,27 @@
-/** One request of a web function; or of a value function reached by a route. */
-import { failureText } from './errors.ts'
+/** One request of a web function: Request in, Response out, both bodies at the pace of whoever takes them. */
+import { ReadableStream } from 'web-streams-polyfill'
+import type { WireRequest, WireSettings } from '../../../frames.ts'
+import { chunkBytes, type Source } from './body.ts'
 import { OUT } from './codes.ts'
+import { uncaught } from './console.ts'
+import { failureText, thrownText } from './errors.ts'
+import { AbortController } from './events.ts'
+import { IncomingStream } from './incoming-stream.ts'
 import { say } from './outbox.ts'
-import type { ValueFunction } from './value-call.ts'
-import type { WireSettings } from '../../../frames.ts'
+import { apply, parse, PromiseThen, resolved, stringify } from './primordials.ts'
+import { Request } from './request.ts'
+import { Response } from './response.ts'
+import { routeValue } from './route-value.ts'
+import { type Active, end, enter, leave, register } from './state.ts'
+import { utf8Length } from './text.ts'
+import { isThenable, type ValueFunction } from './value-call.ts'
+
+/** The same figures as in frames.ts; a body that is no longer goes with the head. */
+const INLINE_BYTES_MAX = 64 * 1024
+const CHUNK_BYTES = 64 * 1024
+const WINDOW_BYTES = 256 * 1024
+const OPEN = 1
+const CLOSED = 2
 
 export interface WebFunction {
   name: string
@@ -18,8 +36,186 @@ export function callRequest(
   settings: WireSettings,
   id: number,
   head: string,
-  body: string | Uint8Array | undefined,
+  body: string | Uint8Array<ArrayBuffer> | undefined,
 ): void {
-  say(OUT.value, id, failureText('internal', 'not yet'))
-  void [web, value, settings, head, body]
+  const call = new WebCall(id, settings.name)
+  register(call)
+  enter(id)
+  try {
+    const wire = parse(head) as WireRequest
+    const request = call.receive(wire, body)
+    const answer =
+      web === undefined
+        ? routeValue(value as ValueFunction, settings.parameters, wire, request)
+        : apply(web.fetch, web.self, [request, web.env, call.context()])
+    if (!isThenable(answer)) call.respond(answer)
+    else
+      void PromiseThen(
+        resolved(answer),
+        (response: unknown) => call.respond(response),
+        (error: unknown) => call.fail(thrownText(error)),
+      )
+  } catch (error) {
+    call.fail(thrownText(error))
+  } finally {
+    leave()
+  }
+}
+
+class WebCall implements Active {
+  readonly id: number
+  readonly #name: string
+  #incoming: IncomingStream | undefined
+  #controller: AbortController | undefined
+  #cancelled: Error | undefined
+  #granted = WINDOW_BYTES
+  #room: (() => void) | undefined
+  #reader: { cancel(reason: unknown): Promise<unknown> } | undefined
+  #answered = false
+  #sending = false
+  #pledges = 0
+
+  constructor(id: number, name: string) {
+    this.id = id
+    this.#name = name
+  }
+
+  receive(wire: WireRequest, body: string | Uint8Array<ArrayBuffer> | undefined): Request {
+    if (wire.streams) this.#incoming = new IncomingStream(this.id)
+    const source: Source = this.#incoming?.stream ?? body ?? null
+    return Request.incoming({ method: wire.method, url: wire.url, headers: wire.headers, source, signal: () => this.#signal() })
+  }
+
+  context(): object {
+    return {
+      waitUntil: (promise: unknown) => this.#waitUntil(promise),
+      passThroughOnException: () => {},
+      props: {},
+    }
+  }
+
+  respond(answer: unknown): void {
+    if (this.#answered || this.#cancelled !== undefined) return
+    if (!Response.is(answer)) return this.fail(failureText('function_failed', `Cannot answer for "${this.#name}": fetch gave no Response`))
+    try {
+      const { status, headers, source } = Response.send(answer)
+      if (status === 0) return this.fail(failureText('function_failed', `Cannot answer for "${this.#name}": fetch gave Response.error()`))
+      this.#answered = true
+      this.#send(stringify({ __proto__: null, status, headers }), source)
+    } catch (error) {
+      this.fail(thrownText(error))
+    }
+  }
+
+  fail(text: string): void {
+    if (this.#answered || this.#cancelled !== undefined) return
+    this.#answered = true
+    end(this.id)
+    say(OUT.value, this.id, text)
+  }
+
+  // The host's events: Active.
+
+  cancel(reason: string): void {
+    this.#cancelled = new Error(reason)
+    this.#incoming?.fail(reason)
+    this.#controller?.abort()
+    this.#room?.()
+    void this.#reader?.cancel(this.#cancelled).catch(() => {})
+  }
+
+  onChunk(bytes: Uint8Array<ArrayBuffer>): void {
+    this.#incoming?.push(bytes)
+  }
+
+  onEnd(): void {
+    this.#incoming?.end()
+  }
+
+  onBroken(reason: string): void {
+    this.#incoming?.fail(reason)
+  }
+
+  onCredit(bytes: number): void {
+    this.#granted += bytes
+    const room = this.#room
+    this.#room = undefined
+    room?.()
+  }
+
+  #signal(): AbortController['signal'] {
+    this.#controller ??= new AbortController()
+    if (this.#cancelled !== undefined) this.#controller.abort()
+    return this.#controller.signal
+  }
+
+  #waitUntil(promise: unknown): void {
+    this.#pledges++
+    const done = () => {
+      this.#pledges--
+      this.#closeWhenDone()
+    }
+    void PromiseThen(resolved(promise), done, (error: unknown) => {
+      uncaught('waitUntil', error)
+      done()
+    })
+  }
+
+  #send(head: string, source: Source): void {
+    if (source instanceof ReadableStream) return this.#stream(head, source)
+    if (source !== null && isLong(source)) return this.#stream(head, new Response(source).body as ReadableStream)
+    const closed = this.#pledges === 0
+    if (closed) end(this.id)
+    say(OUT.response, this.id, head, closed ? CLOSED : 0, source === null || source.length === 0 ? undefined : source)
+  }
+
+  #stream(head: string, stream: ReadableStream): void {
+    this.#sending = true
+    say(OUT.response, this.id, head, OPEN, undefined)
+    void this.#pump(stream).then(
+      () => this.#sent(undefined),
+      (error: unknown) => this.#sent(thrownText(error)),
+    )
+  }
+
+  async #pump(stream: ReadableStream): Promise<void> {
+    const reader = stream.getReader()
+    this.#reader = reader
+    for (;;) {
+      const { done, value } = await reader.read()
+      if (done || this.#cancelled !== undefined) return
+      const bytes = chunkBytes(value)
+      for (let at = 0; at < bytes.length; at += CHUNK_BYTES) {
+        const part = bytes.slice(at, at + CHUNK_BYTES)
+        while (this.#granted < part.length && this.#cancelled === undefined) await this.#nextRoom()
+        if (this.#cancelled !== undefined) return
+        this.#granted -= part.length
+        say(OUT.chunk, this.id, part)
+      }
+    }
+  }
+
+  #nextRoom(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#room = resolve
+    })
+  }
+
+  #sent(failure: string | undefined): void {
+    if (this.#cancelled !== undefined) return
+    if (failure === undefined) say(OUT.end, this.id)
+    else say(OUT.broken, this.id, failure)
+    this.#sending = false
+    this.#closeWhenDone()
+  }
+
+  #closeWhenDone(): void {
+    if (!this.#answered || this.#sending || this.#pledges > 0 || this.#cancelled !== undefined) return
+    if (end(this.id)) say(OUT.closed, this.id)
+  }
+}
+
+function isLong(source: string | Uint8Array): boolean {
+  if (typeof source !== 'string') return source.length > INLINE_BYTES_MAX
+  return source.length > INLINE_BYTES_MAX || (source.length > INLINE_BYTES_MAX / 3 && utf8Length(source) > INLINE_BYTES_MAX)
 }

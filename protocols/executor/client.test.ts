@@ -1,0 +1,80 @@
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { Access, createIdentity, issueToken } from '#protocols/access'
+import { systemClock } from '#protocols/lifecycle'
+import { MemoryMesh, type MemoryMeshInit, type Network } from '#protocols/network'
+import { ExecutorClient } from './client.ts'
+import type { Executor } from './executor.ts'
+import { executorSuite } from './executor.suite.ts'
+import { callOf, serviceIn, until, valueOf, World } from './executor.world.ts'
+import { EXECUTOR_PROTOCOL } from './messages.ts'
+import { serveExecutor } from './serve.ts'
+
+const root = createIdentity()
+
+/** An executor on one node of a memory mesh, and its client on another. */
+async function acrossMesh(world: World, init: MemoryMeshInit = {}) {
+  const mesh = new MemoryMesh(init)
+  const there = mesh.network({ name: 'there', roles: ['executor'] })
+  const here = mesh.network({ name: 'here' })
+  const service = serviceIn(world)
+  await Promise.all([service.start(), there.start(), here.start()])
+  serveExecutor(there, service, new Access({ root: root.id, clock: systemClock }))
+  await until(() => here.members.get(there.peer)?.connected === true, 'the nodes know each other')
+  const executor = new ExecutorClient({ network: here, clock: systemClock }).at(there.peer)
+  const stop = async () => {
+    await service.stop()
+    await mesh.stop()
+  }
+  return { mesh, there, here, service, executor, stop }
+}
+
+executorSuite('the client', (world) => acrossMesh(world))
+executorSuite('the client over a network that delays', (world) => acrossMesh(world, { faults: { delayMs: [0, 8] } }))
+
+const world = new World()
+let parts: { mesh: MemoryMesh; there: Network; here: Network; executor: Pick<Executor, 'invoke'>; stop(): Promise<void> }
+beforeAll(async () => {
+  parts = await acrossMesh(world)
+})
+afterAll(() => parts.stop())
+
+test('a function that is not public needs its caller’s own token, whoever passes the call on', async () => {
+  const record = world.define('export default () => 1', { config: { access: 'token' } })
+  const refused = await parts.executor.invoke(callOf(record))
+  expect(refused).toMatchObject({ kind: 'failed', error: { code: 'unauthenticated' }, started: false })
+  const other = await issueToken(root, 'eve', [{ can: ['invoke'], namespaces: ['other'] }], Date.now() + 60_000)
+  const forbidden = await parts.executor.invoke(callOf(record, [], { caller: { subject: 'developer', token: other } }))
+  expect(forbidden).toMatchObject({ kind: 'failed', error: { code: 'forbidden' }, started: false })
+  const token = await issueToken(root, 'ada', [{ can: ['invoke'], namespaces: ['demo'] }], Date.now() + 60_000)
+  expect(valueOf(await parts.executor.invoke(callOf(record, [], { caller: { subject: 'ada', token } })))).toBe(1)
+})
+
+test('a hop is counted', async () => {
+  const outcome = await parts.executor.invoke(callOf(world.define('export default () => 1'), [], { hops: 1 }))
+  expect(outcome.meta.hops).toBe(2)
+})
+
+test('a peer that cannot be reached has started nothing', async () => {
+  const nobody = new ExecutorClient({ network: parts.here, clock: systemClock }).at('12D3KooWnobody')
+  const outcome = await nobody.invoke(callOf(world.define('export default () => 1')))
+  expect(outcome).toMatchObject({ kind: 'failed', error: { code: 'unavailable' }, started: false })
+})
+
+test('a peer that answers with garbage may have run it', async () => {
+  const liar = parts.mesh.network({ name: 'liar' })
+  await liar.start()
+  liar.handle(EXECUTOR_PROTOCOL, async () => ({ head: new Uint8Array([1, 2, 3]) }))
+  await until(() => parts.here.connections().includes(liar.peer), 'the liar is known')
+  const outcome = await new ExecutorClient({ network: parts.here, clock: systemClock })
+    .at(liar.peer)
+    .invoke(callOf(world.define('export default () => 1')))
+  expect(outcome).toMatchObject({ kind: 'failed', error: { code: 'outcome_unknown' }, started: true })
+})
+
+test('a peer that dies during the call leaves outcome_unknown', async () => {
+  const record = world.define('export default () => new Promise(() => {})')
+  const outcome = parts.executor.invoke(callOf(record))
+  await new Promise((resolve) => setTimeout(resolve, 100))
+  await parts.mesh.kill(parts.there)
+  expect(await outcome).toMatchObject({ kind: 'failed', error: { code: 'outcome_unknown' }, started: true })
+})

@@ -1,0 +1,134 @@
+/** What Request and Response share: a body held as text or bytes for as long as nobody asks for a stream. */
+import { ReadableStream } from 'web-streams-polyfill'
+import { FormData } from './form-data.ts'
+import { bytesOf, decodeUtf8, encodeUtf8, stringOf } from './text.ts'
+
+export type Source = string | Uint8Array<ArrayBuffer> | ReadableStream | null
+
+export interface Extracted {
+  source: Source
+  /** The content type the body brings along. */
+  type: string | null
+}
+
+export function extract(init: unknown): Extracted {
+  if (init === null || init === undefined) return { source: null, type: null }
+  if (typeof init === 'string') return { source: init, type: 'text/plain;charset=UTF-8' }
+  if (init instanceof ReadableStream) return streamOf(init)
+  if (init instanceof URLSearchParams) return { source: init.toString(), type: 'application/x-www-form-urlencoded;charset=UTF-8' }
+  if (init instanceof FormData) return FormData.encode(init)
+  if (init instanceof ArrayBuffer || ArrayBuffer.isView(init)) return { source: bytesOf(init).slice(), type: null }
+  return { source: stringOf(init), type: 'text/plain;charset=UTF-8' }
+}
+
+function streamOf(stream: ReadableStream): Extracted {
+  if (stream.locked) throw new TypeError('The stream is locked')
+  return { source: stream, type: null }
+}
+
+export class Body {
+  #source: Source
+  #used = false
+
+  constructor(source: Source) {
+    this.#source = source
+  }
+
+  get bodyUsed(): boolean {
+    return this.#used || (this.#source instanceof ReadableStream && isDisturbed(this.#source))
+  }
+
+  get body(): ReadableStream | null {
+    const source = this.#source
+    if (source === null) return null
+    if (source instanceof ReadableStream) return source
+    const used = this.#used
+    const stream = new ReadableStream({
+      start(controller) {
+        const bytes = typeof source === 'string' ? encodeUtf8(source) : source
+        if (!used && bytes.length > 0) controller.enqueue(bytes)
+        controller.close()
+      },
+      type: 'bytes',
+    })
+    this.#source = stream
+    return stream
+  }
+
+  /** Takes the body away, once; the stream may not be in anybody's hands. */
+  static take(body: Body): Source {
+    const source = body.#source
+    if (body.#used || (source instanceof ReadableStream && source.locked)) throw new TypeError('The body has been used already')
+    if (source !== null) body.#used = true
+    return source
+  }
+
+  /** Two bodies out of one; both can be read. */
+  static split(body: Body): Source {
+    if (body.bodyUsed) throw new TypeError('The body has been used already')
+    if (!(body.#source instanceof ReadableStream)) return body.#source
+    const [mine, theirs] = body.#source.tee()
+    body.#source = mine
+    return theirs
+  }
+
+  async text(): Promise<string> {
+    const whole = await readWhole(Body.take(this))
+    const text = typeof whole === 'string' ? whole : decodeUtf8(whole, whole.length, false)
+    return text.charCodeAt(0) === 0xfeff ? text.slice(1) : text
+  }
+
+  async json(): Promise<unknown> {
+    return JSON.parse(await this.text())
+  }
+
+  async bytes(): Promise<Uint8Array<ArrayBuffer>> {
+    const whole = await readWhole(Body.take(this))
+    return typeof whole === 'string' ? encodeUtf8(whole) : whole.slice()
+  }
+
+  async arrayBuffer(): Promise<ArrayBuffer> {
+    return (await this.bytes()).buffer
+  }
+
+  async formData(): Promise<FormData> {
+    const type = (this as unknown as { headers: { get(name: string): string | null } }).headers.get('content-type') ?? ''
+    if (!type.toLowerCase().startsWith('application/x-www-form-urlencoded'))
+      throw new TypeError(`formData() reads application/x-www-form-urlencoded only, and the body is ${JSON.stringify(type.slice(0, 100))}`)
+    const form = new FormData()
+    for (const [name, value] of new URLSearchParams(await this.text())) form.append(name, value)
+    return form
+  }
+}
+
+async function readWhole(source: Source): Promise<string | Uint8Array<ArrayBuffer>> {
+  if (source === null) return ''
+  if (!(source instanceof ReadableStream)) return source
+  const chunks: Uint8Array[] = []
+  let length = 0
+  const reader = source.getReader()
+  for (;;) {
+    const { done, value } = await reader.read()
+    if (done) break
+    const bytes = chunkBytes(value)
+    chunks.push(bytes)
+    length += bytes.length
+  }
+  const whole = new Uint8Array(length)
+  let at = 0
+  for (const chunk of chunks) {
+    whole.set(chunk, at)
+    at += chunk.length
+  }
+  return whole
+}
+
+/** A chunk of a body is bytes; anything else is the function's error. */
+export function chunkBytes(value: unknown): Uint8Array {
+  if (value instanceof Uint8Array) return value
+  throw new TypeError(`A body's stream gives Uint8Array chunks, and this one is a ${typeof value}`)
+}
+
+function isDisturbed(stream: ReadableStream): boolean {
+  return (stream as unknown as { _disturbed: boolean })._disturbed
+}

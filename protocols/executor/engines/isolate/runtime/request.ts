@@ -1,0 +1,112 @@
+/** Request (Fetch Standard), as a function receives and makes it. What only browsers do (mode, credentials, cache) is kept, not acted on. */
+import { Body, extract, type Source } from './body.ts'
+import { AbortController, type AbortSignal } from './events.ts'
+import { Headers, type HeadersInput } from './headers.ts'
+import { stringOf } from './text.ts'
+
+export interface RequestInit {
+  method?: string
+  headers?: HeadersInput
+  body?: unknown
+  signal?: AbortSignal | null
+  redirect?: string
+}
+
+/** Methods whose case does not matter (Fetch Standard, normalize). */
+const NORMALIZED = new Set(['DELETE', 'GET', 'HEAD', 'OPTIONS', 'POST', 'PUT'])
+const FORBIDDEN = new Set(['CONNECT', 'TRACE', 'TRACK'])
+const TOKEN = /^[!#$%&'*+\-.^_`|~0-9a-zA-Z]+$/
+
+/** What the host hands over for a request that came in: nothing of it is parsed again. */
+export interface Incoming {
+  method: string
+  url: string
+  headers: [string, string][]
+  source: Source
+  /** Made only when somebody asks for it. */
+  signal: () => AbortSignal
+}
+const INCOMING = Symbol('incoming')
+
+export class Request extends Body {
+  readonly #method: string
+  readonly #url: string
+  readonly #headers: Headers
+  readonly #redirect: string
+  #signal: AbortSignal | (() => AbortSignal)
+
+  constructor(input: string | URL | Request | typeof INCOMING, init: RequestInit | Incoming = {}) {
+    if (input === INCOMING) {
+      const incoming = init as Incoming
+      super(incoming.source)
+      this.#method = incoming.method
+      this.#url = incoming.url
+      this.#headers = Headers.wrap(incoming.headers)
+      this.#redirect = 'follow'
+      this.#signal = incoming.signal
+      return
+    }
+    const options = init as RequestInit
+    const from = input instanceof Request ? input : undefined
+    const method = methodOf(options.method ?? from?.method ?? 'GET')
+    const { source, type } = options.body === undefined || options.body === null ? inherited(from) : extract(options.body)
+    if (source !== null && (method === 'GET' || method === 'HEAD')) throw new TypeError(`A request with method ${method} has no body`)
+    super(source)
+    this.#method = method
+    this.#url = from?.url ?? new URL(stringOf(input)).href
+    this.#headers = new Headers(options.headers ?? from?.headers)
+    if (type !== null && !this.#headers.has('content-type')) this.#headers.set('content-type', type)
+    this.#redirect = options.redirect ?? from?.redirect ?? 'follow'
+    this.#signal = options.signal ?? (from === undefined ? () => new AbortController().signal : from.signal)
+  }
+
+  static incoming(incoming: Incoming): Request {
+    return new Request(INCOMING, incoming)
+  }
+
+  get method(): string {
+    return this.#method
+  }
+
+  get url(): string {
+    return this.#url
+  }
+
+  get headers(): Headers {
+    return this.#headers
+  }
+
+  get redirect(): string {
+    return this.#redirect
+  }
+
+  get signal(): AbortSignal {
+    if (typeof this.#signal === 'function') this.#signal = this.#signal()
+    return this.#signal
+  }
+
+  get duplex(): string {
+    return 'half'
+  }
+
+  clone(): Request {
+    const copy = { method: this.#method, url: this.#url, headers: [...Headers.list(this.#headers)] as [string, string][] }
+    return Request.incoming({ ...copy, source: Body.split(this), signal: () => this.signal })
+  }
+
+  get [Symbol.toStringTag](): string {
+    return 'Request'
+  }
+}
+
+function inherited(from: Request | undefined): { source: Source; type: null } {
+  return { source: from === undefined ? null : Body.take(from), type: null }
+}
+
+function methodOf(method: string): string {
+  const text = stringOf(method)
+  if (!TOKEN.test(text)) throw new TypeError(`${JSON.stringify(text.slice(0, 100))} is not a method`)
+  const upper = text.toUpperCase()
+  if (FORBIDDEN.has(upper)) throw new TypeError(`The method ${upper} is not allowed`)
+  return NORMALIZED.has(upper) ? upper : text
+}

@@ -1,0 +1,104 @@
+/** Response (Fetch Standard), as a function makes it. */
+import { Body, extract, type Source } from './body.ts'
+import { Headers, type HeadersInput } from './headers.ts'
+import { stringOf } from './text.ts'
+
+export interface ResponseInit {
+  status?: number
+  statusText?: string
+  headers?: HeadersInput
+}
+
+const NULL_BODY = new Set([101, 204, 205, 304])
+const REDIRECTS = new Set([301, 302, 303, 307, 308])
+
+export class Response extends Body {
+  readonly #status: number
+  readonly #statusText: string
+  readonly #headers: Headers
+  readonly #type: string
+
+  constructor(body?: unknown, init: ResponseInit = {}, kind = 'default') {
+    const { source, type } = extract(body)
+    const status = statusOf(init.status ?? 200, kind)
+    if (source !== null && NULL_BODY.has(status)) throw new TypeError(`A response with status ${status} has no body`)
+    super(source)
+    this.#status = status
+    this.#statusText = stringOf(init.statusText ?? '')
+    this.#headers = new Headers(init.headers)
+    this.#type = kind
+    if (type !== null && !this.#headers.has('content-type')) this.#headers.set('content-type', type)
+  }
+
+  static json(data: unknown, init: ResponseInit = {}): Response {
+    const text = JSON.stringify(data)
+    if (text === undefined) throw new TypeError('The value cannot be expressed as JSON')
+    const headers = new Headers(init.headers)
+    if (!headers.has('content-type')) headers.set('content-type', 'application/json')
+    return new Response(text, { ...init, headers })
+  }
+
+  static redirect(url: string | URL, status = 302): Response {
+    if (!REDIRECTS.has(status)) throw new RangeError(`${status} is not the status of a redirect`)
+    return new Response(null, { status, headers: { location: new URL(stringOf(url)).href } })
+  }
+
+  static error(): Response {
+    return new Response(null, { status: 0 }, 'error')
+  }
+
+  /** What the host sends: head and body, the body taken away. */
+  static send(response: Response): { status: number; headers: [string, string][]; source: Source } {
+    return { status: response.#status, headers: Headers.list(response.#headers), source: Body.take(response) }
+  }
+
+  static is(value: unknown): value is Response {
+    return typeof value === 'object' && value !== null && #status in value
+  }
+
+  get status(): number {
+    return this.#status
+  }
+
+  get statusText(): string {
+    return this.#statusText
+  }
+
+  get ok(): boolean {
+    return this.#status >= 200 && this.#status < 300
+  }
+
+  get headers(): Headers {
+    return this.#headers
+  }
+
+  get type(): string {
+    return this.#type
+  }
+
+  get url(): string {
+    return ''
+  }
+
+  get redirected(): boolean {
+    return false
+  }
+
+  clone(): Response {
+    const copy = new Response(Body.split(this), { status: this.#status, statusText: this.#statusText, headers: this.#headers }, this.#type)
+    // The body's own content type was judged when the original was made.
+    if (!this.#headers.has('content-type')) copy.#headers.delete('content-type')
+    return copy
+  }
+
+  get [Symbol.toStringTag](): string {
+    return 'Response'
+  }
+}
+
+function statusOf(status: number, kind: string): number {
+  if (kind === 'error') return 0
+  const number = Math.trunc(status)
+  if (!(number >= 200 && number <= 599)) throw new RangeError(`A status is between 200 and 599, and this one is ${status}`)
+  return number
+}

@@ -1,0 +1,204 @@
+/** TextEncoder and TextDecoder for UTF-8 (Encoding Standard); other encodings are refused. */
+
+const LABELS = new Set(['utf-8', 'utf8', 'unicode-1-1-utf-8', 'unicode11utf8', 'unicode20utf8', 'x-unicode20utf8'])
+/** Characters per `fromCharCode`: below the engine's limit on arguments. */
+const PIECE = 8192
+const REPLACEMENT = 0xfffd
+const BOM = 0xfeff
+const fromCharCode = String.fromCharCode
+
+/** Web IDL's conversion to a string: throws for a symbol, as `String()` would not. */
+export function stringOf(value: unknown): string {
+  return `${value as string | number}`
+}
+
+export class TextEncoder {
+  get encoding(): string {
+    return 'utf-8'
+  }
+
+  encode(input: unknown = ''): Uint8Array<ArrayBuffer> {
+    return encodeUtf8(stringOf(input))
+  }
+
+  encodeInto(source: string, destination: Uint8Array): { read: number; written: number } {
+    let read = 0
+    let written = 0
+    for (const character of stringOf(source)) {
+      const bytes = encodeUtf8(character)
+      if (written + bytes.length > destination.length) break
+      destination.set(bytes, written)
+      written += bytes.length
+      read += character.length
+    }
+    return { read, written }
+  }
+}
+
+export function encodeUtf8(text: string): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(utf8Length(text))
+  let at = 0
+  for (let index = 0; index < text.length; index++) {
+    let code = text.charCodeAt(index)
+    if (code < 0x80) {
+      bytes[at++] = code
+      continue
+    }
+    if (code >= 0xd800 && code < 0xe000) {
+      const next = index + 1 < text.length ? text.charCodeAt(index + 1) : 0
+      if (code < 0xdc00 && next >= 0xdc00 && next < 0xe000) {
+        code = 0x10000 + ((code - 0xd800) << 10) + (next - 0xdc00)
+        index++
+      } else code = REPLACEMENT
+    }
+    at = putMany(bytes, at, code)
+  }
+  return bytes
+}
+
+function putMany(bytes: Uint8Array, at: number, code: number): number {
+  if (code < 0x800) {
+    bytes[at] = 0xc0 | (code >> 6)
+    bytes[at + 1] = 0x80 | (code & 63)
+    return at + 2
+  }
+  if (code < 0x10000) {
+    bytes[at] = 0xe0 | (code >> 12)
+    bytes[at + 1] = 0x80 | ((code >> 6) & 63)
+    bytes[at + 2] = 0x80 | (code & 63)
+    return at + 3
+  }
+  bytes[at] = 0xf0 | (code >> 18)
+  bytes[at + 1] = 0x80 | ((code >> 12) & 63)
+  bytes[at + 2] = 0x80 | ((code >> 6) & 63)
+  bytes[at + 3] = 0x80 | (code & 63)
+  return at + 4
+}
+
+export function utf8Length(text: string): number {
+  let bytes = text.length
+  for (let index = 0; index < text.length; index++) {
+    const code = text.charCodeAt(index)
+    if (code < 0x80) continue
+    bytes += code < 0x800 ? 1 : 2
+    // A whole pair is four bytes for two units; half of one is the replacement character's three.
+    if (code >= 0xd800 && code < 0xdc00) {
+      const next = index + 1 < text.length ? text.charCodeAt(index + 1) : 0
+      if (next >= 0xdc00 && next < 0xe000) index++
+    }
+  }
+  return bytes
+}
+
+export class TextDecoder {
+  readonly #fatal: boolean
+  readonly #ignoreBom: boolean
+  #held: Uint8Array = new Uint8Array(0)
+  #started = false
+
+  constructor(label: unknown = 'utf-8', options: { fatal?: boolean; ignoreBOM?: boolean } = {}) {
+    const name = stringOf(label).trim().toLowerCase()
+    if (!LABELS.has(name)) throw new RangeError(`The encoding ${JSON.stringify(name)} is not supported: only utf-8 is`)
+    this.#fatal = options.fatal === true
+    this.#ignoreBom = options.ignoreBOM === true
+  }
+
+  get encoding(): string {
+    return 'utf-8'
+  }
+
+  get fatal(): boolean {
+    return this.#fatal
+  }
+
+  get ignoreBOM(): boolean {
+    return this.#ignoreBom
+  }
+
+  decode(input?: ArrayBuffer | ArrayBufferView, options: { stream?: boolean } = {}): string {
+    const bytes = joined(this.#held, input === undefined ? new Uint8Array(0) : bytesOf(input))
+    const whole = options.stream === true ? completeLength(bytes) : bytes.length
+    this.#held = bytes.slice(whole)
+    let text = decodeUtf8(bytes, whole, this.#fatal)
+    if (!this.#started && text.length > 0) {
+      this.#started = true
+      if (!this.#ignoreBom && text.charCodeAt(0) === BOM) text = text.slice(1)
+    }
+    if (options.stream !== true) this.#started = false
+    return text
+  }
+}
+
+/** A view of the same bytes, whatever kind of buffer they come in. */
+export function bytesOf(input: ArrayBuffer | ArrayBufferView): Uint8Array<ArrayBuffer> {
+  if (ArrayBuffer.isView(input)) return new Uint8Array(input.buffer as ArrayBuffer, input.byteOffset, input.byteLength)
+  if (input instanceof ArrayBuffer) return new Uint8Array(input)
+  throw new TypeError('Expected an ArrayBuffer or a view of one')
+}
+
+function joined(held: Uint8Array, bytes: Uint8Array): Uint8Array {
+  if (held.length === 0) return bytes
+  const all = new Uint8Array(held.length + bytes.length)
+  all.set(held)
+  all.set(bytes, held.length)
+  return all
+}
+
+/** How many bytes stand before a sequence that may still be completed. */
+function completeLength(bytes: Uint8Array): number {
+  const from = Math.max(0, bytes.length - 3)
+  for (let at = bytes.length - 1; at >= from; at--) {
+    const byte = bytes[at] as number
+    if ((byte & 0xc0) === 0x80) continue
+    return byte >= 0xc2 && at + sequenceLength(byte) > bytes.length ? at : bytes.length
+  }
+  return bytes.length
+}
+
+function sequenceLength(first: number): number {
+  return first < 0x80 ? 1 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : first < 0xf5 ? 4 : 1
+}
+
+export function decodeUtf8(bytes: Uint8Array, length: number, fatal: boolean): string {
+  let text = ''
+  let units: number[] = []
+  let at = 0
+  while (at < length) {
+    const first = bytes[at] as number
+    if (first < 0x80) {
+      units.push(first)
+      at++
+    } else at = decodeMany(bytes, at, length, units, fatal)
+    if (units.length >= PIECE) {
+      text += fromCharCode.apply(null, units)
+      units = []
+    }
+  }
+  return text + fromCharCode.apply(null, units)
+}
+
+/** One sequence beyond ASCII; a malformed one is replaced up to its longest valid prefix, as the standard says. */
+function decodeMany(bytes: Uint8Array, at: number, length: number, units: number[], fatal: boolean): number {
+  const first = bytes[at] as number
+  const needed = first < 0xc2 || first > 0xf4 ? 0 : sequenceLength(first) - 1
+  let code = first & (0x3f >> needed)
+  let low = first === 0xe0 ? 0xa0 : first === 0xf0 ? 0x90 : 0x80
+  let high = first === 0xed ? 0x9f : first === 0xf4 ? 0x8f : 0xbf
+  let next = at + 1
+  let seen = 0
+  for (; seen < needed && next < length; seen++, next++) {
+    const byte = bytes[next] as number
+    if (byte < low || byte > high) break
+    code = (code << 6) | (byte & 63)
+    low = 0x80
+    high = 0xbf
+  }
+  if (needed === 0 || seen < needed) {
+    if (fatal) throw new TypeError('The bytes are not valid UTF-8')
+    units.push(REPLACEMENT)
+    return next
+  }
+  if (code >= 0x10000) units.push(0xd800 + ((code - 0x10000) >> 10), 0xdc00 + ((code - 0x10000) & 0x3ff))
+  else units.push(code)
+  return next
+}

@@ -1,0 +1,242 @@
+/** What functions and taken-over workers try; a sample of THREATS.md, part 1. */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { createEvents, type EventMap } from '#protocols/events'
+import type { Outcome } from '#protocols/invocation'
+import { systemClock } from '#protocols/lifecycle'
+import { callOf, serviceIn, until, valueOf, World } from './executor.world.ts'
+import type { ExecutorService } from './service.ts'
+
+const world = new World()
+const events = createEvents()
+let executor: ExecutorService
+beforeAll(async () => {
+  executor = serviceIn(world, { events, spares: 2 })
+  await executor.start()
+})
+afterAll(() => executor.stop())
+
+const codeOf = (outcome: Outcome) => (outcome.kind === 'failed' ? outcome.error.code : outcome.kind)
+const run = (source: string, args: unknown[] = [], config = {}, namespace = 'hostile') =>
+  executor.invoke(callOf(world.define(source, { config, namespace }), args))
+const evaluate = async (expression: string) => valueOf(await run(`export default () => (${expression})`))
+
+/** A function of somebody else, called all the while: no error, no long wait. */
+async function withCanary<T>(work: Promise<T>): Promise<T> {
+  const record = world.define('export default (n) => n + 1', { namespace: 'canary' })
+  valueOf(await executor.invoke(callOf(record, [0])))
+  let over = false
+  const done = work.finally(() => (over = true))
+  for (let calls = 0; !over; calls++) {
+    const startedAt = systemClock.monotonic()
+    expect(valueOf(await executor.invoke(callOf(record, [calls])))).toBe(calls + 1)
+    expect(systemClock.monotonic() - startedAt).toBeLessThan(250)
+    await new Promise((resolve) => setTimeout(resolve, 10))
+  }
+  return done
+}
+
+describe('memory', () => {
+  const small = { execution: { memory: '32MB', timeout: '8s' } }
+  test.each([
+    ['kept objects', 'const a = []; for (;;) a.push({ x: a.length, y: [a.length] })'],
+    ['kept strings', 'const a = []; for (;;) a.push("x".repeat(1e4) + a.length)'],
+    ['a flood of a Map', 'const m = new Map(); for (let i = 0; ; i++) m.set(i, "v" + i)'],
+    ['an array filled by the engine', 'return Array(1e9).fill(0).length'],
+    ['a death of the engine', 'return "x".repeat(3e8).split("").length'],
+    ['a resizable buffer', 'const b = new ArrayBuffer(0, { maxByteLength: 2e9 }); b.resize(2e9); new Uint8Array(b).fill(1); return 1'],
+  ])('%s costs one memory_exceeded', async (_, body) => {
+    const outcome = await withCanary(run(`export default () => { ${body} }`, [], small))
+    expect(['memory_exceeded', 'function_failed']).toContain(codeOf(outcome))
+    expect(valueOf(await run('export default () => 1'))).toBe(1)
+  })
+  test('a death of the engine is named by its cause', async () => {
+    expect(codeOf(await run('export default () => "x".repeat(3e8).split("").length', [], small))).toBe('memory_exceeded')
+  })
+})
+
+describe('time', () => {
+  test.each([
+    ['BigInt', 'let a = 3n ** 100000n; for (;;) a *= a'],
+    ['indexOf on a huge length', 'return Array.prototype.indexOf.call({ length: 2 ** 53 - 1 }, 1)'],
+  ])('an uninterruptible loop (%s) costs its worker, 200 ms past the deadline', async (_, body) => {
+    const startedAt = systemClock.monotonic()
+    const outcome = await withCanary(run(`export default () => { ${body} }`, [], { execution: { timeout: '300ms', memory: '512MB' } }))
+    expect(['deadline_exceeded', 'memory_exceeded']).toContain(codeOf(outcome))
+    expect(systemClock.monotonic() - startedAt).toBeLessThan(300 + 500)
+  })
+  test('a function that had to be killed runs in a worker of its own from then on', async () => {
+    const record = world.define('export default (hang) => hang ? Array.prototype.indexOf.call({ length: 2 ** 53 - 1 }, 1) : 1', {
+      namespace: 'apart',
+      config: { execution: { timeout: '200ms' } },
+    })
+    expect(codeOf(await executor.invoke(callOf(record, [true])))).toBe('deadline_exceeded')
+    const neighbour = world.define('export default () => 2', { namespace: 'apart' })
+    expect(valueOf(await executor.invoke(callOf(record, [false])))).toBe(1)
+    expect(valueOf(await executor.invoke(callOf(neighbour)))).toBe(2)
+    expect(executor.status().workers.filter((worker) => worker.namespace === 'apart')).toHaveLength(2)
+  })
+  test('a slow function does not block its namespace', async () => {
+    const slow = run('export default () => { const end = Date.now() + 400; while (Date.now() < end); return "slow" }', [], {}, 'shared')
+    const startedAt = systemClock.monotonic()
+    expect(valueOf(await run('export default () => "quick"', [], {}, 'shared'))).toBe('quick')
+    expect(systemClock.monotonic() - startedAt).toBeLessThan(350)
+    expect(valueOf(await slow)).toBe('slow')
+  })
+})
+
+describe('walls', () => {
+  test.each([
+    'typeof process',
+    'typeof require',
+    'typeof WebAssembly',
+    'typeof SharedArrayBuffer',
+    'typeof Atomics',
+    'typeof FinalizationRegistry',
+    'typeof WeakRef',
+    'typeof __osiris',
+    'typeof __osirisParts',
+    'typeof (0, eval)("this").constructor.constructor("return typeof process === \'object\' ? process : undefined")()',
+  ])('%s is undefined', async (expression) => {
+    expect(await evaluate(expression)).toBe('undefined')
+  })
+  test('nothing of isolated-vm can be reached from the globals', async () => {
+    const found = await evaluate(`(() => {
+      const seen = new Set(), found = [], todo = [globalThis]
+      while (todo.length) {
+        const value = todo.pop()
+        if ((typeof value !== 'object' && typeof value !== 'function') || value === null || seen.has(value)) continue
+        seen.add(value)
+        if (/^(Reference|ExternalCopy|Isolate|Context|Callback|Module)$/.test(value.constructor?.name ?? '')) found.push(value.constructor.name)
+        for (const key of Reflect.ownKeys(value)) { try { todo.push(value[key]) } catch {} }
+        todo.push(Object.getPrototypeOf(value))
+      }
+      return [seen.size > 500, found]
+    })()`)
+    expect(found).toEqual([true, []])
+  })
+  test('globals are those of one version only', async () => {
+    const set =
+      'export default () => { const had = globalThis.mine; globalThis.mine = 1; Array.prototype.mine = 1; return [had ?? null, [].mine] }'
+    expect(valueOf(await run(set))).toEqual([null, 1])
+    expect(valueOf(await run(`${set} // another version`))).toEqual([null, 1])
+    expect(valueOf(await run(set, [], {}, 'elsewhere'))).toEqual([null, 1])
+  })
+  test('entropy differs from call to call and from isolate to isolate', async () => {
+    const source =
+      'export default () => [crypto.randomUUID(), crypto.randomUUID(), Math.random(), ...crypto.getRandomValues(new Uint32Array(2))]'
+    const all = [...(valueOf(await run(source)) as unknown[]), ...(valueOf(await run(`${source} //`)) as unknown[])]
+    expect(new Set(all).size).toBe(all.length)
+    expect(all[0]).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/)
+  })
+  test('timers end with their call, and there are at most 1,000', async () => {
+    const record = world.define(`let ticks = 0
+      export default (start) => { if (start) setInterval(() => ticks++, 1); return ticks }`)
+    expect(valueOf(await executor.invoke(callOf(record, [true])))).toBe(0)
+    await new Promise((resolve) => setTimeout(resolve, 50))
+    expect(valueOf(await executor.invoke(callOf(record, [false])))).toBe(0)
+    expect(codeOf(await run('export default () => { for (;;) setTimeout(() => {}, 1e6) }'))).toBe('function_failed')
+  })
+})
+
+describe('logs', () => {
+  test('lines come with their call and level, cut at 4 KiB, and a flood is counted', async () => {
+    const lines: EventMap['function.log'][] = []
+    const stop = events.on('function.log', (line) => lines.push(line))
+    const record = world.define(`import { log } from 'osiris/function'
+      export default () => { console.error('bad', { a: 1 }); log('x'.repeat(1e5)); for (let i = 0; i < 1e4; i++) console.log(i); return 1 }`)
+    const call = callOf(record)
+    await executor.invoke(call)
+    stop()
+    expect(lines[0]).toMatchObject({ id: call.id, name: record.name, level: 'error', text: 'bad {"a":1}' })
+    expect(lines[1]?.text).toHaveLength(4096)
+    expect(lines).toHaveLength(257)
+    expect(lines.at(-1)).toMatchObject({ level: 'warn', text: '9746 more lines were dropped' })
+  })
+  test('what was logged before a loop is not lost with it', async () => {
+    const lines: string[] = []
+    const stop = events.on('function.log', (line) => lines.push(line.text))
+    await run('export default () => { console.log("here"); for (;;); }', [], { execution: { timeout: '100ms' } })
+    stop()
+    expect(lines).toContain('here')
+  })
+})
+
+describe('workers', () => {
+  test('SIGKILL during calls is worker_crashed, and the next call works', async () => {
+    const source = 'export default (ms) => ms ? new Promise((resolve) => setTimeout(resolve, ms, 1)) : 2'
+    const record = world.define(source, { namespace: 'killed' })
+    expect(valueOf(await executor.invoke(callOf(record, [0])))).toBe(2)
+    const calls = Array.from({ length: 5 }, () => executor.invoke(callOf(record, [5000])))
+    process.kill(executor.status().workers.find((worker) => worker.namespace === 'killed')?.pid ?? 0, 'SIGKILL')
+    for (const outcome of await Promise.all(calls))
+      expect(outcome).toMatchObject({ kind: 'failed', error: { code: 'worker_crashed' }, started: true })
+    expect(valueOf(await executor.invoke(callOf(record, [0])))).toBe(2)
+  })
+
+  /** A program that does with the pipe what it is told to by the bytes of the artifact. */
+  const LIAR = `
+    const { Socket } = require('node:net'); const socket = new Socket({ fd: 3 })
+    const frame = (kind, id, a = 0, b = 0, payload = '') => { const head = Buffer.alloc(17); head.writeUInt32LE(13 + Buffer.byteLength(payload)); head[4] = kind
+      head.writeUInt32LE(id, 5); head.writeUInt32LE(a, 9); head.writeUInt32LE(b >>> 0, 13); return Buffer.concat([head, Buffer.from(payload)]) }
+    socket.write(frame(32, 1)); socket.on('end', () => process.exit())
+    let rest = Buffer.alloc(0)
+    socket.on('data', (chunk) => { rest = Buffer.concat([rest, chunk])
+      while (rest.length >= 4 && rest.length >= 4 + rest.readUInt32LE(0)) { const size = 4 + rest.readUInt32LE(0); const [kind, id] = [rest[4], rest.readUInt32LE(5)]
+        const payload = rest.subarray(17, size); rest = rest.subarray(size)
+        if (kind === 1) socket.write(frame(33, id))
+        if (kind === 2) socket.write(lies(JSON.parse(payload)[0], id)) } })
+    const lies = (what, id) => ({ garbage: require('node:crypto').randomBytes(1000), huge: Buffer.from([255, 255, 255, 255, 35]), short: Buffer.from([1, 0, 0, 0, 35]),
+      kind: frame(99, id), other: frame(35, id + 1000, 0, 0, '1'), zero: frame(35, 0, 0, 0, '1'), twice: frame(33, 1), response: frame(37, id, 0, 0, '{}'), chunk: frame(38, id, 0, 0, 'x'),
+      error: frame(36, id, 0, 0, 'not json'), level: frame(43, id, 1, 77, 'x'), closed: frame(42, id), good: frame(35, id, 0, 0, '1') })[what]`
+
+  test.each(['garbage', 'huge', 'short', 'kind', 'other', 'zero', 'twice', 'response', 'chunk', 'error', 'level', 'closed'])(
+    'a worker that sends %s is killed, and only its calls end',
+    async (lie) => {
+      const folder = mkdtempSync(join(tmpdir(), 'osiris-'))
+      const workerEntry = join(folder, 'liar.cjs')
+      writeFileSync(workerEntry, LIAR)
+      const lied = serviceIn(world, { workerEntry, spares: 1 })
+      await lied.start()
+      try {
+        const other = world.define('export default 1', { namespace: 'honest' })
+        expect(valueOf(await lied.invoke(callOf(other, ['good'])))).toBe(1)
+        const record = world.define('export default 1', { namespace: 'liar' })
+        expect(codeOf(await lied.invoke(callOf(record, [lie])))).toBe('worker_crashed')
+        expect(valueOf(await lied.invoke(callOf(other, ['good'])))).toBe(1)
+        expect(valueOf(await lied.invoke(callOf(record, ['good'])))).toBe(1)
+      } finally {
+        await lied.stop()
+        rmSync(folder, { recursive: true })
+      }
+    },
+  )
+
+  test('stop() leaves no process', async () => {
+    const own = serviceIn(world, { spares: 2 })
+    await own.start()
+    valueOf(await own.invoke(callOf(world.define('export default () => 1'))))
+    const pids = own.status().workers.map((worker) => worker.pid)
+    expect(pids.length).toBeGreaterThan(1)
+    await own.stop()
+    for (const pid of pids) expect(() => process.kill(pid, 0)).toThrow(/ESRCH/)
+    expect(await own.invoke(callOf(world.define('export default () => 1')))).toMatchObject({
+      error: { code: 'unavailable' },
+      started: false,
+    })
+  })
+
+  test('workers without work, and instances without calls, go', async () => {
+    const own = serviceIn(world, { spares: 0, limits: { workerIdleMs: 100 } })
+    await own.start()
+    const record = world.define('export default () => 1', { config: { scale: { idle: '1s' } } })
+    valueOf(await own.invoke(callOf(record)))
+    expect(own.isWarm(record.version)).toBe(true)
+    expect(own.status()).toMatchObject({ warm: [record.version], workers: [{ namespace: 'demo', instances: 1 }] })
+    await until(() => own.status().workers.length === 0, 'the worker has gone')
+    expect(own.isWarm(record.version)).toBe(false)
+    await own.stop()
+  })
+})
