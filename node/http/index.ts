@@ -1,2 +1,2 @@
-export { defaultLimits, type HttpLimits } from './limits.ts'
+export type { HttpLimits } from './limits.ts'
 export { HttpServer, type HttpServerInit, type Self } from './server.ts'

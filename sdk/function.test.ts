@@ -1,0 +1,35 @@
+import { afterEach, expect, it } from 'vitest'
+import { call, env, log, mock, type Mock } from './function.ts'
+
+let mocked: Mock | undefined
+afterEach(() => mocked?.restore())
+
+it('call() outside the platform says what to do', async () => {
+  await expect(call('demo/greet')).rejects.toMatchObject({ code: 'unavailable', message: expect.stringContaining('mock({ call })') })
+})
+
+it('mock() stands in for the platform, and tells what was asked of it', async () => {
+  mocked = mock({ env: { GREETING: 'hi' }, call: (ref, ...args) => ({ ref, args }) })
+  expect(env['GREETING']).toBe('hi')
+  expect(await call('demo/greet', 'Ada')).toEqual({ ref: 'demo/greet', args: ['Ada'] })
+  log('called', { times: 1 })
+  expect(mocked.calls).toEqual([{ ref: 'demo/greet', args: ['Ada'] }])
+  expect(mocked.logs).toEqual([['called', { times: 1 }]])
+})
+
+it('restore() brings back what was before, the mock around it included', async () => {
+  mocked = mock({ env: { A: 'outer' }, call: () => 'outer' })
+  const inner = mock({ env: { B: 'inner' }, call: () => 'inner' })
+  expect([{ ...env }, await call('a/b')]).toEqual([{ B: 'inner' }, 'inner'])
+  inner.restore()
+  expect([{ ...env }, await call('a/b')]).toEqual([{ A: 'outer' }, 'outer'])
+})
+
+it('a stand-in that throws rejects, as the platform would', async () => {
+  mocked = mock({
+    call() {
+      throw new Error('no')
+    },
+  })
+  await expect(call('a/b')).rejects.toThrow('no')
+})
