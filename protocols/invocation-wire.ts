@@ -3,6 +3,7 @@
  * The head is CBOR with values by position (measured: half the cost of named keys), the body is the payload's or the result's own bytes.
  * Decoding is checked by hand: it is on the path of every remote call, and what arrives is hostile.
  */
+import { collect } from './body.ts'
 import { decode, encode } from './codec.ts'
 import { type ErrorShape, OsirisError } from './errors.ts'
 import { assertName, type FunctionRef, refOf, VERSION_PATTERN } from './function.ts'
@@ -19,7 +20,6 @@ import {
   type Target,
 } from './invocation.ts'
 import type { MaybePromise } from './lifecycle.ts'
-import { collect } from '#protocols/network'
 
 /** The same shape as a network Message. */
 export interface WireMessage {

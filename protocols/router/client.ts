@@ -4,7 +4,7 @@ import { OsirisError } from '#protocols/errors'
 import { type Body, failed, type FailedOutcome, type Invocation, isRouteTarget, type Outcome } from '#protocols/invocation'
 import { decodeOutcome, encodeInvocation } from '#protocols/invocation-wire'
 import type { Clock, Random } from '#protocols/lifecycle'
-import type { Member, Network, Peer } from '#protocols/network'
+import type { Member, Message, Network, Peer } from '#protocols/network'
 import { ROUTER_PROTOCOL } from './messages.ts'
 import { isStream, ReplayableBody } from './replay.ts'
 import type { Router } from './router.ts'
@@ -59,18 +59,24 @@ export class RouterClient implements Router {
   async #through(router: Member, invocation: Invocation): Promise<Outcome> {
     const now = this.#clock.monotonic()
     const timeoutMs = invocation.deadlineAt - now + ANSWER_GRACE_MS
+    const options = invocation.signal === undefined ? { timeoutMs } : { timeoutMs, signal: invocation.signal }
+    let answer: Message
     try {
-      const options = invocation.signal === undefined ? { timeoutMs } : { timeoutMs, signal: invocation.signal }
-      const answer = await this.#network.request(router.peer, ROUTER_PROTOCOL, encodeInvocation(invocation, now), options)
-      const outcome = await decodeOutcome(answer)
-      this.#lastGood = router.peer
-      return outcome
+      answer = await this.#network.request(router.peer, ROUTER_PROTOCOL, encodeInvocation(invocation, now), options)
     } catch (thrown) {
       if (this.#lastGood === router.peer) this.#lastGood = undefined
       const error = OsirisError.from(thrown, `Cannot call ${nameOf(invocation)} through "${router.name}"`)
       // A router that refuses the message itself has started nothing.
-      const started = error.details?.['sent'] !== false && EFFECT_UNKNOWN.has(error.code)
-      return failed(error, { hops: invocation.hops }, started)
+      return failed(error, { hops: invocation.hops }, error.details?.['sent'] !== false && EFFECT_UNKNOWN.has(error.code))
+    }
+    try {
+      const outcome = await decodeOutcome(answer)
+      this.#lastGood = router.peer
+      return outcome
+    } catch (thrown) {
+      // Whoever answers with garbage may well have run the function.
+      const act = `Cannot tell how ${nameOf(invocation)} ended through "${router.name}": ${(thrown as Error).message}`
+      return failed(new OsirisError('outcome_unknown', act, { cause: thrown }), { hops: invocation.hops }, true)
     }
   }
 

@@ -1,5 +1,5 @@
 /** A small world for the router's tests: a catalog in memory, executors that count what they start, callers with and without grants. */
-import { Access, createIdentity, issueToken, type Universe } from '#protocols/access'
+import { Access, createIdentity, issueToken } from '#protocols/access'
 import type { AliasTargets, Catalog, FunctionRecord, RouteRecord } from '#protocols/catalog'
 import { OsirisError } from '#protocols/errors'
 import type { Executor, ExecutorStatus } from '#protocols/executor'
@@ -9,7 +9,6 @@ import { functionConfigSchema, type FunctionConfig, settingsOf } from '#protocol
 import type { Member, Members } from '#protocols/network'
 
 const ROOT = createIdentity(new Uint8Array(32).fill(7))
-export const UNIVERSE: Universe = { name: 'test', root: ROOT.id, secret: '0'.repeat(64) }
 export const accessOf = () => new Access({ root: ROOT.id, clock: systemClock })
 
 export async function callerWith(namespace: string): Promise<Caller> {
