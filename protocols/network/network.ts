@@ -5,7 +5,8 @@
  */
 import type { Body } from '#protocols/invocation'
 import type { Role, Startable } from '#protocols/lifecycle'
-import { OsirisError } from '#protocols/errors'
+
+export { collect, streamOf } from '#protocols/body'
 
 /** Text form of a peer's public key (libp2p peer id, `12D3Koo…`). */
 export type Peer = string
