@@ -13,8 +13,9 @@ export function greet(name: unknown, times: unknown) {
 }
 
 /** Throws unless a contender answers as it must. */
-export async function assertServes(base: string): Promise<void> {
+export async function assertServes(base: string): Promise<Response> {
   const response = await fetch(base + PATH, { method: 'POST', body: BODY, headers: { 'content-type': 'application/json' } })
   const text = await response.text()
   if (response.status !== 200 || text !== JSON.stringify(EXPECTED)) throw new Error(`${base + PATH} answered ${response.status}: ${text}`)
+  return response
 }

@@ -65,6 +65,9 @@ async function startPair(bench: Bench): Promise<{ remote: string; local: string 
   const here = await osiris.startNode('here', 'router', there.joinToken)
   await deploy(there.http, NAME, SOURCE)
   await callable(here.http, NAME, BODY)
-  for (const base of [there.http, here.http]) await assertServes(base)
+  for (const base of [there.http, here.http]) {
+    const { headers } = await assertServes(base)
+    if (headers.get('osiris-node') !== 'there') throw new Error(`${base} ran the function on ${headers.get('osiris-node')}`)
+  }
   return { remote: here.http + PATH, local: there.http + PATH }
 }
