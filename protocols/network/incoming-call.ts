@@ -1,4 +1,5 @@
 /** One request that arrived, as its handler sees it, and the answer's way back. */
+import { streamOf } from '#protocols/body'
 import type { Body } from '#protocols/invocation'
 import { OsirisError } from '#protocols/errors'
 import { IncomingBody, OutgoingBody } from './body.ts'
@@ -6,7 +7,7 @@ import type { Channel } from './channel.ts'
 import type { Deadline } from './deadlines.ts'
 import { BodyMode, errorFrame, FrameError, Kind, readCredit, readError, type RequestFrame, responseFrame, signalFrame } from './frames.ts'
 import { MESSAGE_BYTES_MAX } from './limits.ts'
-import { type IncomingRequest, type Message, type Peer, type RequestHandler, streamOf } from './network.ts'
+import type { IncomingRequest, Message, Peer, RequestHandler } from './network.ts'
 import { withoutSent } from './unsent.ts'
 
 export interface IncomingCallInit {

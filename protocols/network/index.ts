@@ -1,6 +1,7 @@
 import type { Libp2pNetworkInit } from './libp2p.ts'
 import type { Network } from './network.ts'
 
+export { collect, streamOf } from '#protocols/body'
 export type { Libp2pNetworkInit } from './libp2p.ts'
 export * from './memory.ts'
 export type { Faults } from './memory-links.ts'

@@ -1,8 +1,9 @@
 /** Two peers that just connected tell each other who they are and whom they know. */
+import { collect } from '#protocols/body'
 import { type HeardBeat, isSignedBy, readBeat } from './beats.ts'
 import type { MemberTable } from './members.ts'
 import { decodeHandedOut, decodeHello, encodeHandedOut, encodeHello, encodeRequest, type HandedOut, PROTOCOL } from './messages.ts'
-import { collect, type Message, type Network, type Peer } from './network.ts'
+import type { Message, Network, Peer } from './network.ts'
 import type { Envelope } from './beats.ts'
 
 export interface IntroductionsInit {

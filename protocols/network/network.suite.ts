@@ -1,11 +1,12 @@
 /** What every network must do, whatever carries it. */
+import { collect } from '#protocols/body'
 import { createHash } from 'node:crypto'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { createIdentity, createUniverse, type Universe } from '#protocols/access'
 import { OsirisError } from '#protocols/errors'
 import type { Role } from '#protocols/lifecycle'
 import { CALLS_MAX, MESSAGE_BYTES_MAX, OUTBOX_BYTES_HIGH, WINDOW_BYTES } from './limits.ts'
-import { collect, type Message, type Network } from './network.ts'
+import type { Message, Network } from './network.ts'
 import { failure, until } from './suite-tools.ts'
 
 export interface SuiteNode {

@@ -1,11 +1,12 @@
 /** One request from its sending to the last byte of its answer. */
+import { streamOf } from '#protocols/body'
 import { OsirisError } from '#protocols/errors'
 import { IncomingBody, OutgoingBody } from './body.ts'
 import type { Channel } from './channel.ts'
 import type { Deadline } from './deadlines.ts'
 import { BodyMode, FrameError, Kind, readCredit, readError, readResponse, requestFrame, signalFrame } from './frames.ts'
 import { MESSAGE_BYTES_MAX } from './limits.ts'
-import { streamOf, type Message, type RequestOptions } from './network.ts'
+import type { Message, RequestOptions } from './network.ts'
 import { asUnsent, unsent, withoutSent } from './unsent.ts'
 
 export interface OutgoingCallInit {
