@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { OsirisError } from '#protocols/errors'
 import { type Body, type FetchPayload, failed, type Invocation, type Outcome, type ResponseOutcome } from '#protocols/invocation'
-import { collect } from '#protocols/network'
+import { collect } from '#protocols/body'
 import { createFakeNode, type FakeNode } from './testing/index.ts'
 import { exchange, open, until } from './testing/socket.ts'
 

@@ -15,7 +15,7 @@ import {
   type OutcomeMeta,
   type Target,
 } from '#protocols/invocation'
-import { streamOf } from '#protocols/network'
+import { streamOf } from '#protocols/body'
 
 type Web = { fetch(request: Request): Promise<Response> }
 type Default = Web | ((...args: unknown[]) => unknown)
