@@ -33,7 +33,6 @@ function world(init: { local?: FakeExecutor; remotes?: string[]; catalog?: FakeC
     clock: systemClock,
     random: Math.random,
     events,
-    nodeName: 'here',
     peer: 'here',
   })
   const invoke = (name: string, parts: Partial<Invocation> = {}) => router.invoke(callOf(name, parts))

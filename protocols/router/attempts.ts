@@ -17,7 +17,6 @@ export interface AttemptsInit {
   remote: { at(peer: Peer): Pick<Executor, 'invoke'> }
   members: Members
   peer: Peer
-  nodeName: string
   clock: Clock
   random: Random
   events: Events

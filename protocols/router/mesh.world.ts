@@ -33,7 +33,7 @@ export async function createMesh(counts: { routers: number; executors: number },
     return network
   }
   const executors = namesOf('executor', counts.executors).map((name) => serveFake(join(name, ['executor']), new FakeExecutor(name, starts)))
-  const routers = namesOf('router', counts.routers).map((name) => routerOn(join(name, ['router']), name))
+  const routers = namesOf('router', counts.routers).map((name) => routerOn(join(name, ['router'])))
   const network = join('client', [])
   const client = new RouterClient({ network, clock: systemClock, random: Math.random })
   for (const each of networks.values()) await each.start()
@@ -49,7 +49,7 @@ function namesOf(role: string, count: number): string[] {
   return Array.from({ length: count }, (_, index) => `${role}-${index + 1}`)
 }
 
-function routerOn(network: Network, nodeName: string): RouterService {
+function routerOn(network: Network): RouterService {
   const { members, peer } = network
   const remote = { at: (to: Peer) => executorAt(network, to) }
   const events = createEvents()
@@ -59,7 +59,6 @@ function routerOn(network: Network, nodeName: string): RouterService {
     remote,
     members,
     peer,
-    nodeName,
     events,
     catalog,
     access: accessOf(),

@@ -22,7 +22,6 @@ function serviceFixture(remoteCatalog: boolean) {
     clock: systemClock,
     random: Math.random,
     events: createEvents(),
-    nodeName: 'here',
     peer: 'peer-here',
   })
   return Promise.resolve({ router, executors, stop: () => Promise.resolve() })
