@@ -1,4 +1,4 @@
-/** Management requests, on their way to hono. It is loaded with the first of them: a node that only serves functions never pays for it (about 150 ms). */
+/** Management requests, on their way to hono. It is loaded with the first of them: a node that only serves functions never pays for it (100 to 200 ms). */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { AppParts } from './app.ts'
 import type { NamedCaller } from './callers.ts'
