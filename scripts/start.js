@@ -24,13 +24,13 @@ function again() {
 async function start() {
   const { enableCompileCache } = await import('node:module')
   enableCompileCache()
-  const { processIo, runCommand } = await import('#node/cli')
+  const { endProcess, processIo, runCommand } = await import('#node/cli')
   const io = processIo()
   const universeReady = async (http) => {
     const code = await runCommand(['deploy', join(here, '..', 'fixtures', 'functions'), '--node', http], io)
     if (code === 0) io.out(commandsToPaste(http))
   }
-  process.exitCode = await runCommand(['universe', 'start', ...args], io, { universeReady })
+  endProcess(await runCommand(['universe', 'start', ...args], io, { universeReady }))
 }
 
 function commandsToPaste(http) {

@@ -1,3 +1,3 @@
 /** The door, for scripts: the whole command line as one function. */
-export { type Io, processIo } from './io.ts'
+export { endProcess, type Io, processIo } from './io.ts'
 export { runCommand } from './program.ts'

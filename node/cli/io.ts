@@ -36,10 +36,19 @@ export function processIo(): Io {
   }
 }
 
+let stays = false
+
+/** Ends the process. A command that stayed leaves at once, whatever timers its parts left behind; others may still be writing to a slow reader. */
+export function endProcess(code: number): void {
+  process.exitCode = code
+  if (stays) process.stdout.write('', () => process.exit(code))
+}
+
 /** One Ctrl-C may arrive twice: from the terminal, and passed on by `bin.js` under an older Node. */
 const ECHO_MS = 500
 
 function interrupted(): AbortSignal {
+  stays = true
   const controller = new AbortController()
   let first = 0
   for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {

@@ -2,6 +2,6 @@
 import { enableCompileCache } from 'node:module'
 
 enableCompileCache()
-const { processIo } = await import('./io.ts')
+const { endProcess, processIo } = await import('./io.ts')
 const { runCommand } = await import('./program.ts')
-process.exitCode = await runCommand(process.argv.slice(2), processIo())
+endProcess(await runCommand(process.argv.slice(2), processIo()))

@@ -21,7 +21,7 @@ import { join } from 'node:path'
 enableCompileCache()
 const { createIdentity, createUniverse, formatJoinToken, parseJoinToken } = await import('#protocols/access')
 const { OsirisError } = await import('#protocols/errors')
-const { processIo, runCommand } = await import('#node/cli')
+const { endProcess, processIo, runCommand } = await import('#node/cli')
 
 async function startNode(config) {
   mkdirSync(config.dataDir, { recursive: true })
@@ -45,7 +45,7 @@ async function startNode(config) {
     },
   }
 }
-process.exitCode = await runCommand(process.argv.slice(2), { ...processIo(), launcher: { command: process.execPath, args: [process.argv[1]] } }, { components: async () => ({ startNode }) })
+endProcess(await runCommand(process.argv.slice(2), { ...processIo(), launcher: { command: process.execPath, args: [process.argv[1]] } }, { components: async () => ({ startNode }) }))
 `
 
 let dir: string
