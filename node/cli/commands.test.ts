@@ -1,0 +1,230 @@
+/** Commands against a client that is only a record of what it was asked. */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { Readable } from 'node:stream'
+import { afterEach, beforeEach, expect, it } from 'vitest'
+import { markOf, type NodeState, type ProcessMark, universeNodesDir, writeNode, writeUniverse } from '#node/universe'
+import { OsirisError } from '#protocols/errors'
+import type { Deployed, FunctionSummary, NodeSummary } from '#sdk'
+import type { NodeApi } from './api.ts'
+import type { Io } from './io.ts'
+import { runCommand } from './program.ts'
+import { DEFAULT_NODE, type Target } from './target.ts'
+
+let dir: string
+let asked: unknown[][]
+let targets: Target[]
+beforeEach(() => {
+  dir = mkdtempSync(join(tmpdir(), 'osiris-commands-'))
+  asked = []
+  targets = []
+})
+afterEach(() => rmSync(dir, { recursive: true, force: true }))
+
+const receipt = { author: 'a', seq: 1, hash: 'h', state: 'committed' as const, holders: [] }
+const summary: FunctionSummary = {
+  namespace: 'demo',
+  name: 'greet',
+  version: 'f'.repeat(64),
+  ordinal: 2,
+  versions: 2,
+  access: 'token',
+  routes: [],
+  publishedAt: 0,
+  publishedBy: 'ada',
+}
+
+function node(
+  answers: { call?: unknown; functions?: FunctionSummary[]; deploy?: (name: string) => Deployed; nodes?: NodeSummary[] } = {},
+): NodeApi {
+  const note = <T>(value: () => T, ...words: unknown[]): Promise<T> => {
+    asked.push(words)
+    return Promise.resolve().then(value)
+  }
+  const detail = () => {
+    throw new OsirisError('not_found', 'Cannot find "demo/greet"')
+  }
+  return {
+    call: <T>(ref: string, ...args: unknown[]) => note(() => answers.call as T, 'call', ref, ...args),
+    deploy: (deploy) =>
+      note(
+        () =>
+          answers.deploy?.(deploy.name) ?? {
+            namespace: deploy.namespace,
+            name: deploy.name,
+            version: 'e'.repeat(64),
+            ordinal: 1,
+            changed: true,
+            routes: [],
+            warnings: [],
+            receipt,
+          },
+        'deploy',
+        deploy,
+      ),
+    nodes: () => note(() => answers.nodes ?? [], 'nodes'),
+    ledger: (options) => note(() => ({ status: { viewDigest: '', functions: 0, entries: 0, heads: [] }, lines: [] }), 'ledger', options),
+    functions: {
+      list: (namespace) => note(() => answers.functions ?? [], 'list', namespace),
+      get: (ref) => note(detail, 'get', ref),
+      versions: (ref) => note(() => [], 'versions', ref),
+      point: (ref, alias, target) => note(detail, 'point', ref, alias, target),
+      rollback: (ref, to) => note(detail, 'rollback', ref, to),
+      remove: (ref) => note(() => receipt, 'remove', ref),
+    },
+  }
+}
+
+async function osiris(argv: string[], api: NodeApi = node(), env: Record<string, string> = {}) {
+  let [out, err] = ['', '']
+  const io: Io = {
+    env: { OSIRIS_STATE: dir, ...env },
+    out: (text) => (out += text),
+    err: (text) => (err += text),
+    stdin: Readable.from([]),
+    tty: false,
+    launcher: { command: '', args: [] },
+    interrupted: () => new AbortController().signal,
+  }
+  const connect = (target: Target) => {
+    targets.push(target)
+    return Promise.resolve(api)
+  }
+  return { code: await runCommand(argv, io, { connect }), out, err }
+}
+
+it('call sends values and prints JSON', async () => {
+  const result = await osiris(['call', 'demo/greet', '"Ada"', '2', '-3', 'text', '--json'], node({ call: { hello: 'Ada\u001b' } }))
+  expect(result).toEqual({ code: 0, out: '{"hello":"Ada\\u001b"}\n', err: '' })
+  expect(asked).toEqual([['call', 'demo/greet', 'Ada', 2, -3, 'text']])
+  expect(await osiris(['call', 'greet', '--namespace', 'demo', '--', '--json'])).toMatchObject({ code: 0, out: 'null\n' })
+  expect(asked.at(-1)).toEqual(['call', 'demo/greet', '--json'])
+})
+
+it('wrong usage is 2 and says what was meant', async () => {
+  expect(await osiris(['cal'])).toEqual({ code: 2, out: '', err: "osiris: unknown command 'cal'\n(Did you mean call?)\n" })
+  expect(await osiris(['call', '--jsn', 'demo/greet'])).toMatchObject({
+    code: 2,
+    err: "osiris: unknown option '--jsn'\n(Did you mean --json?)\n",
+  })
+  expect(await osiris(['deploy'])).toMatchObject({ code: 2, err: "osiris: missing required argument 'path'\n" })
+  expect(await osiris(['call', 'Nope'])).toMatchObject({ code: 2, out: '' })
+  const json = await osiris(['call', '--json'])
+  expect(json.code).toBe(2)
+  expect(JSON.parse(json.err)).toEqual({ code: 'invalid_argument', message: "missing required argument 'function'" })
+})
+
+it('help and version are data, exit 0', async () => {
+  for (const argv of [[], ['--help'], ['help'], ['node', '--help'], ['help', 'node'], ['node', 'start', '--help'], ['--version']]) {
+    const result = await osiris(argv)
+    expect(result).toMatchObject({ code: 0, err: '' })
+    expect(result.out).not.toBe('')
+  }
+  expect((await osiris(['node', 'start', '--help'])).out).toContain('--http-port <port>')
+})
+
+it('errors of the node end with their code', async () => {
+  expect(await osiris(['function', 'show', 'demo/greet'])).toEqual({ code: 3, out: '', err: 'osiris: Cannot find "demo/greet"\n' })
+  expect(await osiris(['function', 'versions', 'demo/greet@v1'])).toMatchObject({ code: 2 })
+})
+
+it('an empty list says what to do next', async () => {
+  expect(await osiris(['function', 'list'])).toEqual({
+    code: 0,
+    out: '',
+    err: 'No functions yet. Deploy one: osiris deploy greet.ts --namespace demo\n',
+  })
+  expect(await osiris(['function', 'list', '--json'])).toEqual({ code: 0, out: '{"functions":[]}\n', err: '' })
+  const list = await osiris(['function', 'list'], node({ functions: [summary] }))
+  expect(list.out).toContain('demo/greet  v2    ffffffffffff  2         token')
+  expect(await osiris(['ledger', 'log'])).toMatchObject({ code: 0, out: '', err: 'The ledger holds no entries yet\n' })
+  expect(await osiris(['node', 'status'])).toMatchObject({ code: 0, out: '', err: 'No node runs here. Start one: osiris node start\n' })
+})
+
+it('deploy takes a file by its name, with what it imports', async () => {
+  writeFileSync(join(dir, 'greet.ts'), "import { word } from './word.ts'\nexport default (name: string) => word + name\n")
+  writeFileSync(join(dir, 'word.ts'), "export const word = 'hello '\n")
+  const result = await osiris(['deploy', join(dir, 'greet.ts'), '--namespace', 'demo', '--json'])
+  expect(result).toMatchObject({ code: 0, err: '' })
+  expect(JSON.parse(result.out)).toMatchObject({ namespace: 'demo', name: 'greet', ordinal: 1, changed: true })
+  expect(asked[0]?.[1]).toMatchObject({ namespace: 'demo', name: 'greet', entry: 'greet.ts' })
+  const { files } = asked[0]?.[1] as { files: object }
+  expect(Object.keys(files).toSorted()).toEqual(['greet.ts', 'word.ts'])
+})
+
+it('what cannot be deployed is refused before anything is sent', async () => {
+  writeFileSync(join(dir, 'Bad Name.ts'), 'export default () => 1')
+  writeFileSync(join(dir, 'empty.ts'), '')
+  const bad = await osiris(['deploy', join(dir, 'Bad Name.ts')])
+  expect(bad).toMatchObject({ code: 2 })
+  expect(bad.err).toContain('"Bad Name" as a function name (the name of the file; --name gives another)')
+  expect(await osiris(['deploy', join(dir, 'none.ts')])).toMatchObject({
+    code: 2,
+    err: `osiris: Cannot deploy ${dir}/none.ts: there is no such file or folder\n`,
+  })
+  expect(await osiris(['deploy', dir])).toMatchObject({
+    code: 2,
+    err: `osiris: Cannot deploy the folder ${dir}: it holds no osiris.yaml\n`,
+  })
+  expect(await osiris(['deploy', join(dir, 'empty.ts')])).toMatchObject({ code: 2 })
+  expect(asked).toEqual([])
+})
+
+it('a project deploys every function it can, and fails when one could not', async () => {
+  writeFileSync(join(dir, 'one.ts'), 'export default () => 1')
+  writeFileSync(join(dir, 'two.ts'), 'export default () => 2')
+  writeFileSync(
+    join(dir, 'osiris.yaml'),
+    'namespace: demo\nfunctions:\n  one: { source: ./one.ts }\n  gone: { source: ./gone.ts }\n  two: { source: ./two.ts, access: public }\n',
+  )
+  const result = await osiris(['deploy', dir])
+  expect(result.code).toBe(2)
+  expect(result.out.split('\n').map((line) => line.split(' ')[0])).toEqual(['FUNCTION', 'demo/one', 'demo/two', ''])
+  expect(result.err).toMatch(/^osiris: .*gone\.ts/)
+  expect(asked.map(([, deploy]) => (deploy as { name: string; config: unknown }).config)).toEqual([{}, { access: 'public' }])
+  writeFileSync(join(dir, 'osiris.yaml'), 'functions:\n  one: { source: ./one.ts, timeout: 1s }\n')
+  expect((await osiris(['deploy', dir])).err).toBe(
+    `osiris: ${dir}/osiris.yaml:2:28: functions.one.timeout: unknown key; known keys are routes, execution, scale, env, secrets, egress, calls, schedule, subscribe, access, idempotent, source\n`,
+  )
+})
+
+it('the node is --node, else OSIRIS_NODE, else what runs here, else the default; its token comes along', async () => {
+  const of = async (argv: string[], env: Record<string, string> = {}) => {
+    await osiris(['function', 'list', ...argv], node(), env)
+    return targets.at(-1)
+  }
+  expect(await of([])).toEqual({ url: DEFAULT_NODE })
+  const own = markOf(process.pid) as ProcessMark
+  const state = (name: string, http: string, developerToken: string, process: ProcessMark = own): NodeState => ({
+    ...{ name, roles: [], http, p2p: [], peer: '', process, dataDir: dir, universe: 'u', joinToken: 'osiris1.x', developerToken },
+  })
+  writeNode(dir, state('lone', 'http://127.0.0.1:1', 'lone-token'))
+  expect(await of([])).toEqual({ url: 'http://127.0.0.1:1', token: 'lone-token' })
+  writeNode(universeNodesDir(dir, 'u'), state('node-1', 'http://127.0.0.1:2', 'dead', { pid: own.pid, startedAs: 'before' }))
+  writeNode(universeNodesDir(dir, 'u'), state('node-2', 'http://127.0.0.1:3', 'u-token'))
+  const planned = [
+    { name: 'node-1', roles: [], http: 'http://127.0.0.1:2', p2p: [], dataDir: dir, process: { pid: own.pid, startedAs: 'before' } },
+    { name: 'node-2', roles: [], http: 'http://127.0.0.1:3', p2p: [], dataDir: dir, process: own },
+  ]
+  writeUniverse(dir, { name: 'u', mode: 'processes', ready: true, supervisor: own, dir, nodes: planned })
+  expect(await of([])).toEqual({ url: 'http://127.0.0.1:3', token: 'u-token' })
+  expect(await of([], { OSIRIS_NODE: 'http://127.0.0.1:1/' })).toEqual({ url: 'http://127.0.0.1:1/', token: 'lone-token' })
+  expect(await of(['--node', 'http://127.0.0.1:3'], { OSIRIS_NODE: 'http://127.0.0.1:1' })).toEqual({
+    url: 'http://127.0.0.1:3',
+    token: 'u-token',
+  })
+  expect(await of(['--node', 'http://elsewhere:3'])).toEqual({ url: 'http://elsewhere:3' })
+  expect(await of(['--node', 'http://elsewhere:3'], { OSIRIS_TOKEN: 'mine' })).toEqual({ url: 'http://elsewhere:3', token: 'mine' })
+  writeFileSync(join(dir, 'universes', 'u.json'), '{"name":"u","no')
+  expect(await of([])).toEqual({ url: 'http://127.0.0.1:1', token: 'lone-token' })
+})
+
+it('every command and flag is in the completions, for every shell', async () => {
+  for (const shell of ['bash', 'zsh', 'fish']) {
+    const { code, out } = await osiris(['completion', shell])
+    expect(code).toBe(0)
+    for (const word of ['universe', 'rollback', 'http-port', 'in-process', 'namespace']) expect(out).toContain(word)
+  }
+  expect(await osiris(['completion', 'tcsh'])).toMatchObject({ code: 2 })
+})
