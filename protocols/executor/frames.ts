@@ -18,9 +18,9 @@ export const DO = {
   broken: 6,
   /** a: bytes of the response's body that may be sent on top of what was granted. */
   credit: 7,
-  /** The caller is gone, or nobody waits any more: `request.signal` aborts and nothing about the call is sent again. */
+  /** The caller is gone, or nobody waits any more: `request.signal` aborts. Answered by `heard`, and nothing about the call is sent again. */
   cancel: 8,
-  /** id: instance. */
+  /** id: instance. Answered by `retired`. */
   retire: 9,
   /** id: request of the instance, a: instance, b: 0 value, 1 error; payload: JSON. Answers `ask`. */
   answer: 10,
@@ -53,6 +53,10 @@ export const SAY = {
   gone: 44,
   /** id: request of the instance, a: instance; payload: JSON (`WireAsk`). */
   ask: 45,
+  /** The instance took in that the call is cancelled: it is not stuck in it. */
+  heard: 46,
+  /** id: instance. Nothing of it runs any more. */
+  retired: 47,
 } as const
 
 /** Flags in `b` of `response`, above the head's length. */

@@ -31,7 +31,7 @@ async function pump(call: Call, slot: InstanceSlot, body: AsyncIterable<Uint8Arr
     })
     if (call.isOver) return
     if (bytes <= fn.payloadBytesMax) return worker.frame(DO.end, call.id)
-    worker.frame(DO.cancel, call.id)
+    worker.cancel(call)
     call.fail(
       new OsirisError('payload_too_large', `Cannot call "${fn.title}": the request's body is longer than ${fn.payloadBytesMax} bytes`),
     )

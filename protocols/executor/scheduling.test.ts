@@ -28,10 +28,12 @@ test('judge() never lets more run, or wait, than the limits say', () => {
       count,
       count,
       (capacity, queueMax, running, waiting, fnRunning, fnWaiting, runningMax) => {
-        const verdict = judge({ capacity, queueMax }, running, waiting, { running: fnRunning, waiting: fnWaiting, runningMax })
-        if (verdict === 'run') expect(running < capacity && fnRunning < runningMax && fnWaiting === 0).toBe(true)
-        if (verdict === 'wait') expect(waiting < queueMax).toBe(true)
-        if (verdict === 'refuse') expect(waiting >= queueMax || fnWaiting >= Math.max(1, Math.floor(queueMax / 2))).toBe(true)
+        const holds = {
+          run: running < capacity && fnRunning < runningMax && fnWaiting === 0,
+          wait: waiting < queueMax,
+          refuse: waiting >= queueMax || fnWaiting >= Math.max(1, Math.floor(queueMax / 2)),
+        }
+        return holds[judge({ capacity, queueMax }, running, waiting, { running: fnRunning, waiting: fnWaiting, runningMax })]
       },
     ),
   )
@@ -116,7 +118,7 @@ test('a function calls another on its caller’s account, one deeper, and only t
   const caller = { subject: 'ada', token: 'hers' }
   expect(valueOf(await executor.invoke(callOf(record, ['demo/other'], { caller, depth: 3 })))).toEqual({ b: 2 })
   expect(seen[0]).toMatchObject({ target: { namespace: 'demo', name: 'other' }, caller, depth: 4 })
-  expect(Buffer.from((seen[0]?.payload as { args: Uint8Array }).args).toString()).toBe('[1,"x"]')
+  expect(seen[0]?.payload).toEqual({ kind: 'call', args: Buffer.from('[1,"x"]') })
   expect(valueOf(await executor.invoke(callOf(record, ['secret/other'], { caller })))).toEqual(['OsirisError', 'forbidden'])
   expect(valueOf(await executor.invoke(callOf(record, ['demo/other'], { caller, depth: 16 })))).toEqual(['OsirisError', 'depth_exceeded'])
 })

@@ -8,7 +8,6 @@ import { Admission } from './admission.ts'
 import { answerAsk } from './asks.ts'
 import { Call, type CallOwner } from './call.ts'
 import type { CallOut, CodeSource, Executor, ExecutorStatus } from './executor.ts'
-import { DO } from './frames.ts'
 import { FunctionState, type InstanceSlot } from './function-state.ts'
 import { DEFAULT_LIMITS, type ExecutorLimits } from './limits.ts'
 import { Pool } from './pool.ts'
@@ -65,6 +64,7 @@ export class ExecutorService implements Executor, Startable, CallOwner, WorkerLi
       functions: this.#functions,
       waiting: this.#waiting,
       expired: (call, error) => this.#dropWaiting(call, error),
+      stuck: (slot) => this.#spoil(slot),
     })
   }
 
@@ -263,7 +263,7 @@ export class ExecutorService implements Executor, Startable, CallOwner, WorkerLi
       call.fn.waiting.splice(at, 1)
       return this.#dropWaiting(call, error)
     }
-    call.slot?.worker.frame(DO.cancel, call.id)
+    call.slot?.worker.cancel(call)
     call.fail(error)
   }
 
@@ -303,10 +303,17 @@ export class ExecutorService implements Executor, Startable, CallOwner, WorkerLi
     })
   }
 
+  /** It did not take in that a call of it was cancelled: it takes no more of them, and ends with its last one. */
+  #spoil(slot: InstanceSlot): void {
+    slot.spoiled = true
+    if (slot.state === 'ready' && slot.inFlight === 0) this.#quiet(slot)
+  }
+
   #quiet(slot: InstanceSlot): void {
     if (!slot.spoiled || slot.worker.isEnded) return
     slot.fn.remove(slot)
     slot.worker.retire(slot)
+    this.#watch.wake()
   }
 
   // WorkerListener
@@ -329,6 +336,13 @@ export class ExecutorService implements Executor, Startable, CallOwner, WorkerLi
   gone(slot: InstanceSlot): void {
     slot.fn.remove(slot)
     this.#advance()
+  }
+
+  left(call: Call | undefined): void {
+    if (call === undefined) return
+    call.slot?.worker.cancel(call)
+    call.end()
+    this.#watch.wake()
   }
 
   log(slot: InstanceSlot, call: Call | undefined, level: 'debug' | 'info' | 'warn' | 'error', text: string): void {

@@ -21,6 +21,8 @@ export interface WatchInit {
   waiting: Set<FunctionState>
   /** A call whose deadline passed while it waited; taken off the queue already. */
   expired: (call: Call, error: OsirisError) => void
+  /** An instance that does not confirm a cancelled call in time. */
+  stuck: (slot: InstanceSlot) => void
 }
 
 export class Watch {
@@ -54,7 +56,7 @@ export class Watch {
     let busy = this.#init.waiting.size > 0
     for (const fn of this.#init.waiting) this.#expireWaiting(fn, now)
     for (const worker of this.#init.pool.workers) {
-      if (worker.calls.size === 0 && worker.loading === 0) continue
+      if (worker.calls.size === 0 && worker.loading === 0 && worker.unconfirmed.size === 0) continue
       busy = true
       this.#judge(worker, now)
     }
@@ -79,6 +81,8 @@ export class Watch {
         reason: `${limits.killGraceMs} ms past the deadline it was still running`,
         blamed: late,
       })
+    const stuck = this.#unconfirmed(worker, now)
+    if (stuck.size > 0) return worker.kill({ code: 'deadline_exceeded', reason: 'what was ended in it went on', blamed: stuck })
     if (!worker.isReady) return
     const resident = worker.memory.residentBytes()
     const allowed = allowedBytes(worker, limits)
@@ -89,11 +93,25 @@ export class Watch {
     worker.kill({ code: busy.size === 1 ? 'memory_exceeded' : 'worker_crashed', reason, blamed: busy.size === 1 ? busy : new Set() })
   }
 
+  /** Instances that are cancelled but stuck end; functions whose ended instance still runs are returned. */
+  #unconfirmed(worker: WorkerProcess, now: number): Set<FunctionState> {
+    const stuck = new Set<FunctionState>()
+    for (const [key, { slot, since, isRetired }] of worker.unconfirmed) {
+      if (now - since <= this.#init.limits.killGraceMs) continue
+      if (isRetired) stuck.add(slot.fn)
+      else {
+        worker.unconfirmed.delete(key)
+        this.#init.stuck(slot)
+      }
+    }
+    return stuck
+  }
+
   #idleRound(): void {
     const { clock, functions, limits, pool } = this.#init
     const now = clock.monotonic()
     for (const fn of functions.values()) {
-      for (const slot of [...fn.slots]) if (mayRetire(slot) && now - slot.lastUsedAt > fn.idleMs) retire(slot)
+      for (const slot of [...fn.slots]) if (mayRetire(slot) && now - slot.lastUsedAt > fn.idleMs) this.#retire(slot)
       if (fn.slots.length === 0 && !fn.isBusy && now - fn.lastUsedAt > fn.idleMs) functions.delete(fn.version)
     }
     this.#shrink()
@@ -113,7 +131,13 @@ export class Watch {
     const excessMb = resident / MIB - limits.memoryMbMax
     if (excessMb <= 0) return
     const idle = [...functions.values()].flatMap((fn) => fn.slots.filter(mayRetire)).toSorted((a, b) => a.lastUsedAt - b.lastUsedAt)
-    for (const slot of idle.slice(0, Math.ceil(excessMb / INSTANCE_MB))) retire(slot)
+    for (const slot of idle.slice(0, Math.ceil(excessMb / INSTANCE_MB))) this.#retire(slot)
+  }
+
+  #retire(slot: InstanceSlot): void {
+    slot.fn.remove(slot)
+    slot.worker.retire(slot)
+    this.wake()
   }
 }
 
@@ -122,11 +146,6 @@ const INSTANCE_MB = 2
 
 function mayRetire(slot: InstanceSlot): boolean {
   return slot.state === 'ready' && slot.inFlight === 0
-}
-
-function retire(slot: InstanceSlot): void {
-  slot.fn.remove(slot)
-  slot.worker.retire(slot)
 }
 
 function lateFunctions(worker: WorkerProcess, now: number, graceMs: number): Set<FunctionState> {

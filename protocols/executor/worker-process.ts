@@ -29,9 +29,12 @@ export interface WorkerEnd {
 }
 
 export interface WorkerListener {
+  now(): number
   loaded(slot: InstanceSlot): void
   loadFailed(slot: InstanceSlot, error: OsirisError): void
   gone(slot: InstanceSlot): void
+  /** The reader of a response left it. */
+  left(call: Call | undefined): void
   log(slot: InstanceSlot, call: Call | undefined, level: (typeof LOG_LEVELS)[number], text: string): void
   ask(slot: InstanceSlot, askId: number, text: string): void
   /** After every call of it has been ended. */
@@ -50,6 +53,8 @@ export class WorkerProcess {
   isReady = false
   /** Instances that are being loaded. */
   loading = 0
+  /** Cancelled calls and retired instances the worker has not confirmed: what does not stop must be stopped. */
+  readonly unconfirmed = new Map<string, { slot: InstanceSlot; since: number; isRetired: boolean }>()
   /** Resident memory when it was ready and held nothing. */
   restingBytes = 0
   readonly #listener: WorkerListener
@@ -130,7 +135,15 @@ export class WorkerProcess {
   retire(slot: InstanceSlot): void {
     slot.state = 'gone'
     this.slots.delete(slot.id)
+    this.unconfirmed.set(`retire ${slot.id}`, { slot, since: this.#listener.now(), isRetired: true })
     this.frame(DO.retire, slot.id)
+  }
+
+  /** The call is over on this side; its instance is to forget it. */
+  cancel(call: Call): void {
+    if (call.slot === undefined || call.isOver) return
+    this.unconfirmed.set(`cancel ${call.id}`, { slot: call.slot, since: this.#listener.now(), isRetired: false })
+    this.frame(DO.cancel, call.id)
   }
 
   /** A call of a value function. */
@@ -212,7 +225,7 @@ export class WorkerProcess {
       case SAY.response:
         return this.#callFor(id)?.onResponse(a, b, buffer, start, end, {
           credit: (bytes) => this.frame(DO.credit, id, bytes),
-          cancel: () => this.#cancel(id),
+          cancel: () => this.#listener.left(this.#callFor(id)),
         })
       case SAY.chunk:
         return this.#callFor(id)?.onChunk(buffer.subarray(start, end))
@@ -235,6 +248,12 @@ export class WorkerProcess {
         if (slot !== undefined) this.#listener.ask(slot, id, buffer.toString('utf8', start, end))
         return
       }
+      case SAY.heard:
+        this.unconfirmed.delete(`cancel ${id}`)
+        return
+      case SAY.retired:
+        this.unconfirmed.delete(`retire ${id}`)
+        return
       case SAY.ready:
         this.isReady = true
         this.restingBytes = this.memory.residentBytes()
@@ -287,11 +306,6 @@ export class WorkerProcess {
     const slot = this.slots.get(id)
     if (slot === undefined && (id === 0 || id > this.#lastSlot)) throw new Error('word of no instance')
     return slot
-  }
-
-  #cancel(id: number): void {
-    this.frame(DO.cancel, id)
-    this.calls.get(id)?.end()
   }
 
   #died(code: number | null, signal: NodeJS.Signals | null): WorkerEnd {

@@ -35,6 +35,10 @@ export interface EngineReports {
   closed(callId: number): void
   log(instanceId: number, callId: number, level: number, text: string): void
   ask(instanceId: number, askId: number, json: string): void
+  /** A cancelled call has been taken in. */
+  heard(callId: number): void
+  /** Nothing of a retired instance runs any more. */
+  retired(instanceId: number): void
   /** The instance is no more; its calls end with this error. */
   gone(instanceId: number, error: string): void
 }

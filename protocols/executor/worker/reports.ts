@@ -56,6 +56,8 @@ export function reportsTo(writer: FrameWriter): { reports: EngineReports; flushS
       closed: (callId) => bytes(SAY.closed, callId),
       log: (instanceId, callId, level, line) => text(SAY.log, callId, instanceId, level, line),
       ask: (instanceId, askId, json) => text(SAY.ask, askId, instanceId, 0, json),
+      heard: (callId) => bytes(SAY.heard, callId),
+      retired: (instanceId) => bytes(SAY.retired, instanceId),
       gone: (instanceId, error) => text(SAY.gone, instanceId, 0, 0, error),
     },
   }

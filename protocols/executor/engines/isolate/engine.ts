@@ -36,7 +36,8 @@ export class IsolateEngine implements Engine {
   retire(instanceId: number): void {
     const instance = this.#instances.get(instanceId)
     this.#instances.delete(instanceId)
-    instance?.dispose()
+    if (instance === undefined) this.#reports.retired(instanceId)
+    else instance.dispose(() => this.#reports.retired(instanceId))
   }
 
   call(instanceId: number, callId: number, msLeft: number, args: string): void {
@@ -68,7 +69,9 @@ export class IsolateEngine implements Engine {
   }
 
   cancel(callId: number): void {
-    this.#open.get(callId)?.cancel(callId)
+    const instance = this.#open.get(callId)
+    if (instance === undefined) this.#reports.heard(callId)
+    else instance.cancel(callId)
   }
 
   answer(instanceId: number, askId: number, json: string, failed: boolean): void {

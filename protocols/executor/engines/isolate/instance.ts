@@ -25,6 +25,8 @@ interface OpenCall {
   startedAt: number
   deadlineAt: number
   responded: boolean
+  /** Its own code runs on a thread now. */
+  isEntered: boolean
 }
 
 export interface InstanceInit {
@@ -48,6 +50,7 @@ export class Instance implements MailSink {
   #turnMs = Number.POSITIVE_INFINITY
   #wake: NodeJS.Timeout | undefined
   #gone = false
+  #whenIdle: (() => void)[] = []
   #bound: { resolve: () => void; reject: (error: unknown) => void } | undefined
 
   constructor(init: InstanceInit) {
@@ -71,7 +74,7 @@ export class Instance implements MailSink {
     try {
       this.#entries.configure.applySync(undefined, [settingsJson])
       this.#aside++
-      const evaluated = loadModule(this.#blank, settings, artifact).finally(() => this.#aside--)
+      const evaluated = loadModule(this.#blank, settings, artifact).finally(() => this.#left(0))
       void evaluated.then(
         () => this.#pump(),
         (error: unknown) => this.#loadBroke(error),
@@ -91,7 +94,7 @@ export class Instance implements MailSink {
     try {
       text = this.#entries.call.applySync(undefined, [callId, args], { timeout: msLeft })
     } catch (error) {
-      this.#open.set(callId, { startedAt, deadlineAt: startedAt + msLeft, responded: false })
+      this.#open.set(callId, { startedAt, deadlineAt: startedAt + msLeft, responded: false, isEntered: false })
       this.#callBroke(callId, error)
       return this.#open.has(callId)
     }
@@ -101,14 +104,14 @@ export class Instance implements MailSink {
       this.#answer(callId, ranMs, text)
       return false
     }
-    this.#open.set(callId, { startedAt, deadlineAt: startedAt + msLeft, responded: false })
+    this.#open.set(callId, { startedAt, deadlineAt: startedAt + msLeft, responded: false, isEntered: false })
     this.#pump()
     return this.#open.has(callId)
   }
 
   request(callId: number, msLeft: number, head: string, body: Uint8Array | undefined): boolean {
     const startedAt = performance.now()
-    this.#open.set(callId, { startedAt, deadlineAt: startedAt + msLeft, responded: false })
+    this.#open.set(callId, { startedAt, deadlineAt: startedAt + msLeft, responded: false, isEntered: false })
     // Text crosses for a quarter of what bytes cost, and most bodies are text.
     const given = body !== undefined && isUtf8(body) ? Buffer.from(body.buffer, body.byteOffset, body.length).toString('utf8') : body
     this.#turn(this.#entries.request, [callId, head, given], callId, msLeft)
@@ -133,26 +136,32 @@ export class Instance implements MailSink {
 
   cancel(callId: number): void {
     if (this.#close(callId)) this.#event(EVENT.cancel, callId, 'The caller is gone')
+    // Behind the event, on whatever thread it runs: heard means that the isolate is not stuck.
+    if (this.#aside === 0) this.reports.heard(callId)
+    else this.#whenIdle.push(() => this.reports.heard(callId))
   }
 
   answer(askId: number, json: string, failed: boolean): void {
-    this.#event(failed ? EVENT.failure : EVENT.answer, askId, json)
+    this.#turn(this.#entries.event, [failed ? EVENT.failure : EVENT.answer, askId, json], 0, this.#msLeft())
   }
 
-  /** Ends the call if its time is over. */
+  /** Ends the call if its time is over and it waits. One that runs is the isolate's timeout's, and after that the node's, which ends the process. */
   expire(callId: number, now: number): void {
     const call = this.#open.get(callId)
-    if (call === undefined || now < call.deadlineAt + EXPIRE_GRACE_MS) return
+    if (call === undefined || call.isEntered || now < call.deadlineAt + EXPIRE_GRACE_MS) return
     this.#expired(callId)
     this.#event(EVENT.cancel, callId, 'The deadline has passed')
   }
 
-  dispose(): void {
+  /** Stops what can be stopped; `done` when nothing runs any more, which for a loop inside the engine is never. */
+  dispose(done: () => void = () => {}): void {
+    this.#whenIdle.push(done)
     this.#gone = true
     clearTimeout(this.#wake)
     for (const callId of this.#open.keys()) this.#init.onDone(callId)
     this.#open.clear()
     if (!this.#blank.isolate.isDisposed) this.#blank.isolate.dispose()
+    if (this.#aside === 0) this.#idle()
   }
 
   // What the isolate said: MailSink.
@@ -192,18 +201,18 @@ export class Instance implements MailSink {
 
   #callAside(callId: number, msLeft: number, args: string): boolean {
     const startedAt = performance.now()
-    this.#open.set(callId, { startedAt, deadlineAt: startedAt + msLeft, responded: false })
-    const share = ++this.#aside
+    this.#open.set(callId, { startedAt, deadlineAt: startedAt + msLeft, responded: false, isEntered: false })
+    const share = this.#entered(callId)
     void this.#entries.call.apply(undefined, [callId, args], { timeout: msLeft }).then(
       (text) => {
-        this.#aside--
+        this.#left(callId)
         const ranMs = performance.now() - startedAt
         this.#learn(ranMs / share)
         if (typeof text !== 'string') this.#pump()
         else if (this.#close(callId)) this.#answer(callId, ranMs, text)
       },
       (error: unknown) => {
-        this.#aside--
+        this.#left(callId)
         this.#learn((performance.now() - startedAt) / share)
         this.#callBroke(callId, error)
       },
@@ -211,8 +220,8 @@ export class Instance implements MailSink {
     return true
   }
 
-  #event(kind: number, id: number, value: unknown): void {
-    if (!this.#gone) this.#turn(this.#entries.event, [kind, id, value], id, this.#msLeft())
+  #event(kind: number, callId: number, value: unknown): void {
+    this.#turn(this.#entries.event, [kind, callId, value], callId, this.#msLeft())
   }
 
   #turn(entry: ivm.Reference<(...args: never[]) => unknown>, args: unknown[], callId: number, timeout: number): void {
@@ -231,15 +240,15 @@ export class Instance implements MailSink {
       this.#pump()
       return
     }
-    const share = ++this.#aside
+    const share = this.#entered(callId)
     void entry.apply(undefined, args as never[], options).then(
       () => {
-        this.#aside--
+        this.#left(callId)
         this.#learn((performance.now() - startedAt) / share)
         this.#pump()
       },
       (error: unknown) => {
-        this.#aside--
+        this.#left(callId)
         this.#turnBroke(callId, error)
       },
     )
@@ -252,11 +261,11 @@ export class Instance implements MailSink {
       this.#aside++
       void this.#entries.drain.apply(undefined, [], DRAIN).then(
         (mail) => {
-          this.#aside--
+          this.#left(0)
           this.#read(mail)
         },
         (error: unknown) => {
-          this.#aside--
+          this.#left(0)
           this.#turnBroke(0, error)
         },
       )
@@ -282,6 +291,27 @@ export class Instance implements MailSink {
   #tell(callId: number, ranMs: number, text: string): void {
     if (text.charCodeAt(0) === BANG) this.reports.failed(callId, ranMs, text.slice(1), false)
     else this.reports.value(callId, ranMs, text)
+  }
+
+  /** An entry goes to a thread. How many there are, this one included. */
+  #entered(callId: number): number {
+    const call = this.#open.get(callId)
+    if (call !== undefined) call.isEntered = true
+    return ++this.#aside
+  }
+
+  /** It has come back. */
+  #left(callId: number): void {
+    const call = this.#open.get(callId)
+    if (call !== undefined) call.isEntered = false
+    this.#aside--
+    if (this.#aside === 0 && this.#whenIdle.length > 0) this.#idle()
+  }
+
+  #idle(): void {
+    const waiting = this.#whenIdle
+    this.#whenIdle = []
+    for (const each of waiting) each()
   }
 
   #learn(turnMs: number): void {
