@@ -149,7 +149,7 @@ it('deploy takes a file by its name, with what it imports', async () => {
   expect(result).toMatchObject({ code: 0, err: '' })
   expect(JSON.parse(result.out)).toMatchObject({ namespace: 'demo', name: 'greet', ordinal: 1, changed: true })
   expect(asked[0]?.[1]).toMatchObject({ namespace: 'demo', name: 'greet', entry: 'greet.ts' })
-  const { files } = asked[0]?.[1] as { files: object }
+  const { files } = (asked[0] as unknown[])[1] as { files: object }
   expect(Object.keys(files).toSorted()).toEqual(['greet.ts', 'word.ts'])
 })
 

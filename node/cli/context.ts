@@ -30,6 +30,8 @@ export interface Context {
   /** Set by a command that ends badly without an error to show. */
   exitCode: number
   globals(): Globals
+  /** The program with every noun loaded. */
+  wholeProgram(): Promise<Command>
   target(): Target
   /** A client of the target node. */
   connect(): Promise<NodeApi>
@@ -41,15 +43,16 @@ export interface Context {
   line(value: unknown): void
 }
 
-export function createContext(program: Command, io: Io, hooks: Hooks): Context {
+export function createContext(program: Command, io: Io, hooks: Hooks, wholeProgram: (context: Context) => Promise<Command>): Context {
   const globals = () => program.opts<Globals>()
   const target = () => resolveTarget(globals().node, io.env)
   const connectTo = hooks.connect ?? connectBySdk
-  return {
+  const context: Context = {
     io,
     hooks,
     exitCode: 0,
     globals,
+    wholeProgram: () => wholeProgram(context),
     target,
     connect: () => connectTo(target()),
     connectTo,
@@ -57,4 +60,5 @@ export function createContext(program: Command, io: Io, hooks: Hooks): Context {
     line: (value) => io.out(`${printableJson(value, 0)}\n`),
     json: (value) => io.out(`${printableJson(value, io.tty ? 2 : 0)}\n`),
   }
+  return context
 }

@@ -24,7 +24,7 @@ export async function runCommand(argv: readonly string[], io: Io, hooks: Hooks =
   const json = beforeDashes(argv).includes('--json')
   try {
     const program = emptyProgram(io, json)
-    const context = createContext(program, io, hooks)
+    const context = createContext(program, io, hooks, wholeProgram)
     await register(program, context, nounOf(argv))
     if (argv.length === 0) program.outputHelp()
     else await program.parseAsync([...argv], { from: 'user' })
@@ -36,7 +36,7 @@ export async function runCommand(argv: readonly string[], io: Io, hooks: Hooks =
 }
 
 /** The whole tree, every noun loaded: for completions. */
-export async function wholeProgram(context: Context): Promise<Command> {
+async function wholeProgram(context: Context): Promise<Command> {
   const program = emptyProgram(context.io, false)
   await register(program, context, 'all')
   return program

@@ -19,7 +19,6 @@ Examples:
     .action(async (shell: string) => {
       const known = SHELLS.find((each) => each === shell)
       if (known === undefined) throw new OsirisError('invalid_argument', `Cannot complete for "${shell}": expected ${SHELLS.join(', ')}`)
-      const { wholeProgram } = await import('../program.ts')
-      context.io.out(completionScript(known, treeOf(await wholeProgram(context))))
+      context.io.out(completionScript(known, treeOf(await context.wholeProgram())))
     })
 }
