@@ -54,7 +54,14 @@ export async function createHost({ seed, swarmKey, listen, prefix, dht }: HostIn
       pubsub: gossipsub({
         protocols: [`/${prefix}/meshsub/1.1.0`],
         allowPublishToZeroTopicPeers: true,
+        // A node's own messages go to all its peers; what the mesh repeats after that is for those it is not connected to.
         floodPublish: true,
+        D: 4,
+        Dlo: 3,
+        Dhi: 6,
+        Dscore: 3,
+        Dout: 1,
+        Dlazy: 4,
         globalSignaturePolicy: 'StrictSign',
         // Copies of a message already seen are dropped before their signature is checked.
         fastMsgIdFn: ({ from, seqno }) => `${Buffer.from(from ?? []).toString('latin1')}${Buffer.from(seqno ?? []).toString('latin1')}`,
