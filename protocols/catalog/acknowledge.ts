@@ -7,8 +7,10 @@ export interface SpreadOptions {
   peers: readonly Peer[]
   /** Whether the peer has it on disk; may reject. */
   push: (peer: Peer) => Promise<boolean>
-  /** Peers needed before it counts. */
+  /** Peers needed before it counts… */
   needed: number
+  /** …of these. */
+  counts: (peer: Peer) => boolean
   /** How long to go on waiting for the rest once enough have it. */
   restMs: number
   timeoutMs: number
@@ -32,7 +34,7 @@ export function spread(options: SpreadOptions): Promise<Peer[]> {
       resolve([...holders])
     }
     const look = () => {
-      if (open === 0 || (rested && holders.length >= needed)) end()
+      if (open === 0 || (rested && holders.filter(options.counts).length >= needed)) end()
     }
     const rest = () => {
       rested = true

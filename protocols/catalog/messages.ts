@@ -56,8 +56,8 @@ export const requestSchema = z.discriminatedUnion('type', [
       .min(1)
       .max(WANTS_MAX),
   }),
-  /** The entry is the body. Answered when it is on disk. */
-  z.strictObject({ type: z.literal('push') }),
+  /** The entry is the body. Answered when it is on disk, and the artifact it publishes too where `keep` names it. */
+  z.strictObject({ type: z.literal('push'), keep: digestSchema.optional() }),
 ])
 export type Request = z.infer<typeof requestSchema>
 export type RequestType = Request['type']

@@ -1,5 +1,5 @@
 /** Copies of artifacts where they belong: the k first members by rendezvous hash fetch each new one in the background. */
-import type { Network } from '#protocols/network'
+import type { Network, Peer } from '#protocols/network'
 import type { ArtifactFetcher } from './artifact-fetcher.ts'
 import type { ArtifactStore } from './artifacts.ts'
 import type { Entry } from './ledger/entry.ts'
@@ -40,9 +40,7 @@ export class Placement {
 
   #isHolder(digest: string): boolean {
     const peers = this.#network.members.withRole('catalog').map((member) => member.peer)
-    return rendezvous(digest, [this.#network.peer, ...peers])
-      .slice(0, COPIES)
-      .includes(this.#network.peer)
+    return keepersOf(digest, [this.#network.peer, ...peers]).includes(this.#network.peer)
   }
 
   async #work(): Promise<void> {
@@ -57,7 +55,13 @@ export class Placement {
   }
 }
 
-function artifactOf(entry: Entry): string | undefined {
+/** The members that keep a copy. */
+export function keepersOf(digest: string, members: readonly Peer[]): Peer[] {
+  return rendezvous(digest, members).slice(0, COPIES)
+}
+
+/** The digest of the artifact that a publish entry names. */
+export function artifactOf(entry: Entry): string | undefined {
   const { manifest } = entry.body as { manifest?: { artifact?: { digest?: unknown } } }
   const digest = manifest?.artifact?.digest
   return typeof digest === 'string' && /^[0-9a-f]{64}$/.test(digest) ? digest : undefined

@@ -132,9 +132,10 @@ export class Replication {
     await this.#network.publish(TOPIC, entry.bytes).catch((error: unknown) => this.#tell(error))
   }
 
-  /** Whether the peer has the entry on disk now. */
-  async push(peer: Peer, entry: Entry, timeoutMs: number): Promise<boolean> {
-    const response = await this.#request(peer, { type: 'push' }, timeoutMs, entry.bytes)
+  /** Whether the peer has the entry on disk now, and the artifact `keep` too. */
+  async push(peer: Peer, entry: Entry, timeoutMs: number, keep?: string): Promise<boolean> {
+    const message = { type: 'push', ...(keep === undefined ? {} : { keep }) } as const
+    const response = await this.#request(peer, message, timeoutMs, entry.bytes)
     return decodeAs(pushAnswerSchema, response.head, 'the answer to push').held
   }
 

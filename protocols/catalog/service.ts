@@ -197,6 +197,12 @@ export class CatalogService implements Catalog, Startable {
     return this.#replication.accept(peer, bytes)
   }
 
+  /** For other catalogs: fetches the artifact unless it is here; whether it is on disk then. Throws as `artifact` does. */
+  async keeps(digest: string, timeoutMs: number): Promise<boolean> {
+    await this.artifact(digest, { timeoutMs })
+    return this.#init.artifacts.has(digest)
+  }
+
   async #load(): Promise<void> {
     await this.#ledger.load()
     const { genesis } = this.#init

@@ -11,6 +11,7 @@ import type { ArtifactStore } from './artifacts.ts'
 import type { AliasTargets, Catalog, FunctionRecord, Published, Receipt, WriteOptions } from './catalog.ts'
 import { pointSchema, retireSchema } from './ledger/bodies.ts'
 import type { Entry, Place } from './ledger/entry.ts'
+import { artifactOf, keepersOf } from './placement.ts'
 import { functionKey } from './ledger/fold.ts'
 import type { Ledger } from './ledger/ledger.ts'
 import { Locks } from './locks.ts'
@@ -125,18 +126,22 @@ export class Writer {
     const entry = 'bytes' in place ? place : await this.#init.ledger.entryAt(place)
     const peers = this.#init.replication.others()
     const needed = majorityOf(peers.length + 1) - 1
+    // Only who keeps the artifact as well counts for a version: an entry without its code is a promise nobody can keep.
+    const artifact = entry.type === 'publish' ? artifactOf(entry) : undefined
+    const keepers = artifact === undefined ? peers : keepersOf(artifact, [network.peer, ...peers])
     void this.#init.replication.gossip(entry)
     const spreading = spread({
       clock,
       peers,
       needed,
+      counts: (peer) => keepers.includes(peer),
       restMs: this.#init.visibleMs,
       timeoutMs: options.timeoutMs,
-      push: (peer) => this.#init.replication.push(peer, entry, options.timeoutMs),
+      push: (peer) => this.#init.replication.push(peer, entry, options.timeoutMs, keepers.includes(peer) ? artifact : undefined),
     })
     const holders = options.ack === 'committed' ? await spreading : []
     const names = holders.map((peer) => network.members.get(peer)?.name ?? peer)
-    const state = holders.length >= needed ? 'committed' : 'accepted'
+    const state = holders.filter((peer) => keepers.includes(peer)).length >= needed ? 'committed' : 'accepted'
     const receipt: Receipt = { author: entry.author, seq: entry.seq, hash: entry.hash, state, holders: [nodeName, ...names] }
     if (options.ack === 'accepted' || state === 'committed') return receipt
     throw new OsirisError(

@@ -1,0 +1,61 @@
+/** Real nodes in this process, over real sockets, each with a data directory of its own. */
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { Role } from '#protocols/lifecycle'
+import type { NodeConfig } from '#node/config'
+import type { RunningNode } from '#node/universe'
+import { startNode } from './components.ts'
+
+export class TestMesh {
+  readonly nodes: RunningNode[] = []
+  readonly #dir: string
+  #count = 0
+
+  private constructor(dir: string) {
+    this.#dir = dir
+  }
+
+  static async create(): Promise<TestMesh> {
+    return new TestMesh(await mkdtemp(join(tmpdir(), 'osiris-mesh-')))
+  }
+
+  /** The first node founds the universe, the others join it through the first. */
+  async add(roles: Role[], config: Partial<NodeConfig> = {}): Promise<RunningNode> {
+    const first = this.nodes[0]
+    const node = await startNode({
+      ...this.config(`node-${++this.#count}`, roles),
+      join: first === undefined ? [] : [first.joinToken],
+      ...config,
+    })
+    this.nodes.push(node)
+    return node
+  }
+
+  config(name: string, roles: Role[]): NodeConfig {
+    return {
+      name,
+      roles,
+      dataDir: join(this.#dir, name),
+      stateDir: join(this.#dir, 'state'),
+      httpHost: '127.0.0.1',
+      httpPort: 0,
+      p2pListen: ['/ip4/127.0.0.1/tcp/0'],
+      join: [],
+      universeName: 'test',
+      developer: true,
+      developerToken: undefined,
+      capacity: 100,
+      spares: 1,
+      domain: 'localhost',
+      logLevel: 'error',
+      dht: true,
+      drainTimeoutMs: 2000,
+    }
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all(this.nodes.map((node) => node.stop()))
+    await rm(this.#dir, { recursive: true, force: true })
+  }
+}
