@@ -13,7 +13,7 @@ const frame = fc.record({
 
 function bytesOf(write: (writer: FrameWriter) => void): Buffer {
   const parts: Uint8Array[] = []
-  const writer = new FrameWriter((more) => parts.push(...more.map((part) => part.slice())))
+  const writer = new FrameWriter((more) => parts.push(...more.map((part) => part.slice())) > 0)
   write(writer)
   writer.flush()
   return Buffer.concat(parts)

@@ -2,6 +2,7 @@
  * What travels between the node and a worker over one pipe, both ways: `u32 length · u8 kind · u32 id · u32 a · u32 b · payload`, little endian;
  * `length` counts what follows it. Frames of one turn of the event loop leave in one write. Either side ends the pipe at the first malformed frame.
  */
+import type { Writable } from 'node:stream'
 
 /** Node to worker. `id` is a call unless said otherwise. */
 export const DO = {
@@ -116,14 +117,15 @@ const COPY_BYTES_MAX = 16 * 1024
 
 /** Gathers frames and hands them over at once. Payloads above 16 KiB must not change before they are sent. */
 export class FrameWriter {
-  readonly #send: (parts: Uint8Array[]) => void
+  readonly #send: (parts: Uint8Array[]) => boolean
   #segment = Buffer.allocUnsafeSlow(SEGMENT_BYTES)
   #view = new DataView(this.#segment.buffer)
   #from = 0
   #at = 0
   #parts: Uint8Array[] = []
 
-  constructor(send: (parts: Uint8Array[]) => void) {
+  /** `send` says whether it is done with the bytes when it returns. */
+  constructor(send: (parts: Uint8Array[]) => boolean) {
     this.#send = send
   }
 
@@ -151,7 +153,10 @@ export class FrameWriter {
     if (this.#parts.length === 0) return
     const parts = this.#parts
     this.#parts = []
-    this.#send(parts)
+    if (!this.#send(parts)) return
+    // The kernel has taken it all: the segment is free again, and memory stays flat.
+    this.#from = 0
+    this.#at = 0
   }
 
   #header(kind: number, id: number, a: number, b: number, length: number, room: number): void {
@@ -191,9 +196,23 @@ export class FrameWriter {
   }
 }
 
+/** Hands the parts to a socket in one write. Whether the kernel has taken them all already. */
+export function sendTo(socket: Writable, parts: Uint8Array[]): boolean {
+  if (parts.length === 1) socket.write(parts[0])
+  else {
+    socket.cork()
+    for (const part of parts) socket.write(part)
+    socket.uncork()
+  }
+  return socket.writableLength === 0
+}
+
 export type FrameHandler = (kind: number, id: number, a: number, b: number, buffer: Buffer, start: number, end: number) => void
 
-/** Takes bytes as they come and calls the handler once per whole frame, with the payload's place in a buffer that is never reused. */
+/**
+ * Takes bytes as they come and calls the handler once per whole frame. The payload lies in the chunk that was pushed, or in a buffer of its own
+ * where a frame came in parts: a chunk may be reused as soon as `push` returns, if the handler keeps nothing of it.
+ */
 export class FrameReader {
   readonly #handler: FrameHandler
   readonly #bytesMax: () => number
@@ -209,7 +228,7 @@ export class FrameReader {
   /** Throws at a frame that is too short or too long; nothing may be pushed after that. */
   push(chunk: Buffer): void {
     if (this.#heldBytes === 0) return this.#read(chunk)
-    this.#held.push(chunk)
+    this.#held.push(Buffer.from(chunk))
     this.#heldBytes += chunk.length
     if (this.#heldBytes < this.#need) return
     const all = Buffer.concat(this.#held, this.#heldBytes)
@@ -235,7 +254,7 @@ export class FrameReader {
       at = end
     }
     if (at === buffer.length) return
-    this.#held = [buffer.subarray(at)]
+    this.#held = [Buffer.from(buffer.subarray(at))]
     this.#heldBytes = buffer.length - at
   }
 }

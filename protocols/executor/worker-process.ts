@@ -7,7 +7,7 @@ import type { Socket } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import { OsirisError } from '#protocols/errors'
 import type { Call } from './call.ts'
-import { DO, FrameReader, FrameWriter, LOG_LEVELS, LOG_LINE_BYTES_MAX, SAY } from './frames.ts'
+import { DO, FrameReader, FrameWriter, LOG_LEVELS, LOG_LINE_BYTES_MAX, SAY, sendTo } from './frames.ts'
 import type { FunctionState, InstanceSlot } from './function-state.ts'
 import { decodeError } from './hostile.ts'
 import { MemoryProbe } from './memory.ts'
@@ -75,7 +75,7 @@ export class WorkerProcess {
     this.pid = this.#child.pid ?? 0
     this.memory = new MemoryProbe(this.pid)
     this.#socket = this.#child.stdio[PIPE] as Socket
-    this.#writer = new FrameWriter((parts) => this.#send(parts))
+    this.#writer = new FrameWriter((parts) => sendTo(this.#socket, parts))
     const reader = new FrameReader(
       (kind, id, a, b, buffer, start, end) => this.#onFrame(kind, id, a, b, buffer, start, end),
       () => this.#frameBytesMax,
@@ -198,16 +198,6 @@ export class WorkerProcess {
       this.#flushing = false
       if (!this.#ended) this.#writer.flush()
     })
-  }
-
-  #send(parts: Uint8Array[]): void {
-    if (parts.length === 1) {
-      this.#socket.write(parts[0] as Uint8Array)
-      return
-    }
-    this.#socket.cork()
-    for (const part of parts) this.#socket.write(part)
-    this.#socket.uncork()
   }
 
   #onFrame(kind: number, id: number, a: number, b: number, buffer: Buffer, start: number, end: number): void {

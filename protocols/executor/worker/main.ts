@@ -5,7 +5,7 @@
 import { randomBytes } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { Socket } from 'node:net'
-import { FrameReader, FrameWriter, SAY } from '../frames.ts'
+import { FrameReader, FrameWriter, SAY, sendTo } from '../frames.ts'
 import { IsolateEngine } from '../engines/isolate/engine.ts'
 import { dispatch } from './dispatch.ts'
 import { reportsTo } from './reports.ts'
@@ -15,16 +15,18 @@ const ENTROPY_BYTES = 256
 /** The node is trusted here; this only keeps a broken pipe from asking for absurd memory. */
 const FRAME_BYTES_MAX = 0x7fff_ffff
 
-const socket = new Socket({ fd: PIPE, readable: true, writable: true })
-const writer = new FrameWriter((parts) => {
-  if (parts.length === 1) socket.write(parts[0] as Uint8Array)
-  else {
-    socket.cork()
-    for (const part of parts) socket.write(part)
-    socket.uncork()
-  }
-})
-
+/** Every read goes into the same memory: what a frame says is copied into an isolate before the next read. */
+const input = Buffer.allocUnsafeSlow(64 * 1024)
+const onread = {
+  buffer: input,
+  callback: (length: number) => {
+    reader.push(input.subarray(0, length))
+    writer.flush()
+    return true
+  },
+}
+const socket = new Socket({ fd: PIPE, readable: true, writable: true, onread })
+const writer = new FrameWriter((parts) => sendTo(socket, parts))
 const leave = () => process.exit(0)
 socket.on('end', leave).on('close', leave).on('error', leave)
 
@@ -37,9 +39,6 @@ const engine = new IsolateEngine({
 const reader = new FrameReader(dispatch(engine), () => FRAME_BYTES_MAX)
 
 await engine.warmUp()
-socket.on('data', (chunk: Buffer) => {
-  reader.push(chunk)
-  writer.flush()
-})
+socket.resume()
 writer.bytes(SAY.ready, process.pid, 0, 0)
 flushSoon()

@@ -1,8 +1,9 @@
 /** V8 isolates behind the engine's contract: one isolate per instance, all of them in this worker process. */
 import type { Engine, EngineReports, LoadRequest } from '../engine.ts'
 import { Blanks } from './blank.ts'
-import { Instance } from './instance.ts'
 import { errorJson } from './host-error.ts'
+import { Instance } from './instance.ts'
+import { Timeouts } from './timeouts.ts'
 
 /** How late the end of a call that waits for nothing may be noticed. */
 const SWEEP_MS = 10
@@ -13,6 +14,7 @@ const BLANKS = 2
 export class IsolateEngine implements Engine {
   readonly #reports: EngineReports
   readonly #blanks: Blanks
+  readonly #timeouts = new Timeouts()
   readonly #instances = new Map<number, Instance>()
   /** Calls that did not end in the turn they came in. */
   readonly #open = new Map<number, Instance>()
@@ -86,6 +88,7 @@ export class IsolateEngine implements Engine {
       instance = new Instance({
         id: instanceId,
         blank,
+        timeouts: this.#timeouts,
         reports: this.#reports,
         onDone: (callId) => this.#open.delete(callId),
         onGone: () => this.#instances.delete(instanceId),

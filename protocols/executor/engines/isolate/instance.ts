@@ -1,37 +1,25 @@
-/**
- * One isolate with one version loaded. Every entry is a turn: user code runs, promises settle, then what the isolate has to say is drained.
- * Turns of a version whose turns are short run here and now (2 µs); those of a slow one on isolated-vm's threads, so that its neighbours go on.
- */
+/** One isolate with one version loaded. Every entry is a turn: user code runs, promises settle, then what the isolate has to say is drained. */
 import { isUtf8 } from 'node:buffer'
 import type ivm from 'isolated-vm'
-import type { WireSettings } from '../../frames.ts'
+import type { WireError, WireSettings } from '../../frames.ts'
 import type { EngineReports } from '../engine.ts'
-import type { Blank } from './blank.ts'
+import type { Blank, Entries } from './blank.ts'
 import { errorJson, wireError } from './host-error.ts'
 import { loadModule } from './load.ts'
-import { EVENT } from './runtime/codes.ts'
 import { type MailSink, readMail } from './mail.ts'
+import { OpenCalls } from './open-calls.ts'
+import { EVENT } from './runtime/codes.ts'
+import type { Timeouts } from './timeouts.ts'
+import { Turns } from './turns.ts'
 
-/** A version whose turns take longer than this, on average of the last few, goes to a thread. */
-const SLOW_TURN_MS = 2
-const LATEST_TURN_WEIGHT = 0.3
-/** The isolate's own timeout comes first; this is how much later the sweep ends a call that only waits. */
-const EXPIRE_GRACE_MS = 10
-/** For turns on nobody's account. */
-const TURN_MS_MAX = 1000
-const DRAIN = { timeout: TURN_MS_MAX, result: { copy: true } } as const
-
-interface OpenCall {
-  startedAt: number
-  deadlineAt: number
-  responded: boolean
-  /** Its own code runs on a thread now. */
-  isEntered: boolean
-}
+/** Without a timeout: it runs none of the user's code. */
+const DRAIN = { result: { copy: true } } as const
+const WITH_BYTES = { arguments: { copy: true } } as const
 
 export interface InstanceInit {
   id: number
   blank: Blank
+  timeouts: Timeouts
   reports: EngineReports
   /** A call that was open is over. */
   onDone: (callId: number) => void
@@ -41,24 +29,24 @@ export interface InstanceInit {
 export class Instance implements MailSink {
   readonly id: number
   readonly reports: EngineReports
-  readonly #blank: Blank
-  readonly #entries: Blank['entries']
   readonly #init: InstanceInit
-  readonly #open = new Map<number, OpenCall>()
-  /** Entries under way on a thread. While there are any, entering here would wait for them. */
-  #aside = 0
-  #turnMs = Number.POSITIVE_INFINITY
+  readonly #isolate: ivm.Isolate
+  readonly #entries: Entries
+  readonly #timeouts: Timeouts
+  readonly #turns = new Turns()
+  readonly #open: OpenCalls
   #wake: NodeJS.Timeout | undefined
   #gone = false
-  #whenIdle: (() => void)[] = []
   #bound: { resolve: () => void; reject: (error: unknown) => void } | undefined
 
   constructor(init: InstanceInit) {
     this.#init = init
     this.id = init.id
     this.reports = init.reports
-    this.#blank = init.blank
+    this.#isolate = init.blank.isolate
     this.#entries = init.blank.entries
+    this.#timeouts = init.timeouts
+    this.#open = new OpenCalls(init.onDone)
   }
 
   /** Compiles and evaluates the module; rejects with a WireError or an Error. */
@@ -67,17 +55,15 @@ export class Instance implements MailSink {
     const bound = new Promise<void>((resolve, reject) => {
       this.#bound = { resolve, reject }
     })
-    const timer = setTimeout(
-      () => this.#loadEnds(deadline(`Cannot load "${settings.name}": it is not ready after ${settings.loadMs} ms`)),
-      settings.loadMs,
-    )
+    const late = `Cannot load "${settings.name}": it is not ready after ${settings.loadMs} ms`
+    const timer = setTimeout(() => this.#bound?.reject(deadline(late)), settings.loadMs)
     try {
       this.#entries.configure.applySync(undefined, [settingsJson])
-      this.#aside++
-      const evaluated = loadModule(this.#blank, settings, artifact).finally(() => this.#left(0))
+      this.#turns.entered()
+      const evaluated = loadModule(this.#init.blank, settings, artifact).finally(() => this.#turns.left())
       void evaluated.then(
         () => this.#pump(),
-        (error: unknown) => this.#loadBroke(error),
+        (error: unknown) => this.#turnBroke(0, error),
       )
       await bound
     } finally {
@@ -88,30 +74,30 @@ export class Instance implements MailSink {
 
   /** Whether the call is still open afterwards. */
   call(callId: number, msLeft: number, args: string): boolean {
-    if (this.#aside > 0 || this.#turnMs > SLOW_TURN_MS) return this.#callAside(callId, msLeft, args)
     const startedAt = performance.now()
+    const options = this.#timeouts.for(msLeft, startedAt)
+    if (!this.#turns.mayRunHere) return this.#callAside(callId, startedAt, msLeft, args, options)
     let text: string | undefined
     try {
-      text = this.#entries.call.applySync(undefined, [callId, args], { timeout: msLeft })
+      text = this.#entries.call.applySync(undefined, [callId, args], options)
     } catch (error) {
-      this.#open.set(callId, { startedAt, deadlineAt: startedAt + msLeft, responded: false, isEntered: false })
+      this.#open.add(callId, startedAt, msLeft)
       this.#callBroke(callId, error)
       return this.#open.has(callId)
     }
     const ranMs = performance.now() - startedAt
-    this.#learn(ranMs)
+    this.#turns.learn(ranMs)
     if (text !== undefined) {
       this.#answer(callId, ranMs, text)
       return false
     }
-    this.#open.set(callId, { startedAt, deadlineAt: startedAt + msLeft, responded: false, isEntered: false })
+    this.#open.add(callId, startedAt, msLeft)
     this.#pump()
     return this.#open.has(callId)
   }
 
   request(callId: number, msLeft: number, head: string, body: Uint8Array | undefined): boolean {
-    const startedAt = performance.now()
-    this.#open.set(callId, { startedAt, deadlineAt: startedAt + msLeft, responded: false, isEntered: false })
+    this.#open.add(callId, performance.now(), msLeft)
     // Text crosses for a quarter of what bytes cost, and most bodies are text.
     const given = body !== undefined && isUtf8(body) ? Buffer.from(body.buffer, body.byteOffset, body.length).toString('utf8') : body
     this.#turn(this.#entries.request, [callId, head, given], callId, msLeft)
@@ -135,57 +121,52 @@ export class Instance implements MailSink {
   }
 
   cancel(callId: number): void {
-    if (this.#close(callId)) this.#event(EVENT.cancel, callId, 'The caller is gone')
+    if (this.#open.close(callId)) this.#event(EVENT.cancel, callId, 'The caller is gone')
     // Behind the event, on whatever thread it runs: heard means that the isolate is not stuck.
-    if (this.#aside === 0) this.reports.heard(callId)
-    else this.#whenIdle.push(() => this.reports.heard(callId))
+    this.#turns.whenIdle(() => this.reports.heard(callId))
   }
 
   answer(askId: number, json: string, failed: boolean): void {
-    this.#turn(this.#entries.event, [failed ? EVENT.failure : EVENT.answer, askId, json], 0, this.#msLeft())
+    this.#turn(this.#entries.event, [failed ? EVENT.failure : EVENT.answer, askId, json], 0, this.#open.msLeft())
   }
 
   /** Ends the call if its time is over and it waits. One that runs is the isolate's timeout's, and after that the node's, which ends the process. */
   expire(callId: number, now: number): void {
-    const call = this.#open.get(callId)
-    if (call === undefined || call.isEntered || now < call.deadlineAt + EXPIRE_GRACE_MS) return
+    if (!this.#open.isLate(callId, now)) return
     this.#expired(callId)
     this.#event(EVENT.cancel, callId, 'The deadline has passed')
   }
 
   /** Stops what can be stopped; `done` when nothing runs any more, which for a loop inside the engine is never. */
   dispose(done: () => void = () => {}): void {
-    this.#whenIdle.push(done)
     this.#gone = true
     clearTimeout(this.#wake)
-    for (const callId of this.#open.keys()) this.#init.onDone(callId)
     this.#open.clear()
-    if (!this.#blank.isolate.isDisposed) this.#blank.isolate.dispose()
-    if (this.#aside === 0) this.#idle()
+    if (!this.#isolate.isDisposed) this.#isolate.dispose()
+    this.#turns.whenIdle(done)
   }
 
   // What the isolate said: MailSink.
 
   loaded(failure: string | undefined): void {
     if (failure === undefined) this.#bound?.resolve()
-    else this.#loadEnds(JSON.parse(failure.slice(1)))
+    else this.#bound?.reject(JSON.parse(failure.slice(1)))
   }
 
   settled(callId: number, text: string): void {
-    const call = this.#open.get(callId)
-    if (call !== undefined && this.#close(callId)) this.#tell(callId, performance.now() - call.startedAt, text)
+    const ranMs = this.#open.age(callId)
+    if (this.#open.close(callId)) this.#tell(callId, ranMs, text)
   }
 
   responded(callId: number, head: string, body: string | Uint8Array | undefined, open: boolean, closed: boolean): void {
-    const call = this.#open.get(callId)
-    if (call === undefined) return
-    call.responded = true
-    if (closed) this.#close(callId)
-    this.reports.response(callId, performance.now() - call.startedAt, head, body, open, closed)
+    if (!this.#open.respond(callId)) return
+    const ranMs = this.#open.age(callId)
+    if (closed) this.#open.close(callId)
+    this.reports.response(callId, ranMs, head, body, open, closed)
   }
 
   closed(callId: number): void {
-    if (this.#close(callId)) this.reports.closed(callId)
+    if (this.#open.close(callId)) this.reports.closed(callId)
   }
 
   isOpen(callId: number): boolean {
@@ -199,21 +180,23 @@ export class Instance implements MailSink {
 
   // Turns.
 
-  #callAside(callId: number, msLeft: number, args: string): boolean {
-    const startedAt = performance.now()
-    this.#open.set(callId, { startedAt, deadlineAt: startedAt + msLeft, responded: false, isEntered: false })
-    const share = this.#entered(callId)
-    void this.#entries.call.apply(undefined, [callId, args], { timeout: msLeft }).then(
+  #callAside(callId: number, startedAt: number, msLeft: number, args: string, options: object): boolean {
+    this.#open.add(callId, startedAt, msLeft)
+    this.#open.enter(callId)
+    this.#turns.aside(
+      this.#entries.call,
+      [callId, args],
+      options,
       (text) => {
-        this.#left(callId)
-        const ranMs = performance.now() - startedAt
-        this.#learn(ranMs / share)
+        this.#open.leave(callId)
         if (typeof text !== 'string') this.#pump()
-        else if (this.#close(callId)) this.#answer(callId, ranMs, text)
+        else {
+          const ranMs = this.#open.age(callId)
+          if (this.#open.close(callId)) this.#answer(callId, ranMs, text)
+        }
       },
-      (error: unknown) => {
-        this.#left(callId)
-        this.#learn((performance.now() - startedAt) / share)
+      (error) => {
+        this.#open.leave(callId)
         this.#callBroke(callId, error)
       },
     )
@@ -221,34 +204,37 @@ export class Instance implements MailSink {
   }
 
   #event(kind: number, callId: number, value: unknown): void {
-    this.#turn(this.#entries.event, [kind, callId, value], callId, this.#msLeft())
+    this.#turn(this.#entries.event, [kind, callId, value], callId, this.#open.msLeft())
   }
 
-  #turn(entry: ivm.Reference<(...args: never[]) => unknown>, args: unknown[], callId: number, timeout: number): void {
+  #turn(entry: ivm.Reference<(...args: never[]) => unknown>, args: unknown[], callId: number, msLeft: number): void {
     if (this.#gone) return
-    // Copying is asked for only where there are bytes: it costs five times as much.
-    const options = typeof args[2] === 'object' ? ({ timeout, arguments: { copy: true } } as const) : { timeout }
     const startedAt = performance.now()
-    if (this.#aside === 0 && this.#turnMs <= SLOW_TURN_MS) {
-      try {
-        entry.applySync(undefined, args as never[], options)
-      } catch (error) {
-        this.#turnBroke(callId, error)
-        return
-      }
-      this.#learn(performance.now() - startedAt)
-      this.#pump()
+    // Copying is asked for only where there are bytes: it costs five times as much.
+    const options = { ...this.#timeouts.for(msLeft, startedAt), ...(typeof args[2] === 'object' ? WITH_BYTES : {}) }
+    if (!this.#turns.mayRunHere) return this.#turnAside(entry, args, callId, options)
+    try {
+      entry.applySync(undefined, args as never[], options)
+    } catch (error) {
+      this.#turnBroke(callId, error)
       return
     }
-    const share = this.#entered(callId)
-    void entry.apply(undefined, args as never[], options).then(
+    this.#turns.learn(performance.now() - startedAt)
+    this.#pump()
+  }
+
+  #turnAside(entry: ivm.Reference<(...args: never[]) => unknown>, args: unknown[], callId: number, options: object): void {
+    this.#open.enter(callId)
+    this.#turns.aside(
+      entry,
+      args,
+      options,
       () => {
-        this.#left(callId)
-        this.#learn((performance.now() - startedAt) / share)
+        this.#open.leave(callId)
         this.#pump()
       },
-      (error: unknown) => {
-        this.#left(callId)
+      (error) => {
+        this.#open.leave(callId)
         this.#turnBroke(callId, error)
       },
     )
@@ -257,29 +243,16 @@ export class Instance implements MailSink {
   /** Fetches what the isolate has to say. Runs no user code: promises have settled at the end of the turn. */
   #pump(): void {
     if (this.#gone) return
-    if (this.#aside > 0) {
-      this.#aside++
-      void this.#entries.drain.apply(undefined, [], DRAIN).then(
-        (mail) => {
-          this.#left(0)
-          this.#read(mail)
-        },
-        (error: unknown) => {
-          this.#left(0)
-          this.#turnBroke(0, error)
-        },
-      )
-      return
+    const { drain } = this.#entries
+    const read = (mail: unknown) => {
+      if (mail !== undefined && !this.#gone) readMail(mail as unknown[], this)
     }
+    if (!this.#turns.isIdle) return this.#turns.aside(drain, [], DRAIN, read, (error) => this.#turnBroke(0, error))
     try {
-      this.#read(this.#entries.drain.applySync(undefined, [], DRAIN))
+      read(drain.applySync(undefined, [], DRAIN))
     } catch (error) {
       this.#turnBroke(0, error)
     }
-  }
-
-  #read(mail: unknown): void {
-    if (mail !== undefined && !this.#gone) readMail(mail as unknown[], this)
   }
 
   #answer(callId: number, ranMs: number, text: string): void {
@@ -293,33 +266,9 @@ export class Instance implements MailSink {
     else this.reports.value(callId, ranMs, text)
   }
 
-  /** An entry goes to a thread. How many there are, this one included. */
-  #entered(callId: number): number {
-    const call = this.#open.get(callId)
-    if (call !== undefined) call.isEntered = true
-    return ++this.#aside
-  }
-
-  /** It has come back. */
-  #left(callId: number): void {
-    const call = this.#open.get(callId)
-    if (call !== undefined) call.isEntered = false
-    this.#aside--
-    if (this.#aside === 0 && this.#whenIdle.length > 0) this.#idle()
-  }
-
-  #idle(): void {
-    const waiting = this.#whenIdle
-    this.#whenIdle = []
-    for (const each of waiting) each()
-  }
-
-  #learn(turnMs: number): void {
-    this.#turnMs = this.#turnMs === Number.POSITIVE_INFINITY ? turnMs : this.#turnMs + (turnMs - this.#turnMs) * LATEST_TURN_WEIGHT
-  }
-
   // Ends.
 
+  /** An error of a call's own turn that is not its end is somebody's unhandled rejection: the call's answer is still inside. */
   #callBroke(callId: number, error: unknown): void {
     if (this.#brokeForGood(callId, error)) return
     this.#logRejection(callId, error)
@@ -327,13 +276,13 @@ export class Instance implements MailSink {
       if (typeof text === 'string') this.settled(callId, text.charCodeAt(0) === PLUS ? text.slice(1) : text)
       this.#pump()
     }
-    if (this.#aside === 0) recover(this.#entries.last.applySync(undefined, []))
-    else void this.#entries.last.apply(undefined, []).then(recover, () => {})
+    if (this.#turns.isIdle) recover(this.#entries.last.applySync(undefined, []))
+    else this.#turns.aside(this.#entries.last, [], {}, recover, () => {})
   }
 
   #turnBroke(callId: number, error: unknown): void {
     if (this.#brokeForGood(callId, error)) return
-    if (this.#bound !== undefined) return this.#loadEnds(error)
+    if (this.#bound !== undefined) return this.#bound.reject(error)
     this.#logRejection(callId, error)
     this.#pump()
   }
@@ -342,12 +291,13 @@ export class Instance implements MailSink {
   #brokeForGood(callId: number, error: unknown): boolean {
     if (this.#gone) return true
     const message = error instanceof Error ? error.message : ''
-    if (this.#blank.isolate.isDisposed) {
+    if (this.#isolate.isDisposed) {
       this.#disposed(message)
       return true
     }
     if (message !== 'Script execution timed out.') return false
-    const blamed = this.#open.has(callId) ? callId : this.#earliest()
+    if (this.#bound !== undefined) this.#bound.reject(deadline('Cannot load the function: its module runs for too long'))
+    const blamed = this.#open.has(callId) ? callId : this.#open.earliest()
     // What it logged before comes first.
     this.#pump()
     if (blamed !== undefined) this.#expired(blamed)
@@ -355,12 +305,10 @@ export class Instance implements MailSink {
   }
 
   #disposed(message: string): void {
-    const memory = message.includes('memory limit')
-    const error = {
-      code: memory ? 'memory_exceeded' : 'worker_crashed',
-      message: memory ? 'Cannot go on: the function used more memory than its limit' : 'Cannot go on: the isolate was disposed',
-    }
-    if (this.#bound !== undefined) return this.#loadEnds(error)
+    const error = message.includes('memory limit')
+      ? { code: 'memory_exceeded', message: 'Cannot go on: the function used more memory than its limit' }
+      : { code: 'worker_crashed', message: 'Cannot go on: the isolate was disposed' }
+    if (this.#bound !== undefined) return this.#bound.reject(error)
     this.dispose()
     this.#init.onGone()
     this.reports.gone(this.id, errorJson(error))
@@ -369,56 +317,22 @@ export class Instance implements MailSink {
   #expired(callId: number): void {
     const call = this.#open.get(callId)
     if (call === undefined) return
-    this.#close(callId)
-    const ranMs = performance.now() - call.startedAt
+    this.#open.close(callId)
     const error = errorJson(deadline(`Cannot finish the call: its ${Math.round(call.deadlineAt - call.startedAt)} ms are over`))
-    if (!call.responded) return this.reports.failed(callId, ranMs, error, true)
+    if (!call.responded) return this.reports.failed(callId, performance.now() - call.startedAt, error, true)
     this.reports.broken(callId, error)
     this.reports.closed(callId)
-  }
-
-  #loadBroke(error: unknown): void {
-    if (this.#blank.isolate.isDisposed) return this.#disposed(error instanceof Error ? error.message : '')
-    const timedOut = error instanceof Error && error.message === 'Script execution timed out.'
-    this.#loadEnds(timedOut ? deadline('Cannot load the function: its module runs for too long') : error)
-  }
-
-  #loadEnds(error: unknown): void {
-    this.#bound?.reject(error)
   }
 
   #logRejection(callId: number, error: unknown): void {
     const { message, stack } = wireError(error)
     this.reports.log(this.id, this.#open.has(callId) ? callId : 0, 3, `Unhandled rejection: ${stack ?? message}`)
   }
-
-  #close(callId: number): boolean {
-    if (!this.#open.delete(callId)) return false
-    this.#init.onDone(callId)
-    return true
-  }
-
-  #earliest(): number | undefined {
-    let first: number | undefined
-    let at = Number.POSITIVE_INFINITY
-    for (const [callId, call] of this.#open) {
-      if (call.deadlineAt >= at) continue
-      at = call.deadlineAt
-      first = callId
-    }
-    return first
-  }
-
-  #msLeft(): number {
-    const first = this.#earliest()
-    const at = first === undefined ? undefined : this.#open.get(first)?.deadlineAt
-    return at === undefined ? TURN_MS_MAX : Math.max(1, Math.ceil(at - performance.now()))
-  }
 }
 
 const PLUS = 43
 const BANG = 33
 
-function deadline(message: string) {
+function deadline(message: string): WireError {
   return { code: 'deadline_exceeded', message }
 }

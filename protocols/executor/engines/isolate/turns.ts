@@ -1,0 +1,71 @@
+/** Where entries into one isolate run: here, on the worker's main thread, while its turns are short; on isolated-vm's threads when they are not. */
+import type ivm from 'isolated-vm'
+
+/** A version whose turns take longer than this, on average of the last few, goes to a thread, so that its neighbours go on. */
+const SLOW_TURN_MS = 2
+const LATEST_TURN_WEIGHT = 0.3
+
+type Entry = ivm.Reference<(...args: never[]) => unknown>
+
+export class Turns {
+  /** Entries under way on a thread. While there are any, entering here would wait for them. */
+  #aside = 0
+  /** The first turn of all goes to a thread: nothing is known about it. */
+  #turnMs = Number.POSITIVE_INFINITY
+  #whenIdle: (() => void)[] = []
+
+  get mayRunHere(): boolean {
+    return this.#aside === 0 && this.#turnMs <= SLOW_TURN_MS
+  }
+
+  get isIdle(): boolean {
+    return this.#aside === 0
+  }
+
+  learn(turnMs: number): void {
+    this.#turnMs = this.#turnMs === Number.POSITIVE_INFINITY ? turnMs : this.#turnMs + (turnMs - this.#turnMs) * LATEST_TURN_WEIGHT
+  }
+
+  /** Enters on a thread; exactly one of the callbacks is called, later. */
+  aside(entry: Entry, args: unknown[], options: object, done: (result: unknown) => void, broke: (error: unknown) => void): void {
+    const startedAt = performance.now()
+    // Those that are under way share the isolate: each takes about its share of the wait.
+    const share = ++this.#aside
+    const back = () => {
+      this.learn((performance.now() - startedAt) / share)
+      this.left()
+    }
+    void entry.apply(undefined, args as never[], options).then(
+      (result) => {
+        back()
+        done(result)
+      },
+      (error: unknown) => {
+        back()
+        broke(error)
+      },
+    )
+  }
+
+  /** For entries that are not made through `aside`. */
+  entered(): void {
+    this.#aside++
+  }
+
+  left(): void {
+    this.#aside--
+    if (this.#aside === 0) this.#idle()
+  }
+
+  /** Runs now, or as soon as nothing is under way. */
+  whenIdle(run: () => void): void {
+    if (this.#aside === 0) run()
+    else this.#whenIdle.push(run)
+  }
+
+  #idle(): void {
+    const waiting = this.#whenIdle
+    this.#whenIdle = []
+    for (const run of waiting) run()
+  }
+}
