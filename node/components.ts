@@ -71,7 +71,11 @@ async function compose(config: NodeConfig, host: Host) {
     events,
   })
   const joinToken = () =>
-    formatJoinToken({ universe, bootstrap: network.addresses(), ...(developerToken === undefined ? {} : { token: developerToken }) })
+    formatJoinToken({
+      universe,
+      bootstrap: network.addresses(),
+      ...(config.developer && developerToken !== undefined ? { token: developerToken } : {}),
+    })
 
   const artifacts = new DirectoryArtifacts({ directory: host.artifactsDir })
   const catalogService = has('catalog')

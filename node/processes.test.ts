@@ -1,14 +1,14 @@
-/** The third level: a universe of real node processes over TCP, through the command line and HTTP as a person drives it. */
+/** What real node processes promise besides calls: nothing acknowledged is lost, doors are closed by default, nothing is left behind. */
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { markOf } from '#node/universe'
+import { freePort } from './universe/ports.fixture.ts'
 
 interface StatusNode {
   name: string
@@ -51,14 +51,6 @@ const greet = async (http: string, name: string) => (await post(http, '/v1/call/
 const digestOf = async (http: string) =>
   ((await (await fetch(`${http}/v1/ledger`)).json()) as { status: { viewDigest: string } }).status.viewDigest
 
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as { port: number }
-  server.close()
-  return port
-}
-
 beforeAll(async () => {
   dir = mkdtempSync(join(tmpdir(), 'osiris-processes-'))
   await ok('universe', 'start', '--detach', '--http-port', String(await freePort()))
@@ -70,56 +62,6 @@ afterAll(async () => {
   await osiris('universe', 'stop')
   rmSync(dir, { recursive: true, force: true })
 }, 30_000)
-
-it('five processes with different roles know each other, and every one of them answers', async () => {
-  const all = await nodes()
-  expect(all).toHaveLength(5)
-  expect(new Set(all.map((each) => each.roles.join())).size).toBe(5)
-  expect(all.map((each) => each.peers)).toEqual([4, 4, 4, 4, 4])
-  for (const { http } of all) {
-    expect(await greet(http, 'Ada')).toEqual({ hello: 'Ada', times: 2 })
-    expect(JSON.parse(await ok('call', 'demo/greet', '"Ada"', '2', '--node', http))).toEqual({ hello: 'Ada', times: 2 })
-  }
-})
-
-it('an executor killed during calls costs the calls in flight and nothing after; restarted, it has everything it had', async () => {
-  const all = await nodes()
-  const outcomes: { atMs: number; status: number; code: string }[] = []
-  const victim = all[1] as StatusNode
-  const through = all[4] as StatusNode
-  const end = performance.now() + 3000
-  const killAt = performance.now() + 700
-  let killedAt = 0
-  const caller = async () => {
-    while (performance.now() < end) {
-      const answer = await post(through.http, '/v1/call/demo/greet', '["Ada",2]')
-      const { code = '' } = (await answer.json()) as { code?: string }
-      outcomes.push({ atMs: performance.now(), status: answer.status, code })
-    }
-  }
-  const killer = async () => {
-    while (performance.now() < killAt) await new Promise((resolve) => void setTimeout(resolve, 20))
-    process.kill(victim.pid as number, 'SIGKILL')
-    killedAt = performance.now()
-  }
-  await Promise.all([...Array.from({ length: 16 }, caller), killer()])
-
-  const failures = outcomes.filter((each) => each.status !== 200)
-  expect(outcomes.length).toBeGreaterThan(200)
-  expect(failures.length).toBeLessThanOrEqual(16)
-  for (const { code, atMs } of failures) {
-    expect(['outcome_unknown', 'unavailable', 'worker_crashed']).toContain(code)
-    expect(atMs - killedAt).toBeLessThan(2000)
-  }
-
-  const digest = await digestOf((all[0] as StatusNode).http)
-  await expect.poll(async () => (await nodes())[1]?.pid, { timeout: 5000 }).toBeNull()
-  await ok('universe', 'add', 'node-2')
-  const back = (await nodes())[1] as StatusNode
-  expect(back.http).toBe(victim.http)
-  await expect.poll(() => digestOf(back.http), { timeout: 5000 }).toBe(digest)
-  expect(await greet(back.http, 'again')).toEqual({ hello: 'again', times: 2 })
-}, 40_000)
 
 it('a version that was acknowledged survives the kill of the node that took it in', async () => {
   const all = await nodes()

@@ -2,13 +2,13 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import { isRunning, markOf, readUniverse, writeUniverse } from '#node/universe'
+import { freePort } from '../universe/ports.fixture.ts'
 import type { UniverseStatus } from './universe-status.ts'
 
 /** The command line with nodes whose composition is a bare HTTP server that keeps its lock and its universe as a real one does. */
@@ -101,14 +101,6 @@ async function run(...args: string[]): Promise<{ code: number | null; out: strin
 async function lineOf(child: ChildProcess, pattern: RegExp, from: 'stdout' | 'stderr' = 'stderr'): Promise<string> {
   for await (const line of createInterface({ input: child[from] as NodeJS.ReadableStream })) if (pattern.test(line)) return line
   throw new Error(`the process ended without a line like ${pattern}`)
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as { port: number }
-  server.close()
-  return Math.min(port, 65_000)
 }
 
 async function eventually(holds: () => boolean): Promise<void> {

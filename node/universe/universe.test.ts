@@ -7,15 +7,17 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import type { UniverseStatus } from '#node/cli'
 import { connect } from '#sdk'
+import { freePort } from './ports.fixture.ts'
 import { readNode, universeNodesDir } from './state.ts'
 
-const PORT = 5747
+let port: number
 const main = join(import.meta.dirname, '..', 'cli', 'main.ts')
 const functions = join(import.meta.dirname, '..', '..', 'fixtures', 'functions')
 let dir: string
 beforeAll(async () => {
   dir = mkdtempSync(join(tmpdir(), 'osiris-real-'))
-  await done('universe', 'start', '--nodes', '5', '--detach', '--http-port', String(PORT))
+  port = await freePort()
+  await done('universe', 'start', '--nodes', '5', '--detach', '--http-port', String(port))
   await done('deploy', functions)
 })
 afterAll(async () => {
@@ -124,8 +126,8 @@ it('a node that joins late serves what was there', async () => {
 })
 
 it('two universes on one machine never meet', async () => {
-  const started = await osiris('universe', 'start', 'other', '--nodes', '1', '--detach', '--http-port', String(PORT))
-  expect(started).toMatchObject({ code: 0, err: expect.stringContaining(`Port ${PORT} is taken`) as string })
+  const started = await osiris('universe', 'start', 'other', '--nodes', '1', '--detach', '--http-port', String(port))
+  expect(started).toMatchObject({ code: 0, err: expect.stringContaining(`Port ${port} is taken`) as string })
   const state = join(dir, 'state')
   expect((await status('other')).nodes).toMatchObject([{ peers: 0, functions: 0 }])
   const { nodes } = await status('other')
@@ -152,7 +154,7 @@ it('a data directory in use, a port in use, a token of another universe and a cu
     '/ip4/127.0.0.1/tcp/0',
   )
   expect(second).toMatchObject({ code: 1, err: `osiris: Cannot open the data directory ${taken}: another process is using it\n` })
-  const port = await osiris(
+  const third = await osiris(
     'node',
     'start',
     '--name',
@@ -160,13 +162,13 @@ it('a data directory in use, a port in use, a token of another universe and a cu
     '--data',
     join(dir, 'third'),
     '--http-port',
-    String(PORT),
+    String(port),
     '--p2p-listen',
     '/ip4/127.0.0.1/tcp/0',
   )
-  expect(port).toMatchObject({
+  expect(third).toMatchObject({
     code: 1,
-    err: `osiris: Cannot listen on 127.0.0.1:${PORT}: the port is taken; --http-port chooses another\n`,
+    err: `osiris: Cannot listen on 127.0.0.1:${port}: the port is taken; --http-port chooses another\n`,
   })
   const own = readNode(universeNodesDir(join(dir, 'state'), 'default'), 'node-1')?.joinToken ?? ''
   const settings = ['--name', 'fourth', '--data', join(dir, 'third'), '--http-port', '0', '--p2p-listen', '/ip4/127.0.0.1/tcp/0']
