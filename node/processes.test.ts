@@ -48,8 +48,6 @@ const ok = async (...args: string[]) => {
 const nodes = async () => (JSON.parse(await ok('universe', 'status', '--json')) as { nodes: StatusNode[] }).nodes
 const post = (http: string, path: string, body: string) => fetch(http + path, { method: 'POST', body, signal: AbortSignal.timeout(20_000) })
 const greet = async (http: string, name: string) => (await post(http, '/v1/call/demo/greet', JSON.stringify([name, 2]))).json()
-const digestOf = async (http: string) =>
-  ((await (await fetch(`${http}/v1/ledger`)).json()) as { status: { viewDigest: string } }).status.viewDigest
 
 beforeAll(async () => {
   dir = mkdtempSync(join(tmpdir(), 'osiris-processes-'))

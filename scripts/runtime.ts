@@ -5,11 +5,17 @@
 import { readdirSync, renameSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { build } from 'esbuild'
+import { build, type BuildOptions } from 'esbuild'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const executor = join(root, 'protocols/executor')
-const targets = [
+interface Target {
+  entry: string
+  out: string
+  options: BuildOptions
+}
+
+const targets: Target[] = [
   {
     entry: join(executor, 'engines/isolate/runtime/main.ts'),
     out: join(executor, 'engines/isolate/runtime.generated.js'),
@@ -20,13 +26,13 @@ const targets = [
     out: join(executor, 'worker/worker.generated.js'),
     options: { platform: 'node', format: 'esm', external: ['isolated-vm'] },
   },
-] as const
+]
 
 const inputs = [...sources(executor), join(root, 'package-lock.json'), fileURLToPath(import.meta.url)]
 const newest = Math.max(...inputs.map((path) => statSync(path).mtimeMs))
 if (targets.some((target) => madeAt(target.out) <= newest)) for (const target of targets) await make(target)
 
-async function make({ entry, out, options }: (typeof targets)[number]): Promise<void> {
+async function make({ entry, out, options }: Target): Promise<void> {
   const result = await build({
     ...options,
     mainFields: ['module', 'main'],
@@ -40,7 +46,7 @@ async function make({ entry, out, options }: (typeof targets)[number]): Promise<
     logLevel: 'error',
   })
   // Renamed into place, so that a worker that starts meanwhile reads a whole file.
-  writeFileSync(`${out}.${process.pid}`, result.outputFiles[0]?.contents ?? '')
+  writeFileSync(`${out}.${process.pid}`, result.outputFiles?.[0]?.contents ?? '')
   renameSync(`${out}.${process.pid}`, out)
 }
 

@@ -2,7 +2,8 @@
 import { encode } from '#protocols/codec'
 import { OsirisError } from '#protocols/errors'
 import type { Clock, Random } from '#protocols/lifecycle'
-import { collect, type Network, type Peer } from '#protocols/network'
+import { collect } from '#protocols/body'
+import type { Network, Peer } from '#protocols/network'
 import { firstOf } from './hedge.ts'
 import { LIST_BYTES_MAX, PROTOCOL, type Request } from './messages.ts'
 

@@ -6,7 +6,7 @@ import { createEvents } from '#protocols/events'
 import type { FetchPayload, Invocation, Outcome, PlacedInvocation } from '#protocols/invocation'
 import { systemClock } from '#protocols/lifecycle'
 import { functionConfigSchema, type FunctionConfig, type Manifest, settingsOf, versionOf } from '#protocols/manifest'
-import { collect } from '#protocols/network'
+import { collect } from '#protocols/body'
 import type { CodeSource } from './executor.ts'
 import { ExecutorService, type ExecutorServiceInit } from './service.ts'
 

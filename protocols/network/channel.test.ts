@@ -9,7 +9,7 @@ import { Deadlines } from './deadlines.ts'
 import { BodyMode, creditFrame, dataHeader, errorFrame, Kind, requestFrame, responseFrame, signalFrame } from './frames.ts'
 import { INCOMING_BODIES_MAX, WINDOW_BYTES } from './limits.ts'
 import type { RequestHandler } from './network.ts'
-import { failure, until } from './suite-tools.ts'
+import { failure, until } from './suite-tools.fixture.ts'
 import type { Pipe, PipeEnd } from './transport.ts'
 
 /** A pipe whose far end is the test. */

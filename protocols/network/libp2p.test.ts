@@ -8,7 +8,7 @@ import { createHost, type Host } from './libp2p-host.ts'
 import { assemble, type Libp2pNetworkInit } from './libp2p.ts'
 import { networkSuite } from './network.suite.ts'
 import type { Network } from './network.ts'
-import { failure, until } from './suite-tools.ts'
+import { failure, until } from './suite-tools.fixture.ts'
 
 const universe = createUniverse('suite', createIdentity().id)
 

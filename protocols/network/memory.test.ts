@@ -3,7 +3,7 @@ import type { Clock } from '#protocols/lifecycle'
 import { MemoryMesh, sequence } from './memory.ts'
 import type { Network } from './network.ts'
 import { networkSuite } from './network.suite.ts'
-import { failure, until } from './suite-tools.ts'
+import { failure, until } from './suite-tools.fixture.ts'
 
 networkSuite('MemoryMesh', () => {
   const mesh = new MemoryMesh()

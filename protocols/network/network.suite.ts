@@ -4,7 +4,7 @@ import { createIdentity, createUniverse } from '#protocols/access'
 import { OsirisError } from '#protocols/errors'
 import type { Message, Network } from './network.ts'
 import { requestSuite } from './request.suite.ts'
-import { ASK, failure, hangs, HEAD, type SuiteMesh, text, until } from './suite-tools.ts'
+import { ASK, failure, hangs, HEAD, type SuiteMesh, text, until } from './suite-tools.fixture.ts'
 
 export function networkSuite(what: string, createMesh: () => SuiteMesh): void {
   describe(`network: ${what}`, () => {

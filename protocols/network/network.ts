@@ -6,8 +6,6 @@
 import type { Body } from '#protocols/invocation'
 import type { Role, Startable } from '#protocols/lifecycle'
 
-export { collect, streamOf } from '#protocols/body'
-
 /** Text form of a peer's public key (libp2p peer id, `12D3Koo…`). */
 export type Peer = string
 

@@ -5,7 +5,7 @@ import { createIdentity } from '#protocols/access'
 import { OsirisError } from '#protocols/errors'
 import { CALLS_MAX, MESSAGE_BYTES_MAX, OUTBOX_BYTES_HIGH, WINDOW_BYTES } from './limits.ts'
 import type { Network } from './network.ts'
-import { ASK, endless, failure, hangs, HEAD, sha, staysBelow, type SuiteMesh, text, until } from './suite-tools.ts'
+import { ASK, endless, failure, hangs, HEAD, sha, staysBelow, type SuiteMesh, text, until } from './suite-tools.fixture.ts'
 
 export function requestSuite(given: () => { mesh: SuiteMesh; a: Network; b: Network }): void {
   describe('request()', () => {

@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { OsirisError } from '#protocols/errors'
 import type { Body, Caller, Invocation, Outcome } from '#protocols/invocation'
 import { systemClock } from '#protocols/lifecycle'
-import { collect } from '#protocols/network'
+import { collect } from '#protocols/body'
 import type { Router } from './router.ts'
 import { callerWith, callOf, type FakeExecutor, requestOf, versionFor } from './router.world.ts'
 

@@ -20,8 +20,8 @@ export const RULES: { [name: string]: Rule } = {
   escape: eachImport((module, { specifier }) => {
     if (!specifier.startsWith('.') || module.room === 'root') return undefined
     const target = posix.join(posix.dirname(module.path), specifier)
-    // A suite has no door: what ships would load the test runner through it.
-    if (module.test && target.endsWith('.suite.ts')) return undefined
+    // A suite or a fixture has no door: what ships would load the test runner through it.
+    if (module.test && /\.(?:suite|fixture)\.ts$/.test(target)) return undefined
     return roomOf(target) === module.room ? undefined : `imports "${specifier}", out of its room: go through the door ("#…")`
   }),
 

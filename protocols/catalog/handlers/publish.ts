@@ -1,4 +1,4 @@
-import { collect } from '#protocols/network'
+import { collect } from '#protocols/body'
 import { ARTIFACT_BYTES_MAX } from '../messages.ts'
 import { answer, callerOf, type Handler } from './handler.ts'
 

@@ -1,4 +1,4 @@
-import { collect } from '#protocols/network'
+import { collect } from '#protocols/body'
 import { ENTRY_BYTES_MAX } from '../ledger/entry.ts'
 import { answer, type Handler, requireMember } from './handler.ts'
 
