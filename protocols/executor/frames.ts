@@ -25,6 +25,8 @@ export const DO = {
   retire: 9,
   /** id: request of the instance, a: instance, b: 0 value, 1 error; payload: JSON. Answers `ask`. */
   answer: 10,
+  /** Answered by `pong` as soon as the worker's main thread is free. */
+  ping: 11,
 } as const
 
 /** Worker to node. */
@@ -58,6 +60,7 @@ export const SAY = {
   heard: 46,
   /** id: instance. Nothing of it runs any more. */
   retired: 47,
+  pong: 48,
 } as const
 
 /** Flags in `b` of `response`, above the head's length. */

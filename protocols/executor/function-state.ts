@@ -32,6 +32,7 @@ export class FunctionState {
   readonly resultBytesMax: number
   readonly memoryMbMax: number
   readonly idleMs: number
+  readonly timeoutMs: number
   readonly runningMax: number
   readonly instancesMax: number
   /** Calls others: then one instance serves one caller at a time, so that a call always leaves on the right account. */
@@ -55,6 +56,7 @@ export class FunctionState {
     this.resultBytesMax = execution.payloadBytesMax
     this.memoryMbMax = execution.memoryMbMax
     this.idleMs = scale.idleMs
+    this.timeoutMs = execution.timeoutMs
     this.instancesMax = Math.min(instancesMax, scale.max)
     this.runningMax = this.instancesMax * execution.concurrencyMax
     this.callsOthers = settings.calls.length > 0
@@ -75,7 +77,7 @@ export class FunctionState {
     let best: InstanceSlot | undefined
     for (let index = 0; index < slots.length; index++) {
       const slot = slots[index] as InstanceSlot
-      if (slot.state !== 'ready' || slot.spoiled || slot.inFlight >= this.concurrencyMax) continue
+      if (slot.state !== 'ready' || slot.spoiled || slot.worker.isBlocked || slot.inFlight >= this.concurrencyMax) continue
       if (this.callsOthers && slot.inFlight > 0 && !servesCallerOf(slot, call)) continue
       if (best === undefined || slot.inFlight < best.inFlight) best = slot
     }
@@ -83,7 +85,14 @@ export class FunctionState {
   }
 
   get isWarm(): boolean {
-    return this.slots.some((slot) => slot.state === 'ready' && !slot.spoiled)
+    return this.slots.some((slot) => slot.state === 'ready' && !slot.spoiled && !slot.worker.isBlocked)
+  }
+
+  /** Instances that take calls, or soon will. */
+  usableSlots(): number {
+    let usable = 0
+    for (const slot of this.slots) if (!slot.spoiled && !slot.worker.isBlocked) usable++
+    return usable
   }
 
   get isBusy(): boolean {

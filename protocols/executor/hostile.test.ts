@@ -1,4 +1,6 @@
 /** What functions and taken-over workers try; a sample of THREATS.md, part 1. */
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -87,6 +89,22 @@ describe('time', () => {
     const quick = run('export default () => "quick"', [], {}, 'shared')
     await Promise.all([slow, quick].map(async (outcome) => ended.push(valueOf(await outcome))))
     expect(ended).toEqual(['quick', 'slow'])
+  })
+  test('a function that was quick a thousand times and then loops is stopped, and its namespace goes on meanwhile', async () => {
+    const record = world.define('export default (loop) => { if (loop) for (;;); return 1 }', {
+      namespace: 'sudden',
+      config: { execution: { timeout: '1500ms' } },
+    })
+    const neighbour = world.define('export default () => 2', { namespace: 'sudden' })
+    valueOf(await executor.invoke(callOf(neighbour)))
+    for (let round = 0; round < 1000; round++) valueOf(await executor.invoke(callOf(record, [false])))
+    const looping = executor.invoke(callOf(record, [true]))
+    await new Promise((resolve) => setTimeout(resolve, 300))
+    const startedAt = systemClock.monotonic()
+    expect(valueOf(await executor.invoke(callOf(neighbour)))).toBe(2)
+    expect(systemClock.monotonic() - startedAt).toBeLessThan(1000)
+    expect(codeOf(await looping)).toBe('deadline_exceeded')
+    expect(valueOf(await executor.invoke(callOf(record, [false])))).toBe(1)
   })
 })
 
@@ -231,6 +249,26 @@ describe('workers', () => {
       error: { code: 'unavailable' },
       started: false,
     })
+  })
+
+  test('workers end when their node dies', async () => {
+    const folder = import.meta.dirname
+    const script = `import { serviceIn, World } from ${JSON.stringify(join(folder, 'executor.world.ts'))}
+      const executor = serviceIn(new World(), { spares: 2 }); await executor.start()
+      console.log(JSON.stringify(executor.status().workers.map((worker) => worker.pid))); setInterval(() => {}, 1000)`
+    const node = spawn(process.execPath, ['--input-type=module', '--eval', script], { cwd: folder, stdio: ['ignore', 'pipe', 'inherit'] })
+    const [line] = (await once(node.stdout, 'data')) as [Buffer]
+    const pids = JSON.parse(line.toString()) as number[]
+    expect(pids).toHaveLength(2)
+    node.kill('SIGKILL')
+    const isAlive = (pid: number) => {
+      try {
+        return process.kill(pid, 0)
+      } catch {
+        return false
+      }
+    }
+    await until(() => !pids.some(isAlive), 'the workers have ended')
   })
 
   test('workers without work, and instances without calls, go', async () => {

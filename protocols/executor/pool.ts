@@ -67,6 +67,12 @@ export class Pool {
     return worker
   }
 
+  /** The worker is held up by one of its functions: whatever else belongs there goes to another one. It comes back into use, for what it holds, when it is free. */
+  relieve(worker: WorkerProcess): void {
+    worker.isBlocked = true
+    if (worker.key !== null && this.#byKey.get(worker.key) === worker) this.#byKey.delete(worker.key)
+  }
+
   /** From now on this version runs alone. */
   quarantine(version: string): void {
     if (this.#killers.size >= KILLERS_MAX) this.#killers.delete(this.#killers.values().next().value as string)

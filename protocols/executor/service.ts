@@ -1,4 +1,4 @@
-/** The executor that lives on this node: lets calls in, finds each one an instance, and answers for all of them. */
+/** The executor that lives on this node: lets calls in, has each one run, and answers for all of them. */
 import type { FunctionRecord } from '#protocols/catalog'
 import { OsirisError } from '#protocols/errors'
 import type { Events } from '#protocols/events'
@@ -7,13 +7,14 @@ import type { Clock, MaybePromise, Random, Startable } from '#protocols/lifecycl
 import { Admission } from './admission.ts'
 import { answerAsk } from './asks.ts'
 import { Call, type CallOwner } from './call.ts'
+import { Dispatcher } from './dispatcher.ts'
 import type { CallOut, CodeSource, Executor, ExecutorStatus } from './executor.ts'
 import { FunctionState, type InstanceSlot } from './function-state.ts'
 import { DEFAULT_LIMITS, type ExecutorLimits } from './limits.ts'
 import { Pool } from './pool.ts'
-import { startRequest } from './request.ts'
+import { notRunning, otherFunction, overloaded, refusalOf } from './refusals.ts'
 import { Watch } from './watch.ts'
-import { errorFor, WORKER_ENTRY, type WorkerEnd, type WorkerListener, type WorkerProcess } from './worker-process.ts'
+import { WORKER_ENTRY, type WorkerEnd, type WorkerListener, type WorkerProcess } from './worker-process.ts'
 
 export interface ExecutorServiceInit {
   code: CodeSource
@@ -33,44 +34,34 @@ export interface ExecutorServiceInit {
 
 export class ExecutorService implements Executor, Startable, CallOwner, WorkerListener {
   readonly nodeName: string
-  readonly limits: ExecutorLimits
   readonly #init: ExecutorServiceInit
   readonly #clock: Clock
+  readonly #limits: ExecutorLimits
   readonly #admission: Admission
   readonly #pool: Pool
+  readonly #dispatcher: Dispatcher
   readonly #watch: Watch
   readonly #functions = new Map<string, FunctionState>()
-  /** Functions with calls that wait, in the order their turn comes. */
-  readonly #waiting = new Set<FunctionState>()
   #running = false
 
   constructor(init: ExecutorServiceInit) {
+    const { clock, code, capacity, spares } = init
     this.#init = init
+    this.#clock = clock
     this.nodeName = init.nodeName
-    this.limits = { ...DEFAULT_LIMITS, queueMax: init.capacity, ...init.limits }
-    this.#clock = init.clock
-    this.#admission = new Admission({ capacity: init.capacity, queueMax: this.limits.queueMax })
-    this.#pool = new Pool({
-      clock: init.clock,
-      spares: init.spares,
-      entry: init.workerEntry ?? WORKER_ENTRY,
-      listener: this,
-      onStarted: (worker) => this.#started(worker),
-    })
-    this.#watch = new Watch({
-      clock: init.clock,
-      limits: this.limits,
-      pool: this.#pool,
-      functions: this.#functions,
-      waiting: this.#waiting,
-      expired: (call, error) => this.#dropWaiting(call, error),
-      stuck: (slot) => this.#spoil(slot),
-    })
+    this.#limits = { ...DEFAULT_LIMITS, queueMax: capacity, ...init.limits }
+    this.#admission = new Admission({ capacity, queueMax: this.#limits.queueMax })
+    const onStarted = (worker: WorkerProcess) => this.#started(worker)
+    this.#pool = new Pool({ clock, spares, entry: init.workerEntry ?? WORKER_ENTRY, listener: this, onStarted })
+    const shared = { clock, limits: this.#limits, pool: this.#pool }
+    this.#dispatcher = new Dispatcher({ ...shared, code, admission: this.#admission, wake: () => this.#watch.wake() })
+    this.#watch = new Watch({ ...shared, functions: this.#functions, dispatcher: this.#dispatcher })
   }
 
   async start(): Promise<void> {
     if (this.#running) return
     this.#running = true
+    this.#dispatcher.start()
     this.#pool.start()
     this.#watch.start()
   }
@@ -78,9 +69,7 @@ export class ExecutorService implements Executor, Startable, CallOwner, WorkerLi
   async stop(): Promise<void> {
     this.#running = false
     this.#watch.stop()
-    const stopping = new OsirisError('unavailable', 'Cannot run the call: the node is stopping')
-    for (const fn of this.#waiting) for (const call of fn.waiting.splice(0)) this.#dropWaiting(call, stopping)
-    this.#waiting.clear()
+    this.#dispatcher.stop(notRunning('the call'))
     await this.#pool.stop()
     this.#functions.clear()
   }
@@ -107,23 +96,7 @@ export class ExecutorService implements Executor, Startable, CallOwner, WorkerLi
 
   invoke(invocation: PlacedInvocation): Promise<Outcome> {
     const fn = this.#functions.get(invocation.version)
-    if (fn === undefined) return this.#invokeFirst(invocation)
-    return this.#invoke(invocation, fn)
-  }
-
-  #invoke(invocation: PlacedInvocation, fn: FunctionState): Promise<Outcome> {
-    const refusal = this.#refusal(invocation, fn)
-    if (refusal !== undefined) return Promise.resolve(refusal)
-    const { waiting } = fn
-    const verdict = this.#admission.judge({ running: fn.running, waiting: waiting.length, runningMax: fn.runningMax })
-    if (verdict === 'refuse') return Promise.resolve(this.#refuse(invocation, overloaded(fn, this.#admission)))
-    return new Promise((resolve) => {
-      const call = new Call(invocation, fn, this, resolve)
-      if (invocation.signal !== undefined) call.watch(invocation.signal, () => this.#callerGone(call))
-      const slot = verdict === 'run' ? fn.choose(call) : undefined
-      if (slot !== undefined) this.#run(call, slot)
-      else this.#wait(call)
-    })
+    return fn === undefined ? this.#invokeFirst(invocation) : this.#invoke(invocation, fn)
   }
 
   /** The record of the version to run: at once when it is in use here. Throws or rejects with `not_found`, `unavailable`. */
@@ -136,12 +109,24 @@ export class ExecutorService implements Executor, Startable, CallOwner, WorkerLi
     throw otherFunction(invocation, `${known.namespace}/${known.name}`)
   }
 
+  #invoke(invocation: PlacedInvocation, fn: FunctionState): Promise<Outcome> {
+    const refusal = this.#running ? refusalOf(invocation, fn, this.#clock.monotonic(), this.#limits.depthMax) : notRunning(`"${fn.title}"`)
+    if (refusal !== undefined) return this.#refuse(invocation, refusal)
+    const verdict = this.#admission.judge({ running: fn.running, waiting: fn.waiting.length, runningMax: fn.runningMax })
+    if (verdict === 'refuse') return this.#refuse(invocation, overloaded(fn, this.#admission))
+    return new Promise((resolve) => {
+      const call = new Call(invocation, fn, this, resolve)
+      if (invocation.signal !== undefined) call.watch(invocation.signal, () => this.#dispatcher.callerGone(call))
+      this.#dispatcher.place(call, verdict === 'run')
+    })
+  }
+
   /** The version is not in use here: its record comes from the catalog. */
   async #invokeFirst(invocation: PlacedInvocation): Promise<Outcome> {
     const { namespace, name } = invocation.target
     try {
       const record = await this.recordOf(invocation)
-      const fn = this.#functions.get(invocation.version) ?? new FunctionState(record, this.limits.instancesMax)
+      const fn = this.#functions.get(invocation.version) ?? new FunctionState(record, this.#limits.instancesMax)
       this.#functions.set(invocation.version, fn)
       return await this.#invoke(invocation, fn)
     } catch (error) {
@@ -149,122 +134,8 @@ export class ExecutorService implements Executor, Startable, CallOwner, WorkerLi
     }
   }
 
-  #refusal(invocation: PlacedInvocation, fn: FunctionState): Outcome | undefined {
-    const { payload, target } = invocation
-    if (target.name !== fn.record.name || target.namespace !== fn.record.namespace)
-      return this.#refuse(invocation, otherFunction(invocation, fn.title))
-    if (!this.#running)
-      return this.#refuse(invocation, new OsirisError('unavailable', `Cannot run "${fn.title}": the executor is not running`))
-    if (invocation.depth > this.limits.depthMax)
-      return this.#refuse(
-        invocation,
-        new OsirisError(
-          'depth_exceeded',
-          `Cannot run "${fn.title}": it is ${invocation.depth} calls deep (at most ${this.limits.depthMax})`,
-        ),
-      )
-    const bytes = payload.kind === 'call' ? payload.args.length : payload.body instanceof Uint8Array ? payload.body.length : 0
-    if (bytes > fn.payloadBytesMax) return this.#refuse(invocation, tooLarge(fn, bytes))
-    if (invocation.deadlineAt <= this.#clock.monotonic())
-      return this.#refuse(invocation, new OsirisError('deadline_exceeded', `Cannot run "${fn.title}": its deadline has passed already`))
-    if (invocation.signal?.aborted === true) return this.#refuse(invocation, callerGone(fn))
-    return undefined
-  }
-
-  #refuse(invocation: PlacedInvocation, error: OsirisError): Outcome {
+  async #refuse(invocation: PlacedInvocation, error: OsirisError): Promise<Outcome> {
     return failed(error, { version: invocation.version, node: this.nodeName, hops: invocation.hops })
-  }
-
-  #run(call: Call, slot: InstanceSlot): void {
-    const { fn, invocation } = call
-    const now = this.#clock.monotonic()
-    this.#admission.running++
-    fn.running++
-    fn.lastUsedAt = now
-    slot.inFlight++
-    slot.lastUsedAt = now
-    call.startedAt = now
-    const msLeft = Math.max(1, Math.ceil(Math.min(invocation.deadlineAt - now, fn.record.manifest.settings.execution.timeoutMs)))
-    call.deadlineAt = now + msLeft
-    this.#watch.wake()
-    if (invocation.payload.kind === 'call') slot.worker.call(call, slot, msLeft, invocation.payload.args)
-    else startRequest(call, slot, invocation.payload, msLeft)
-  }
-
-  #wait(call: Call): void {
-    this.#admission.waiting++
-    call.fn.waiting.push(call)
-    this.#waiting.add(call.fn)
-    this.#watch.wake()
-    this.#provide(call.fn)
-  }
-
-  /** Another instance, when those that are here have no room and more are allowed. */
-  #provide(fn: FunctionState): void {
-    const wanted = Math.min(fn.instancesMax, Math.ceil((fn.running + fn.waiting.length) / fn.concurrencyMax))
-    const alone = fn.callsOthers ? fn.instancesMax : Math.max(1, wanted)
-    const alive = fn.slots.filter((slot) => !slot.spoiled).length
-    if (fn.starting > 0 || alive >= alone || this.#admission.running >= this.#admission.limits.capacity) return
-    fn.starting++
-    void this.#load(fn)
-  }
-
-  async #load(fn: FunctionState): Promise<void> {
-    const beganAt = this.#clock.monotonic()
-    try {
-      const artifact = await this.#init.code.artifact(fn.record.manifest.artifact.digest, { timeoutMs: this.limits.artifactMs })
-      if (!this.#running) return
-      const slot = this.#pool.workerFor(fn).load(fn, artifact, beganAt)
-      fn.slots.push(slot)
-    } catch (error) {
-      fn.starting--
-      this.#failWaiting(fn, OsirisError.from(error, `Cannot load "${fn.title}"`, 'unavailable'), false)
-    }
-  }
-
-  /** Gives free slots to calls that wait, one function after the other. */
-  #advance(): void {
-    for (const fn of [...this.#waiting]) {
-      if (this.#admission.running >= this.#admission.limits.capacity) return
-      this.#waiting.delete(fn)
-      this.#advanceOne(fn)
-      if (fn.waiting.length > 0) this.#waiting.add(fn)
-    }
-  }
-
-  #advanceOne(fn: FunctionState): void {
-    while (fn.waiting.length > 0) {
-      const next = fn.waiting[0] as Call
-      if (!this.#admission.mayStart({ running: fn.running, waiting: 0, runningMax: fn.runningMax })) return
-      const slot = fn.choose(next)
-      if (slot === undefined) return this.#provide(fn)
-      fn.waiting.shift()
-      this.#admission.waiting--
-      next.coldMs = Math.max(0, Math.min(slot.bornAt + slot.coldMs - next.arrivedAt, slot.coldMs))
-      this.#run(next, slot)
-    }
-  }
-
-  #failWaiting(fn: FunctionState, error: OsirisError, started: boolean): void {
-    for (const call of fn.waiting.splice(0)) this.#dropWaiting(call, error, started)
-    this.#waiting.delete(fn)
-  }
-
-  /** The call has been taken off its function's queue. */
-  #dropWaiting(call: Call, error: OsirisError, started = false): void {
-    this.#admission.waiting--
-    call.fail(error, 0, started)
-  }
-
-  #callerGone(call: Call): void {
-    const error = callerGone(call.fn)
-    const at = call.fn.waiting.indexOf(call)
-    if (at >= 0) {
-      call.fn.waiting.splice(at, 1)
-      return this.#dropWaiting(call, error)
-    }
-    call.slot?.worker.cancel(call)
-    call.fail(error)
   }
 
   #started(worker: WorkerProcess): void {
@@ -278,68 +149,33 @@ export class ExecutorService implements Executor, Startable, CallOwner, WorkerLi
   }
 
   over(call: Call): void {
-    const { slot, fn } = call
-    if (slot === undefined) return
-    slot.worker.calls.delete(call.id)
-    this.#admission.running--
-    fn.running--
-    slot.inFlight--
-    if (slot.inFlight === 0) this.#quiet(slot)
-    if (this.#waiting.size > 0) this.#advance()
+    this.#dispatcher.over(call)
   }
 
   answered(call: Call, outcome: Outcome): void {
     const { events } = this.#init
     if (!events.has('call.finished')) return
-    const { namespace, name } = call.invocation.target
+    const { id, target } = call.invocation
     const code = outcome.kind === 'failed' ? outcome.error.code : null
-    events.emit('call.finished', {
-      id: call.invocation.id,
-      namespace,
-      name,
-      meta: outcome.meta,
-      code,
-      wallMs: this.#clock.monotonic() - call.arrivedAt,
-    })
-  }
-
-  /** It did not take in that a call of it was cancelled: it takes no more of them, and ends with its last one. */
-  #spoil(slot: InstanceSlot): void {
-    slot.spoiled = true
-    if (slot.state === 'ready' && slot.inFlight === 0) this.#quiet(slot)
-  }
-
-  #quiet(slot: InstanceSlot): void {
-    if (!slot.spoiled || slot.worker.isEnded) return
-    slot.fn.remove(slot)
-    slot.worker.retire(slot)
-    this.#watch.wake()
+    const wallMs = this.#clock.monotonic() - call.arrivedAt
+    events.emit('call.finished', { id, namespace: target.namespace, name: target.name, meta: outcome.meta, code, wallMs })
   }
 
   // WorkerListener
 
   loaded(slot: InstanceSlot): void {
-    const { fn } = slot
-    slot.state = 'ready'
-    slot.coldMs = this.#clock.monotonic() - slot.bornAt
-    fn.starting--
-    this.#advanceOne(fn)
-    if (fn.waiting.length === 0) this.#waiting.delete(fn)
+    this.#dispatcher.loaded(slot)
   }
 
   loadFailed(slot: InstanceSlot, error: OsirisError): void {
-    slot.fn.starting--
-    slot.fn.remove(slot)
-    this.#failWaiting(slot.fn, error, true)
+    this.#dispatcher.loadFailed(slot, error)
   }
 
   gone(slot: InstanceSlot): void {
-    slot.fn.remove(slot)
-    this.#advance()
+    this.#dispatcher.gone(slot)
   }
 
-  left(call: Call | undefined): void {
-    if (call === undefined) return
+  left(call: Call): void {
     call.slot?.worker.cancel(call)
     call.end()
     this.#watch.wake()
@@ -360,42 +196,14 @@ export class ExecutorService implements Executor, Startable, CallOwner, WorkerLi
   }
 
   ask(slot: InstanceSlot, askId: number, text: string): void {
-    answerAsk(slot, askId, text, this.#init, this.limits.depthMax)
+    answerAsk(slot, askId, text, this.#init, this.#limits.depthMax)
   }
 
   ended(worker: WorkerProcess, end: WorkerEnd): void {
     this.#pool.remove(worker)
     for (const fn of end.blamed) this.#pool.quarantine(fn.version)
-    for (const slot of worker.slots.values()) {
-      const { fn, state } = slot
-      slot.state = 'gone'
-      fn.remove(slot)
-      if (state !== 'loading') continue
-      fn.starting--
-      this.#failWaiting(fn, errorFor(end, fn), true)
-    }
-    if (worker.namespace !== null)
-      this.#init.events.emit('worker.ended', { namespace: worker.namespace, pid: worker.pid, reason: end.reason })
-    if (this.#running) this.#advance()
+    const { namespace, pid } = worker
+    if (namespace !== null) this.#init.events.emit('worker.ended', { namespace, pid, reason: end.reason })
+    this.#dispatcher.ended(worker, end)
   }
-}
-
-function overloaded(fn: FunctionState, admission: Admission): OsirisError {
-  const { running, waiting } = admission
-  return new OsirisError(
-    'overloaded',
-    `Cannot take the call of "${fn.title}": the queue is full (running: ${running}, waiting: ${waiting})`,
-  )
-}
-
-function otherFunction({ target, version }: PlacedInvocation, title: string): OsirisError {
-  return new OsirisError('not_found', `Cannot run "${target.namespace}/${target.name}": version ${version.slice(0, 16)} is of "${title}"`)
-}
-
-function tooLarge(fn: FunctionState, bytes: number): OsirisError {
-  return new OsirisError('payload_too_large', `Cannot call "${fn.title}": the payload has ${bytes} bytes (at most ${fn.payloadBytesMax})`)
-}
-
-function callerGone(fn: FunctionState): OsirisError {
-  return new OsirisError('unavailable', `Cannot finish "${fn.title}": the caller is gone`)
 }

@@ -1,7 +1,7 @@
 /** One timer for everything that must not depend on a worker's good will: deadlines, memory, idleness. */
 import { OsirisError } from '#protocols/errors'
 import type { Clock } from '#protocols/lifecycle'
-import type { Call } from './call.ts'
+import type { Dispatcher } from './dispatcher.ts'
 import type { FunctionState, InstanceSlot } from './function-state.ts'
 import type { ExecutorLimits } from './limits.ts'
 import type { Pool } from './pool.ts'
@@ -9,6 +9,10 @@ import type { WorkerProcess } from './worker-process.ts'
 
 /** While calls run. A runaway allocation gains about 1 MB per millisecond: this bounds what it can take before it is seen. */
 const BUSY_MS = 20
+/** A round this late means that the process itself stood still. */
+const HELD_UP_MS = 100
+/** A worker that leaves a ping unanswered for so many rounds is held up by one of its functions. */
+const BLOCKED_ROUNDS = 6
 /** Idle instances and workers are looked at this often. */
 const IDLE_MS = 1000
 const MIB = 1024 * 1024
@@ -18,17 +22,14 @@ export interface WatchInit {
   limits: ExecutorLimits
   pool: Pool
   functions: Map<string, FunctionState>
-  waiting: Set<FunctionState>
-  /** A call whose deadline passed while it waited; taken off the queue already. */
-  expired: (call: Call, error: OsirisError) => void
-  /** An instance that does not confirm a cancelled call in time. */
-  stuck: (slot: InstanceSlot) => void
+  dispatcher: Dispatcher
 }
 
 export class Watch {
   readonly #init: WatchInit
   #cancelBusy: (() => void) | undefined
   #cancelIdle: (() => void) | undefined
+  #lastRoundAt = 0
 
   constructor(init: WatchInit) {
     this.#init = init
@@ -47,28 +48,35 @@ export class Watch {
 
   /** A call runs or waits: look until none does. */
   wake(): void {
-    this.#cancelBusy ??= this.#init.clock.after(BUSY_MS, () => this.#busyRound())
+    if (this.#cancelBusy !== undefined) return
+    this.#lastRoundAt = this.#init.clock.monotonic()
+    this.#cancelBusy = this.#init.clock.after(BUSY_MS, () => this.#busyRound())
   }
 
   #busyRound(): void {
     this.#cancelBusy = undefined
     const now = this.#init.clock.monotonic()
-    let busy = this.#init.waiting.size > 0
-    for (const fn of this.#init.waiting) this.#expireWaiting(fn, now)
-    for (const worker of this.#init.pool.workers) {
+    const { dispatcher, pool } = this.#init
+    let busy = dispatcher.waiting.size > 0
+    for (const fn of dispatcher.waiting) this.#expireWaiting(fn, now)
+    // A round that comes late says that this process was held up: answers may lie unread, and nobody is judged for that.
+    const wasHeldUp = now - this.#lastRoundAt > HELD_UP_MS
+    this.#lastRoundAt = now
+    for (const worker of pool.workers) {
       if (worker.calls.size === 0 && worker.loading === 0 && worker.unconfirmed.size === 0) continue
       busy = true
-      this.#judge(worker, now)
+      if (!wasHeldUp) this.#judge(worker, now)
     }
-    if (busy) this.wake()
+    if (busy) this.#cancelBusy = this.#init.clock.after(BUSY_MS, () => this.#busyRound())
   }
 
   #expireWaiting(fn: FunctionState, now: number): void {
-    const late = fn.waiting.filter((call) => call.invocation.deadlineAt <= now)
-    for (const call of late) {
-      fn.waiting.splice(fn.waiting.indexOf(call), 1)
+    for (const call of fn.waiting.filter((each) => each.invocation.deadlineAt <= now)) {
       const ms = Math.round(now - call.arrivedAt)
-      this.#init.expired(call, new OsirisError('deadline_exceeded', `Cannot run "${fn.title}": no instance was free within ${ms} ms`))
+      this.#init.dispatcher.unqueue(
+        call,
+        new OsirisError('deadline_exceeded', `Cannot run "${fn.title}": no instance was free within ${ms} ms`),
+      )
     }
   }
 
@@ -84,6 +92,7 @@ export class Watch {
     const stuck = this.#unconfirmed(worker, now)
     if (stuck.size > 0) return worker.kill({ code: 'deadline_exceeded', reason: 'what was ended in it went on', blamed: stuck })
     if (!worker.isReady) return
+    if (worker.ping() === BLOCKED_ROUNDS) this.#init.pool.relieve(worker)
     const resident = worker.memory.residentBytes()
     const allowed = allowedBytes(worker, limits)
     if (resident <= allowed) return
@@ -101,7 +110,7 @@ export class Watch {
       if (isRetired) stuck.add(slot.fn)
       else {
         worker.unconfirmed.delete(key)
-        this.#init.stuck(slot)
+        this.#init.dispatcher.spoil(slot)
       }
     }
     return stuck
@@ -111,7 +120,7 @@ export class Watch {
     const { clock, functions, limits, pool } = this.#init
     const now = clock.monotonic()
     for (const fn of functions.values()) {
-      for (const slot of [...fn.slots]) if (mayRetire(slot) && now - slot.lastUsedAt > fn.idleMs) this.#retire(slot)
+      for (const slot of [...fn.slots]) if (mayRetire(slot) && now - slot.lastUsedAt > fn.idleMs) this.#init.dispatcher.retire(slot)
       if (fn.slots.length === 0 && !fn.isBusy && now - fn.lastUsedAt > fn.idleMs) functions.delete(fn.version)
     }
     this.#shrink()
@@ -131,13 +140,7 @@ export class Watch {
     const excessMb = resident / MIB - limits.memoryMbMax
     if (excessMb <= 0) return
     const idle = [...functions.values()].flatMap((fn) => fn.slots.filter(mayRetire)).toSorted((a, b) => a.lastUsedAt - b.lastUsedAt)
-    for (const slot of idle.slice(0, Math.ceil(excessMb / INSTANCE_MB))) this.#retire(slot)
-  }
-
-  #retire(slot: InstanceSlot): void {
-    slot.fn.remove(slot)
-    slot.worker.retire(slot)
-    this.wake()
+    for (const slot of idle.slice(0, Math.ceil(excessMb / INSTANCE_MB))) this.#init.dispatcher.retire(slot)
   }
 }
 

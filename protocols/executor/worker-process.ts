@@ -34,7 +34,7 @@ export interface WorkerListener {
   loadFailed(slot: InstanceSlot, error: OsirisError): void
   gone(slot: InstanceSlot): void
   /** The reader of a response left it. */
-  left(call: Call | undefined): void
+  left(call: Call): void
   log(slot: InstanceSlot, call: Call | undefined, level: (typeof LOG_LEVELS)[number], text: string): void
   ask(slot: InstanceSlot, askId: number, text: string): void
   /** After every call of it has been ended. */
@@ -61,6 +61,9 @@ export class WorkerProcess {
   readonly #child: ChildProcess
   readonly #socket: Socket
   readonly #writer: FrameWriter
+  /** One of its functions holds up its main thread: it takes no more calls until that is over. */
+  isBlocked = false
+  #pingsUnanswered = 0
   #frameBytesMax = FRAME_SLACK
   #lastCall = 0
   #lastSlot = 0
@@ -165,6 +168,12 @@ export class WorkerProcess {
     this.#flushSoon()
   }
 
+  /** Asks whether its main thread is free. How many times it has been asked since it last answered. */
+  ping(): number {
+    if (this.#pingsUnanswered++ === 0) this.frame(DO.ping, 0)
+    return this.#pingsUnanswered - 1
+  }
+
   /** Ends the process now; its calls get their endings before this returns. */
   kill(end: WorkerEnd): void {
     this.#child.kill('SIGKILL')
@@ -215,7 +224,10 @@ export class WorkerProcess {
       case SAY.response:
         return this.#callFor(id)?.onResponse(a, b, buffer, start, end, {
           credit: (bytes) => this.frame(DO.credit, id, bytes),
-          cancel: () => this.#listener.left(this.#callFor(id)),
+          cancel: () => {
+            const call = this.calls.get(id)
+            if (call !== undefined) this.#listener.left(call)
+          },
         })
       case SAY.chunk:
         return this.#callFor(id)?.onChunk(buffer.subarray(start, end))
@@ -243,6 +255,10 @@ export class WorkerProcess {
         return
       case SAY.retired:
         this.unconfirmed.delete(`retire ${id}`)
+        return
+      case SAY.pong:
+        this.#pingsUnanswered = 0
+        this.isBlocked = false
         return
       case SAY.ready:
         this.isReady = true

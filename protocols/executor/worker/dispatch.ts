@@ -2,7 +2,7 @@
 import type { Engine } from '../engines/engine.ts'
 import { DO, type FrameHandler } from '../frames.ts'
 
-export function dispatch(engine: Engine): FrameHandler {
+export function dispatch(engine: Engine, pong: () => void): FrameHandler {
   return (kind, id, a, b, buffer, start, end) => {
     switch (kind) {
       case DO.call:
@@ -28,6 +28,8 @@ export function dispatch(engine: Engine): FrameHandler {
         return engine.cancel(id)
       case DO.retire:
         return engine.retire(id)
+      case DO.ping:
+        return pong()
       case DO.answer:
         return engine.answer(a, id, buffer.toString('utf8', start, end), b === 1)
     }

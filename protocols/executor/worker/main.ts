@@ -30,13 +30,17 @@ const writer = new FrameWriter((parts) => sendTo(socket, parts))
 const leave = () => process.exit(0)
 socket.on('end', leave).on('close', leave).on('error', leave)
 
+// What is said while frames are read leaves when they all have been.
 const { reports, flushSoon } = reportsTo(writer)
 const engine = new IsolateEngine({
   runtime: readFileSync(new URL('../engines/isolate/runtime.generated.js', import.meta.url), 'utf8'),
   random: () => randomBytes(ENTROPY_BYTES).toString('hex'),
   reports,
 })
-const reader = new FrameReader(dispatch(engine), () => FRAME_BYTES_MAX)
+const reader = new FrameReader(
+  dispatch(engine, () => writer.bytes(SAY.pong, 0, 0, 0)),
+  () => FRAME_BYTES_MAX,
+)
 
 await engine.warmUp()
 socket.resume()

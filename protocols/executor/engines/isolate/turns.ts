@@ -27,7 +27,7 @@ export class Turns {
   }
 
   /** Enters on a thread; exactly one of the callbacks is called, later. */
-  aside(entry: Entry, args: unknown[], options: object, done: (result: unknown) => void, broke: (error: unknown) => void): void {
+  aside(entry: Entry, args: unknown[], options: object, ended: (result: unknown) => void, broke: (error: unknown) => void): void {
     const startedAt = performance.now()
     // Those that are under way share the isolate: each takes about its share of the wait.
     const share = ++this.#aside
@@ -38,7 +38,7 @@ export class Turns {
     void entry.apply(undefined, args as never[], options).then(
       (result) => {
         back()
-        done(result)
+        ended(result)
       },
       (error: unknown) => {
         back()

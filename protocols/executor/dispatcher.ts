@@ -1,0 +1,203 @@
+/** Finds each call an instance: one with room, one to be started, or a place in the queue until either is there. */
+import { OsirisError } from '#protocols/errors'
+import type { Clock } from '#protocols/lifecycle'
+import type { Admission } from './admission.ts'
+import type { Call } from './call.ts'
+import type { CodeSource } from './executor.ts'
+import type { FunctionState, InstanceSlot } from './function-state.ts'
+import type { ExecutorLimits } from './limits.ts'
+import type { Pool } from './pool.ts'
+import { callerGone } from './refusals.ts'
+import { startRequest } from './request.ts'
+import { errorFor, type WorkerEnd, type WorkerProcess } from './worker-process.ts'
+
+export interface DispatcherInit {
+  clock: Clock
+  code: CodeSource
+  limits: ExecutorLimits
+  admission: Admission
+  pool: Pool
+  /** Something is under way: the watch is to look at it. */
+  wake: () => void
+}
+
+export class Dispatcher {
+  readonly #init: DispatcherInit
+  readonly #admission: Admission
+  /** Functions with calls that wait, in the order their turn comes. */
+  readonly waiting = new Set<FunctionState>()
+  #stopped = false
+
+  constructor(init: DispatcherInit) {
+    this.#init = init
+    this.#admission = init.admission
+  }
+
+  start(): void {
+    this.#stopped = false
+  }
+
+  /** Whoever waits is told why not. */
+  stop(error: OsirisError): void {
+    this.#stopped = true
+    for (const fn of this.waiting) this.#failWaiting(fn, error, false)
+  }
+
+  /** A call that was let in; `mayRun` when nobody of its function waits before it. */
+  place(call: Call, mayRun: boolean): void {
+    const slot = mayRun ? call.fn.choose(call) : undefined
+    if (slot !== undefined) return this.#run(call, slot)
+    this.#admission.waiting++
+    call.fn.waiting.push(call)
+    this.waiting.add(call.fn)
+    this.#init.wake()
+    this.#provide(call.fn)
+  }
+
+  /** The caller is gone, wherever the call is. */
+  callerGone(call: Call): void {
+    const error = callerGone(call.fn)
+    if (this.unqueue(call, error)) return
+    call.slot?.worker.cancel(call)
+    call.fail(error)
+  }
+
+  /** Ends a call that waits. Whether it did. */
+  unqueue(call: Call, error: OsirisError): boolean {
+    const at = call.fn.waiting.indexOf(call)
+    if (at < 0) return false
+    call.fn.waiting.splice(at, 1)
+    this.#drop(call, error, false)
+    return true
+  }
+
+  /** The call holds its slot no more. */
+  over(call: Call): void {
+    const { slot, fn } = call
+    if (slot === undefined) return
+    slot.worker.calls.delete(call.id)
+    this.#admission.running--
+    fn.running--
+    slot.inFlight--
+    if (slot.inFlight === 0 && slot.spoiled) this.retire(slot)
+    if (this.waiting.size > 0) this.advance()
+  }
+
+  loaded(slot: InstanceSlot): void {
+    const { fn } = slot
+    slot.state = 'ready'
+    slot.coldMs = this.#init.clock.monotonic() - slot.bornAt
+    fn.starting--
+    this.#advanceOne(fn)
+  }
+
+  loadFailed(slot: InstanceSlot, error: OsirisError): void {
+    slot.fn.starting--
+    slot.fn.remove(slot)
+    this.#failWaiting(slot.fn, error, true)
+  }
+
+  gone(slot: InstanceSlot): void {
+    slot.fn.remove(slot)
+    this.advance()
+  }
+
+  /** It did not take in that a call of it was cancelled: it takes no more of them, and ends with its last one. */
+  spoil(slot: InstanceSlot): void {
+    slot.spoiled = true
+    if (slot.inFlight === 0) this.retire(slot)
+  }
+
+  retire(slot: InstanceSlot): void {
+    if (slot.state !== 'ready' || slot.worker.isEnded) return
+    slot.fn.remove(slot)
+    slot.worker.retire(slot)
+    this.#init.wake()
+  }
+
+  ended(worker: WorkerProcess, end: WorkerEnd): void {
+    for (const slot of worker.slots.values()) {
+      const { fn, state } = slot
+      slot.state = 'gone'
+      fn.remove(slot)
+      if (state !== 'loading') continue
+      fn.starting--
+      this.#failWaiting(fn, errorFor(end, fn), true)
+    }
+    this.advance()
+  }
+
+  /** Gives free slots to calls that wait, one function after the other. */
+  advance(): void {
+    for (const fn of [...this.waiting]) {
+      if (this.#stopped || this.#admission.running >= this.#admission.limits.capacity) return
+      // To the end of the line, if it still waits afterwards.
+      this.waiting.delete(fn)
+      this.waiting.add(fn)
+      this.#advanceOne(fn)
+    }
+  }
+
+  #advanceOne(fn: FunctionState): void {
+    while (fn.waiting.length > 0 && this.#admission.mayStart({ running: fn.running, waiting: 0, runningMax: fn.runningMax })) {
+      const next = fn.waiting[0] as Call
+      const slot = fn.choose(next)
+      if (slot === undefined) return this.#provide(fn)
+      fn.waiting.shift()
+      this.#admission.waiting--
+      next.coldMs = Math.max(0, Math.min(slot.bornAt + slot.coldMs - next.arrivedAt, slot.coldMs))
+      this.#run(next, slot)
+    }
+    if (fn.waiting.length === 0) this.waiting.delete(fn)
+  }
+
+  #run(call: Call, slot: InstanceSlot): void {
+    const { fn, invocation } = call
+    const now = this.#init.clock.monotonic()
+    this.#admission.running++
+    fn.running++
+    fn.lastUsedAt = now
+    slot.inFlight++
+    slot.lastUsedAt = now
+    const msLeft = Math.max(1, Math.ceil(Math.min(invocation.deadlineAt - now, fn.timeoutMs)))
+    call.startedAt = now
+    call.deadlineAt = now + msLeft
+    this.#init.wake()
+    if (invocation.payload.kind === 'call') slot.worker.call(call, slot, msLeft, invocation.payload.args)
+    else startRequest(call, slot, invocation.payload, msLeft)
+  }
+
+  /** Another instance, when those that are here have no room and more are allowed. */
+  #provide(fn: FunctionState): void {
+    if (fn.starting > 0 || this.#admission.running >= this.#admission.limits.capacity) return
+    const wanted = fn.callsOthers ? fn.instancesMax : Math.ceil((fn.running + fn.waiting.length) / fn.concurrencyMax)
+    if (fn.usableSlots() >= Math.max(1, Math.min(wanted, fn.instancesMax))) return
+    fn.starting++
+    void this.#load(fn)
+  }
+
+  async #load(fn: FunctionState): Promise<void> {
+    const { clock, code, limits, pool } = this.#init
+    const beganAt = clock.monotonic()
+    try {
+      const artifact = await code.artifact(fn.record.manifest.artifact.digest, { timeoutMs: limits.artifactMs })
+      if (this.#stopped) return
+      fn.slots.push(pool.workerFor(fn).load(fn, artifact, beganAt))
+      this.#init.wake()
+    } catch (error) {
+      fn.starting--
+      this.#failWaiting(fn, OsirisError.from(error, `Cannot load "${fn.title}"`, 'unavailable'), false)
+    }
+  }
+
+  #failWaiting(fn: FunctionState, error: OsirisError, started: boolean): void {
+    for (const call of fn.waiting.splice(0)) this.#drop(call, error, started)
+    this.waiting.delete(fn)
+  }
+
+  #drop(call: Call, error: OsirisError, started: boolean): void {
+    this.#admission.waiting--
+    call.fail(error, 0, started)
+    if (call.fn.waiting.length === 0) this.waiting.delete(call.fn)
+  }
+}

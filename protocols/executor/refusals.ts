@@ -1,0 +1,37 @@
+/** The sentences of calls that are not run, or not run to their end. */
+import { OsirisError } from '#protocols/errors'
+import type { PlacedInvocation } from '#protocols/invocation'
+import type { Admission } from './admission.ts'
+import type { FunctionState } from './function-state.ts'
+
+/** Why this call must not begin, if so; before it is known whether there is room. */
+export function refusalOf(invocation: PlacedInvocation, fn: FunctionState, now: number, depthMax: number): OsirisError | undefined {
+  const { payload, target, depth } = invocation
+  if (target.name !== fn.record.name || target.namespace !== fn.record.namespace) return otherFunction(invocation, fn.title)
+  if (depth > depthMax)
+    return new OsirisError('depth_exceeded', `Cannot run "${fn.title}": it is ${depth} calls deep (at most ${depthMax})`)
+  const bytes = payload.kind === 'call' ? payload.args.length : payload.body instanceof Uint8Array ? payload.body.length : 0
+  if (bytes > fn.payloadBytesMax)
+    return new OsirisError('payload_too_large', `Cannot call "${fn.title}": the payload has ${bytes} bytes (at most ${fn.payloadBytesMax})`)
+  if (invocation.deadlineAt <= now) return new OsirisError('deadline_exceeded', `Cannot run "${fn.title}": its deadline has passed already`)
+  return invocation.signal?.aborted === true ? callerGone(fn) : undefined
+}
+
+export function overloaded(fn: FunctionState, { running, waiting }: Admission): OsirisError {
+  return new OsirisError(
+    'overloaded',
+    `Cannot take the call of "${fn.title}": the queue is full (running: ${running}, waiting: ${waiting})`,
+  )
+}
+
+export function otherFunction({ target, version }: PlacedInvocation, title: string): OsirisError {
+  return new OsirisError('not_found', `Cannot run "${target.namespace}/${target.name}": version ${version.slice(0, 16)} is of "${title}"`)
+}
+
+export function callerGone(fn: FunctionState): OsirisError {
+  return new OsirisError('unavailable', `Cannot finish "${fn.title}": the caller is gone`)
+}
+
+export function notRunning(act: string): OsirisError {
+  return new OsirisError('unavailable', `Cannot run ${act}: the executor is not running`)
+}
