@@ -19,12 +19,13 @@ const targets: Target[] = [
   {
     entry: join(executor, 'engines/isolate/runtime/main.ts'),
     out: join(executor, 'engines/isolate/runtime.generated.js'),
-    options: { platform: 'neutral', format: 'iife', mainFields: ['module', 'main'] },
+    // Smaller by a third, in every isolate; names stay, since they are the names of globals.
+    options: { platform: 'neutral', format: 'iife', minifyWhitespace: true, minifySyntax: true, legalComments: 'none' },
   },
   {
     entry: join(executor, 'worker/main.ts'),
     out: join(executor, 'worker/worker.generated.js'),
-    options: { platform: 'node', format: 'esm', external: ['isolated-vm'] },
+    options: { platform: 'node', format: 'esm', external: ['isolated-vm'], legalComments: 'inline' },
   },
 ]
 
@@ -41,7 +42,6 @@ async function make({ entry, out, options }: Target): Promise<void> {
     write: false,
     target: 'es2024',
     charset: 'utf8',
-    legalComments: 'inline',
     absWorkingDir: root,
     logLevel: 'error',
   })

@@ -19,6 +19,8 @@ export interface DispatcherInit {
   pool: Pool
   /** Something is under way: the watch is to look at it. */
   wake: () => void
+  /** An instance is about to go into this worker. */
+  makeRoom: (worker: WorkerProcess) => void
 }
 
 export class Dispatcher {
@@ -182,7 +184,9 @@ export class Dispatcher {
     try {
       const artifact = await code.artifact(fn.record.manifest.artifact.digest, { timeoutMs: limits.artifactMs })
       if (this.#stopped) return
-      fn.slots.push(pool.workerFor(fn).load(fn, artifact, beganAt))
+      const worker = pool.workerFor(fn)
+      this.#init.makeRoom(worker)
+      fn.slots.push(worker.load(fn, artifact, beganAt))
       this.#init.wake()
     } catch (error) {
       fn.starting--

@@ -1,4 +1,5 @@
 /** The executor that lives on this node: lets calls in, has each one run, and answers for all of them. */
+import { totalmem } from 'node:os'
 import type { FunctionRecord } from '#protocols/catalog'
 import { OsirisError } from '#protocols/errors'
 import type { Events } from '#protocols/events'
@@ -49,12 +50,18 @@ export class ExecutorService implements Executor, Startable, CallOwner, WorkerLi
     this.#init = init
     this.#clock = clock
     this.nodeName = init.nodeName
-    this.#limits = { ...DEFAULT_LIMITS, queueMax: capacity, ...init.limits }
+    this.#limits = { ...DEFAULT_LIMITS, queueMax: capacity, memoryMbMax: memoryOf(totalmem()), ...init.limits }
     this.#admission = new Admission({ capacity, queueMax: this.#limits.queueMax })
     const onStarted = (worker: WorkerProcess) => this.#started(worker)
     this.#pool = new Pool({ clock, spares, entry: init.workerEntry ?? WORKER_ENTRY, listener: this, onStarted })
     const shared = { clock, limits: this.#limits, pool: this.#pool }
-    this.#dispatcher = new Dispatcher({ ...shared, code, admission: this.#admission, wake: () => this.#watch.wake() })
+    this.#dispatcher = new Dispatcher({
+      ...shared,
+      code,
+      admission: this.#admission,
+      wake: () => this.#watch.wake(),
+      makeRoom: (worker) => this.#watch.makeRoom(worker),
+    })
     this.#watch = new Watch({ ...shared, functions: this.#functions, dispatcher: this.#dispatcher })
   }
 
@@ -206,4 +213,9 @@ export class ExecutorService implements Executor, Startable, CallOwner, WorkerLi
     if (namespace !== null) this.#init.events.emit('worker.ended', { namespace, pid, reason: end.reason })
     this.#dispatcher.ended(worker, end)
   }
+}
+
+/** Half of the host's memory, the rest being the node's and everybody else's; never more than the default. */
+function memoryOf(hostBytes: number): number {
+  return Math.min(DEFAULT_LIMITS.memoryMbMax, Math.floor(hostBytes / 2 / 1024 / 1024))
 }

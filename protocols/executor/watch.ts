@@ -16,6 +16,8 @@ const BLOCKED_ROUNDS = 6
 /** Idle instances and workers are looked at this often. */
 const IDLE_MS = 1000
 const MIB = 1024 * 1024
+/** The part of a worker's memory that instances may fill; the rest is for what they do. */
+const FULL = 0.75
 
 export interface WatchInit {
   clock: Clock
@@ -51,6 +53,12 @@ export class Watch {
     if (this.#cancelBusy !== undefined) return
     this.#lastRoundAt = this.#init.clock.monotonic()
     this.#cancelBusy = this.#init.clock.after(BUSY_MS, () => this.#busyRound())
+  }
+
+  /** Before another instance goes into a worker that is nearly full: the least recently used ones go. */
+  makeRoom(worker: WorkerProcess): void {
+    const excessMb = worker.memory.residentBytes() / MIB - this.#init.limits.workerMemoryMbMax * FULL
+    if (excessMb > 0) this.#retireOldest([...worker.slots.values()], excessMb)
   }
 
   #busyRound(): void {
@@ -139,7 +147,14 @@ export class Watch {
     for (const worker of pool.workers) resident += worker.memory.residentBytes()
     const excessMb = resident / MIB - limits.memoryMbMax
     if (excessMb <= 0) return
-    const idle = [...functions.values()].flatMap((fn) => fn.slots.filter(mayRetire)).toSorted((a, b) => a.lastUsedAt - b.lastUsedAt)
+    this.#retireOldest(
+      [...functions.values()].flatMap((fn) => fn.slots),
+      excessMb,
+    )
+  }
+
+  #retireOldest(slots: InstanceSlot[], excessMb: number): void {
+    const idle = slots.filter(mayRetire).toSorted((a, b) => a.lastUsedAt - b.lastUsedAt)
     for (const slot of idle.slice(0, Math.ceil(excessMb / INSTANCE_MB))) this.#init.dispatcher.retire(slot)
   }
 }
