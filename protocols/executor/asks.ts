@@ -1,8 +1,8 @@
 /** What a running function asks of its node: calls of other functions, on its caller's account, within its own time and depth. */
-import { randomBytes } from 'node:crypto'
 import { OsirisError } from '#protocols/errors'
 import { parseRef } from '#protocols/function'
 import type { Invocation } from '#protocols/invocation'
+import type { Random } from '#protocols/lifecycle'
 import type { Call } from './call.ts'
 import type { CallOut } from './executor.ts'
 import { DO } from './frames.ts'
@@ -10,9 +10,15 @@ import type { InstanceSlot } from './function-state.ts'
 import { decodeAsk } from './hostile.ts'
 
 /** Throws when the worker's words are malformed; answers the function in every other case. */
-export function answerAsk(slot: InstanceSlot, askId: number, text: string, init: { callOut: CallOut }, depthMax: number): void {
+export function answerAsk(
+  slot: InstanceSlot,
+  askId: number,
+  text: string,
+  init: { callOut: CallOut; random: Random },
+  depthMax: number,
+): void {
   const { ref, args } = decodeAsk(text)
-  void run(slot, ref, args, init.callOut, depthMax).then(
+  void run(slot, ref, args, init, depthMax).then(
     (json) => reply(slot, askId, false, json),
     (error: unknown) => {
       const { code, message } = OsirisError.from(error, `Cannot call ${JSON.stringify(ref)}`)
@@ -21,7 +27,13 @@ export function answerAsk(slot: InstanceSlot, askId: number, text: string, init:
   )
 }
 
-async function run(slot: InstanceSlot, ref: string, args: string, callOut: CallOut, depthMax: number): Promise<Uint8Array> {
+async function run(
+  slot: InstanceSlot,
+  ref: string,
+  args: string,
+  { callOut, random }: { callOut: CallOut; random: Random },
+  depthMax: number,
+): Promise<Uint8Array> {
   const target = parseRef(ref)
   const { fn } = slot
   const allowed = fn.record.manifest.settings.calls
@@ -32,17 +44,16 @@ async function run(slot: InstanceSlot, ref: string, args: string, callOut: CallO
   if (first === undefined) throw new OsirisError('deadline_exceeded', `Cannot call "${ref}": the call that asked for it is over`)
   const depth = Math.max(...calls.map((call) => call.invocation.depth)) + 1
   if (depth > depthMax) throw new OsirisError('depth_exceeded', `Cannot call "${ref}": ${depth} calls deep (at most ${depthMax})`)
-  const outcome = await callOut(invocationFor(target, args, first, calls, depth))
+  const outcome = await callOut({ id: idOf(random), ...invocationFor(target, args, first, calls, depth) })
   if (outcome.kind === 'value') return outcome.value
   if (outcome.kind === 'failed') throw outcome.error
   throw new OsirisError('invalid_argument', `Cannot call "${ref}": it is a web function`)
 }
 
 /** All calls of the instance have one caller (FunctionState.choose), so it does not matter which of them asked. */
-function invocationFor(target: Invocation['target'], args: string, first: Call, calls: Call[], depth: number): Invocation {
+function invocationFor(target: Invocation['target'], args: string, first: Call, calls: Call[], depth: number): Omit<Invocation, 'id'> {
   const { caller, hops, traceparent } = first.invocation
   return {
-    id: randomBytes(16).toString('hex'),
     target,
     payload: { kind: 'call', args: Buffer.from(args) },
     caller,
@@ -51,6 +62,10 @@ function invocationFor(target: Invocation['target'], args: string, first: Call, 
     depth,
     ...(traceparent === undefined ? {} : { traceparent }),
   }
+}
+
+function idOf(random: Random): string {
+  return Buffer.from(Array.from({ length: 16 }, () => Math.floor(random() * 256))).toString('hex')
 }
 
 function matches(pattern: string, name: string): boolean {

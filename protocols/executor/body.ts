@@ -1,11 +1,10 @@
 /** Bodies between the node and a worker: a window of bytes may be under way, taking them makes room for more. */
 import type { OsirisError } from '#protocols/errors'
 import type { ByteStream } from '#protocols/invocation'
-import { WINDOW_BYTES } from './frames.ts'
+import { CHUNK_BYTES, WINDOW_BYTES } from './bounds.ts'
 
 /** Credit goes back in portions, not with every chunk. */
 const PORTION_BYTES = WINDOW_BYTES / 4
-const CHUNK_BYTES = 64 * 1024
 
 /** A response's body as it arrives. The reader's pace is the worker's; leaving early cancels the call. */
 export class ResponseBody implements AsyncIterable<Uint8Array>, AsyncIterator<Uint8Array> {

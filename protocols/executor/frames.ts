@@ -68,14 +68,6 @@ export const OPEN = 1 << 24
 export const CLOSED = 1 << 25
 export const HEAD_LENGTH_MASK = OPEN - 1
 
-/** Bytes of a body that may be under way without having been taken, each direction. */
-export const WINDOW_BYTES = 256 * 1024
-/** A body that is complete when the head leaves, and no longer than this, travels in the head's frame. */
-export const INLINE_BYTES_MAX = 64 * 1024
-/** Logs of one call beyond these are counted, not kept. */
-export const LOG_LINES_MAX = 256
-export const LOG_LINE_BYTES_MAX = 4096
-
 export const LOG_LEVELS = ['debug', 'info', 'warn', 'error'] as const
 
 export interface WireSettings {

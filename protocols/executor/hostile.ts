@@ -1,7 +1,6 @@
 /** What a worker says is judged as if an attacker had written it: it may have been. Every function here throws on anything else than the shape. */
 import { type ErrorShape, isErrorCode, OsirisError } from '#protocols/errors'
-import type { HeaderList } from '#protocols/invocation'
-import type { WireAsk } from './frames.ts'
+import type { WireAsk, WireResponse } from './frames.ts'
 
 const TEXT_MAX = 4096
 const HEADERS_MAX = 256
@@ -40,7 +39,7 @@ export function decodeError(bytes: Uint8Array, title: string): OsirisError {
   return OsirisError.fromShape(shape)
 }
 
-export function decodeHead(text: string): { status: number; headers: HeaderList } {
+export function decodeHead(text: string): WireResponse {
   const { status, headers } = objectOf(text)
   if (!Number.isInteger(status) || (status as number) < 200 || (status as number) > 599) throw new Error('a status out of range')
   if (!Array.isArray(headers) || headers.length > HEADERS_MAX) throw new Error('malformed headers')
@@ -50,7 +49,7 @@ export function decodeHead(text: string): { status: number; headers: HeaderList 
     if (typeof name !== 'string' || typeof value !== 'string' || !HEADER_NAME.test(name) || !HEADER_VALUE.test(value))
       throw new Error('a malformed header')
   }
-  return { status: status as number, headers: headers as HeaderList }
+  return { status: status as number, headers: headers as WireResponse['headers'] }
 }
 
 export function decodeAsk(text: string): WireAsk {

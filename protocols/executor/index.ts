@@ -1,5 +1,5 @@
 export type * from './executor.ts'
 export { ExecutorClient, type ExecutorClientInit } from './client.ts'
-export { DEFAULT_LIMITS, type ExecutorLimits } from './limits.ts'
+export type { ExecutorLimits } from './limits.ts'
 export { serveExecutor } from './serve.ts'
 export { ExecutorService, type ExecutorServiceInit } from './service.ts'

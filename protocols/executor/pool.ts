@@ -101,7 +101,12 @@ export class Pool {
     this.#init.clock.after(REFILL_MS, () => {
       this.#refilling = false
       if (this.#stopped) return
-      this.#spares.push(this.#spawn())
+      try {
+        this.#spares.push(this.#spawn())
+      } catch {
+        // Out of processes or descriptors: whoever needs a worker now will be told; the next one taken tries again.
+        return
+      }
       this.#refillSoon()
     })
   }

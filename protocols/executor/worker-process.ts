@@ -6,8 +6,9 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import type { Socket } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import { OsirisError } from '#protocols/errors'
+import { LOG_LINE_MAX } from './bounds.ts'
 import type { Call } from './call.ts'
-import { DO, FrameReader, FrameWriter, LOG_LEVELS, LOG_LINE_BYTES_MAX, SAY, sendTo } from './frames.ts'
+import { DO, FrameReader, FrameWriter, LOG_LEVELS, SAY, sendTo } from './frames.ts'
 import type { FunctionState, InstanceSlot } from './function-state.ts'
 import { decodeError } from './hostile.ts'
 import { MemoryProbe } from './memory.ts'
@@ -17,6 +18,7 @@ export const WORKER_ENTRY = fileURLToPath(new URL('./worker/worker.generated.js'
 /** Flags isolated-vm needs, and a heap for texts on their way; what functions use is not in it. */
 const NODE_FLAGS = ['--no-node-snapshot', '--max-old-space-size=256']
 const PIPE = 3
+const ID_MAX = 0xffff_ffff
 const STDERR_KEPT = 4096
 /** Around a value: head, log lines, chunks are far below it. */
 const FRAME_SLACK = 1024 * 1024
@@ -66,6 +68,8 @@ export class WorkerProcess {
   #pingsUnanswered = 0
   #frameBytesMax = FRAME_SLACK
   #lastCall = 0
+  /** Every id has been given once: none proves a lie any more. */
+  #allGiven = false
   #lastSlot = 0
   #flushing = false
   #ended = false
@@ -77,7 +81,10 @@ export class WorkerProcess {
     this.#child = spawn(process.execPath, [...NODE_FLAGS, entry], { stdio: ['ignore', 'ignore', 'pipe', 'pipe'], env: {}, cwd: '/' })
     this.pid = this.#child.pid ?? 0
     this.memory = new MemoryProbe(this.pid)
-    this.#socket = this.#child.stdio[PIPE] as Socket
+    const socket = this.#child.stdio[PIPE]
+    if (socket === null || socket === undefined)
+      throw new OsirisError('unavailable', 'Cannot start a worker process: the host gives no pipe')
+    this.#socket = socket as Socket
     this.#writer = new FrameWriter((parts) => sendTo(this.#socket, parts))
     const reader = new FrameReader(
       (kind, id, a, b, buffer, start, end) => this.#onFrame(kind, id, a, b, buffer, start, end),
@@ -194,7 +201,8 @@ export class WorkerProcess {
   }
 
   #open(call: Call, slot: InstanceSlot): void {
-    const id = (this.#lastCall = this.#lastCall === 0xffff_ffff ? 1 : this.#lastCall + 1)
+    if (this.#lastCall === ID_MAX) this.#allGiven = true
+    const id = (this.#lastCall = this.#lastCall === ID_MAX ? 1 : this.#lastCall + 1)
     call.id = id
     call.slot = slot
     this.calls.set(id, call)
@@ -297,14 +305,14 @@ export class WorkerProcess {
       slot,
       call?.slot === slot ? call : undefined,
       name,
-      buffer.toString('utf8', start, Math.min(end, start + LOG_LINE_BYTES_MAX)),
+      buffer.toString('utf8', start, Math.min(end, start + LOG_LINE_MAX)),
     )
   }
 
   /** Undefined when the call is over on this side already. Throws for an id that was never given. */
   #callFor(id: number): Call | undefined {
     const call = this.calls.get(id)
-    if (call === undefined && (id === 0 || id > this.#lastCall)) throw new Error('an answer to no call')
+    if (call === undefined && (id === 0 || (id > this.#lastCall && !this.#allGiven))) throw new Error('an answer to no call')
     return call
   }
 

@@ -1,12 +1,11 @@
 /** console and log: lines to the host, bounded per call before they leave the isolate. */
+import { LOG_LINE_MAX, LOG_LINES_MAX } from '../../../bounds.ts'
 import { isArray, mapDelete, mapGet, mapSet, SafeMap, slice, stringify } from './primordials.ts'
 import { OUT } from './codes.ts'
 import { say } from './outbox.ts'
 import { onCallEnd, owner } from './state.ts'
 import { reduce } from './errors.ts'
 
-const LINES_MAX = 256
-const LINE_MAX = 4096
 const PARTS_MAX = 32
 
 const kept = new SafeMap<number, number>()
@@ -16,15 +15,15 @@ const dropped = new SafeMap<number, number>()
 export function write(level: number, parts: unknown[]): void {
   const id = owner()
   const lines = (mapGet(kept, id) as number | undefined) ?? 0
-  if (lines >= LINES_MAX) {
+  if (lines >= LOG_LINES_MAX) {
     mapSet(dropped, id, ((mapGet(dropped, id) as number | undefined) ?? 0) + 1)
     return
   }
   mapSet(kept, id, lines + 1)
   let text = ''
-  for (let index = 0; index < parts.length && index < PARTS_MAX && text.length < LINE_MAX; index++)
-    text += (index === 0 ? '' : ' ') + slice(show(parts[index]), 0, LINE_MAX)
-  say(OUT.log, id, level, slice(text, 0, LINE_MAX))
+  for (let index = 0; index < parts.length && index < PARTS_MAX && text.length < LOG_LINE_MAX; index++)
+    text += (index === 0 ? '' : ' ') + slice(show(parts[index]), 0, LOG_LINE_MAX)
+  say(OUT.log, id, level, slice(text, 0, LOG_LINE_MAX))
 }
 
 export function uncaught(where: string, error: unknown): void {

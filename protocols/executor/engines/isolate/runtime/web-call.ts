@@ -1,5 +1,6 @@
 /** One request of a web function: Request in, Response out, both bodies at the pace of whoever takes them. */
 import { ReadableStream } from 'web-streams-polyfill'
+import { CHUNK_BYTES, INLINE_BYTES_MAX, WINDOW_BYTES } from '../../../bounds.ts'
 import type { WireRequest, WireSettings } from '../../../frames.ts'
 import { chunkBytes, type Source } from './body.ts'
 import { OUT } from './codes.ts'
@@ -16,10 +17,6 @@ import { type Active, end, enter, leave, register } from './state.ts'
 import { utf8Length } from './text.ts'
 import { isThenable, type ValueFunction } from './value-call.ts'
 
-/** The same figures as in frames.ts; a body that is no longer goes with the head. */
-const INLINE_BYTES_MAX = 64 * 1024
-const CHUNK_BYTES = 64 * 1024
-const WINDOW_BYTES = 256 * 1024
 const OPEN = 1
 const CLOSED = 2
 

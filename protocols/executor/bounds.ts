@@ -1,0 +1,12 @@
+/** Bounds that hold on both sides of a wall: node, worker and isolate. */
+
+/** Bytes of a body that may be under way without having been taken, each direction. */
+export const WINDOW_BYTES = 256 * 1024
+/** The longest part of a body in one frame. */
+export const CHUNK_BYTES = 64 * 1024
+/** A body that is complete when the head leaves, and no longer than this, travels in the head's frame. */
+export const INLINE_BYTES_MAX = 64 * 1024
+/** Lines of one call beyond these are counted, not kept. */
+export const LOG_LINES_MAX = 256
+/** Characters inside, bytes outside. */
+export const LOG_LINE_MAX = 4096
