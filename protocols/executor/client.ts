@@ -37,7 +37,7 @@ export class ExecutorClient {
     const options = invocation.signal === undefined ? { timeoutMs } : { timeoutMs, signal: invocation.signal }
     let answer: Message
     try {
-      answer = await timed(() => network.request(peer, EXECUTOR_PROTOCOL, encodeInvocation(invocation, now), options))
+      answer = await network.request(peer, EXECUTOR_PROTOCOL, encodeInvocation(invocation, now), options)
     } catch (thrown) {
       const error = OsirisError.from(thrown, `Cannot call "${formatRef(invocation.target)}" on ${peer}`)
       const started = error.details?.['sent'] !== false && EFFECT_UNKNOWN.has(error.code)
@@ -55,17 +55,4 @@ export class ExecutorClient {
       )
     }
   }
-}
-
-async function timed<T>(f: () => Promise<T>): Promise<T> {
-  const t = performance.now()
-  const v = await f()
-  const G = globalThis as any
-  ;(G.acc ??= []).push(performance.now() - t)
-  if (G.acc.length === 1000) {
-    G.acc.sort((x: number, y: number) => x - y)
-    console.error('request p50', (G.acc[500] * 1000).toFixed(0))
-    G.acc = []
-  }
-  return v
 }
