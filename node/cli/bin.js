@@ -11,18 +11,25 @@ const here = dirname(fileURLToPath(import.meta.url))
 // In a checkout the sources run as they are; a package ships them compiled, beside this file.
 const main = [join(here, 'main.ts'), join(here, 'main.js')].find((path) => existsSync(path))
 
-if (Number(process.versions.node.split('.')[0]) >= MAJOR_MIN) {
+if (isBareCheckout()) {
+  process.stderr.write('osiris: this checkout is not set up yet; "npm run setup" does it\n')
+  process.exitCode = 1
+} else if (Number(process.versions.node.split('.')[0]) >= MAJOR_MIN) {
   await import(pathToFileURL(main).href)
 } else {
   const installed = findNode(here)
   if (installed === undefined) {
-    process.stderr.write(
-      `osiris: Node ${MAJOR_MIN} or newer is needed (this is ${process.versions.node}); "npm run setup" in a checkout installs it\n`,
-    )
+    process.stderr.write(`osiris: Node ${MAJOR_MIN} or newer is needed (this is ${process.versions.node})\n`)
     process.exitCode = 1
   } else {
     run(installed)
   }
+}
+
+/** Sources that have never been set up; `npx osiris` finds the command there all the same. */
+function isBareCheckout() {
+  const root = join(here, '..', '..')
+  return existsSync(join(root, 'scripts', 'setup.js')) && !existsSync(join(root, 'node_modules', '.osiris-setup.json'))
 }
 
 /** The Node that npm installed with the package, in this folder or above it. */
