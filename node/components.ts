@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import { Access, formatJoinToken, issueToken, parseJoinToken, universeId } from '#protocols/access'
 import { BuilderClient, BuilderService, serveBuilder } from '#protocols/builder'
 import { CatalogClient, CatalogService, createGenesis, DirectoryArtifacts, serveCatalog } from '#protocols/catalog'
+import { OsirisError } from '#protocols/errors'
 import { createEvents } from '#protocols/events'
 import { ExecutorClient, ExecutorService, serveExecutor } from '#protocols/executor'
 import { every, type Role, type Startable, systemClock } from '#protocols/lifecycle'
@@ -29,25 +30,30 @@ const REJOIN_MS = 2000
 /** A developer's token is issued anew at every start. */
 const DEVELOPER_TOKEN_MS = 365 * 24 * 3_600_000
 
-/** Starts a node; ready when it resolves. Rejects with one OsirisError for whatever is in the way, everything already started being stopped again. */
-export async function startNode(config: NodeConfig): Promise<RunningNode> {
+/**
+ * Starts a node; ready when it resolves. Rejects with one OsirisError for whatever is in the way (`signal` gives the start up:
+ * `unavailable`), everything already started being stopped again.
+ */
+export async function startNode(config: NodeConfig, signal: AbortSignal = new AbortController().signal): Promise<RunningNode> {
   const host = await openHost({ dataDir: config.dataDir, universeName: config.universeName, join: config.join })
   const started: Startable[] = [{ start: async () => {}, stop: () => host.close() }]
   try {
-    const { parts, node } = await compose(config, host)
+    const { parts, node } = await compose(config, host, signal)
     for (const part of parts) {
+      if (signal.aborted) throw new OsirisError('unavailable', `Cannot start node "${config.name}": it was interrupted`)
       started.push(part)
       await part.start()
     }
     let stopping: Promise<void> | undefined
     return node(() => (stopping ??= stopAll(started)))
   } catch (error) {
-    await stopAll(started)
+    // What was in the way is told, not what came of it.
+    await stopAll(started).catch(() => {})
     throw error
   }
 }
 
-async function compose(config: NodeConfig, host: Host) {
+async function compose(config: NodeConfig, host: Host, signal: AbortSignal) {
   const has = (role: Role) => config.roles.includes(role)
   const { identity, universe } = host
   const clock = systemClock
@@ -146,7 +152,9 @@ async function compose(config: NodeConfig, host: Host) {
   const doors: Startable = {
     start: async () => {
       const { bootstrap, isNew } = host
-      await joinMesh({ network, clock, universeName: universe.name, bootstrap, mayBeAlone: !isNew, timeoutMs: isNew ? JOIN_MS : REJOIN_MS })
+      const timeoutMs = isNew ? JOIN_MS : REJOIN_MS
+      await joinMesh({ network, clock, universeName: universe.name, bootstrap, mayBeAlone: !isNew, timeoutMs, signal })
+      await host.keep()
       closers.push(
         ...(catalogService === undefined ? [] : [serveCatalog(network, catalogService, access)]),
         ...(builderService === undefined ? [] : [serveBuilder(network, builderService, access)]),

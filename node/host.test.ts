@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import { formatJoinToken } from '#protocols/access'
-import { openHost } from './host.ts'
+import { knownPeersIn, openHost } from './host.ts'
 
 let dir: string
 beforeEach(async () => {
@@ -17,6 +17,7 @@ const ADDRESS = '/ip4/127.0.0.1/tcp/4748/p2p/12D3KooWxyz'
 it('a new directory founds a universe and opens again as the same node', async () => {
   const first = await open('a')
   expect(first.root?.id).toBe(first.universe.root)
+  await first.keep()
   await first.close()
   const second = await open('a')
   expect(second.identity.id).toBe(first.identity.id)
@@ -36,6 +37,21 @@ it('a join token brings universe and bootstrap, but never the root', async () =>
   await Promise.all([founder.close(), joined.close()])
 })
 
+it('a start that failed leaves the directory free for another universe, and nothing of the first one in it', async () => {
+  const [right, wrong] = [await open('a'), await open('b')]
+  const tokens = [right, wrong].map(({ universe }) => formatJoinToken({ universe, bootstrap: [ADDRESS] })) as [string, string]
+  const failed = await open('c', [tokens[1]])
+  await knownPeersIn(failed.store).save([ADDRESS])
+  await failed.close()
+  const joined = await open('c', [tokens[0]])
+  expect(joined).toMatchObject({ universe: right.universe, isNew: true })
+  expect(await knownPeersIn(joined.store).load()).toEqual([])
+  await joined.keep()
+  await joined.close()
+  await expect(open('c', [tokens[1]])).rejects.toMatchObject({ code: 'forbidden' })
+  await Promise.all([right.close(), wrong.close()])
+})
+
 it('the second process on one directory is refused', async () => {
   const first = await open('a')
   await expect(open('a')).rejects.toMatchObject({ code: 'conflict', message: expect.stringContaining('another process is using it') })
@@ -44,6 +60,7 @@ it('the second process on one directory is refused', async () => {
 
 it('a token of another universe, an address alone and a torn file are refused, and the lock is given back', async () => {
   const mine = await open('a')
+  await mine.keep()
   await mine.close()
   const other = await open('b')
   const token = formatJoinToken({ universe: other.universe, bootstrap: [ADDRESS] })

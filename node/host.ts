@@ -4,13 +4,13 @@
  *
  * ```
  * <data>/node.key        32 secret bytes as hex (0600)
- * <data>/universe.json   the universe's public root and door key (0600)
+ * <data>/universe.json   the universe's public root and door key (0600); written once the node is in, so that a start that failed binds to nothing
  * <data>/root.key        only where this node founded the universe: the root's secret (0600)
  * <data>/store/          level: feeds, known peers
  * <data>/artifacts/      built code by digest
  * ```
  */
-import { mkdir, open, readFile, rename } from 'node:fs/promises'
+import { open, readFile, rename } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Level } from 'level'
 import {
@@ -24,6 +24,7 @@ import {
   universeId,
   universeSchema,
 } from '#protocols/access'
+import { makeFolder } from '#node/config'
 import { parse } from '#protocols/codec'
 import { OsirisError } from '#protocols/errors'
 import type { KnownPeers } from '#protocols/network'
@@ -36,12 +37,14 @@ export interface Host {
   /** Present only where the universe was founded. */
   root: Identity | undefined
   store: Store
-  /** Whether the directory was laid out just now. */
+  /** The node has not been part of its universe yet. */
   isNew: boolean
   /** Where to look for the mesh first: the addresses of the join tokens. */
   bootstrap: string[]
   artifactsDir: string
-  /** Closes the store, which gives up the lock. */
+  /** Binds the directory to the universe: from now on it opens with no other. Idempotent. */
+  keep(): Promise<void>
+  /** Closes the store, which gives up the lock. A directory that was never bound is free for another universe. */
   close(): Promise<void>
 }
 
@@ -69,10 +72,20 @@ export async function openHost(init: HostInit): Promise<Host> {
   try {
     const identity = await keyOf(join(init.dataDir, 'node.key'))
     const { universe, root, isNew } = await universeOf(init, tokens, addresses)
+    let bound = !isNew
     const artifactsDir = join(init.dataDir, 'artifacts')
-    await mkdir(artifactsDir, { recursive: true, mode: 0o700 })
+    makeFolder(artifactsDir)
     const bootstrap = [...new Set([...tokens.flatMap((token) => token.bootstrap), ...addresses])]
-    return { identity, universe, root, isNew, store, bootstrap, artifactsDir, close: () => store.close() }
+    const keep = async () => {
+      if (!bound) await writeSecret(join(init.dataDir, 'universe.json'), `${JSON.stringify(universe, null, 2)}\n`)
+      bound = true
+    }
+    const close = async () => {
+      // Whatever was stored on the way speaks of a universe this node is not in.
+      if (!bound && store.status === 'open') await store.clear()
+      await store.close()
+    }
+    return { identity, universe, root, isNew, store, bootstrap, artifactsDir, keep, close }
   } catch (error) {
     await store.close()
     throw diskError(error, init.dataDir)
@@ -81,7 +94,7 @@ export async function openHost(init: HostInit): Promise<Host> {
 
 async function openStore(dataDir: string): Promise<Store> {
   try {
-    await mkdir(dataDir, { recursive: true, mode: 0o700 })
+    makeFolder(dataDir)
     const store: Store = new Level(join(dataDir, 'store'), { keyEncoding: 'utf8', valueEncoding: 'view' })
     await store.open()
     return store
@@ -129,9 +142,7 @@ async function universeOf(init: HostInit, tokens: JoinToken[], addresses: string
     )
   }
   const root = offered === undefined ? await keyOf(rootPath) : undefined
-  const universe = offered ?? createUniverse(init.universeName, (root as Identity).id)
-  await writeSecret(path, `${JSON.stringify(universe, null, 2)}\n`)
-  return { universe, root, isNew: true }
+  return { universe: offered ?? createUniverse(init.universeName, (root as Identity).id), root, isNew: true }
 }
 
 /** Addresses a restarted node finds the mesh by, when its bootstrap is gone. */
@@ -190,5 +201,6 @@ function diskError(error: unknown, dataDir: string): OsirisError {
   if (/EROFS|EACCES|EPERM/.test(code) || /Read-only|Permission denied/.test(reason)) {
     return new OsirisError('unavailable', `${act}: it cannot be written (${reason})`, { cause: error })
   }
+  if (code === 'EEXIST' || code === 'ENOTDIR') return new OsirisError('unavailable', `${act}: a file is in the way`, { cause: error })
   return new OsirisError('unavailable', `${act}: ${reason}`, { cause: error })
 }

@@ -15,7 +15,7 @@ async function started(name: string, bootstrap?: string[]) {
   return network
 }
 
-const options = { clock: systemClock, universeName: 'test', timeoutMs: 300, mayBeAlone: false }
+const options = { clock: systemClock, universeName: 'test', timeoutMs: 300, mayBeAlone: false, signal: new AbortController().signal }
 
 it('joinMesh() ends as soon as a member is known', async () => {
   const first = await started('one')
@@ -40,4 +40,19 @@ it('joinMesh() lets a node that was here before start alone, and a founder start
   await joinMesh({ ...options, network: only, bootstrap: ['nowhere'], mayBeAlone: true })
   await joinMesh({ ...options, network: only, bootstrap: [], timeoutMs: 60_000 })
   expect(only.members.list()).toEqual([])
+})
+
+it('joinMesh() ends at once when it is interrupted, even where being alone is allowed', async () => {
+  const only = await started('one', [])
+  const interrupt = new AbortController()
+  const joining = joinMesh({
+    ...options,
+    network: only,
+    bootstrap: ['nowhere'],
+    mayBeAlone: true,
+    timeoutMs: 60_000,
+    signal: interrupt.signal,
+  })
+  interrupt.abort()
+  await expect(joining).rejects.toMatchObject({ code: 'unavailable', message: 'Cannot join universe "test": it was interrupted' })
 })

@@ -12,29 +12,35 @@ export interface JoiningInit {
   /** A node that was here before starts alone too, with what it has, and finds the others later. */
   mayBeAlone: boolean
   timeoutMs: number
+  /** Ends the waiting. */
+  signal: AbortSignal
 }
 
-/** Resolves when another member is known, or when being alone is allowed. Throws `unavailable` with what each address answered. */
+/** Resolves when another member is known, or when being alone is allowed. Throws `unavailable` with what each address answered, or when `signal` ended it. */
 export async function joinMesh(init: JoiningInit): Promise<void> {
-  const { network, clock, bootstrap, timeoutMs } = init
-  if (bootstrap.length === 0 || (await someoneIsHere(network, clock, timeoutMs)) || init.mayBeAlone) return
+  const { network, bootstrap, signal } = init
+  if (bootstrap.length === 0 || (await someoneIsHere(init))) return
+  if (signal.aborted) throw new OsirisError('unavailable', `Cannot join universe "${init.universeName}": it was interrupted`)
+  if (init.mayBeAlone) return
   const answers = await Promise.all(bootstrap.map((address) => answerOf(network, address)))
   throw new OsirisError('unavailable', `Cannot join universe "${init.universeName}": ${answers.join('; ')}`)
 }
 
-function someoneIsHere(network: Pick<Network, 'members'>, clock: Clock, timeoutMs: number): Promise<boolean> {
+function someoneIsHere({ network, clock, timeoutMs, signal }: JoiningInit): Promise<boolean> {
   const { members } = network
   return new Promise((resolve) => {
     const end = () => {
       cancel()
       stop()
+      signal.removeEventListener('abort', end)
       resolve(members.list().length > 0)
     }
     const cancel = clock.after(timeoutMs, end)
     const stop = members.onChange(() => {
       if (members.list().length > 0) end()
     })
-    if (members.list().length > 0) end()
+    signal.addEventListener('abort', end, { once: true })
+    if (members.list().length > 0 || signal.aborted) end()
   })
 }
 

@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, beforeEach, expect, it } from 'vitest'
-import { isRunning, markOf, readUniverse, writeUniverse } from '#node/universe'
+import { isRunning, markOf, type ProcessMark, readUniverse, writeUniverse } from '#node/universe'
 import { freePort } from '../universe/ports.fixture.ts'
 import type { UniverseStatus } from './universe-status.ts'
 
@@ -23,9 +23,13 @@ const { createIdentity, createUniverse, formatJoinToken, parseJoinToken } = awai
 const { OsirisError } = await import('#protocols/errors')
 const { endProcess, processIo, runCommand } = await import('#node/cli')
 
-async function startNode(config) {
+async function startNode(config, signal) {
   mkdirSync(config.dataDir, { recursive: true })
   if (config.name === 'broken') throw new OsirisError('unavailable', 'Cannot open the data directory: it cannot be written')
+  if (config.universeName === 'slow' && config.name !== 'node-1') {
+    setInterval(() => {}, 1000)
+    await new Promise((_, reject) => signal.addEventListener('abort', () => reject(new OsirisError('unavailable', 'Cannot start: it was interrupted'))))
+  }
   const token = config.join[0]
   const universe = token === undefined ? createUniverse(config.universeName, createIdentity().id) : parseJoinToken(token).universe
   const server = createServer((_, response) => response.setHeader('content-type', 'application/json').end('{"nodes":[{"connected":true},{"self":true,"connected":true}],"functions":[1,2]}'))
@@ -157,6 +161,34 @@ it('nodes in the foreground end by themselves when their supervisor is killed', 
   expect(existsSync(lockOf('node-3'))).toBe(false)
 })
 
+it('a start that is killed before all are ready leaves nothing running, and the next one begins anew', async () => {
+  const child = begin('universe', 'start', 'slow', '--nodes', '2', '--detach', '--http-port', String(base))
+  await eventually(() => existsSync(lockOf('node-1', 'slow')))
+  const marks = readUniverse(join(dir, 'state'), 'slow')?.nodes.map((each) => each.process as ProcessMark) ?? []
+  child.kill('SIGKILL')
+  await once(child, 'exit')
+  const next = begin('universe', 'start', 'slow', '--nodes', '1', '--http-port', String(base))
+  await lineOf(next, /Ctrl-C stops it/)
+  expect(marks.map(isRunning)).toEqual([false, false])
+  next.kill('SIGINT')
+  expect(await once(next, 'exit')).toEqual([0, null])
+})
+
+it('Ctrl-C before a universe or a node is ready ends it at once, exit 0', async () => {
+  for (const args of [
+    ['universe', 'start', 'slow', '--nodes', '2'],
+    ['node', 'start', '--universe-name', 'slow', '--name', 'ada', '--data', join(dir, 'ada')],
+  ]) {
+    const child = begin(...args, '--http-port', String(base))
+    await eventually(() => existsSync(args[0] === 'node' ? join(dir, 'ada') : lockOf('node-1', 'slow')))
+    const said = lineOf(child, /^Stopped before/)
+    child.kill('SIGINT')
+    expect(await once(child, 'exit')).toEqual([0, null])
+    expect(await said).toMatch(/was ready$/)
+    expect(existsSync(lockOf('node-1', 'slow'))).toBe(false)
+  }
+})
+
 it('a killed node is shown as dead, and comes back by name on its port', async () => {
   await run('universe', 'start', '--nodes', '2', '--detach', '--http-port', String(base))
   const before = await statusOf()
@@ -203,7 +235,7 @@ it('a stale state file neither blocks a start nor gets a stranger killed', async
 it('one node that cannot start stops the others, and its own sentence is shown', async () => {
   mkdirSync(join(dir, 'data', 'osiris', 'universes', 'default'), { recursive: true })
   writeFileSync(join(dir, 'data', 'osiris', 'universes', 'default', 'node-2'), 'in the way')
-  const result = await run('universe', 'start', '--nodes', '2', '--detach')
+  const result = await run('universe', 'start', '--nodes', '2', '--detach', '--http-port', String(base))
   expect(result.code).not.toBe(0)
   expect(result.err).toMatch(/^osiris: Cannot /)
   expect(namesIn(join(dir, 'state'))).toEqual([])

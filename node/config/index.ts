@@ -1,6 +1,7 @@
 /** The door. Only light things load with it: schemas and the YAML reader come when a file is read. */
 import type { Project } from './project.ts'
 
+export * from './folder.ts'
 export * from './keys.ts'
 export * from './load.ts'
 export * from './nearest.ts'

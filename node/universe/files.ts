@@ -1,8 +1,9 @@
 /** Small files that several processes read and write. */
 import { randomUUID } from 'node:crypto'
-import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { makeFolder } from '#node/config'
 import { OsirisError } from '#protocols/errors'
 import { isRunning, markOf, type ProcessMark } from './process.ts'
 
@@ -12,7 +13,7 @@ const LOCK_WAIT_MS = 10_000
 /** Whole or not at all, for its owner's eyes only. Throws `unavailable` or `storage_full` where it cannot be written. */
 export function writeJson(path: string, value: unknown): void {
   try {
-    mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
+    makeFolder(dirname(path))
     const temporary = `${path}.${randomUUID()}.new`
     writeFileSync(temporary, `${JSON.stringify(value, null, 2)}\n`, { mode: 0o600 })
     renameSync(temporary, path)
@@ -59,7 +60,7 @@ export async function locked<T>(path: string, act: () => Promise<T> | T): Promis
 
 function take(path: string, own: ProcessMark | undefined): boolean {
   try {
-    mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
+    makeFolder(dirname(path))
     writeFileSync(path, JSON.stringify(own), { flag: 'wx', mode: 0o600 })
     return true
   } catch (error) {

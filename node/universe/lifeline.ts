@@ -2,6 +2,9 @@
 import type { Readable } from 'node:stream'
 import { isRunning, type ProcessMark } from './process.ts'
 
+/** The line by which whoever holds the standard input lets a node live on alone. */
+export const RELEASE = 'release'
+
 /** How long a node may go on after a process it hangs on has ended. */
 const LOOK_MS = 500
 
@@ -9,12 +12,7 @@ const LOOK_MS = 500
 export function watchLifeline(value: string | undefined, input: Readable & { unref?: () => void }, onCut: () => void): void {
   if (value === undefined || value === '') return
   if (value === 'stdin') {
-    input.once('end', onCut)
-    input.once('close', onCut)
-    input.on('error', onCut)
-    input.resume()
-    input.unref?.()
-    return
+    return watchInput(input, onCut)
   }
   const mark = markFrom(value)
   if (mark === undefined) return
@@ -24,6 +22,21 @@ export function watchLifeline(value: string | undefined, input: Readable & { unr
     onCut()
   }, LOOK_MS)
   timer.unref()
+}
+
+function watchInput(input: Readable & { unref?: () => void }, onCut: () => void): void {
+  let said = ''
+  let ended = false
+  const end = () => {
+    if (!ended && !said.split('\n').includes(RELEASE)) onCut()
+    ended = true
+  }
+  input.on('data', (chunk: Buffer | string) => (said = (said + String(chunk)).slice(-64)))
+  for (const event of ['end', 'close', 'error']) input.once(event, end)
+  input.on('error', () => {})
+  // Whoever read the join token before paused it.
+  input.resume()
+  input.unref?.()
 }
 
 function markFrom(value: string): ProcessMark | undefined {

@@ -78,7 +78,7 @@ export async function addNode(init: AddInit): Promise<PlannedNode> {
   const { state, planned } = await locked(lockOf(init.stateDir), () => planAdded(init))
   const spawned = spawnNode(planned, state.name, init.stateDir, init.launcher, {
     awaitsToken: true,
-    lifeline: isRunning(state.supervisor) ? state.supervisor : undefined,
+    lifeline: isRunning(state.supervisor) ? state.supervisor : 'stdin',
   })
   try {
     return await settle(init, state, planned, spawned)

@@ -18,7 +18,8 @@ export interface RunningNode {
   stop(): Promise<void>
 }
 
-export type StartNode = (config: NodeConfig) => Promise<RunningNode>
+/** `signal` gives the start up. */
+export type StartNode = (config: NodeConfig, signal?: AbortSignal) => Promise<RunningNode>
 
 export interface NodeProcess {
   state: NodeState
@@ -30,7 +31,7 @@ export interface NodeProcess {
 const CLOSING_MS = 5000
 
 /** Throws one sentence for whatever keeps the node from starting, with the flag that helps. */
-export async function startNodeProcess(config: NodeConfig, start: StartNode): Promise<NodeProcess> {
+export async function startNodeProcess(config: NodeConfig, start: StartNode, signal?: AbortSignal): Promise<NodeProcess> {
   const other = readNode(config.stateDir, config.name)
   if (other !== undefined && isUp(other) && other.dataDir !== config.dataDir) {
     throw new OsirisError(
@@ -38,7 +39,7 @@ export async function startNodeProcess(config: NodeConfig, start: StartNode): Pr
       `Cannot start node "${config.name}": a node of this name already runs here (pid ${other.process.pid}); --name chooses another`,
     )
   }
-  const node = await start(config).catch((error: unknown) => {
+  const node = await start(config, signal).catch((error: unknown) => {
     throw explained(error, config)
   })
   const state = await recorded(node, config).catch(async (error: unknown) => {

@@ -9,6 +9,8 @@ import type { RunningUniverse } from './universe.ts'
 
 export interface OneProcessInit extends Omit<PlanInit, 'mode'> {
   startNode: StartNode
+  /** Ends the start early; everything begun is stopped. */
+  signal?: AbortSignal
 }
 
 /** Throws as `startUniverse` does; nothing is left running then. */
@@ -22,7 +24,7 @@ export async function startUniverseHere(init: OneProcessInit): Promise<RunningUn
   try {
     let token: string | undefined
     for (const node of state.nodes) {
-      const one = await startNodeProcess(await configOf(node, init, token), init.startNode)
+      const one = await startNodeProcess(await configOf(node, init, token), init.startNode, init.signal)
       started.push(one)
       token ??= await tokenOf(one.state)
     }

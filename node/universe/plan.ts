@@ -5,8 +5,9 @@ import type { Role } from '#protocols/lifecycle'
 import { locked } from './files.ts'
 import { choosePorts, type IsFree, isFreeHere } from './ports.ts'
 import { nodeNameAt, rolesAt } from './presets.ts'
-import { markOf, type ProcessMark } from './process.ts'
+import { markOf, type ProcessMark, terminate } from './process.ts'
 import {
+  isAbandoned,
   isUniverseUp,
   isUp,
   listNodes,
@@ -41,7 +42,9 @@ export const lockOf = (stateDir: string): string => join(stateDir, 'universes.lo
 export function claim(init: PlanInit): Promise<UniverseState> {
   return locked(lockOf(init.stateDir), async () => {
     const old = readUniverse(init.stateDir, init.name)
-    if (old !== undefined && isUniverseUp(old)) throw alreadyRuns(old)
+    // Whoever started it is gone before it was ready: what came up of it stops by itself, and is given the time to.
+    if (old !== undefined && isAbandoned(old)) await terminate(marksOf(old), ABANDONED_MS)
+    else if (old !== undefined && isUniverseUp(old)) throw alreadyRuns(old)
     removeUniverse(init.stateDir, init.name)
     const ports = await choosePorts(init.httpPort, init.nodes, promisedPorts(init.stateDir), init.isFree ?? isFreeHere)
     if (ports[0] !== init.httpPort) {
@@ -61,6 +64,10 @@ export function claim(init: PlanInit): Promise<UniverseState> {
     return state
   })
 }
+
+/** Such nodes have no calls to drain; under LOCK_WAIT_MS of the others who wait for the lock. */
+const ABANDONED_MS = 5000
+const marksOf = (state: UniverseState) => state.nodes.flatMap((each) => each.process ?? [])
 
 export function planNode(dir: string, index: number, port: number, roles: Role[] = rolesAt(index)): PlannedNode {
   const name = nodeNameAt(index)

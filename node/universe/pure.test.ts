@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -6,7 +7,7 @@ import fc from 'fast-check'
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import { ROLES } from '#protocols/lifecycle'
 import { locked, readJson, writeJson } from './files.ts'
-import { watchLifeline } from './lifeline.ts'
+import { RELEASE, watchLifeline } from './lifeline.ts'
 import { explained } from './node-process.ts'
 import { choosePorts } from './ports.ts'
 import { indexOf, nextIndex, nodeNameAt, rolesAt } from './presets.ts'
@@ -138,6 +139,10 @@ it('a lifeline is cut when the input ends, or when the process is gone', async (
   await cut
   await new Promise<void>((resolve) => watchLifeline(JSON.stringify({ pid: process.pid, startedAs: 'before' }), input, resolve))
   let calls = 0
+  const released = new PassThrough()
+  watchLifeline('stdin', released, () => calls++)
+  released.end(`${RELEASE}\n`)
+  await once(released, 'close')
   for (const value of [undefined, '', 'nonsense', '{}']) watchLifeline(value, input, () => calls++)
   expect(calls).toBe(0)
 })

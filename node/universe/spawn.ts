@@ -1,10 +1,11 @@
 /** Starting a node as its own process: its settings in a file, its secrets over a pipe, nothing in its arguments that others may read. */
 import { type ChildProcess, spawn } from 'node:child_process'
-import { closeSync, existsSync, mkdirSync, openSync, renameSync, writeFileSync } from 'node:fs'
+import { closeSync, existsSync, openSync, renameSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { configKeys, type Env } from '#node/config'
+import { configKeys, type Env, makeFolder } from '#node/config'
 import { OsirisError } from '#protocols/errors'
 import { diskError } from './files.ts'
+import { RELEASE } from './lifeline.ts'
 import { settingsOf } from './plan.ts'
 import { markOf, type ProcessMark } from './process.ts'
 import { nextLine, type ReadyLine } from './ready.ts'
@@ -27,18 +28,18 @@ export interface SpawnedNode {
   ended: Promise<{ code: number | null; signal: NodeJS.Signals | null }>
   /** Hands over the join token the node waits for. */
   join(token: string): void
-  /** Lets the process live on alone. */
+  /** Lets the process live on when this one ends. */
   release(): void
 }
 
-/** Environment of a node that must not outlive somebody: `stdin` (it stops when its standard input ends), or a process mark as JSON. */
+/** Environment of a node that must not outlive somebody: `stdin` (it stops when its standard input ends unreleased), or a process mark as JSON. */
 export const LIFELINE = 'OSIRIS_LIFELINE'
 
 export interface SpawnOptions {
   /** It waits for a join token on its standard input. */
   awaitsToken: boolean
-  /** Whom it must not outlive: whoever holds its standard input, or a process; absent: nobody. */
-  lifeline: 'stdin' | ProcessMark | undefined
+  /** Whom it must not outlive: whoever holds its standard input, until that one releases it; or a process. */
+  lifeline: 'stdin' | ProcessMark
 }
 
 /** Beside the node's `data/` stand `node.yaml`, `node.log` and `node.log.1` of the run before. */
@@ -56,7 +57,7 @@ function layOut(node: PlannedNode, settings: Record<string, unknown>): { config:
   const dir = dirname(node.dataDir)
   const [config, logPath] = [join(dir, 'node.yaml'), join(dir, 'node.log')]
   try {
-    mkdirSync(dir, { recursive: true, mode: 0o700 })
+    makeFolder(dir)
     const lines = Object.entries(settings).map(([key, value]) => `${key}: ${JSON.stringify(value)}\n`)
     writeFileSync(config, lines.join(''), { mode: 0o600 })
     if (existsSync(logPath)) renameSync(logPath, `${logPath}.1`)
@@ -83,7 +84,7 @@ function handleOf(child: ChildProcess, name: string, log: string): SpawnedNode {
     ended,
     join: (token) => child.stdin?.write(`${token}\n`),
     release() {
-      child.stdin?.end()
+      child.stdin?.end(`${RELEASE}\n`)
       child.stdout?.destroy()
       child.unref()
     },
@@ -105,5 +106,5 @@ async function readyOf(child: ChildProcess, name: string, log: string, ended: Sp
 function envFor(env: Env, lifeline: SpawnOptions['lifeline']): Env {
   const rest = { ...env }
   for (const name of ['OSIRIS_CONFIG', 'OSIRIS_TOKEN', 'OSIRIS_NODE', LIFELINE, ...configKeys.map((each) => each.env)]) delete rest[name]
-  return lifeline === undefined ? rest : { ...rest, [LIFELINE]: lifeline === 'stdin' ? lifeline : JSON.stringify(lifeline) }
+  return { ...rest, [LIFELINE]: lifeline === 'stdin' ? lifeline : JSON.stringify(lifeline) }
 }

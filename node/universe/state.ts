@@ -79,8 +79,11 @@ export const listNodes = (stateDir: string): NodeState[] =>
 
 export const isUp = (node: { process?: ProcessMark }): boolean => node.process !== undefined && isRunning(node.process)
 
+/** It never became ready, and whoever was starting it is gone. */
+export const isAbandoned = (state: UniverseState): boolean => !state.ready && !isRunning(state.supervisor)
+
 /** A universe runs while one of its nodes does, or while it is being started. */
-export const isUniverseUp = (state: UniverseState): boolean => isRunning(state.supervisor) || state.nodes.some(isUp)
+export const isUniverseUp = (state: UniverseState): boolean => isRunning(state.supervisor) || (state.ready && state.nodes.some(isUp))
 
 function isPlanned(value: unknown): value is PlannedNode {
   const node = value as Partial<PlannedNode> | null | undefined

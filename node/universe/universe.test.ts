@@ -1,11 +1,12 @@
 /** A universe of real node processes over TCP: the main job end to end, deaths included. */
 import { execFile } from 'node:child_process'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import type { UniverseStatus } from '#node/cli'
+import { createIdentity, createUniverse } from '#protocols/access'
 import { connect } from '#sdk'
 import { freePort } from './ports.fixture.ts'
 import { readNode, universeNodesDir } from './state.ts'
@@ -172,6 +173,8 @@ it('a data directory in use, a port in use, a token of another universe and a cu
   })
   const own = readNode(universeNodesDir(join(dir, 'state'), 'default'), 'node-1')?.joinToken ?? ''
   const settings = ['--name', 'fourth', '--data', join(dir, 'third'), '--http-port', '0', '--p2p-listen', '/ip4/127.0.0.1/tcp/0']
+  // The third failed, and so belongs nowhere yet.
+  writeFileSync(join(dir, 'third', 'universe.json'), JSON.stringify(createUniverse('default', createIdentity().id)))
   const foreign = await osiris('node', 'start', ...settings, '--join', own)
   expect(foreign).toMatchObject({
     code: 4,

@@ -10,8 +10,6 @@ import { type Launcher, spawnNode, type SpawnedNode } from './spawn.ts'
 import { readNode, readUniverse, removeUniverse, universeNodesDir, type UniverseState, writeUniverse } from './state.ts'
 
 export interface UniverseInit extends Omit<PlanInit, 'mode'> {
-  /** Nodes live on when this process ends. */
-  detached: boolean
   launcher: Launcher
   /** Ends the start early; everything begun is stopped. */
   signal?: AbortSignal
@@ -36,7 +34,7 @@ export async function startUniverse(init: UniverseInit): Promise<RunningUniverse
       spawned.push(
         spawnNode(node, state.name, init.stateDir, init.launcher, {
           awaitsToken: index > 0,
-          lifeline: init.detached ? undefined : 'stdin',
+          lifeline: 'stdin',
         }),
       )
     }

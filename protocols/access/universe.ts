@@ -48,10 +48,12 @@ export function isJoinToken(text: string): boolean {
 
 /** Throws `invalid_argument` for anything that is not a whole token. */
 export function parseJoinToken(text: string): JoinToken {
+  if (!isJoinToken(text)) throw new OsirisError('invalid_argument', `Cannot read the join token: it does not begin with "${PREFIX}"`)
   try {
-    if (!isJoinToken(text)) throw new OsirisError('invalid_argument', `it does not begin with "${PREFIX}"`)
     return parse(joinSchema, decode(Buffer.from(text.slice(PREFIX.length), 'base64url')), 'the token')
   } catch (error) {
-    throw new OsirisError('invalid_argument', `Cannot read the join token: ${(error as Error).message}`, { cause: error })
+    throw new OsirisError('invalid_argument', 'Cannot read the join token: it is cut short or damaged; copy the whole of it', {
+      cause: error,
+    })
   }
 }

@@ -7,6 +7,7 @@ import type { Context } from '../context.ts'
 import { type Planned, planDeploy } from '../deploying.ts'
 import { exitCodeOf } from '../exit-codes.ts'
 import { printable } from '../printable.ts'
+import { waysToReach } from '../reaching.ts'
 import { reportError } from '../report.ts'
 import { renderTable } from '../table.ts'
 
@@ -69,5 +70,5 @@ function show(done: readonly Deployed[], asked: number, context: Context): void 
       ]),
     ),
   )
-  context.io.err(`Value functions answer at ${url}/v1/call/NAMESPACE/NAME, web functions at ${url}/v1/fetch/NAMESPACE/NAME/\n`)
+  context.io.err(`\n${waysToReach(done, url)}`)
 }

@@ -54,20 +54,22 @@ async function run(command: Command, context: Context): Promise<void> {
   // Loading it takes longer than everything before it is needed.
   const components = context.components()
   components.catch(() => {})
+  const cut = new AbortController()
+  const ending = AbortSignal.any([interrupted, cut.signal])
   try {
     const config = await configOf(command, interrupted, context)
-    const { startNode } = await components
-    const node = await startNodeProcess(config, startNode)
-    const cut = new AbortController()
     watchLifeline(io.env[LIFELINE], io.stdin, () => cut.abort())
+    const { startNode } = await components
+    const node = await startNodeProcess(config, startNode, ending)
     tellReady(node.state, context)
-    await aborted(AbortSignal.any([interrupted, cut.signal]))
+    await aborted(ending)
     if (context.globals().json !== true) io.err(`Stopping node "${config.name}"…\n`)
     await node.stop()
   } catch (error) {
     // Whoever started this process reads the ending there.
     if (context.globals().json === true)
       io.out(`${JSON.stringify({ event: 'failed', error: OsirisError.from(error, 'Cannot start the node').toShape() })}\n`)
+    else if (ending.aborted) return io.err('Stopped before the node was ready\n')
     throw error
   }
 }

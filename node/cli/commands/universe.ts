@@ -78,13 +78,21 @@ async function start(name: string, options: StartOptions, context: Context): Pro
     say: (text: string) => io.err(`${text}\n`),
   }
   const interrupted = io.interrupted()
-  const universe =
+  const starting =
     options.inProcess === true
-      ? await startUniverseHere({ ...init, startNode: (await context.components()).startNode })
-      : await startUniverse({ ...init, launcher: { ...io.launcher, env: io.env }, detached: options.detach === true, signal: interrupted })
+      ? startUniverseHere({ ...init, startNode: (await context.components()).startNode, signal: interrupted })
+      : startUniverse({ ...init, launcher: { ...io.launcher, env: io.env }, signal: interrupted })
+  const universe = await starting.catch((error: unknown) => {
+    // Ctrl-C has done what it is for; a detached universe was to be there at the end.
+    if (!interrupted.aborted || options.detach === true) throw error
+    io.err(`Stopped before universe "${name}" was ready\n`)
+  })
+  if (universe === undefined) return
   if (options.detach === true) {
     await showStarted(name, context)
-    return universe.release()
+    universe.release()
+    if (context.globals().json !== true) io.err(`Universe "${name}" is running; "osiris universe stop ${name}" stops it\n`)
+    return
   }
   await stay(universe, interrupted, name, context)
 }
