@@ -1,6 +1,7 @@
 /** What is no HTTP request at all: answered where nothing else is being answered, then cut. */
 import type { Socket } from 'node:net'
 import { STATUS_CODES } from 'node:http'
+import type { Duplex } from 'node:stream'
 import { OsirisError } from '#protocols/errors'
 import type { HttpLimits } from './limits.ts'
 import { problemOf } from './problem.ts'
@@ -11,9 +12,19 @@ export function answerClientError(error: NodeJS.ErrnoException, socket: Socket, 
     socket.destroy()
     return
   }
-  const { status, headers, body } = problemOf(errorOf(error, limits))
+  end(socket, errorOf(error, limits))
+}
+
+/** CONNECT asks for a tunnel: `node:http` gives such a request no response to write. */
+export function refuseTunnel(socket: Duplex): void {
+  end(socket, new OsirisError('invalid_argument', 'Cannot CONNECT: this server is no proxy'))
+}
+
+function end(socket: Duplex, error: OsirisError): void {
+  const { status, headers, body } = problemOf(error)
   const lines = [`HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}`, 'connection: close']
   for (let i = 0; i < headers.length; i += 2) lines.push(`${headers[i]}: ${headers[i + 1]}`)
+  socket.on('error', () => {})
   socket.end(Buffer.concat([Buffer.from(`${lines.join('\r\n')}\r\n\r\n`), body]))
 }
 

@@ -261,6 +261,10 @@ describe('requests that are read in two ways are refused', () => {
     ['two lengths', 'POST / HTTP/1.1\nHost: localhost\nContent-Length: 1\nContent-Length: 2'],
     ['length and chunks', 'POST / HTTP/1.1\nHost: localhost\nContent-Length: 1\nTransfer-Encoding: chunked'],
     ['two hosts', 'GET / HTTP/1.1\nHost: localhost\nHost: evil.example'],
+    ['two hosts for a call', 'GET /v1/call/demo/site HTTP/1.1\nHost: localhost\nHOST: localhost'],
+    ['two hosts for the platform', 'GET /v1/namespaces HTTP/1.1\nHost: localhost\nhost: evil.example'],
+    ['a coding beside chunks', 'POST /v1/fetch/demo/site/ HTTP/1.1\nHost: localhost\nTransfer-Encoding: gzip, chunked'],
+    ['a tunnel', 'CONNECT evil.example:80 HTTP/1.1\nHost: localhost'],
     ['no host', 'GET / HTTP/1.1'],
     ['a host that is none', 'GET / HTTP/1.1\nHost: a b/c'],
     ['another host in the target', 'GET http://evil.example/ HTTP/1.1\nHost: localhost'],
@@ -272,6 +276,11 @@ describe('requests that are read in two ways are refused', () => {
     expect(answer).toMatch(/^HTTP\/1.1 400 /)
     expect(answer).toContain('urn:osiris:error:invalid_argument')
     expect(seen.length).toBe(before)
+  })
+
+  it('an expectation that nobody knows is ignored', async () => {
+    expect(await raw('GET /v1/fetch/demo/site/x HTTP/1.1\nHost: localhost\nExpect: bananas')).toMatch(/^HTTP\/1.1 200 /)
+    expect(last().payload.url).toBe('http://localhost/x')
   })
 
   it('an absolute target for the same host is a path', async () => {

@@ -16,17 +16,26 @@ const HOP_BY_HOP = new Set([
 ])
 
 /**
- * `node:http`'s raw headers as a function sees them: without those of the connection, without the platform's token.
- * Throws `invalid_argument` for a second `Host`, which proxies and servers read differently (RFC 9112 section 3.2).
+ * Refuses what proxies and servers read differently: a second `Host` (RFC 9112 section 3.2), and a body in a coding beside `chunked`, which nobody here
+ * would undo (section 6.1). Throws `invalid_argument`.
  */
+export function assertReadOneWay(raw: readonly string[], coding: string | undefined): void {
+  let hosts = 0
+  for (let i = 0; i < raw.length; i += 2) {
+    const name = raw[i] as string
+    if (name.length === 4 && name.toLowerCase() === 'host' && ++hosts > 1)
+      throw new OsirisError('invalid_argument', 'Cannot take the request: it has more than one Host header')
+  }
+  if (coding !== undefined && coding.toLowerCase() !== 'chunked')
+    throw new OsirisError('invalid_argument', 'Cannot take the request: its Transfer-Encoding is not "chunked"')
+}
+
+/** `node:http`'s raw headers as a function sees them: without those of the connection, without the platform's token. */
 export function requestHeaders(raw: readonly string[], dropAuthorization: boolean): HeaderList {
   const headers: HeaderList = []
   const listed = listedInConnection(raw)
-  let hosts = 0
   for (let i = 0; i < raw.length; i += 2) {
     const name = (raw[i] as string).toLowerCase()
-    if (name === 'host' && ++hosts > 1)
-      throw new OsirisError('invalid_argument', 'Cannot take the request: it has more than one Host header')
     if (HOP_BY_HOP.has(name) || name === 'osiris-token' || name === 'expect' || listed?.includes(name) === true) continue
     if (name === 'authorization' && dropAuthorization) continue
     headers.push([name, raw[i + 1] as string])

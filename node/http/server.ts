@@ -11,9 +11,10 @@ import { Functions } from '#protocols/management'
 import type { Network } from '#protocols/network'
 import { OsirisError } from '#protocols/errors'
 import { createNamedCallers } from './callers.ts'
-import { answerClientError } from './client-error.ts'
+import { answerClientError, refuseTunnel } from './client-error.ts'
 import { Connection, connectionAt } from './connection.ts'
 import { beginExchange, type DirectParts, refuse, refuseRequest } from './exchange.ts'
+import { assertReadOneWay } from './headers.ts'
 import { createHosts } from './host.ts'
 import { Invocations } from './invocations.ts'
 import { defaultLimits, type HttpLimits } from './limits.ts'
@@ -142,6 +143,9 @@ export class HttpServer implements Startable {
       if (Number(request.headers['content-length'] ?? 0) <= limits.bodyBytesMax) response.writeContinue()
       this.#dispatch(request, response)
     })
+    // An expectation nobody knows may be ignored (RFC 9110 section 10.1.1).
+    server.on('checkExpectation', (request, response) => this.#dispatch(request, response))
+    server.on('connect', (_request, socket) => refuseTunnel(socket))
     server.on('clientError', (error, socket) => answerClientError(error, socket as Socket, limits))
     return server
   }
@@ -160,6 +164,7 @@ export class HttpServer implements Startable {
   #dispatch(request: IncomingMessage, response: ServerResponse): void {
     if (this.#draining) response.shouldKeepAlive = false
     try {
+      assertReadOneWay(request.rawHeaders, request.headers['transfer-encoding'])
       const url = originForm(request.url ?? '', request.headers.host)
       const host = this.#hosts(request.headers.host as string)
       if (host.ref !== undefined) return this.#fetch(request, response, host.ref, url)

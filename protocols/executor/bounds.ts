@@ -6,6 +6,14 @@ export const WINDOW_BYTES = 256 * 1024
 export const CHUNK_BYTES = 64 * 1024
 /** A body that is complete when the head leaves, and no longer than this, travels in the head's frame. */
 export const INLINE_BYTES_MAX = 64 * 1024
+/** Arguments of one call; a manifest names as many parameters. */
+export const ARGUMENTS_MAX = 64
+/** Bytes of the arguments in one call of another function: what a function takes unless it says otherwise. */
+export const ASK_BYTES_MAX = 1024 * 1024
+/** What a response's headers may have: how many, characters of one name, characters of all names and values. */
+export const HEADERS_MAX = 256
+export const HEADER_NAME_MAX = 256
+export const HEADER_CHARACTERS_MAX = 64 * 1024
 /** Lines of one call beyond these are counted, not kept. */
 export const LOG_LINES_MAX = 256
 /** Characters inside, bytes outside. */

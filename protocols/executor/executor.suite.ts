@@ -73,6 +73,21 @@ export function executorSuite(kind: string, create: (world: World) => Promise<Ex
         const config = { execution: { payload: '1KB' } }
         await expectFailure(run('export default () => "x".repeat(2000)', [], { config }), 'result_too_large')
         await expectFailure(run('export default () => "é".repeat(600)', [], { config }), 'result_too_large')
+        await expectFailure(run('export default () => "€".repeat(1_000_000)'), 'result_too_large')
+      })
+      test('64 arguments are taken, one more is invalid_argument', async () => {
+        const record = world.define('export default (...all) => all.length')
+        const call = (count: number) =>
+          fixture.executor.invoke(
+            callOf(
+              record,
+              Array.from({ length: count }, () => 1),
+            ),
+          )
+        expect(valueOf(await call(64))).toBe(64)
+        await expectFailure(call(65), 'invalid_argument')
+        const body = Buffer.from(JSON.stringify(Array.from({ length: 65 }, () => 1)))
+        await expectFailure(fixture.executor.invoke(requestOf(record, { method: 'POST', body })), 'invalid_argument')
       })
       test('arguments above the limit are payload_too_large, and nothing starts', async () => {
         await expectFailure(
@@ -224,6 +239,15 @@ export function executorSuite(kind: string, create: (world: World) => Promise<Ex
         expect(await at({ url: 'http://x/?name=%41&other=1' })).toEqual({ name: 'A', times: 1, rest: [] })
         expect(await at({ method: 'POST', body: Buffer.from('["Bob",2,3]') })).toEqual({ name: 'Bob', times: 2, rest: [3] })
         expect(await at({ method: 'POST', body: Buffer.from('{"times":4,"name":"Eve"}') })).toEqual({ name: 'Eve', times: 4, rest: [] })
+      })
+      test.each([
+        ['300 headers', 'for (let i = 0; i < 300; i++) headers.append("set-cookie", `c${i}=1`)'],
+        ['a name of 300 characters', 'headers.set("n".repeat(300), "v")'],
+        ['a value of 70,000 characters', 'headers.set("x", "v".repeat(70_000))'],
+        ['9 MB of header', 'headers.set("x", "v".repeat(9_000_000))'],
+      ])('a response with %s is function_failed', async (_, make) => {
+        const outcome = fetchFrom(`const headers = new Headers(); ${make}; return new Response('x', { headers })`)
+        expect((await expectFailure(outcome, 'function_failed')).error.message).toMatch(/^Cannot answer for .* header/)
       })
       test('bytes that are no text arrive and leave unchanged', async () => {
         const bytes = Uint8Array.from({ length: 256 }, (_, index) => index)

@@ -82,6 +82,18 @@ describe('time', () => {
     expect(valueOf(await executor.invoke(callOf(neighbour)))).toBe(2)
     expect(executor.status().workers.filter((worker) => worker.namespace === 'apart')).toHaveLength(2)
   })
+  test('who is past the deadline when a neighbour costs the worker is told of the deadline', async () => {
+    const stuck = world.define('export default () => { let a = 3n ** 100000n; for (;;) a *= a }', {
+      namespace: 'both',
+      config: { execution: { timeout: '300ms', memory: '1GB' } },
+    })
+    const late = world.define(`export default () => { let a = 3n ** 100000n; for (;;) a *= a }//`, {
+      namespace: 'both',
+      config: { execution: { timeout: '400ms', memory: '1GB' } },
+    })
+    const outcomes = await Promise.all([stuck, late].map((record) => executor.invoke(callOf(record))))
+    expect(outcomes.map(codeOf)).toEqual(['deadline_exceeded', 'deadline_exceeded'])
+  })
   test('a slow function does not block its namespace', async () => {
     valueOf(await run('export default () => "begun"', [], {}, 'shared'))
     const ended: unknown[] = []

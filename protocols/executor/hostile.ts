@@ -1,12 +1,12 @@
 /** What a worker says is judged as if an attacker had written it: it may have been. Every function here throws on anything else than the shape. */
 import { type ErrorShape, isErrorCode, OsirisError } from '#protocols/errors'
+import { HEADER_CHARACTERS_MAX, HEADER_NAME_MAX, HEADERS_MAX } from './bounds.ts'
 import type { WireAsk, WireResponse } from './frames.ts'
 
 const TEXT_MAX = 4096
-const HEADERS_MAX = 256
-const HEADER_NAME = /^[!#$%&'*+.^_`|~0-9a-z-]{1,256}$/
+const HEADER_NAME = /^[!#$%&'*+.^_`|~0-9a-z-]+$/
 // oxlint-disable-next-line no-control-regex -- exactly the characters that would end a header line
-const HEADER_VALUE = /^[^\0\r\n]{0,65536}$/
+const HEADER_VALUE = /^[^\0\r\n]*$/
 
 /** Codes a worker may answer with; any other is the function's own claim and counts as `function_failed`. */
 const OWN_CODES = new Set<string>([
@@ -43,11 +43,14 @@ export function decodeHead(text: string): WireResponse {
   const { status, headers } = objectOf(text)
   if (!Number.isInteger(status) || (status as number) < 200 || (status as number) > 599) throw new Error('a status out of range')
   if (!Array.isArray(headers) || headers.length > HEADERS_MAX) throw new Error('malformed headers')
+  let characters = 0
   for (const pair of headers as unknown[]) {
     if (!Array.isArray(pair) || pair.length !== 2) throw new Error('a malformed header')
     const [name, value] = pair as unknown[]
     if (typeof name !== 'string' || typeof value !== 'string' || !HEADER_NAME.test(name) || !HEADER_VALUE.test(value))
       throw new Error('a malformed header')
+    characters += name.length + value.length
+    if (name.length > HEADER_NAME_MAX || characters > HEADER_CHARACTERS_MAX) throw new Error('headers that are too long')
   }
   return { status: status as number, headers: headers as WireResponse['headers'] }
 }

@@ -131,3 +131,14 @@ test('one instance of a function that calls others never serves two callers at o
   )
   expect(executor.status().workers.find((worker) => worker.namespace === 'demo')?.instances).toBe(2)
 })
+
+test('arguments too large for a call of another function are refused inside, and a refusal that is not caught reads as it is', async () => {
+  const executor = await start({})
+  const source = `import { call } from 'osiris/function'
+    export default async (ref, size) => { try { return await call(ref, 'x'.repeat(size)) } catch (error) { if (size < 10) throw error; return error.code } }`
+  const record = world.define(source, { config: { calls: ['demo/*'] } })
+  expect(valueOf(await executor.invoke(callOf(record, ['demo/other', 4_000_000])))).toBe('payload_too_large')
+  expect(await executor.invoke(callOf(record, ['secret/other', 1]))).toMatchObject({
+    error: { code: 'forbidden', message: expect.stringMatching(/^Cannot call "secret\/other"/) },
+  })
+})

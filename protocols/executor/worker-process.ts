@@ -6,7 +6,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import type { Socket } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import { OsirisError } from '#protocols/errors'
-import { LOG_LINE_MAX } from './bounds.ts'
+import { ASK_BYTES_MAX, LOG_LINE_MAX } from './bounds.ts'
 import type { Call } from './call.ts'
 import { DO, FrameReader, FrameWriter, LOG_LEVELS, SAY, sendTo } from './frames.ts'
 import type { FunctionState, InstanceSlot } from './function-state.ts'
@@ -20,8 +20,8 @@ const NODE_FLAGS = ['--no-node-snapshot', '--max-old-space-size=256']
 const PIPE = 3
 const ID_MAX = 0xffff_ffff
 const STDERR_KEPT = 4096
-/** Around a value: head, log lines, chunks are far below it. */
-const FRAME_SLACK = 1024 * 1024
+/** What is not a value is at most a call of another function: its arguments as text in a text, which doubles them at worst. */
+const FRAME_SLACK = 2 * ASK_BYTES_MAX + 64 * 1024
 
 /** Why a worker is no more. `blamed`: the functions whose calls brought it down, when that is known. */
 export interface WorkerEnd {
@@ -336,18 +336,19 @@ export class WorkerProcess {
     this.#ended = true
     this.#socket.destroy()
     this.memory.close()
-    for (const call of [...this.calls.values()]) call.fail(errorFor(end, call.fn))
+    const now = this.#listener.now()
+    for (const call of [...this.calls.values()]) call.fail(errorFor(end, call.fn, now > call.deadlineAt))
     this.#listener.ended(this, end)
   }
 }
 
-/** What a call, or a load, gets told when its worker ended. */
-export function errorFor(end: WorkerEnd, fn: FunctionState): OsirisError {
+/** What a call, or a load, gets told when its worker ended. A call whose time was over gets told that, whoever brought the worker down. */
+export function errorFor(end: WorkerEnd, fn: FunctionState, isLate = false): OsirisError {
   const { title } = fn
   if (end.code === 'stopped') return new OsirisError('unavailable', `Cannot finish "${title}": the node is stopping`)
   if (end.blamed.has(fn) && end.code === 'memory_exceeded')
     return new OsirisError('memory_exceeded', `Cannot finish "${title}": it used more memory than its ${fn.memoryMbMax} MB (${end.reason})`)
-  if (end.blamed.has(fn) && end.code === 'deadline_exceeded')
+  if (isLate || (end.blamed.has(fn) && end.code === 'deadline_exceeded'))
     return new OsirisError('deadline_exceeded', `Cannot finish "${title}": it did not stop at its deadline (${end.reason})`)
   return new OsirisError('worker_crashed', `Cannot finish "${title}": its worker process is gone (${end.reason})`)
 }

@@ -1,8 +1,10 @@
 /** What the function asks of its node while it runs: for now, calls of other functions. One request, one promise. */
-import { apply, mapDelete, mapForEach, mapGet, mapSet, parse, SafeMap, stringify } from './primordials.ts'
+import { ARGUMENTS_MAX, ASK_BYTES_MAX } from '../../../bounds.ts'
+import { apply, mapDelete, mapForEach, mapGet, mapSet, parse, SafeMap, slice, stringify } from './primordials.ts'
 import { OUT } from './codes.ts'
 import { say } from './outbox.ts'
 import { onCallEnd } from './state.ts'
+import { isLongerThan } from './text.ts'
 
 const OPEN_MAX = 256
 
@@ -22,10 +24,16 @@ export function ask(ref: unknown, args: unknown[]): Promise<unknown> {
   return new NativePromise((resolve, reject) => {
     if (typeof ref !== 'string') throw new TypeError('call() needs a reference such as "namespace/name"')
     if (open >= OPEN_MAX) throw new RangeError(`More than ${OPEN_MAX} calls are waiting for an answer`)
+    const text = stringify(args)
+    const act = `Cannot call ${stringify(slice(ref, 0, 200))}`
+    if (args.length > ARGUMENTS_MAX)
+      throw osirisError({ code: 'invalid_argument', message: `${act}: ${args.length} arguments are too many (at most ${ARGUMENTS_MAX})` })
+    if (isLongerThan(text, ASK_BYTES_MAX))
+      throw osirisError({ code: 'payload_too_large', message: `${act}: its arguments are longer than ${ASK_BYTES_MAX} bytes` })
     const id = ++lastId
     open++
     mapSet(waiting, id, { resolve, reject })
-    say(OUT.ask, id, stringify({ kind: 'call', ref, args: stringify(args) }))
+    say(OUT.ask, id, stringify({ kind: 'call', ref, args: text }))
   })
 }
 

@@ -25,7 +25,13 @@ export function reduce(thrown: unknown): Reduced {
   const name = textOf(thrown, 'name')
   const message = textOf(thrown, 'message')
   const code = name === 'OsirisError' ? textOf(thrown, 'code') : undefined
-  const text = name === undefined && message === undefined ? 'An object without a message was thrown' : join(name ?? 'Error', message ?? '')
+  const text =
+    name === undefined && message === undefined
+      ? 'An object without a message was thrown'
+      : // The platform's own sentence stands as it is.
+        code !== undefined && message !== undefined
+        ? message
+        : join(name ?? 'Error', message ?? '')
   const reduced = plain(text)
   if (code !== undefined) reduced.code = slice(code, 0, 64)
   const stack = textOf(thrown, 'stack')

@@ -3,10 +3,12 @@ import type { WireRequest } from '../../../frames.ts'
 import { apply } from './primordials.ts'
 import type { Request } from './request.ts'
 import { Response } from './response.ts'
-import { resultText, type ValueFunction } from './value-call.ts'
+import { resultText, tooMany, type ValueFunction } from './value-call.ts'
 
 export async function routeValue(fn: ValueFunction, parameters: string[], wire: WireRequest, request: Request): Promise<Response> {
   const args = (await fromBody(request, parameters)) ?? parameters.map((name) => fromUrl(name, wire))
+  const refusal = tooMany(fn.name, args)
+  if (refusal !== undefined) throw thrown(refusal)
   const result: unknown = await apply(fn.run, undefined, args)
   if (Response.is(result)) return result
   const text = resultText(fn, result)

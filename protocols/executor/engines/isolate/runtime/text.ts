@@ -90,6 +90,11 @@ export function utf8Length(text: string): number {
   return bytes
 }
 
+/** Whether the text is longer than that in bytes; counts them only where its length does not tell. */
+export function isLongerThan(text: string, bytesMax: number): boolean {
+  return text.length > bytesMax || (text.length > bytesMax / 3 && utf8Length(text) > bytesMax)
+}
+
 export class TextDecoder {
   readonly #fatal: boolean
   readonly #ignoreBom: boolean

@@ -1,11 +1,13 @@
 /** One call of a value function, from the text of its arguments to the text of its result; all of it inside the timed section. */
+import { ARGUMENTS_MAX } from '../../../bounds.ts'
 import { apply, isArray, parse, PromiseThen, resolved, stringify } from './primordials.ts'
 import { failureText, thrownText } from './errors.ts'
 import { OUT } from './codes.ts'
 import { hasMail, say } from './outbox.ts'
 import { end, enter, leave, register } from './state.ts'
+import { isLongerThan } from './text.ts'
 
-/** The function, and the longest result it may give (characters here; the host counts bytes). */
+/** The function, and the longest result it may give in bytes. */
 export interface ValueFunction {
   name: string
   run: (...args: never[]) => unknown
@@ -21,8 +23,14 @@ export function callValue(fn: ValueFunction, id: number, text: string): string |
     return failureText('invalid_argument', `Cannot call "${fn.name}": the arguments are not JSON`)
   }
   if (!isArray(args)) return failureText('invalid_argument', `Cannot call "${fn.name}": the arguments are not a JSON array`)
-  const answer = startValue(fn, id, args)
+  const answer = tooMany(fn.name, args) ?? startValue(fn, id, args)
   return answer !== undefined && hasMail() ? `+${answer}` : answer
+}
+
+/** What to say to more arguments than a function takes. */
+export function tooMany(name: string, args: unknown[]): string | undefined {
+  if (args.length <= ARGUMENTS_MAX) return undefined
+  return failureText('invalid_argument', `Cannot call "${name}": ${args.length} arguments are too many (at most ${ARGUMENTS_MAX})`)
 }
 
 function startValue(fn: ValueFunction, id: number, args: unknown[]): string | undefined {
@@ -78,7 +86,7 @@ export function resultText(fn: ValueFunction, value: unknown): string {
   }
   if (typeof text !== 'string')
     return failureText('result_not_serializable', `Cannot return the result of "${fn.name}": it is a ${typeof value}`)
-  if (text.length > fn.resultMax)
+  if (isLongerThan(text, fn.resultMax))
     return failureText('result_too_large', `Cannot return the result of "${fn.name}": it is longer than ${fn.resultMax} bytes`)
   return text
 }

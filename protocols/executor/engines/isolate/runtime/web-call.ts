@@ -1,6 +1,6 @@
 /** One request of a web function: Request in, Response out, both bodies at the pace of whoever takes them. */
 import { ReadableStream } from 'web-streams-polyfill'
-import { CHUNK_BYTES, INLINE_BYTES_MAX, WINDOW_BYTES } from '../../../bounds.ts'
+import { CHUNK_BYTES, HEADER_CHARACTERS_MAX, HEADER_NAME_MAX, HEADERS_MAX, INLINE_BYTES_MAX, WINDOW_BYTES } from '../../../bounds.ts'
 import type { WireRequest, WireSettings } from '../../../frames.ts'
 import { chunkBytes, type Source } from './body.ts'
 import { OUT } from './codes.ts'
@@ -14,7 +14,7 @@ import { Request } from './request.ts'
 import { Response } from './response.ts'
 import { routeValue } from './route-value.ts'
 import { type Active, end, enter, leave, register } from './state.ts'
-import { utf8Length } from './text.ts'
+import { isLongerThan } from './text.ts'
 import { isThenable, type ValueFunction } from './value-call.ts'
 
 const OPEN = 1
@@ -97,6 +97,8 @@ class WebCall implements Active {
     try {
       const { status, headers, source } = Response.send(answer)
       if (status === 0) return this.fail(failureText('function_failed', `Cannot answer for "${this.#name}": fetch gave Response.error()`))
+      const excess = excessOf(headers)
+      if (excess !== undefined) return this.fail(failureText('function_failed', `Cannot answer for "${this.#name}": ${excess}`))
       this.#answered = true
       this.#send(stringify({ __proto__: null, status, headers }), source)
     } catch (error) {
@@ -212,7 +214,18 @@ class WebCall implements Active {
   }
 }
 
+/** What is wrong with headers beyond what the host takes. */
+function excessOf(headers: [string, string][]): string | undefined {
+  if (headers.length > HEADERS_MAX) return `its response has ${headers.length} headers (at most ${HEADERS_MAX})`
+  let characters = 0
+  for (let index = 0; index < headers.length; index++) {
+    const [name, value] = headers[index] as [string, string]
+    if (name.length > HEADER_NAME_MAX) return `its response has a header whose name is longer than ${HEADER_NAME_MAX} characters`
+    characters += name.length + value.length
+  }
+  return characters > HEADER_CHARACTERS_MAX ? `the headers of its response are longer than ${HEADER_CHARACTERS_MAX} characters` : undefined
+}
+
 function isLong(source: string | Uint8Array): boolean {
-  if (typeof source !== 'string') return source.length > INLINE_BYTES_MAX
-  return source.length > INLINE_BYTES_MAX || (source.length > INLINE_BYTES_MAX / 3 && utf8Length(source) > INLINE_BYTES_MAX)
+  return typeof source === 'string' ? isLongerThan(source, INLINE_BYTES_MAX) : source.length > INLINE_BYTES_MAX
 }
