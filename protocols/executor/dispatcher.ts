@@ -124,6 +124,8 @@ export class Dispatcher {
       fn.remove(slot)
       if (state !== 'loading') continue
       fn.starting--
+      // Another function brought it down, and no call of this one had begun: it is loaded again, in another worker.
+      if (end.blamed.size > 0 && !end.blamed.has(fn)) continue
       this.#failWaiting(fn, errorFor(end, fn), true)
     }
     this.advance()

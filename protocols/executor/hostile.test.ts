@@ -94,6 +94,19 @@ describe('time', () => {
     const outcomes = await Promise.all([stuck, late].map((record) => executor.invoke(callOf(record))))
     expect(outcomes.map(codeOf)).toEqual(['deadline_exceeded', 'deadline_exceeded'])
   })
+  test('a function that was being loaded when a neighbour cost the worker is loaded again, and its caller hears nothing of it', async () => {
+    const spin = world.define('export default () => Array.prototype.reverse.call({ length: 2 ** 53 - 1 })', {
+      namespace: 'reload',
+      config: { execution: { timeout: '100ms' } },
+    })
+    const loading = world.define('const end = Date.now() + 600; while (Date.now() < end); export default () => "loaded"', {
+      namespace: 'reload',
+    })
+    const spinning = executor.invoke(callOf(spin))
+    const waiting = executor.invoke(callOf(loading))
+    expect(codeOf(await spinning)).toBe('deadline_exceeded')
+    expect(valueOf(await waiting)).toBe('loaded')
+  })
   test('a slow function does not block its namespace', async () => {
     valueOf(await run('export default () => "begun"', [], {}, 'shared'))
     const ended: unknown[] = []
