@@ -5,9 +5,9 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writ
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import { isRunning, markOf, type ProcessMark, readUniverse, writeUniverse } from '#node/universe'
+import { until } from '#protocols/until'
 import { freePort } from '../universe/ports.fixture.ts'
 import type { UniverseStatus } from './universe-status.ts'
 
@@ -107,14 +107,6 @@ async function lineOf(child: ChildProcess, pattern: RegExp, from: 'stdout' | 'st
   throw new Error(`the process ended without a line like ${pattern}`)
 }
 
-async function eventually(holds: () => boolean): Promise<void> {
-  const end = performance.now() + 5000
-  while (!holds()) {
-    if (performance.now() > end) throw new Error('it did not come to pass within 5 s')
-    await sleep(10)
-  }
-}
-
 const statusOf = async (...args: string[]) => JSON.parse((await run('universe', 'status', ...args, '--json')).out) as UniverseStatus
 const lockOf = (node: string, universe = 'default') => join(dir, 'data', 'osiris', 'universes', universe, node, 'data', 'lock')
 
@@ -157,13 +149,13 @@ it('nodes in the foreground end by themselves when their supervisor is killed', 
   const pids = (await statusOf()).nodes.map((each) => each.pid as number)
   expect(pids).toHaveLength(3)
   child.kill('SIGKILL')
-  await eventually(() => pids.every((pid) => markOf(pid) === undefined))
+  await until(() => pids.every((pid) => markOf(pid) === undefined))
   expect(existsSync(lockOf('node-3'))).toBe(false)
 })
 
 it('a start that is killed before all are ready leaves nothing running, and the next one begins anew', async () => {
   const child = begin('universe', 'start', 'slow', '--nodes', '2', '--detach', '--http-port', String(base))
-  await eventually(() => existsSync(lockOf('node-1', 'slow')))
+  await until(() => existsSync(lockOf('node-1', 'slow')))
   const marks = readUniverse(join(dir, 'state'), 'slow')?.nodes.map((each) => each.process as ProcessMark) ?? []
   child.kill('SIGKILL')
   await once(child, 'exit')
@@ -180,7 +172,7 @@ it('Ctrl-C before a universe or a node is ready ends it at once, exit 0', async 
     ['node', 'start', '--universe-name', 'slow', '--name', 'ada', '--data', join(dir, 'ada')],
   ]) {
     const child = begin(...args, '--http-port', String(base))
-    await eventually(() => existsSync(args[0] === 'node' ? join(dir, 'ada') : lockOf('node-1', 'slow')))
+    await until(() => existsSync(args[0] === 'node' ? join(dir, 'ada') : lockOf('node-1', 'slow')))
     const said = lineOf(child, /^Stopped before/)
     child.kill('SIGINT')
     expect(await once(child, 'exit')).toEqual([0, null])

@@ -1,8 +1,9 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { OsirisError } from '#protocols/errors'
 import { failed, type Invocation, type Outcome } from '#protocols/invocation'
+import { until } from '#protocols/until'
 import { createFakeNode, type FakeNode } from './testing/index.ts'
-import { exchange, open, until } from './testing/socket.ts'
+import { exchange, open } from './testing/socket.ts'
 
 const meta = { version: 'ab'.repeat(32), node: 'node-9', hops: 1, timing: { route: 0.25, queue: 0, cold: 0, run: 1.5 } }
 const seen: Invocation[] = []

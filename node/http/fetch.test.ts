@@ -2,8 +2,9 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { OsirisError } from '#protocols/errors'
 import { type Body, type FetchPayload, failed, type Invocation, type Outcome, type ResponseOutcome } from '#protocols/invocation'
 import { collect } from '#protocols/body'
+import { until } from '#protocols/until'
 import { createFakeNode, type FakeNode } from './testing/index.ts'
-import { exchange, open, until } from './testing/socket.ts'
+import { exchange, open } from './testing/socket.ts'
 
 const meta = { version: 'ab'.repeat(32), node: 'node-9', hops: 0, timing: { route: 0, queue: 0, cold: 0, run: 0 } }
 const seen: (Invocation & { payload: FetchPayload })[] = []

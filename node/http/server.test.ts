@@ -2,9 +2,10 @@ import { createServer } from 'node:net'
 import { afterEach, describe, expect, it } from 'vitest'
 import { OsirisError } from '#protocols/errors'
 import { failed, type Invocation, type Outcome } from '#protocols/invocation'
+import { until } from '#protocols/until'
 import type { HttpServerInit } from './server.ts'
 import { createFakeNode, type FakeNode } from './testing/index.ts'
-import { exchange, open, until } from './testing/socket.ts'
+import { exchange, open } from './testing/socket.ts'
 
 const started: FakeNode[] = []
 afterEach(async () => {

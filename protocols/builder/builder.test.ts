@@ -7,6 +7,7 @@ import { createEvents } from '#protocols/events'
 import type { Caller } from '#protocols/invocation'
 import { systemClock } from '#protocols/lifecycle'
 import { MemoryMesh, type MemoryMeshInit } from '#protocols/network'
+import { until } from '#protocols/until'
 import type { Builder, Source } from './builder.ts'
 import { builderSuite } from './builder.suite.ts'
 import { BuilderClient } from './client.ts'
@@ -43,11 +44,7 @@ async function createMesh(init: MemoryMeshInit, builders: Builder[]) {
   }
   const network = mesh.network({ name: 'client' })
   await network.start()
-  const until = systemClock.monotonic() + 5000
-  while (network.members.withRole('builder').length < builders.length) {
-    if (systemClock.monotonic() > until) throw new Error('the members of the mesh did not find each other')
-    await new Promise((resolve) => setTimeout(resolve, 5))
-  }
+  await until(() => network.members.withRole('builder').length === builders.length)
   return { mesh, network, client: new BuilderClient({ network, clock: systemClock, random: Math.random }) }
 }
 

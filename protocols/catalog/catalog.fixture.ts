@@ -7,6 +7,7 @@ import type { Caller } from '#protocols/invocation'
 import { type Clock, type Role, systemClock } from '#protocols/lifecycle'
 import { functionConfigSchema, type Manifest, settingsOf } from '#protocols/manifest'
 import { MemoryMesh, type Network } from '#protocols/network'
+import { until } from '#protocols/until'
 import { type ArtifactStore, MemoryArtifacts } from './artifacts.ts'
 import type { WriteOptions } from './catalog.ts'
 import { CatalogClient, type CatalogClientInit } from './client.ts'
@@ -129,25 +130,14 @@ export function storageThat(guard: (write: () => Promise<void>) => Promise<void>
   }
 }
 
-/** Polls until `condition` holds; throws when it does not within the bound. */
-export async function until(condition: () => boolean | Promise<boolean>, what: string, timeoutMs = 5000): Promise<void> {
-  const end = Date.now() + timeoutMs
-  while (!(await condition())) {
-    if (Date.now() > end) throw new Error(`${what}: not within ${timeoutMs} ms`)
-    await new Promise((resolve) => {
-      setTimeout(resolve, 5)
-    })
-  }
-}
-
 /** Waits until all members see each other and hold equal views. */
 export async function untilEqual(nodes: readonly CatalogNode[], entries?: number): Promise<void> {
   await until(() => {
     const all = nodes.map((node) => node.service.status())
     return all.every((each) => each.viewDigest === all[0]?.viewDigest && (entries === undefined || each.entries === entries))
-  }, 'equal views')
+  })
 }
 
 export async function untilMembers(nodes: readonly { network: Network }[], count: number): Promise<void> {
-  await until(() => nodes.every(({ network }) => network.members.withRole('catalog').length === count), `${count} catalog members`)
+  await until(() => nodes.every(({ network }) => network.members.withRole('catalog').length === count))
 }

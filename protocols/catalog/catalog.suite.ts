@@ -1,7 +1,8 @@
 /** What every catalog promises, whichever way it is had. */
 import { beforeAll, afterAll, describe, expect, it } from 'vitest'
+import { until } from '#protocols/until'
 import type { Catalog, WriteOptions } from './catalog.ts'
-import { aFunction, type CatalogUniverse, until } from './catalog.fixture.ts'
+import { aFunction, type CatalogUniverse } from './catalog.fixture.ts'
 
 export interface CatalogUnderTest {
   universe: CatalogUniverse
@@ -43,7 +44,7 @@ export function catalogSuite(title: string, make: () => Promise<CatalogUnderTest
       await until(async () => {
         await get('warm')
         return !(catalog.get(at('warm')) instanceof Promise)
-      }, 'a warm record')
+      })
       expect(catalog.get(at('warm'))).toBe(catalog.get(at('warm')))
     })
 

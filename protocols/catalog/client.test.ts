@@ -1,8 +1,9 @@
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import { digestOf } from '#protocols/codec'
 import { createEvents } from '#protocols/events'
+import { until } from '#protocols/until'
 import { MemoryArtifacts } from './artifacts.ts'
-import { aFunction, type CatalogNode, CatalogUniverse, until, untilMembers } from './catalog.fixture.ts'
+import { aFunction, type CatalogNode, CatalogUniverse, untilMembers } from './catalog.fixture.ts'
 import type { FunctionRecord } from './catalog.ts'
 import { CATALOG_LIMITS } from './service.ts'
 
@@ -23,7 +24,7 @@ async function nodesAndClient(names: string[], init: Parameters<CatalogUniverse[
   const network = await universe.network('client', ['executor'])
   await untilMembers([{ network }], names.length)
   await untilMembers(nodes, names.length - 1)
-  await until(() => nodes.every((node) => node.network.members.get(network.peer) !== undefined), 'the client as member')
+  await until(() => nodes.every((node) => node.network.members.get(network.peer) !== undefined))
   return { nodes, network, client: await universe.clientOn(network, init) }
 }
 
@@ -36,12 +37,12 @@ it('a warm record is dropped when a fresh entry touches its function, and only t
   events.on('catalog.changed', (value) => changed.push(value))
   const { nodes, client } = await nodesAndClient(['a', 'b'], { events })
   await publish(first(nodes), 'greet', '1')
-  await until(async () => (await client.get(ref)) === client.get(ref), 'a warm record')
+  await until(async () => (await client.get(ref)) === client.get(ref))
   await publish(first(nodes), 'other')
   const other = client.get(ref)
   expect(other).not.toBeInstanceOf(Promise)
   const { version } = await publish(first(nodes), 'greet', '2')
-  await until(async () => (await client.get(ref)).version === version, 'the new version')
+  await until(async () => (await client.get(ref)).version === version)
   expect(changed).toContainEqual({ namespace: 'demo', name: 'greet' })
 })
 
@@ -49,13 +50,11 @@ it('"not found" is believed when a second member says so, and forgotten when the
   const { nodes, client } = await nodesAndClient(['a', 'b'])
   await expect((async () => client.get(ref))()).rejects.toMatchObject({ code: 'not_found' })
   const { version } = await publish(first(nodes), 'greet')
-  await until(
-    () =>
-      Promise.resolve(client.get(ref)).then(
-        (record) => record.version === version,
-        () => false,
-      ),
-    'the function',
+  await until(() =>
+    Promise.resolve(client.get(ref)).then(
+      (record) => record.version === version,
+      () => false,
+    ),
   )
 })
 
@@ -74,12 +73,12 @@ it('without any member the error says so', async () => {
 it('unchanged routes are the same array, changed ones are heard of', async () => {
   const { nodes, client } = await nodesAndClient(['a'])
   await publish(first(nodes), 'greet', '1', ['GET /greet'])
-  await until(async () => (await client.routes()).length === 1, 'the route')
+  await until(async () => (await client.routes()).length === 1)
   const before = await client.routes()
   await publish(first(nodes), 'plain')
   expect(await client.routes()).toBe(before)
   await publish(first(nodes), 'greet', '2', ['GET /hello'])
-  await until(async () => (await client.routes())[0]?.route === 'GET /hello', 'the new route')
+  await until(async () => (await client.routes())[0]?.route === 'GET /hello')
 })
 
 it('an artifact is fetched once, however many ask, and kept', async () => {
@@ -106,7 +105,7 @@ it('artifacts come to the members that rank first for them, and a damaged one is
   await untilMembers(nodes, 2)
   const { manifest } = await publish(first(nodes), 'greet')
   const { digest, bytes } = manifest.artifact
-  await until(async () => (await Promise.all(nodes.map((node) => node.artifacts.has(digest)))).every(Boolean), 'three copies')
+  await until(async () => (await Promise.all(nodes.map((node) => node.artifacts.has(digest)))).every(Boolean))
   const other = nodes[1] as CatalogNode
   other.artifacts.get = async () => undefined
   expect(await other.service.artifact(digest, { timeoutMs: 2000 })).toHaveLength(bytes)

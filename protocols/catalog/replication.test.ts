@@ -3,7 +3,8 @@ import { createIdentity, createUniverse, universeId } from '#protocols/access'
 import { decode, encode } from '#protocols/codec'
 import { systemClock } from '#protocols/lifecycle'
 import type { Network } from '#protocols/network'
-import { aFunction, type CatalogNode, CatalogUniverse, storageThat, until, untilEqual, untilMembers } from './catalog.fixture.ts'
+import { until } from '#protocols/until'
+import { aFunction, type CatalogNode, CatalogUniverse, storageThat, untilEqual, untilMembers } from './catalog.fixture.ts'
 import { createGenesis, type Envelope, signEntry } from './ledger/entry.ts'
 import { ENCODINGS } from './ledger/storage.ts'
 
@@ -51,10 +52,10 @@ describe('replication', () => {
     await publish(first(all), 'both', 'left', 'accepted')
     await publish(first(all), 'left', 'a', 'accepted')
     const leftAt = Date.now()
-    await until(() => Date.now() > leftAt, 'the next millisecond')
+    await until(() => Date.now() > leftAt)
     const right = await publish(first(all, 1), 'both', 'right', 'accepted')
     universe.mesh.heal()
-    await until(() => all.every((node) => node.service.status().entries === 4), 'all entries everywhere', 10_000)
+    await until(() => all.every((node) => node.service.status().entries === 4), 10_000)
     await untilEqual(all)
     for (const node of all) {
       expect(node.service.get({ namespace: 'demo', name: 'both' })).toMatchObject({ version: right.record.version, versions: 3 })
@@ -130,7 +131,7 @@ describe('the door', () => {
   beforeEach(async () => {
     node = await universe.node('a')
     stranger = await universe.network('stranger', ['executor'])
-    await until(() => node.network.members.get(stranger.peer) !== undefined, 'the member')
+    await until(() => node.network.members.get(stranger.peer) !== undefined)
   })
 
   const envelope = (part: Partial<Envelope> = {}): Envelope => ({
@@ -169,9 +170,9 @@ describe('the door', () => {
   it('the same through gossip: counted, not stored, not fatal', async () => {
     await stranger.publish('ledger', signEntry(createIdentity(), envelope()).bytes)
     await stranger.publish('ledger', Buffer.from('nonsense'))
-    await until(() => (node.service.refusals().signature ?? 0) > 0 && (node.service.refusals().malformed ?? 0) > 0, 'two refusals')
+    await until(() => (node.service.refusals().signature ?? 0) > 0 && (node.service.refusals().malformed ?? 0) > 0)
     await stranger.publish('ledger', signEntry(author, envelope()).bytes)
-    await until(() => node.service.status().entries > 0, 'the good one')
+    await until(() => node.service.status().entries > 0)
     expect(node.service.status().entries).toBe(1)
   })
 
@@ -219,7 +220,7 @@ describe('the door', () => {
       if (type === 'entries') return { head: encode({}), body: encode([bytes, bytes]) }
       return { head: encode({ same: false }), body: encode([{ author: author.id, seq: 9, hash }]) }
     })
-    await until(() => asked.heads >= 5, 'five rounds')
+    await until(() => asked.heads >= 5)
     expect(node.service.status().entries).toBe(1)
     expect(asked.entries).toBe(2)
   })

@@ -2,10 +2,11 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { Access, createIdentity, issueToken } from '#protocols/access'
 import { systemClock } from '#protocols/lifecycle'
 import { MemoryMesh, type MemoryMeshInit, type Network } from '#protocols/network'
+import { until } from '#protocols/until'
 import { ExecutorClient } from './client.ts'
 import type { Executor } from './executor.ts'
 import { executorSuite } from './executor.suite.ts'
-import { callOf, serviceIn, until, valueOf, World } from './executor.world.ts'
+import { callOf, serviceIn, valueOf, World } from './executor.world.ts'
 import { EXECUTOR_PROTOCOL } from './messages.ts'
 import { serveExecutor } from './serve.ts'
 
@@ -19,7 +20,7 @@ async function acrossMesh(world: World, init: MemoryMeshInit = {}) {
   const service = serviceIn(world)
   await Promise.all([service.start(), there.start(), here.start()])
   serveExecutor(there, service, new Access({ root: root.id, clock: systemClock }))
-  await until(() => here.members.get(there.peer)?.connected === true, 'the nodes know each other')
+  await until(() => here.members.get(there.peer)?.connected === true)
   const executor = new ExecutorClient({ network: here, clock: systemClock }).at(there.peer)
   const stop = async () => {
     await service.stop()
@@ -64,7 +65,7 @@ test('a peer that answers with garbage may have run it', async () => {
   const liar = parts.mesh.network({ name: 'liar' })
   await liar.start()
   liar.handle(EXECUTOR_PROTOCOL, async () => ({ head: new Uint8Array([1, 2, 3]) }))
-  await until(() => parts.here.connections().includes(liar.peer), 'the liar is known')
+  await until(() => parts.here.connections().includes(liar.peer))
   const outcome = await new ExecutorClient({ network: parts.here, clock: systemClock })
     .at(liar.peer)
     .invoke(callOf(world.define('export default () => 1')))

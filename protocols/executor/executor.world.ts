@@ -122,12 +122,3 @@ export async function responseOf(outcome: Outcome): Promise<{ status: number; he
   const bytes = await collect(outcome.body, 64 * 1024 * 1024, 'the response')
   return { status: outcome.status, headers: Object.fromEntries(outcome.headers), text: Buffer.from(bytes).toString('utf8') }
 }
-
-/** Polls a condition; throws when it does not come true in time. */
-export async function until(condition: () => boolean, what: string, withinMs = 5000): Promise<void> {
-  const end = systemClock.monotonic() + withinMs
-  while (!condition()) {
-    if (systemClock.monotonic() > end) throw new Error(`${what}: not within ${withinMs} ms`)
-    await new Promise((resolve) => setTimeout(resolve, 5))
-  }
-}

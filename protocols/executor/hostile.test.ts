@@ -8,7 +8,8 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { createEvents, type EventMap } from '#protocols/events'
 import type { Outcome } from '#protocols/invocation'
 import { systemClock } from '#protocols/lifecycle'
-import { callOf, serviceIn, until, valueOf, World } from './executor.world.ts'
+import { until } from '#protocols/until'
+import { callOf, serviceIn, valueOf, World } from './executor.world.ts'
 import type { ExecutorService } from './service.ts'
 
 const world = new World()
@@ -293,7 +294,7 @@ describe('workers', () => {
         return false
       }
     }
-    await until(() => !pids.some(isAlive), 'the workers have ended')
+    await until(() => !pids.some(isAlive))
   })
 
   test('workers without work, and instances without calls, go', async () => {
@@ -303,7 +304,7 @@ describe('workers', () => {
     valueOf(await own.invoke(callOf(record)))
     expect(own.isWarm(record.version)).toBe(true)
     expect(own.status()).toMatchObject({ warm: [record.version], workers: [{ namespace: 'demo', instances: 1 }] })
-    await until(() => own.status().workers.length === 0, 'the worker has gone')
+    await until(() => own.status().workers.length === 0)
     expect(own.isWarm(record.version)).toBe(false)
     await own.stop()
   })

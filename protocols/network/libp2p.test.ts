@@ -4,11 +4,12 @@ import { afterEach, describe, expect, it } from 'vitest'
 import { createIdentity, createUniverse } from '#protocols/access'
 import { createEvents } from '#protocols/events'
 import { systemClock } from '#protocols/lifecycle'
+import { until } from '#protocols/until'
 import { createHost, type Host } from './libp2p-host.ts'
 import { assemble, type Libp2pNetworkInit } from './libp2p.ts'
 import { networkSuite } from './network.suite.ts'
 import type { Network } from './network.ts'
-import { failure, until } from './suite-tools.fixture.ts'
+import { failure } from './suite-tools.fixture.ts'
 
 const universe = createUniverse('suite', createIdentity().id)
 

@@ -1,9 +1,10 @@
 import { describe, expect, it } from 'vitest'
 import type { Clock } from '#protocols/lifecycle'
+import { until } from '#protocols/until'
 import { MemoryMesh, sequence } from './memory.ts'
 import type { Network } from './network.ts'
 import { networkSuite } from './network.suite.ts'
-import { failure, until } from './suite-tools.fixture.ts'
+import { failure } from './suite-tools.fixture.ts'
 
 networkSuite('MemoryMesh', () => {
   const mesh = new MemoryMesh()

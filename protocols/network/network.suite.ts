@@ -2,9 +2,10 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { createIdentity, createUniverse } from '#protocols/access'
 import { OsirisError } from '#protocols/errors'
+import { until } from '#protocols/until'
 import type { Message, Network } from './network.ts'
 import { requestSuite } from './request.suite.ts'
-import { ASK, failure, hangs, HEAD, type SuiteMesh, text, until } from './suite-tools.fixture.ts'
+import { ASK, failure, hangs, HEAD, type SuiteMesh, text } from './suite-tools.fixture.ts'
 
 export function networkSuite(what: string, createMesh: () => SuiteMesh): void {
   describe(`network: ${what}`, () => {

@@ -3,9 +3,10 @@ import { collect } from '#protocols/body'
 import { beforeEach, describe, expect, it } from 'vitest'
 import { createIdentity } from '#protocols/access'
 import { OsirisError } from '#protocols/errors'
+import { until } from '#protocols/until'
 import { CALLS_MAX, MESSAGE_BYTES_MAX, OUTBOX_BYTES_HIGH, WINDOW_BYTES } from './limits.ts'
 import type { Network } from './network.ts'
-import { ASK, endless, failure, hangs, HEAD, sha, staysBelow, type SuiteMesh, text, until } from './suite-tools.fixture.ts'
+import { ASK, endless, failure, hangs, HEAD, sha, staysBelow, type SuiteMesh, text } from './suite-tools.fixture.ts'
 
 export function requestSuite(given: () => { mesh: SuiteMesh; a: Network; b: Network }): void {
   describe('request()', () => {

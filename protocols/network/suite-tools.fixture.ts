@@ -4,6 +4,7 @@ import { expect } from 'vitest'
 import type { Universe } from '#protocols/access'
 import { OsirisError } from '#protocols/errors'
 import type { Role } from '#protocols/lifecycle'
+import { until } from '#protocols/until'
 import type { Message, Network } from './network.ts'
 
 export interface SuiteNode {
@@ -25,15 +26,6 @@ export interface SuiteMesh {
 export const text = (message: string): Uint8Array => new TextEncoder().encode(message)
 export const HEAD = text('head')
 export const ASK = { timeoutMs: 5_000 }
-
-/** Polls until the condition holds; throws with the condition's source when it does not within `withinMs`. */
-export async function until(holds: () => boolean | Promise<boolean>, withinMs = 5_000, everyMs = 2): Promise<void> {
-  const end = performance.now() + withinMs
-  while (!(await holds())) {
-    if (performance.now() > end) throw new Error(`not within ${withinMs} ms: ${holds.toString()}`)
-    await new Promise((resolve) => setTimeout(resolve, everyMs))
-  }
-}
 
 /** What the promise rejects with; throws when it resolves, or rejects with anything but an OsirisError. */
 export async function failure(promise: Promise<unknown>): Promise<OsirisError> {

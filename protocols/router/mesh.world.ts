@@ -6,6 +6,7 @@ import { failed, type PlacedInvocation } from '#protocols/invocation'
 import { decodeOutcome, decodePlacedInvocation, encodeInvocation, encodeOutcome } from '#protocols/invocation-wire'
 import { type Role, systemClock } from '#protocols/lifecycle'
 import { MemoryMesh, type MemoryMeshInit, type Network, type Peer } from '#protocols/network'
+import { until } from '#protocols/until'
 import { RouterClient } from './client.ts'
 import { accessOf, demoCatalog, FakeExecutor } from './router.world.ts'
 import { serveRouter } from './serve.ts'
@@ -99,9 +100,6 @@ function executorAt(network: Network, peer: Peer): Pick<Executor, 'invoke'> {
 
 /** Until each knows every other that has a role: a client without any is nobody's member. */
 async function everybodyKnown(networks: readonly Network[], serving: readonly Network[]): Promise<void> {
-  const until = systemClock.monotonic() + 5000
-  while (networks.some((one) => serving.some((other) => one !== other && one.members.get(other.peer) === undefined))) {
-    if (systemClock.monotonic() > until) throw new Error('the members of the mesh did not find each other')
-    await new Promise((resolve) => setTimeout(resolve, 5))
-  }
+  const knows = (one: Network, other: Network) => one === other || one.members.get(other.peer) !== undefined
+  await until(() => networks.every((one) => serving.every((other) => knows(one, other))))
 }

@@ -19,12 +19,3 @@ export function exchange(url: string, text: string): Promise<string> {
     socket.write(text)
   })
 }
-
-/** Polls a condition with a bound. */
-export async function until(holds: () => boolean, timeoutMs = 3_000): Promise<void> {
-  const end = performance.now() + timeoutMs
-  while (!holds()) {
-    if (performance.now() > end) throw new Error(`not so within ${timeoutMs} ms: ${holds.toString()}`)
-    await new Promise((resolve) => setTimeout(resolve, 5))
-  }
-}
