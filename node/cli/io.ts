@@ -19,12 +19,14 @@ export interface Io {
 }
 
 export function processIo(): Io {
-  // A reader that has seen enough (`| head`) is no error.
-  for (const stream of [process.stdout, process.stderr]) {
-    stream.on('error', (error: NodeJS.ErrnoException) => {
-      if (error.code !== 'EPIPE') throw error
-    })
-  }
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    // A reader that has seen enough (`| head`) is no error.
+    if (error.code === 'EPIPE') return
+    process.stderr.write(`osiris: Cannot write the output: ${error.code === 'ENOSPC' ? 'the disk is full' : error.message}\n`)
+    process.exit(1)
+  })
+  // Messages nobody can be given (a log on a full disk) are no reason to end.
+  process.stderr.on('error', () => {})
   return {
     env: process.env,
     out: (text) => void process.stdout.write(text),

@@ -1,7 +1,7 @@
 /** The plumbing of processes, on nodes that are only an HTTP server: what starts, waits, stops and is left behind. */
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { closeSync, existsSync, mkdirSync, mkdtempSync, openSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -277,6 +277,18 @@ it('what keeps a node from starting is one sentence with an exit code', async ()
     err: 'osiris: --http-port: expected a whole number between 0 and 65535\n',
   })
 })
+
+it.runIf(process.platform === 'linux')(
+  'output that cannot be written is one sentence; messages that cannot be are no reason to end',
+  () => {
+    const full = openSync('/dev/full', 'w')
+    const told = spawnSync(process.execPath, [script, '--version'], { env: env(), stdio: ['ignore', full, 'pipe'], encoding: 'utf8' })
+    expect(told).toMatchObject({ status: 1, stderr: 'osiris: Cannot write the output: the disk is full\n' })
+    const silent = spawnSync(process.execPath, [script, 'node', 'status'], { env: env(), stdio: ['ignore', 'pipe', full] })
+    expect(silent.status).toBe(0)
+    closeSync(full)
+  },
+)
 
 it('a whole universe can live in one process', async () => {
   const child = begin('universe', 'start', '--nodes', '3', '--in-process', '--http-port', String(base))

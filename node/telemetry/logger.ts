@@ -35,12 +35,22 @@ export function createLogger(init: LoggerInit): Logger {
   const toStderr = write ?? ((line: string): void => void process.stderr.write(line))
   const log = pretty
     ? pino(options, { write: (line: string) => toStderr(prettyLine(JSON.parse(line) as Record<string, unknown>)) })
-    : pino(options, write === undefined ? pino.destination({ dest: 2, sync: true }) : { write })
+    : pino(options, write === undefined ? stderrLines() : { write })
   const line =
     (each: LogLevel) =>
     (text: string, data?: Record<string, unknown>): void =>
       data === undefined ? log[each](text) : log[each](data, text)
   return { debug: line('debug'), info: line('info'), warn: line('warn'), error: line('error') }
+}
+
+/** Kept for the time when the log can be written again; more is dropped. */
+const UNWRITTEN_BYTES_MAX = 65_536
+
+/** A log that cannot be written (its disk is full, its reader is gone) costs lines, never the node. */
+function stderrLines() {
+  const lines = pino.destination({ dest: 2, sync: true, maxLength: UNWRITTEN_BYTES_MAX })
+  lines.on('error', () => {})
+  return lines
 }
 
 /** Writes what rooms and functions tell. Returns the way to stop. */
