@@ -259,7 +259,7 @@ it('a node tells when it is ready, is found by status, and stops by name', async
   expect((await run('node', 'stop')).err).toMatch(/^osiris: Cannot choose a node to stop: ada, eve run here/)
   expect((await run('node', 'stop', 'ada')).code).toBe(0)
   // It is gone before this process hears of it.
-  await eventually(() => child.exitCode === 0)
+  await until(() => child.exitCode === 0)
   expect(existsSync(join(dir, 'state', 'nodes', 'ada.json'))).toBe(false)
 })
 
