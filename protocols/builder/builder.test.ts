@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -68,7 +68,23 @@ builderSuite('BuilderClient over a slow network', () => meshFixture({ faults: { 
 const SOURCE: Source = { namespace: 'demo', name: 'greet', files: { 'greet.ts': 'export default () => 1' }, entry: 'greet.ts' }
 const slow = (): Source => ({ ...SOURCE, files: { 'greet.ts': `export default () => {\n${'x(y => y + 1);\n'.repeat(200_000)}}` } })
 
+/** The bundler's process, child of this one. */
+async function bundlerPid(): Promise<number> {
+  const children = (await readFile(`/proc/self/task/${process.pid}/children`, 'utf8')).trim().split(' ')
+  for (const pid of children) if ((await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')).includes('esbuild')) return Number(pid)
+  throw new Error('the bundler has no process')
+}
+
 describe('BuilderService', () => {
+  test('a bundler that was killed between two builds costs nobody a build', async () => {
+    const { service, stop } = await createService()
+    const options = { caller: ANYONE, timeoutMs: 10_000 }
+    await service.build(SOURCE, options)
+    process.kill(await bundlerPid(), 'SIGKILL')
+    expect((await service.build(SOURCE, options)).manifest.name).toBe('greet')
+    await stop()
+  })
+
   test('leaves nothing behind, whether a build succeeds, fails or is too late; and clears what a crash left', async () => {
     const { service, workDir, stop } = await createService()
     const options = { caller: ANYONE, timeoutMs: 10_000 }

@@ -106,7 +106,7 @@ export class BuilderService implements Builder, Startable {
     return { manifest: manifestSchema.parse(manifest), artifact: artifact.bytes, warnings: artifact.warnings }
   }
 
-  async #bundle(folder: string, source: Source, signal: AbortSignal): Promise<Artifact> {
+  async #bundle(folder: string, source: Source, signal: AbortSignal, isFirst = true): Promise<Artifact> {
     const what = `"${source.namespace}/${source.name}"`
     try {
       const hasTsconfig = Object.hasOwn(source.files, 'tsconfig.json')
@@ -117,8 +117,9 @@ export class BuilderService implements Builder, Startable {
       signal.throwIfAborted()
       const [first, ...others] = isBuildFailure(error) ? error.errors.map((each) => problemOf(each, source.files)) : []
       if (first !== undefined) throw buildFailed(what, [first, ...others])
-      // Anything else means that the bundler's process is gone, with every build in it: the next build needs a fresh one.
+      // Anything else means that the bundler's process is gone, by this source or by something else: a fresh one tells which.
       await endProcess()
+      if (isFirst) return this.#bundle(folder, source, signal, false)
       throw buildFailedFor(what, 'the bundler ended before it was done (is the source nested very deeply?)')
     }
   }
