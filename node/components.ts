@@ -5,7 +5,7 @@
  * nobody else knows. `start()` runs down this page, `stop()` runs up.
  */
 import { join } from 'node:path'
-import { Access, formatJoinToken, issueToken, parseJoinToken, universeId } from '#protocols/access'
+import { Access, formatJoinToken, issueToken, universeId } from '#protocols/access'
 import { BuilderClient, BuilderService, serveBuilder } from '#protocols/builder'
 import { CatalogClient, CatalogService, createGenesis, DirectoryArtifacts, serveCatalog } from '#protocols/catalog'
 import { OsirisError } from '#protocols/errors'
@@ -63,6 +63,8 @@ async function compose(config: NodeConfig, host: Host, signal: AbortSignal) {
   logEvents(events, logger)
   const access = new Access({ root: universe.root, clock })
   const developerToken = await developerTokenOf(config, host)
+  /** Whoever asks from this machine, in a universe for development. */
+  const developer = config.developer && developerToken !== undefined ? { token: developerToken } : undefined
 
   const network = await createLibp2pNetwork({
     seed: identity.seed,
@@ -80,7 +82,7 @@ async function compose(config: NodeConfig, host: Host, signal: AbortSignal) {
     formatJoinToken({
       universe,
       bootstrap: network.addresses(),
-      ...(config.developer && developerToken !== undefined ? { token: developerToken } : {}),
+      ...(developer === undefined ? {} : developer),
     })
 
   const artifacts = new DirectoryArtifacts({ directory: host.artifactsDir })
@@ -92,8 +94,7 @@ async function compose(config: NodeConfig, host: Host, signal: AbortSignal) {
         ...(host.root === undefined ? {} : { genesis: createGenesis(host.root, universe) }),
       })
     : undefined
-  const catalogClient = new CatalogClient({ network, clock, random, events, artifacts })
-  const catalog = catalogService ?? catalogClient
+  const catalog = catalogService ?? new CatalogClient({ network, clock, random, events, artifacts })
 
   const builderService = has('builder') ? new BuilderService({ clock, events, workDir: join(config.dataDir, 'builds') }) : undefined
   const builder = builderService ?? new BuilderClient({ network, clock, random })
@@ -137,7 +138,7 @@ async function compose(config: NodeConfig, host: Host, signal: AbortSignal) {
     host: config.httpHost,
     port: config.httpPort,
     domain: config.domain,
-    ...(config.developer && developerToken !== undefined ? { developer: { token: developerToken } } : {}),
+    ...(developer === undefined ? {} : { developer }),
     universe: { name: universe.name, id: universeId(universe) },
     self: {
       name: config.name,
@@ -149,11 +150,14 @@ async function compose(config: NodeConfig, host: Host, signal: AbortSignal) {
     limits: { drainMs: config.drainTimeoutMs },
   })
 
+  const closers: (() => void)[] = []
   const doors: Startable = {
     start: async () => {
       const { bootstrap, isNew } = host
       const timeoutMs = isNew ? JOIN_MS : REJOIN_MS
-      await joinMesh({ network, clock, universeName: universe.name, bootstrap, mayBeAlone: !isNew, timeoutMs, signal })
+      const ending = await joinMesh({ network, clock, universeName: universe.name, bootstrap, mayBeAlone: !isNew, timeoutMs, signal })
+      if (ending === 'alone')
+        logger.warn(`No member of universe "${universe.name}" answered at ${bootstrap.join(', ')}: serving what is here, and trying on`)
       await host.keep()
       closers.push(
         ...(catalogService === undefined ? [] : [serveCatalog(network, catalogService, access)]),
@@ -175,9 +179,8 @@ async function compose(config: NodeConfig, host: Host, signal: AbortSignal) {
       for (const close of closers.splice(0)) close()
     },
   }
-  const closers: (() => void)[] = []
 
-  const roles = [catalogService ?? catalogClient, builderService, executorService].filter((each) => each !== undefined)
+  const roles = [catalog, builderService, executorService].filter((each) => each !== undefined)
   return {
     parts: [network, ...roles, http, doors] satisfies Startable[],
     node: (stop: () => Promise<void>): RunningNode => ({
@@ -192,16 +195,13 @@ async function compose(config: NodeConfig, host: Host, signal: AbortSignal) {
   }
 }
 
-/** From the configuration, else by the root key where it is here, else from the join token. */
+/** From the configuration, else by the root key where it is here, else as a join token brought it. */
 async function developerTokenOf(config: NodeConfig, host: Host): Promise<string | undefined> {
   if (config.developerToken !== undefined) return config.developerToken
   if (host.root !== undefined) {
     return issueToken(host.root, 'developer', [{ can: ['admin'], namespaces: ['*'] }], systemClock.now() + DEVELOPER_TOKEN_MS)
   }
-  return config.join
-    .filter((each) => each.startsWith('osiris1.'))
-    .map((each) => parseJoinToken(each).token)
-    .find((each) => each !== undefined)
+  return host.callerToken
 }
 
 /** In reverse; one part's trouble does not keep the others from stopping. */

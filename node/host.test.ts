@@ -85,3 +85,15 @@ it('a path that cannot be a directory is refused in one sentence', async () => {
   })
   expect(await readFile(join(dir, 'file'), 'utf8')).toBe('')
 })
+
+it("a caller's token that a join token brought is there after a restart without it, and gone with another directory", async () => {
+  const founder = await open('a')
+  const joined = await open('b', [formatJoinToken({ universe: founder.universe, bootstrap: [ADDRESS], token: 'x.y.z' })])
+  await joined.keep()
+  await joined.close()
+  const again = await open('b')
+  expect(again.callerToken).toBe('x.y.z')
+  expect((await stat(join(dir, 'b', 'caller.token'))).mode & 0o777).toBe(0o600)
+  expect(founder.callerToken).toBeUndefined()
+  await Promise.all([again.close(), founder.close()])
+})

@@ -6,6 +6,7 @@
  * <data>/node.key        32 secret bytes as hex (0600)
  * <data>/universe.json   the universe's public root and door key (0600); written once the node is in, so that a start that failed binds to nothing
  * <data>/root.key        only where this node founded the universe: the root's secret (0600)
+ * <data>/caller.token    only where the join token brought one: how the command line on this host acts (0600)
  * <data>/store/          level: feeds, known peers
  * <data>/artifacts/      built code by digest
  * ```
@@ -42,6 +43,8 @@ export interface Host {
   /** Where to look for the mesh first: the addresses of the join tokens. */
   bootstrap: string[]
   artifactsDir: string
+  /** The caller's token that a join token brought, this time or an earlier one. */
+  callerToken: string | undefined
   /** Binds the directory to the universe: from now on it opens with no other. Idempotent. */
   keep(): Promise<void>
   /** Closes the store, which gives up the lock. A directory that was never bound is free for another universe. */
@@ -76,7 +79,11 @@ export async function openHost(init: HostInit): Promise<Host> {
     const artifactsDir = join(init.dataDir, 'artifacts')
     makeFolder(artifactsDir)
     const bootstrap = [...new Set([...tokens.flatMap((token) => token.bootstrap), ...addresses])]
+    const tokenPath = join(init.dataDir, 'caller.token')
+    const brought = tokens.find((token) => token.token !== undefined)?.token
+    const callerToken = brought ?? (isNew ? undefined : (await readIfThere(tokenPath))?.trim())
     const keep = async () => {
+      if (brought !== undefined) await writeSecret(tokenPath, `${brought}\n`)
       if (!bound) await writeSecret(join(init.dataDir, 'universe.json'), `${JSON.stringify(universe, null, 2)}\n`)
       bound = true
     }
@@ -85,7 +92,7 @@ export async function openHost(init: HostInit): Promise<Host> {
       if (!bound && store.status === 'open') await store.clear()
       await store.close()
     }
-    return { identity, universe, root, isNew, store, bootstrap, artifactsDir, keep, close }
+    return { identity, universe, root, isNew, store, bootstrap, artifactsDir, callerToken, keep, close }
   } catch (error) {
     await store.close()
     throw diskError(error, init.dataDir)

@@ -16,12 +16,12 @@ export interface JoiningInit {
   signal: AbortSignal
 }
 
-/** Resolves when another member is known, or when being alone is allowed. Throws `unavailable` with what each address answered, or when `signal` ended it. */
-export async function joinMesh(init: JoiningInit): Promise<void> {
+/** Resolves when another member is known (`joined`), or when being alone is allowed (`alone`). Throws `unavailable` with what each address answered, or when `signal` ended it. */
+export async function joinMesh(init: JoiningInit): Promise<'joined' | 'alone'> {
   const { network, bootstrap, signal } = init
-  if (bootstrap.length === 0 || (await someoneIsHere(init))) return
+  if (bootstrap.length === 0 || (await someoneIsHere(init))) return 'joined'
   if (signal.aborted) throw new OsirisError('unavailable', `Cannot join universe "${init.universeName}": it was interrupted`)
-  if (init.mayBeAlone) return
+  if (init.mayBeAlone) return 'alone'
   const answers = await Promise.all(bootstrap.map((address) => answerOf(network, address)))
   throw new OsirisError('unavailable', `Cannot join universe "${init.universeName}": ${answers.join('; ')}`)
 }
