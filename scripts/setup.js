@@ -26,7 +26,8 @@ const LOCK_WAIT_MS = 15 * 60_000
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const modules = join(root, 'node_modules')
 const stampPath = join(modules, '.osiris-setup.json')
-const lockPath = join(modules, '.osiris-setup.lock')
+/** Beside node_modules, which `npm ci` empties. */
+const lockPath = join(root, '.osiris-setup.lock')
 
 /** The Node that runs everything else. */
 export const node = join(modules, 'node', 'bin', process.platform === 'win32' ? 'node.exe' : 'node')
@@ -40,7 +41,6 @@ export async function setup() {
   }
   const packages = hashOf(readFileSync(join(root, 'package-lock.json')))
   if (isDone(packages)) return
-  mkdirSync(modules, { recursive: true })
   await takeLock()
   try {
     if (isDone(packages)) return
@@ -63,8 +63,7 @@ async function install(packages) {
   const wanted = jsonOf(join(root, 'package-lock.json')).packages
   if (!isInstalled(wanted)) {
     say('installing packages (once; about 20 s)')
-    // Not `npm ci`: it refuses a lock file without the optional packages of other platforms. This installs what the lock file says, too, and leaves it alone.
-    await npm(['install', '--no-save'])
+    await npm(['ci'])
   }
   const version = wanted['node_modules/node'].version
   if (nodeVersion() !== `v${version}`) {
@@ -175,7 +174,7 @@ async function takeLock() {
     try {
       return writeFileSync(lockPath, String(process.pid), { flag: 'wx' })
     } catch (error) {
-      if (error.code !== 'EEXIST') throw new SetupError(`${modules} cannot be written (${error.code})`)
+      if (error.code !== 'EEXIST') throw new SetupError(`${root} cannot be written (${error.code})`)
     }
     if (ownerIsGone()) rmSync(lockPath, { force: true })
     else if (Date.now() > end) throw new SetupError(`another setup holds ${lockPath}`)
