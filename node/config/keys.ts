@@ -47,7 +47,7 @@ export const configKeys: readonly ConfigKey[] = [
     key: 'roles',
     env: 'OSIRIS_ROLES',
     flag: '--roles <list>',
-    about: 'comma-separated roles: router, catalog, builder, executor, codegen',
+    about: 'comma-separated roles: router, catalog, builder, executor (codegen is taken, and does nothing yet)',
     default: () => 'router,catalog,builder,executor',
     reason: 'a lone node can do everything but generate, which needs a model server',
   },
