@@ -12,7 +12,7 @@ import { OsirisError } from '#protocols/errors'
 import { createEvents } from '#protocols/events'
 import { ExecutorClient, ExecutorService, serveExecutor } from '#protocols/executor'
 import { every, type Role, type Startable, systemClock } from '#protocols/lifecycle'
-import { createLibp2pNetwork } from '#protocols/network'
+import { createLibp2pNetwork, loadLibp2p } from '#protocols/network'
 import { type Router, RouterClient, RouterService, serveRouter } from '#protocols/router'
 import type { NodeConfig } from '#node/config'
 import { HttpServer } from '#node/http'
@@ -29,6 +29,11 @@ const JOIN_MS = 8000
 const REJOIN_MS = 2000
 /** A developer's token is issued anew at every start. */
 const DEVELOPER_TOKEN_MS = 365 * 24 * 3_600_000
+
+/** Loads what a start loads later, so that a node that still waits for its join token uses the time. */
+export function preload(): Promise<void> {
+  return loadLibp2p()
+}
 
 /**
  * Starts a node; ready when it resolves. Rejects with one OsirisError for whatever is in the way (`signal` gives the start up:

@@ -22,7 +22,7 @@ export interface Hooks {
   components?: LoadComponents
 }
 
-type LoadComponents = () => Promise<{ startNode: StartNode }>
+type LoadComponents = () => Promise<{ startNode: StartNode; preload?: () => Promise<void> }>
 
 export interface Context {
   io: Io

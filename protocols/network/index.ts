@@ -8,6 +8,11 @@ export type { BeatInit } from './mesh-network.ts'
 export type { KnownPeers } from './neighbours.ts'
 export * from './network.ts'
 
+/** Loads libp2p ahead of need: 150 ms of a node's start that can pass while it waits for something else. */
+export async function loadLibp2p(): Promise<void> {
+  await import('./libp2p.ts')
+}
+
 /** A node of the mesh over libp2p, not started. Loads libp2p only now: tests and HTTP clients that share this door never do. */
 export async function createLibp2pNetwork(init: Libp2pNetworkInit): Promise<Network> {
   const { createLibp2pNetwork: create } = await import('./libp2p.ts')

@@ -53,7 +53,7 @@ async function run(command: Command, context: Context): Promise<void> {
   const interrupted = io.interrupted()
   // Loading it takes longer than everything before it is needed.
   const components = context.components()
-  components.catch(() => {})
+  components.then((each) => each.preload?.()).catch(() => {})
   const cut = new AbortController()
   const ending = AbortSignal.any([interrupted, cut.signal])
   try {
