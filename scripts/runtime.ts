@@ -1,11 +1,13 @@
 /**
- * Builds what runs in worker processes: the isolate's runtime (one script, evaluated into the start-up snapshot) and the worker's own bundle
- * (a plain file starts 45 ms sooner than TypeScript sources). Does nothing when both are newer than everything they are made of.
+ * Builds what starts often: the isolate's runtime (one script, evaluated into the start-up snapshot), the worker (a plain file starts 45 ms sooner
+ * than TypeScript sources), and the node (one file instead of nine hundred halves the processor time of a start). Does nothing when all are newer than
+ * everything they are made of; `node/cli/bin.js` runs the sources when they are newer than the bundle.
  */
 import { readdirSync, renameSync, statSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { readFile } from 'node:fs/promises'
+import { join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { build, type BuildOptions } from 'esbuild'
+import { build, type BuildOptions, type Plugin } from 'esbuild'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const executor = join(root, 'protocols/executor')
@@ -27,9 +29,27 @@ const targets: Target[] = [
     out: join(executor, 'worker/worker.generated.js'),
     options: { platform: 'node', format: 'esm', external: ['isolated-vm'], legalComments: 'inline' },
   },
+  {
+    entry: join(root, 'node/cli/main.ts'),
+    out: join(root, 'node/cli/main.generated.js'),
+    options: {
+      platform: 'node',
+      format: 'esm',
+      legalComments: 'none',
+      external: ['level', 'esbuild', 'pino'],
+      conditions: ['node'],
+      // For the CommonJS packages inside.
+      banner: { js: "import { createRequire as createRequireOf } from 'node:module'\nconst require = createRequireOf(import.meta.url)" },
+      plugins: [keepPlaces(join(root, 'node/cli'))],
+    },
+  },
 ]
 
-const inputs = [...sources(executor), join(root, 'package-lock.json'), fileURLToPath(import.meta.url)]
+const inputs = [
+  ...['protocols', 'node', 'sdk'].flatMap((folder) => sources(join(root, folder))),
+  join(root, 'package-lock.json'),
+  fileURLToPath(import.meta.url),
+]
 const newest = Math.max(...inputs.map((path) => statSync(path).mtimeMs))
 if (targets.some((target) => madeAt(target.out) <= newest)) for (const target of targets) await make(target)
 
@@ -58,4 +78,17 @@ function sources(folder: string): string[] {
 
 function madeAt(path: string): number {
   return statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0
+}
+
+/** What a module finds beside itself is still there when the module is part of a bundle in `folder`. */
+function keepPlaces(folder: string): Plugin {
+  return {
+    name: 'keep-places',
+    setup(bundle) {
+      bundle.onLoad({ filter: /worker-process\.ts$/ }, async ({ path }) => ({
+        contents: (await readFile(path, 'utf8')).replaceAll('import.meta.url', `new URL('${relative(folder, path)}', import.meta.url)`),
+        loader: 'ts',
+      }))
+    },
+  }
 }

@@ -1,5 +1,5 @@
 /** What a command may touch of the world; injected, so that tests see and decide all of it. */
-import { extname, join } from 'node:path'
+import { join } from 'node:path'
 import type { Readable } from 'node:stream'
 import type { Env } from '#node/config'
 
@@ -33,7 +33,7 @@ export function processIo(): Io {
     err: (text) => void process.stderr.write(text),
     stdin: process.stdin,
     tty: process.stdout.isTTY,
-    launcher: { command: process.execPath, args: [join(import.meta.dirname, `main${extname(import.meta.filename)}`)] },
+    launcher: { command: process.execPath, args: [join(import.meta.dirname, 'bin.js')] },
     interrupted,
   }
 }
