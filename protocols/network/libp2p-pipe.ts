@@ -68,9 +68,9 @@ const ESTABLISHED = 3
  */
 function spareWindowUpdates(stream: Stream): void {
   const yamux = stream as unknown as YamuxWindow
-  const { sendWindowUpdate } = yamux
-  if (typeof sendWindowUpdate !== 'function') return
+  if (!('sendWindowUpdate' in yamux)) return
+  const update = yamux.sendWindowUpdate.bind(yamux)
   yamux.sendWindowUpdate = () => {
-    if (yamux.state !== ESTABLISHED || yamux.recvWindowCapacity <= yamux.recvWindow / 2) sendWindowUpdate.call(yamux)
+    if (yamux.state !== ESTABLISHED || yamux.recvWindowCapacity <= yamux.recvWindow / 2) update()
   }
 }
