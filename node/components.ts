@@ -83,12 +83,7 @@ async function compose(config: NodeConfig, host: Host, signal: AbortSignal) {
     random,
     events,
   })
-  const joinToken = () =>
-    formatJoinToken({
-      universe,
-      bootstrap: network.addresses(),
-      ...(developer === undefined ? {} : developer),
-    })
+  const joinToken = () => formatJoinToken({ universe, bootstrap: network.addresses(), ...developer })
 
   const artifacts = new DirectoryArtifacts({ directory: host.artifactsDir })
   const catalogService = has('catalog')

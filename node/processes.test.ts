@@ -81,23 +81,8 @@ it('a version that was acknowledged survives the kill of the node that took it i
 it('a node of its own joins late by token, serves, and a second process on its directory is refused', async () => {
   const { join: joinToken } = (await (await fetch(`${((await nodes())[0] as StatusNode).http}/v1/network/join`)).json()) as { join: string }
   const data = join(dir, 'late')
-  const args = [
-    'node',
-    'start',
-    '--name',
-    'late',
-    '--roles',
-    'router,executor',
-    '--data',
-    data,
-    '--http-port',
-    '0',
-    '--p2p-listen',
-    '/ip4/127.0.0.1/tcp/0',
-    '--json',
-    '--join',
-    joinToken,
-  ]
+  const place = ['--data', data, '--http-port', '0', '--p2p-listen', '/ip4/127.0.0.1/tcp/0']
+  const args = ['node', 'start', '--name', 'late', '--roles', 'router,executor', ...place, '--json', '--join', joinToken]
   const late = spawn(process.execPath, [BIN, ...args], { env: env(), stdio: ['ignore', 'pipe', 'pipe'] })
   children.push(late)
   const [line] = (await once(createInterface(late.stdout), 'line')) as [string]
@@ -108,18 +93,7 @@ it('a node of its own joins late by token, serves, and a second process on its d
   expect(refused.status).toBe(401)
   expect(JSON.parse(await ok('call', 'demo/greet', 'Ada', '2', '--node', http))).toEqual({ hello: 'Ada', times: 2 })
 
-  const second = await osiris(
-    'node',
-    'start',
-    '--name',
-    'other',
-    '--data',
-    data,
-    '--http-port',
-    '0',
-    '--p2p-listen',
-    '/ip4/127.0.0.1/tcp/0',
-  )
+  const second = await osiris('node', 'start', '--name', 'other', ...place)
   expect(second.code).not.toBe(0)
   expect(second.err).toMatch(/^osiris: Cannot open the data directory .*: another process is using it\n$/)
   late.kill('SIGTERM')
