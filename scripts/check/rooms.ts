@@ -120,6 +120,8 @@ const ADDRESSES: { [name: string]: string[] } = {
   zod: ['protocols/', 'node/', 'scripts/'],
   'core-js': ['scripts/runtime.ts', 'protocols/executor/engines/isolate/'],
   'web-streams-polyfill': ['scripts/runtime.ts', 'protocols/executor/engines/isolate/'],
+  'urlpattern-polyfill': ['protocols/executor/engines/isolate/'],
+  fflate: ['protocols/executor/engines/isolate/'],
   workerd: [BENCH],
   autocannon: [BENCH],
   vitest: [...TESTS, 'vitest.config.ts'],
