@@ -14,6 +14,7 @@ import { FunctionState, type InstanceSlot } from './function-state.ts'
 import { DEFAULT_LIMITS, type ExecutorLimits } from './limits.ts'
 import { Pool } from './pool.ts'
 import { notRunning, otherFunction, overloaded, refusalOf } from './refusals.ts'
+import { launchPlain } from './walls/launch.ts'
 import { Watch } from './watch.ts'
 import { WORKER_ENTRY, type WorkerEnd, type WorkerListener, type WorkerProcess } from './worker-process.ts'
 
@@ -53,7 +54,7 @@ export class ExecutorService implements Executor, Startable, CallOwner, WorkerLi
     this.#limits = { ...DEFAULT_LIMITS, queueMax: capacity, memoryMbMax: memoryOf(totalmem()), ...init.limits }
     this.#admission = new Admission({ capacity, queueMax: this.#limits.queueMax })
     const onStarted = (worker: WorkerProcess) => this.#started(worker)
-    this.#pool = new Pool({ clock, spares, entry: init.workerEntry ?? WORKER_ENTRY, listener: this, onStarted })
+    this.#pool = new Pool({ clock, spares, entry: init.workerEntry ?? WORKER_ENTRY, launch: launchPlain, listener: this, onStarted })
     const shared = { clock, limits: this.#limits, pool: this.#pool }
     this.#dispatcher = new Dispatcher({
       ...shared,

@@ -2,8 +2,6 @@
  * One worker process seen from the node: its pipe, its calls, its end. Whatever it sends is taken as hostile: at the first frame
  * that is malformed or out of order the process is killed, and only its own calls end with it.
  */
-import { type ChildProcess, spawn } from 'node:child_process'
-import type { Socket } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import { OsirisError } from '#protocols/errors'
 import { ASK_BYTES_MAX, LOG_LINE_MAX } from './bounds.ts'
@@ -12,14 +10,11 @@ import { DO, FrameReader, FrameWriter, LOG_LEVELS, SAY, sendTo } from './frames.
 import type { FunctionState, InstanceSlot } from './function-state.ts'
 import { decodeError } from './hostile.ts'
 import { MemoryProbe } from './memory.ts'
+import type { Ending, Launched } from './walls/launch.ts'
 
 /** Made by `node scripts/runtime.ts`. */
 export const WORKER_ENTRY = fileURLToPath(new URL('./worker/worker.generated.js', import.meta.url))
-/** Flags isolated-vm needs, and a heap for texts on their way; what functions use is not in it. */
-const NODE_FLAGS = ['--no-node-snapshot', '--max-old-space-size=256']
-const PIPE = 3
 const ID_MAX = 0xffff_ffff
-const STDERR_KEPT = 4096
 /** What is not a value is at most a call of another function: its arguments as text in a text, which doubles them at worst. */
 const FRAME_SLACK = 2 * ASK_BYTES_MAX + 64 * 1024
 
@@ -44,7 +39,6 @@ export interface WorkerListener {
 }
 
 export class WorkerProcess {
-  readonly pid: number
   readonly calls = new Map<number, Call>()
   readonly slots = new Map<number, InstanceSlot>()
   readonly memory: MemoryProbe
@@ -60,8 +54,7 @@ export class WorkerProcess {
   /** Resident memory when it was ready and held nothing. */
   restingBytes = 0
   readonly #listener: WorkerListener
-  readonly #child: ChildProcess
-  readonly #socket: Socket
+  readonly #process: Launched
   readonly #writer: FrameWriter
   /** One of its functions holds up its main thread: it takes no more calls until that is over. */
   isBlocked = false
@@ -73,24 +66,18 @@ export class WorkerProcess {
   #lastSlot = 0
   #flushing = false
   #ended = false
-  #stderr = ''
 
-  /** Throws when the process cannot be started. */
-  constructor(listener: WorkerListener, entry: string) {
+  constructor(listener: WorkerListener, launched: Launched) {
     this.#listener = listener
-    this.#child = spawn(process.execPath, [...NODE_FLAGS, entry], { stdio: ['ignore', 'ignore', 'pipe', 'pipe'], env: {}, cwd: '/' })
-    this.pid = this.#child.pid ?? 0
+    this.#process = launched
     this.memory = new MemoryProbe(this.pid)
-    const socket = this.#child.stdio[PIPE]
-    if (socket === null || socket === undefined)
-      throw new OsirisError('unavailable', 'Cannot start a worker process: the host gives no pipe')
-    this.#socket = socket as Socket
-    this.#writer = new FrameWriter((parts) => sendTo(this.#socket, parts))
+    const { pipe } = launched
+    this.#writer = new FrameWriter((parts) => sendTo(pipe, parts))
     const reader = new FrameReader(
       (kind, id, a, b, buffer, start, end) => this.#onFrame(kind, id, a, b, buffer, start, end),
       () => this.#frameBytesMax,
     )
-    this.#socket.on('data', (chunk: Buffer) => {
+    pipe.on('data', (chunk: Buffer) => {
       if (this.#ended) return
       try {
         reader.push(chunk)
@@ -98,12 +85,12 @@ export class WorkerProcess {
         this.kill({ code: 'worker_crashed', reason: `it sent ${(error as Error).message}`, blamed: new Set() })
       }
     })
-    this.#socket.on('error', () => {})
-    this.#child.stderr?.on('data', (chunk: Buffer) => {
-      this.#stderr = (this.#stderr + chunk.toString('latin1')).slice(-STDERR_KEPT)
-    })
-    this.#child.on('error', (error) => this.#end({ code: 'worker_crashed', reason: error.message, blamed: new Set() }))
-    this.#child.on('close', (code, signal) => this.#end(this.#died(code, signal)))
+    pipe.on('error', () => {})
+    launched.onEnded((ending) => this.#end(this.#died(ending)))
+  }
+
+  get pid(): number {
+    return this.#process.pid
   }
 
   get isEnded(): boolean {
@@ -183,21 +170,18 @@ export class WorkerProcess {
 
   /** Ends the process now; its calls get their endings before this returns. */
   kill(end: WorkerEnd): void {
-    this.#child.kill('SIGKILL')
+    this.#process.kill()
     this.#end(end)
   }
 
   /** Whoever waits for the process to be really gone. */
-  async exited(): Promise<void> {
-    if (this.#child.exitCode !== null || this.#child.signalCode !== null || this.pid === 0) return
-    await new Promise<void>((resolve) => this.#child.once('exit', () => resolve()))
+  exited(): Promise<void> {
+    return this.#process.exited()
   }
 
   /** Neither the process nor its pipe keeps the node alive. */
   unref(): void {
-    this.#child.unref()
-    this.#socket.unref()
-    ;(this.#child.stderr as Socket | null)?.unref()
+    this.#process.unref()
   }
 
   #open(call: Call, slot: InstanceSlot): void {
@@ -322,9 +306,7 @@ export class WorkerProcess {
     return slot
   }
 
-  #died(code: number | null, signal: NodeJS.Signals | null): WorkerEnd {
-    const outOfMemory = /out of memory|out-of-memory|is_heap_oom|heap limit|invalid table size|Allocation failed/i.test(this.#stderr)
-    const reason = `it ended with ${signal ?? `code ${code}`}`
+  #died({ reason, outOfMemory }: Ending): WorkerEnd {
     const busy = this.busy()
     // With several functions at work nobody can say whose memory it was.
     const known = outOfMemory && busy.size === 1
@@ -334,7 +316,7 @@ export class WorkerProcess {
   #end(end: WorkerEnd): void {
     if (this.#ended) return
     this.#ended = true
-    this.#socket.destroy()
+    this.#process.pipe.destroy()
     this.memory.close()
     const now = this.#listener.now()
     for (const call of [...this.calls.values()]) call.fail(errorFor(end, call.fn, now > call.deadlineAt))
