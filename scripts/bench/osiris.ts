@@ -24,6 +24,7 @@ export interface BenchNode {
   /** Base URL. */
   http: string
   joinToken: string
+  pid: number
 }
 
 export interface BenchUniverse {
@@ -70,7 +71,7 @@ export class Osiris {
     const child = background(this.#cleanup, process.execPath, args, { env, cwd: join(this.#home, 'work') })
     const { http } = readySchema.parse(JSON.parse(await child.firstLine))
     const state = await readFile(join(this.#home, 'state', 'osiris', 'nodes', `${name}.json`), 'utf8')
-    return { http, joinToken: stateSchema.parse(JSON.parse(state)).joinToken }
+    return { http, joinToken: stateSchema.parse(JSON.parse(state)).joinToken, pid: child.pid }
   }
 
   /** A universe whose nodes are all ready. */
