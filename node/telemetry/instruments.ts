@@ -1,5 +1,7 @@
 /** The figures themselves. The one address of `@prometheus-io/client`, which takes 30 to 60 ms to load. */
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from '@prometheus-io/client'
+import { systemClock } from '#protocols/lifecycle'
+import { LoopProbe } from './loop-probe.ts'
 import type { Finished, Probes } from './metrics.ts'
 
 /** Seconds; from a warm call to the longest timeout. */
@@ -16,6 +18,7 @@ export class Instruments {
   readonly #calls: Counter<'code'>
   readonly #wall: Histogram
   readonly #cold: Counter
+  readonly #loop = new LoopProbe({ clock: systemClock })
 
   constructor(init: InstrumentsInit) {
     const registers = [this.#registry]
@@ -33,7 +36,7 @@ export class Instruments {
       registers,
     })
     this.#cold = new Counter({ name: 'osiris_cold_starts_total', help: 'Calls that had to make an instance first', registers })
-    for (const metric of [...workerCounters(init.workers), ...gauges(init.probes)]) this.#registry.registerMetric(metric)
+    for (const metric of [...workerCounters(init.workers), ...gauges(init.probes, this.#loop)]) this.#registry.registerMetric(metric)
     collectDefaultMetrics({ register: this.#registry })
   }
 
@@ -48,6 +51,7 @@ export class Instruments {
   }
 
   stop(): void {
+    this.#loop.stop()
     this.#registry.clear()
   }
 }
@@ -68,7 +72,7 @@ function workerCounters(workers: InstrumentsInit['workers']): Counter[] {
   })
 }
 
-function gauges(probes: Probes): Gauge[] {
+function gauges(probes: Probes, loop: LoopProbe): Gauge[] {
   const gauge = (name: string, help: string, read: () => number | Promise<number>): Gauge =>
     new Gauge({
       name,
@@ -81,6 +85,11 @@ function gauges(probes: Probes): Gauge[] {
   return [
     gauge('osiris_calls_in_flight', 'Calls running or queued on this node', () => probes.inFlight()),
     gauge('osiris_members', 'Other nodes this one knows', () => probes.members()),
+    gauge(
+      'osiris_event_loop_held_seconds',
+      'Longest time since the last scrape in which this process did not come round to its events, waiting for a processor not counted',
+      () => loop.take() / 1000,
+    ),
     gauge('osiris_ledger_entries', 'Ledger entries this node knows', () => probes.ledgerEntries()),
   ]
 }

@@ -50,6 +50,7 @@ describe('Metrics', () => {
     expect(text).toContain('osiris_workers_started_total{node="node-1"} 2')
     expect(text).toContain('osiris_workers_ended_total{node="node-1"} 1')
     expect(text).toContain('process_cpu_user_seconds_total')
+    expect(text).toMatch(/^osiris_event_loop_held_seconds\{node="node-1"\} \d/m)
     metrics.stop()
   })
 

@@ -1,0 +1,65 @@
+import { expect, it } from 'vitest'
+import type { Clock } from '#protocols/lifecycle'
+import { LoopProbe } from './loop-probe.ts'
+
+/** Time that passes when told to; a timer fires at the end of the step in which it is due. */
+function stepped() {
+  let now = 0
+  let due: { at: number; run: () => void } | undefined
+  const clock: Clock = {
+    now: () => now,
+    monotonic: () => now,
+    after: (delayMs, run) => {
+      due = { at: now + delayMs, run }
+      return () => (due = undefined)
+    },
+  }
+  const pass = (ms: number) => {
+    now += ms
+    if (due !== undefined && due.at <= now) due.run()
+  }
+  return { clock, pass, isWaiting: () => due !== undefined }
+}
+
+it('tells the longest delay once, and begins anew', () => {
+  const { clock, pass } = stepped()
+  const probe = new LoopProbe({ clock, notScheduledMs: () => 0 })
+  pass(20)
+  pass(150)
+  pass(60)
+  expect(probe.take()).toBe(130)
+  pass(25)
+  expect(probe.take()).toBe(5)
+})
+
+it('does not wait for its timer to see that it is late', () => {
+  const { clock, pass } = stepped()
+  const probe = new LoopProbe({ clock: { ...clock, after: () => () => {} }, notScheduledMs: () => 0 })
+  pass(90)
+  expect(probe.take()).toBe(70)
+})
+
+it('leaves out the time in which the machine gave this process no processor', () => {
+  const { clock, pass } = stepped()
+  let elsewhere = 0
+  const probe = new LoopProbe({ clock, notScheduledMs: () => elsewhere })
+  elsewhere += 200
+  pass(230)
+  expect(probe.take()).toBe(10)
+})
+
+it('sees this very process held up', () => {
+  const probe = new LoopProbe({ clock: { now: Date.now, monotonic: () => performance.now(), after: () => () => {} } })
+  const end = performance.now() + 60
+  while (performance.now() < end);
+  const held = probe.take()
+  expect(held).toBeGreaterThan(0)
+  expect(held).toBeLessThan(1000)
+})
+
+it('stop() leaves no timer', () => {
+  const { clock, isWaiting } = stepped()
+  const probe = new LoopProbe({ clock, notScheduledMs: () => 0 })
+  probe.stop()
+  expect(isWaiting()).toBe(false)
+})
