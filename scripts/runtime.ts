@@ -21,8 +21,9 @@ const targets: Target[] = [
   {
     entry: join(executor, 'engines/isolate/runtime/main.ts'),
     out: join(executor, 'engines/isolate/runtime.generated.js'),
-    // Smaller by a third, in every isolate; names stay, since they are the names of globals.
-    options: { platform: 'neutral', format: 'iife', minifyWhitespace: true, minifySyntax: true, legalComments: 'none' },
+    // Smaller by a third, in every isolate; names stay, since they are the names of globals. One character beyond Latin-1 would have V8 keep all of it
+    // in two bytes per character.
+    options: { platform: 'neutral', format: 'iife', minifyWhitespace: true, minifySyntax: true, legalComments: 'none', charset: 'ascii' },
   },
   {
     entry: join(executor, 'worker/main.ts'),
@@ -55,13 +56,13 @@ if (targets.some((target) => madeAt(target.out) <= newest)) for (const target of
 
 async function make({ entry, out, options }: Target): Promise<void> {
   const result = await build({
+    charset: 'utf8',
     ...options,
     mainFields: ['module', 'main'],
     entryPoints: [entry],
     bundle: true,
     write: false,
     target: 'es2024',
-    charset: 'utf8',
     absWorkingDir: root,
     logLevel: 'error',
   })

@@ -1,7 +1,17 @@
 /** What Request and Response share: a body held as text or bytes for as long as nobody asks for a stream. */
 import { ReadableStream } from 'web-streams-polyfill'
-import { FormData } from './form-data.ts'
+import { lazy } from './lazy.ts'
+import { loaded } from './loaded.ts'
 import { bytesOf, decodeUtf8, encodeUtf8, stringOf } from './text.ts'
+import type * as blob from './blob.ts'
+import type * as formData from './form-data.ts'
+import type * as multipart from './multipart.ts'
+import type * as mime from './mime.ts'
+
+const blobs = lazy(() => require('./blob.ts') as typeof blob)
+const forms = lazy(() => require('./form-data.ts') as typeof formData)
+const multiparts = lazy(() => require('./multipart.ts') as typeof multipart)
+const mimes = lazy(() => require('./mime.ts') as typeof mime)
 
 export type Source = string | Uint8Array<ArrayBuffer> | ReadableStream | null
 
@@ -16,13 +26,14 @@ export function extract(init: unknown): Extracted {
   if (typeof init === 'string') return { source: init, type: 'text/plain;charset=UTF-8' }
   if (init instanceof ReadableStream) return streamOf(init)
   if (init instanceof URLSearchParams) return { source: init.toString(), type: 'application/x-www-form-urlencoded;charset=UTF-8' }
-  if (init instanceof FormData) return FormData.encode(init)
+  if (loaded.formData?.isFormData(init)) return loaded.formData.encodeFormData(init)
+  if (loaded.blob?.isBlob(init)) return { source: loaded.blob.bytesOfBlob(init).slice(), type: init.type === '' ? null : init.type }
   if (init instanceof ArrayBuffer || ArrayBuffer.isView(init)) return { source: bytesOf(init).slice(), type: null }
   return { source: stringOf(init), type: 'text/plain;charset=UTF-8' }
 }
 
 function streamOf(stream: ReadableStream): Extracted {
-  if (stream.locked) throw new TypeError('The stream is locked')
+  if (stream.locked || isDisturbed(stream)) throw new TypeError('The stream is locked, or was read already')
   return { source: stream, type: null }
 }
 
@@ -45,7 +56,8 @@ export class Body {
     const used = this.#used
     const stream = new ReadableStream({
       start(controller) {
-        const bytes = typeof source === 'string' ? encodeUtf8(source) : source
+        // A copy: what is enqueued is taken away from whoever had it, a clone of this body for one.
+        const bytes = typeof source === 'string' ? encodeUtf8(source) : source.slice()
         if (!used && bytes.length > 0) controller.enqueue(bytes)
         controller.close()
       },
@@ -91,14 +103,23 @@ export class Body {
     return (await this.bytes()).buffer
   }
 
-  async formData(): Promise<FormData> {
-    const type = (this as unknown as { headers: { get(name: string): string | null } }).headers.get('content-type') ?? ''
-    if (!type.toLowerCase().startsWith('application/x-www-form-urlencoded'))
-      throw new TypeError(`formData() reads application/x-www-form-urlencoded only, and the body is ${JSON.stringify(type.slice(0, 100))}`)
-    const form = new FormData()
-    for (const [name, value] of new URLSearchParams(await this.text())) form.append(name, value)
-    return form
+  async blob(): Promise<blob.Blob> {
+    const bytes = await this.bytes()
+    const mime = mimes().parseMime(contentType(this))
+    return blobs().fromBytes(bytes, new (blobs().Blob)([], { type: mime === undefined ? '' : mimes().mimeText(mime) }))
   }
+
+  async formData(): Promise<formData.FormData> {
+    const type = contentType(this)
+    const essence = mimes().parseMime(type)?.essence
+    if (essence === 'multipart/form-data') return forms().formDataOf(multiparts().fieldsOf(await this.bytes(), type))
+    if (essence === 'application/x-www-form-urlencoded') return forms().formDataOf([...new URLSearchParams(await this.text())])
+    throw new TypeError(`The body is not a form: its content type is ${JSON.stringify(type.slice(0, 100))}`)
+  }
+}
+
+function contentType(body: Body): string {
+  return (body as unknown as { headers: { get(name: string): string | null } }).headers.get('content-type') ?? ''
 }
 
 async function readWhole(source: Source): Promise<string | Uint8Array<ArrayBuffer>> {

@@ -1,56 +1,80 @@
-/** FormData with text fields (XHR Standard); files come with Blob. */
+/** FormData (XHR Standard): fields of text and files, in order. */
+import { type Blob, File, fileOf, isBlob, wellFormed } from './blob.ts'
+import { loaded } from './loaded.ts'
+import { encodeMultipart } from './multipart.ts'
 
-import { stringOf } from './text.ts'
+export type Field = readonly [name: string, value: string | File]
 
-let boundaries = 0
+// Assigned in the class, where its private parts can be seen.
+export let isFormData: (value: unknown) => value is FormData
+/** As `multipart/form-data` (RFC 7578). */
+export let encodeFormData: (form: FormData) => { source: Uint8Array<ArrayBuffer>; type: string }
+export let formDataOf: (fields: Field[]) => FormData
 
 export class FormData {
-  #fields: [string, string][] = []
+  #fields: Field[] = []
 
-  append(name: string, value: string): void {
-    this.#fields.push([stringOf(name), stringOf(value)])
+  constructor(form?: unknown) {
+    if (form !== undefined) throw new TypeError('There are no forms here: new FormData() takes nothing')
+  }
+
+  append(name: string, value: unknown, filename?: string): void {
+    // oxlint-disable-next-line prefer-rest-params -- undefined given counts as given
+    this.#fields.push(fieldOf(arguments.length, name, value, filename))
   }
 
   delete(name: string): void {
-    this.#fields = this.#fields.filter(([each]) => each !== name)
+    const wanted = wellFormed(name)
+    this.#fields = this.#fields.filter(([each]) => each !== wanted)
   }
 
-  get(name: string): string | null {
-    return this.#fields.find(([each]) => each === name)?.[1] ?? null
+  get(name: string): string | File | null {
+    const wanted = wellFormed(name)
+    return this.#fields.find(([each]) => each === wanted)?.[1] ?? null
   }
 
-  getAll(name: string): string[] {
-    return this.#fields.filter(([each]) => each === name).map(([, value]) => value)
+  getAll(name: string): (string | File)[] {
+    const wanted = wellFormed(name)
+    return this.#fields.filter(([each]) => each === wanted).map(([, value]) => value)
   }
 
   has(name: string): boolean {
-    return this.#fields.some(([each]) => each === name)
+    const wanted = wellFormed(name)
+    return this.#fields.some(([each]) => each === wanted)
   }
 
-  set(name: string, value: string): void {
-    const at = this.#fields.findIndex(([each]) => each === name)
-    if (at < 0) return this.append(name, value)
-    this.#fields[at] = [stringOf(name), stringOf(value)]
-    this.#fields = this.#fields.filter(([each], index) => index <= at || each !== name)
+  set(name: string, value: unknown, filename?: string): void {
+    // oxlint-disable-next-line prefer-rest-params -- undefined given counts as given
+    const field = fieldOf(arguments.length, name, value, filename)
+    const at = this.#fields.findIndex(([each]) => each === field[0])
+    if (at < 0) this.#fields.push(field)
+    else
+      this.#fields = this.#fields
+        .map((each, index) => (index === at ? field : each))
+        .filter(([each], index) => index <= at || each !== field[0])
   }
 
-  forEach(run: (value: string, name: string, form: FormData) => void, self?: unknown): void {
-    for (const [name, value] of this.#fields) run.call(self, value, name, this)
+  forEach(run: (value: string | File, name: string, form: FormData) => void, self?: unknown): void {
+    for (const [name, value] of this) run.call(self, value, name, this)
   }
 
-  *entries(): Generator<[string, string]> {
-    yield* this.#fields
+  /** Sees what is changed while it goes on, as Web IDL has it. */
+  *entries(): Generator<[string, string | File]> {
+    for (let index = 0; index < this.#fields.length; index++) {
+      const [name, value] = this.#fields[index] as Field
+      yield [name, value]
+    }
   }
 
   *keys(): Generator<string> {
-    for (const [name] of this.#fields) yield name
+    for (const [name] of this.entries()) yield name
   }
 
-  *values(): Generator<string> {
-    for (const [, value] of this.#fields) yield value
+  *values(): Generator<string | File> {
+    for (const [, value] of this.entries()) yield value
   }
 
-  [Symbol.iterator](): Generator<[string, string]> {
+  [Symbol.iterator](): Generator<[string, string | File]> {
     return this.entries()
   }
 
@@ -58,13 +82,29 @@ export class FormData {
     return 'FormData'
   }
 
-  /** As `multipart/form-data` (RFC 7578). */
-  static encode(form: FormData): { source: string; type: string } {
-    const boundary = `----osiris-${Date.now().toString(36)}-${(++boundaries).toString(36)}-${Math.random().toString(36).slice(2)}`
-    const parts = form.#fields.map(([name, value]) => {
-      const escaped = name.replaceAll('"', '%22').replaceAll('\r', '%0D').replaceAll('\n', '%0A')
-      return `--${boundary}\r\nContent-Disposition: form-data; name="${escaped}"\r\n\r\n${value}\r\n`
-    })
-    return { source: `${parts.join('')}--${boundary}--\r\n`, type: `multipart/form-data; boundary=${boundary}` }
+  static {
+    isFormData = (value): value is FormData => typeof value === 'object' && value !== null && #fields in value
+    encodeFormData = (form) => encodeMultipart(form.#fields)
+    formDataOf = (fields) => {
+      const form = new FormData()
+      form.#fields = fields
+      return form
+    }
   }
 }
+
+function fieldOf(given: number, name: unknown, value: unknown, filename: unknown): Field {
+  if (given < 2) throw new TypeError('A field is made from a name and a value')
+  if (!isBlob(value)) {
+    if (given > 2) throw new TypeError('Only a Blob has a file name')
+    return [wellFormed(name), wellFormed(value)]
+  }
+  return [wellFormed(name), asFile(value, given > 2 && filename !== undefined ? wellFormed(filename) : undefined)]
+}
+
+function asFile(blob: Blob, name: string | undefined): File {
+  if (!(blob instanceof File)) return fileOf(blob, name ?? 'blob', { type: blob.type })
+  return name === undefined ? blob : fileOf(blob, name, { type: blob.type, lastModified: blob.lastModified })
+}
+
+loaded.formData = { isFormData, encodeFormData }

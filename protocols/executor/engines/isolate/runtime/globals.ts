@@ -5,33 +5,35 @@ import 'core-js/web/url-search-params.js'
 // oxlint-enable import/no-unassigned-import
 import * as streams from 'web-streams-polyfill'
 import { atob, btoa } from './base64.ts'
-import { structuredClone } from './clone.ts'
 import { installConsole } from './console.ts'
 import { AbortController, AbortSignal, CustomEvent, DOMException, Event, EventTarget } from './events.ts'
 import { fetch } from './fetch.ts'
-import { FormData } from './form-data.ts'
 import { Headers } from './headers.ts'
+import { defineGlobals, defineLazyGlobals } from './lazy.ts'
 import { max, now } from './primordials.ts'
 import { Request } from './request.ts'
 import { Response } from './response.ts'
 import { TextDecoder, TextEncoder } from './text.ts'
 import { installTimers } from './timers.ts'
 
+/** The pieces that few functions touch, by the globals that load them. */
+const LATE: [load: () => object, names: string[]][] = [
+  [() => require('./blob.ts') as object, ['Blob', 'File']],
+  [() => require('./form-data.ts') as object, ['FormData']],
+  [() => require('./text-streams.ts') as object, ['TextEncoderStream', 'TextDecoderStream']],
+  [() => require('./compression.ts') as object, ['CompressionStream', 'DecompressionStream']],
+  [() => require('./clone.ts') as object, ['structuredClone']],
+  [() => require('urlpattern-polyfill/urlpattern') as object, ['URLPattern']],
+]
+
 export function installGlobals(global: Record<string, unknown>): void {
   installConsole(global)
   installTimers(global)
-  const { ReadableStream, WritableStream, TransformStream, ByteLengthQueuingStrategy, CountQueuingStrategy } = streams
-  const { ReadableStreamDefaultReader, ReadableStreamBYOBReader, WritableStreamDefaultWriter } = streams
-  Object.assign(global, {
-    ...{ AbortController, AbortSignal, CustomEvent, DOMException, Event, EventTarget },
-    ...{ FormData, Headers, Request, Response, TextDecoder, TextEncoder },
-    ...{ ReadableStream, WritableStream, TransformStream, ByteLengthQueuingStrategy, CountQueuingStrategy },
-    ...{ ReadableStreamDefaultReader, ReadableStreamBYOBReader, WritableStreamDefaultWriter },
-    ...{ atob, btoa, fetch, structuredClone },
-    performance: coarseClock(),
-    navigator: Object.freeze({ userAgent: 'Osiris' }),
-    self: globalThis,
-  })
+  defineGlobals(global, { AbortController, AbortSignal, CustomEvent, DOMException, Event, EventTarget })
+  defineGlobals(global, { Headers, Request, Response, TextDecoder, TextEncoder, atob, btoa, fetch })
+  defineGlobals(global, streams)
+  defineGlobals(global, { performance: coarseClock(), navigator: Object.freeze({ userAgent: 'Osiris' }), self: globalThis })
+  for (const [load, names] of LATE) defineLazyGlobals(global, load, names)
 }
 
 /** Whole milliseconds that only grow: too coarse to time a neighbour with. */

@@ -1,5 +1,8 @@
-/** TextEncoder and TextDecoder for UTF-8 (Encoding Standard); other encodings are refused. */
+/** TextEncoder and TextDecoder (Encoding Standard): UTF-8 here, what else is known in encodings.ts. */
+import { lazy } from './lazy.ts'
+import type * as encodings from './encodings.ts'
 
+const others = lazy(() => require('./encodings.ts') as typeof encodings)
 const LABELS = new Set(['utf-8', 'utf8', 'unicode-1-1-utf-8', 'unicode11utf8', 'unicode20utf8', 'x-unicode20utf8'])
 /** Characters per `fromCharCode`: below the engine's limit on arguments. */
 const PIECE = 8192
@@ -12,6 +15,19 @@ export function stringOf(value: unknown): string {
   return `${value as string | number}`
 }
 
+/** Without the blanks of HTTP and of labels at both ends; a regular expression would take quadratic time for a long run of them inside. */
+export function trimHttp(text: string): string {
+  let from = 0
+  let to = text.length
+  while (from < to && isBlank(text.charCodeAt(from))) from++
+  while (to > from && isBlank(text.charCodeAt(to - 1))) to--
+  return text.slice(from, to)
+}
+
+function isBlank(code: number): boolean {
+  return code === 32 || code === 9 || code === 10 || code === 12 || code === 13
+}
+
 export class TextEncoder {
   get encoding(): string {
     return 'utf-8'
@@ -19,6 +35,10 @@ export class TextEncoder {
 
   encode(input: unknown = ''): Uint8Array<ArrayBuffer> {
     return encodeUtf8(stringOf(input))
+  }
+
+  get [Symbol.toStringTag](): string {
+    return 'TextEncoder'
   }
 
   encodeInto(source: string, destination: Uint8Array): { read: number; written: number } {
@@ -95,21 +115,27 @@ export function isLongerThan(text: string, bytesMax: number): boolean {
   return text.length > bytesMax || (text.length > bytesMax / 3 && utf8Length(text) > bytesMax)
 }
 
+interface Decoder {
+  /** Throws a TypeError for bytes that are none, when that is asked for. `last`: nothing comes after. */
+  decode(bytes: Uint8Array, last: boolean): string
+}
+
 export class TextDecoder {
+  readonly #encoding: string
   readonly #fatal: boolean
   readonly #ignoreBom: boolean
-  #held: Uint8Array = new Uint8Array(0)
+  #decoder: Decoder | undefined
   #started = false
 
   constructor(label: unknown = 'utf-8', options: { fatal?: boolean; ignoreBOM?: boolean } = {}) {
-    const name = stringOf(label).trim().toLowerCase()
-    if (!LABELS.has(name)) throw new RangeError(`The encoding ${JSON.stringify(name)} is not supported: only utf-8 is`)
-    this.#fatal = options.fatal === true
-    this.#ignoreBom = options.ignoreBOM === true
+    const name = trimHttp(stringOf(label)).toLowerCase()
+    this.#encoding = LABELS.has(name) ? 'utf-8' : others().encodingOf(name)
+    this.#fatal = Boolean(options?.fatal)
+    this.#ignoreBom = Boolean(options?.ignoreBOM)
   }
 
   get encoding(): string {
-    return 'utf-8'
+    return this.#encoding
   }
 
   get fatal(): boolean {
@@ -121,16 +147,35 @@ export class TextDecoder {
   }
 
   decode(input?: ArrayBuffer | ArrayBufferView, options: { stream?: boolean } = {}): string {
-    const bytes = joined(this.#held, input === undefined ? new Uint8Array(0) : bytesOf(input))
-    const whole = options.stream === true ? completeLength(bytes) : bytes.length
+    const bytes = input === undefined ? new Uint8Array(0) : bytesOf(input)
+    const last = !options?.stream
+    const started = this.#started
+    const decoder = (this.#decoder ??= this.#encoding === 'utf-8' ? new Utf8(this.#fatal) : others().decoderOf(this.#encoding, this.#fatal))
+    if (last) this.#decoder = undefined
+    this.#started = false
+    const text = decoder.decode(bytes, last)
+    this.#started = !last && (started || text.length > 0)
+    return started || this.#ignoreBom || text.charCodeAt(0) !== BOM ? text : text.slice(1)
+  }
+
+  get [Symbol.toStringTag](): string {
+    return 'TextDecoder'
+  }
+}
+
+class Utf8 implements Decoder {
+  readonly #fatal: boolean
+  #held: Uint8Array = new Uint8Array(0)
+
+  constructor(fatal: boolean) {
+    this.#fatal = fatal
+  }
+
+  decode(given: Uint8Array, last: boolean): string {
+    const bytes = joined(this.#held, given)
+    const whole = last ? bytes.length : completeLength(bytes)
     this.#held = bytes.slice(whole)
-    let text = decodeUtf8(bytes, whole, this.#fatal)
-    if (!this.#started && text.length > 0) {
-      this.#started = true
-      if (!this.#ignoreBom && text.charCodeAt(0) === BOM) text = text.slice(1)
-    }
-    if (options.stream !== true) this.#started = false
-    return text
+    return decodeUtf8(bytes, whole, this.#fatal)
   }
 }
 
