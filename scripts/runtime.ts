@@ -86,7 +86,7 @@ function keepPlaces(folder: string): Plugin {
   return {
     name: 'keep-places',
     setup(bundle) {
-      bundle.onLoad({ filter: /worker-process\.ts$/ }, async ({ path }) => ({
+      bundle.onLoad({ filter: /walls.places\.ts$/ }, async ({ path }) => ({
         contents: (await readFile(path, 'utf8')).replaceAll('import.meta.url', `new URL('${relative(folder, path)}', import.meta.url)`),
         loader: 'ts',
       }))

@@ -4,6 +4,7 @@
  */
 import type { FunctionRecord } from '#protocols/catalog'
 import type { Invocation, Outcome, PlacedInvocation } from '#protocols/invocation'
+import type { WallState } from './walls/report.ts'
 
 export interface ExecutorStatus {
   /** Calls that may run at once here, over all functions. */
@@ -14,6 +15,8 @@ export interface ExecutorStatus {
   workers: { pid: number; namespace: string | null; instances: number; memoryBytes: number }[]
   /** Versions with a warm instance, most recent first. */
   warm: string[]
+  /** What stands between workers and this host. */
+  walls: WallState[]
 }
 
 export interface Executor {

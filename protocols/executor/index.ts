@@ -1,4 +1,5 @@
 export type * from './executor.ts'
+export type { WallState, WallsMode } from './walls/report.ts'
 export { ExecutorClient, type ExecutorClientInit } from './client.ts'
 export type { ExecutorLimits } from './limits.ts'
 export { serveExecutor } from './serve.ts'

@@ -1,7 +1,7 @@
 /** Worker processes: one per namespace in use, one for each version that once had to be killed, and spares that hold nothing yet. */
 import type { Clock } from '#protocols/lifecycle'
 import type { FunctionState } from './function-state.ts'
-import type { Launch } from './walls/launch.ts'
+import type { Launched } from './walls/launch.ts'
 import { type WorkerEnd, type WorkerListener, WorkerProcess } from './worker-process.ts'
 
 /** After a spare was taken, so that starting the next one is not in the way of the call that took it. */
@@ -14,9 +14,7 @@ const KILLERS_MAX = 4096
 export interface PoolInit {
   clock: Clock
   spares: number
-  /** The program a worker runs. */
-  entry: string
-  launch: Launch
+  launch: () => Launched
   listener: WorkerListener
   onStarted: (worker: WorkerProcess) => void
 }
@@ -114,8 +112,7 @@ export class Pool {
   }
 
   #spawn(): WorkerProcess {
-    const { entry, launch, listener } = this.#init
-    const worker = new WorkerProcess(listener, launch(entry))
+    const worker = new WorkerProcess(this.#init.listener, this.#init.launch())
     worker.unref()
     this.#all.add(worker)
     return worker

@@ -14,9 +14,11 @@ import { FunctionState, type InstanceSlot } from './function-state.ts'
 import { DEFAULT_LIMITS, type ExecutorLimits } from './limits.ts'
 import { Pool } from './pool.ts'
 import { notRunning, otherFunction, overloaded, refusalOf } from './refusals.ts'
-import { launchPlain } from './walls/launch.ts'
-import { Watch } from './watch.ts'
-import { WORKER_ENTRY, type WorkerEnd, type WorkerListener, type WorkerProcess } from './worker-process.ts'
+import { WORKER_ENTRY } from './walls/places.ts'
+import type { WallsMode } from './walls/report.ts'
+import { Walls, type WallsInit } from './walls/walls.ts'
+import { groupBytes, Watch } from './watch.ts'
+import type { WorkerEnd, WorkerListener, WorkerProcess } from './worker-process.ts'
 
 export interface ExecutorServiceInit {
   code: CodeSource
@@ -32,6 +34,10 @@ export interface ExecutorServiceInit {
   limits?: Partial<ExecutorLimits>
   /** Another program to run as worker: how tests show what a worker that was taken over can do. */
   workerEntry?: string
+  /** Default: `auto`, whatever walls the host offers. */
+  walls?: WallsMode
+  /** What the walls are made of; tests take things away. */
+  wallsHost?: WallsInit['host']
 }
 
 export class ExecutorService implements Executor, Startable, CallOwner, WorkerListener {
@@ -41,6 +47,7 @@ export class ExecutorService implements Executor, Startable, CallOwner, WorkerLi
   readonly #limits: ExecutorLimits
   readonly #admission: Admission
   readonly #pool: Pool
+  readonly #walls: Walls
   readonly #dispatcher: Dispatcher
   readonly #watch: Watch
   readonly #functions = new Map<string, FunctionState>()
@@ -54,7 +61,14 @@ export class ExecutorService implements Executor, Startable, CallOwner, WorkerLi
     this.#limits = { ...DEFAULT_LIMITS, queueMax: capacity, memoryMbMax: memoryOf(totalmem()), ...init.limits }
     this.#admission = new Admission({ capacity, queueMax: this.#limits.queueMax })
     const onStarted = (worker: WorkerProcess) => this.#started(worker)
-    this.#pool = new Pool({ clock, spares, entry: init.workerEntry ?? WORKER_ENTRY, launch: launchPlain, listener: this, onStarted })
+    this.#walls = new Walls({
+      mode: init.walls ?? 'auto',
+      warn: (text) => init.events.emit('log', { level: 'warn', room: 'executor', text }),
+      ...(init.wallsHost === undefined ? {} : { host: init.wallsHost }),
+    })
+    const entry = init.workerEntry ?? WORKER_ENTRY
+    const launch = () => this.#walls.launch(entry, groupBytes([], this.#limits))
+    this.#pool = new Pool({ clock, spares, launch, listener: this, onStarted })
     const shared = { clock, limits: this.#limits, pool: this.#pool }
     this.#dispatcher = new Dispatcher({
       ...shared,
@@ -69,6 +83,8 @@ export class ExecutorService implements Executor, Startable, CallOwner, WorkerLi
   async start(): Promise<void> {
     if (this.#running) return
     this.#running = true
+    await this.#walls.raise()
+    if (!this.#running) return
     this.#dispatcher.start()
     this.#pool.start()
     this.#watch.start()
@@ -99,6 +115,7 @@ export class ExecutorService implements Executor, Startable, CallOwner, WorkerLi
         memoryBytes: worker.memory.residentBytes(),
       })),
       warm: warm.map((fn) => fn.version),
+      walls: this.#walls.report(),
     }
   }
 
@@ -154,6 +171,10 @@ export class ExecutorService implements Executor, Startable, CallOwner, WorkerLi
 
   now(): number {
     return this.#clock.monotonic()
+  }
+
+  memoryFor(worker: WorkerProcess): number {
+    return groupBytes(worker.slots.values(), this.#limits)
   }
 
   over(call: Call): void {

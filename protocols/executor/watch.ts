@@ -134,6 +134,7 @@ export class Watch {
     this.#shrink()
     for (const worker of [...pool.workers]) {
       if (worker.key === null) continue
+      worker.fitMemory()
       if (worker.slots.size > 0) worker.idleSince = now
       else if (now - worker.idleSince > limits.workerIdleMs) worker.kill({ code: 'stopped', reason: 'it was idle', blamed: new Set() })
     }
@@ -171,6 +172,13 @@ function lateFunctions(worker: WorkerProcess, now: number, graceMs: number): Set
   for (const call of worker.calls.values()) if (now > call.deadlineAt + graceMs) late.add(call.fn)
   for (const slot of worker.slots.values()) if (slot.state === 'loading' && now > slot.bornAt + slot.fn.loadMs + graceMs) late.add(slot.fn)
   return late
+}
+
+/** What the kernel lets a worker have: the limits of its instances, and the allowance with everything else of the process in it. No look can be late for this one. */
+export function groupBytes(slots: Iterable<InstanceSlot>, limits: ExecutorLimits): number {
+  let megabytes = limits.workerAllowanceMb
+  for (const slot of slots) megabytes += slot.fn.memoryMbMax
+  return Math.min(megabytes, limits.workerMemoryMbMax) * MIB
 }
 
 /** What the process had when it was ready, what its instances may have, and the engine's own needs. */

@@ -2,7 +2,6 @@
  * One worker process seen from the node: its pipe, its calls, its end. Whatever it sends is taken as hostile: at the first frame
  * that is malformed or out of order the process is killed, and only its own calls end with it.
  */
-import { fileURLToPath } from 'node:url'
 import { OsirisError } from '#protocols/errors'
 import { ASK_BYTES_MAX, LOG_LINE_MAX } from './bounds.ts'
 import type { Call } from './call.ts'
@@ -12,8 +11,6 @@ import { decodeError } from './hostile.ts'
 import { MemoryProbe } from './memory.ts'
 import type { Ending, Launched } from './walls/launch.ts'
 
-/** Made by `node scripts/runtime.ts`. */
-export const WORKER_ENTRY = fileURLToPath(new URL('./worker/worker.generated.js', import.meta.url))
 const ID_MAX = 0xffff_ffff
 /** What is not a value is at most a call of another function: its arguments as text in a text, which doubles them at worst. */
 const FRAME_SLACK = 2 * ASK_BYTES_MAX + 64 * 1024
@@ -27,6 +24,8 @@ export interface WorkerEnd {
 
 export interface WorkerListener {
   now(): number
+  /** What the kernel may let this worker have, in bytes, with the instances it holds now. */
+  memoryFor(worker: WorkerProcess): number
   loaded(slot: InstanceSlot): void
   loadFailed(slot: InstanceSlot, error: OsirisError): void
   gone(slot: InstanceSlot): void
@@ -41,7 +40,7 @@ export interface WorkerListener {
 export class WorkerProcess {
   readonly calls = new Map<number, Call>()
   readonly slots = new Map<number, InstanceSlot>()
-  readonly memory: MemoryProbe
+  memory: MemoryProbe
   /** What it is for: a namespace, or one version that once had to be killed. Null for a spare. */
   key: string | null = null
   namespace: string | null = null
@@ -123,10 +122,16 @@ export class WorkerProcess {
     }
     this.slots.set(slot.id, slot)
     this.loading++
+    this.fitMemory()
     this.#frameBytesMax = Math.max(this.#frameBytesMax, fn.resultBytesMax + FRAME_SLACK)
     this.#writer.bytes(DO.load, slot.id, fn.memoryMbMax, fn.settings.length, fn.settings, artifact)
     this.#flushSoon()
     return slot
+  }
+
+  /** The kernel's limit follows the instances: up at once, down when the memory has been given back. */
+  fitMemory(): void {
+    this.#process.allow(this.#listener.memoryFor(this))
   }
 
   retire(slot: InstanceSlot): void {
@@ -253,12 +258,20 @@ export class WorkerProcess {
         this.isBlocked = false
         return
       case SAY.ready:
-        this.isReady = true
-        this.restingBytes = this.memory.residentBytes()
+        this.#settle()
         return
       default:
         throw new Error(`a frame of kind ${kind}`)
     }
+  }
+
+  #settle(): void {
+    if (this.isReady) return
+    this.isReady = true
+    this.#process.settled()
+    this.memory.close()
+    this.memory = new MemoryProbe(this.pid)
+    this.restingBytes = this.memory.residentBytes()
   }
 
   #onInstance(kind: number, slot: InstanceSlot | undefined, payload: Buffer): void {

@@ -115,7 +115,7 @@ export class FakeExecutor implements Executor {
   }
 
   status(): ExecutorStatus {
-    return { capacity: this.capacity, inFlight: this.inFlight, queued: 0, workers: [], warm: [...this.warm] }
+    return { capacity: this.capacity, inFlight: this.inFlight, queued: 0, workers: [], warm: [...this.warm], walls: [] }
   }
 
   async invoke(invocation: PlacedInvocation): Promise<Outcome> {

@@ -1,12 +1,19 @@
 /** Starting the process a worker runs in, and surely ending it. What it says on its pipe is worker-process.ts's business. */
 import { type ChildProcess, spawn } from 'node:child_process'
+import { readFileSync } from 'node:fs'
 import type { Socket } from 'node:net'
+import { constants } from 'node:os'
 import { OsirisError } from '#protocols/errors'
+import type { Group } from './cgroup.ts'
 
 /** Flags isolated-vm needs, and a heap for texts on their way; what functions use is not in it. */
 export const NODE_FLAGS = ['--no-node-snapshot', '--max-old-space-size=256']
 const PIPE = 3
+const SECCOMP = 4
 const STDERR_KEPT = 4096
+const MIB = 1024 * 1024
+/** A shell says so of what a signal ended. */
+const SIGNALLED = 128
 
 /** How a worker ended, when nobody here ended it. `outOfMemory`: the engine or the kernel said so. */
 export interface Ending {
@@ -16,9 +23,15 @@ export interface Ending {
 
 /** A worker process as the node holds it. */
 export interface Launched {
-  /** Of the process whose memory is the worker's; 0 when it could not be started. */
+  /** Of the process whose memory is the worker's, once it was `settled`; before that perhaps of the one that makes its walls. 0 when it could not be started. */
   readonly pid: number
   readonly pipe: Socket
+  /** The worker has said that it is ready: its walls are made. */
+  settled(): void
+  /** Memory the kernel lets it have, in bytes; nothing where the kernel does not judge. Lower than before takes effect when it needs no more. */
+  allow(bytes: number): void
+  /** The most memory it ever had by the kernel's account; 0 where there is none. */
+  peakBytes(): number
   /** Called once, also when the process could not be started. */
   onEnded(listener: (ending: Ending) => void): void
   /** Ends it and everything it started, now. */
@@ -29,30 +42,55 @@ export interface Launched {
   unref(): void
 }
 
-/** Throws `unavailable` when the host gives no process or pipe. */
-export type Launch = (entry: string) => Launched
+/** Starts the program behind the walls there are, with so much memory. Throws `unavailable` when the host gives no process or pipe. */
+export type Launch = (entry: string, memoryBytes: number) => Launched
 
-/** No walls but the process itself: an empty environment, three descriptors. */
-export const launchPlain: Launch = (entry) =>
-  held(spawn(process.execPath, [...NODE_FLAGS, entry], { stdio: ['ignore', 'ignore', 'pipe', 'pipe'], env: {}, cwd: '/' }))
+export interface Start {
+  command: readonly [string, ...string[]]
+  /** The worker is the child of the process that is started, which ends with it. */
+  monitored: boolean
+  seccomp?: Buffer
+  group?: Group
+}
 
-function held(child: ChildProcess): Launched {
+export function start({ command: [program, ...args], monitored, seccomp, group }: Start): Launched {
+  const pipes = seccomp === undefined ? (['pipe', 'pipe'] as const) : (['pipe', 'pipe', 'pipe'] as const)
+  // A group of its own: what is meant for the node at a terminal is not for its workers, and one signal reaches all of it.
+  const child = spawn(program, args, { stdio: ['ignore', 'ignore', ...pipes], env: {}, cwd: '/', detached: true })
   const pipe = child.stdio[PIPE]
-  if (pipe === null || pipe === undefined) throw new OsirisError('unavailable', 'Cannot start a worker process: the host gives no pipe')
+  if (pipe === null || pipe === undefined) {
+    group?.remove()
+    throw new OsirisError('unavailable', 'Cannot start a worker process: the host gives no pipe')
+  }
+  if (seccomp !== undefined) feed(child.stdio[SECCOMP] as Socket, seccomp)
   let stderr = ''
   child.stderr?.on('data', (chunk: Buffer) => {
     stderr = (stderr + chunk.toString('latin1')).slice(-STDERR_KEPT)
   })
+  let ended: (ending: Ending) => void = () => {}
+  child.once('error', (error) => {
+    ended({ reason: error.message, outOfMemory: false })
+    if (child.pid === undefined) group?.remove()
+  })
+  child.once('close', (code, signal) => {
+    ended(endingOf(monitored && (code ?? 0) > SIGNALLED ? signalOf(code ?? 0) : (signal ?? `code ${code}`), stderr, group))
+    group?.remove()
+  })
+  let pid = child.pid ?? 0
   return {
-    pid: child.pid ?? 0,
-    pipe: pipe as Socket,
-    onEnded(listener) {
-      child.once('error', (error) => listener({ reason: error.message, outOfMemory: false }))
-      child.once('close', (code, signal) =>
-        listener({ reason: `it ended with ${signal ?? `code ${code}`}`, outOfMemory: saysOutOfMemory(stderr) }),
-      )
+    get pid() {
+      return pid
     },
-    kill: () => void child.kill('SIGKILL'),
+    pipe: pipe as Socket,
+    settled() {
+      if (monitored) pid = childrenOf(pid)[0] ?? pid
+    },
+    allow: (bytes) => group?.allow(bytes),
+    peakBytes: () => group?.peakBytes() ?? 0,
+    onEnded(listener) {
+      ended = listener
+    },
+    kill: () => end(child, monitored),
     async exited() {
       if (child.exitCode !== null || child.signalCode !== null || child.pid === undefined) return
       await new Promise<void>((resolve) => child.once('exit', () => resolve()))
@@ -63,6 +101,43 @@ function held(child: ChildProcess): Launched {
       ;(child.stderr as Socket | null)?.unref()
     },
   }
+}
+
+function feed(socket: Socket, bytes: Buffer): void {
+  socket.on('error', () => {})
+  socket.unref()
+  socket.end(bytes, () => socket.destroy())
+}
+
+/** The worker only, where a monitor waits for it: that one then ends by itself, and leaves no dead process to somebody who would not bury it. */
+function end(child: ChildProcess, monitored: boolean): void {
+  if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return
+  const workers = monitored ? childrenOf(child.pid) : []
+  for (const pid of workers.length > 0 ? workers : [-child.pid]) {
+    try {
+      process.kill(pid, 'SIGKILL')
+    } catch {
+      // Gone already.
+    }
+  }
+}
+
+/** proc(5); empty for a process that is gone, and on a kernel without this file. */
+function childrenOf(pid: number): number[] {
+  try {
+    return readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean).map(Number)
+  } catch {
+    return []
+  }
+}
+
+function endingOf(how: string, stderr: string, group: Group | undefined): Ending {
+  if (group?.wasKilled() === true) return { reason: `the kernel ended it at ${Math.round(group.peakBytes() / MIB)} MB`, outOfMemory: true }
+  return { reason: `it ended with ${how}`, outOfMemory: saysOutOfMemory(stderr) }
+}
+
+function signalOf(code: number): string {
+  return Object.entries(constants.signals).find(([, number]) => number === code - SIGNALLED)?.[0] ?? `code ${code}`
 }
 
 /** What V8, isolated-vm and the C++ library write before they abort for want of memory. */

@@ -1,0 +1,93 @@
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { groupFolders } from './cgroup-files.ts'
+import { Cgroups, oomKills, ownerOf } from './cgroup.ts'
+
+describe('where the groups are', () => {
+  const V1 = `31 23 0:28 / /sys/fs/cgroup rw,relatime - tmpfs tmpfs rw,mode=755
+32 31 0:29 / /sys/fs/cgroup/cpu,cpuacct rw,relatime - cgroup cgroup rw,cpu,cpuacct
+35 31 0:30 / /sys/fs/cgroup/memory rw,relatime - cgroup cgroup rw,memory
+37 31 0:31 / /sys/fs/cgroup/pids rw,relatime - cgroup cgroup rw,pids
+40 31 0:32 / /sys/fs/cgroup/unified rw,relatime - cgroup2 cgroup2 rw`
+  const V2 = '30 23 0:26 / /sys/fs/cgroup rw,nosuid shared:4 - cgroup2 cgroup2 rw,nsdelegate'
+
+  test('version 1, also beside an empty version 2', () => {
+    const cgroup = '8:pids:/\n4:memory:/jobs/7\n1:cpu,cpuacct:/\n0::/\n'
+    expect(groupFolders(cgroup, V1)).toEqual({ version: 1, memory: '/sys/fs/cgroup/memory/jobs/7', pids: '/sys/fs/cgroup/pids' })
+  })
+  test('version 2', () => {
+    const folder = '/sys/fs/cgroup/user.slice/a:b.scope'
+    expect(groupFolders('0::/user.slice/a:b.scope\n', V2)).toEqual({ version: 2, memory: folder, pids: folder })
+  })
+  test('a container sees its own group as the root', () => {
+    const mounted = '35 31 0:30 /docker/ab /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory'
+    expect(groupFolders('4:memory:/docker/ab\n', mounted)).toEqual({ version: 1, memory: '/sys/fs/cgroup/memory' })
+    expect(groupFolders('4:memory:/docker/ab/c\n', mounted)).toEqual({ version: 1, memory: '/sys/fs/cgroup/memory/c' })
+  })
+  test('a host without any', () => {
+    expect(groupFolders('', '31 23 0:28 / / rw - ext4 /dev/vda rw')).toBeUndefined()
+  })
+})
+
+describe('version 2', () => {
+  let root: string
+  let own: string
+  beforeEach(() => {
+    root = mkdtempSync(join(tmpdir(), 'osiris-groups-'))
+    own = join(root, 'fs/node.scope')
+    for (const folder of ['proc/self', `proc/${process.pid}`]) mkdirSync(join(root, folder), { recursive: true })
+    mkdirSync(own, { recursive: true })
+    writeFileSync(join(root, 'proc/self/cgroup'), '0::/node.scope\n')
+    writeFileSync(join(root, 'proc/self/mountinfo'), `30 23 0:26 / ${join(root, 'fs')} rw - cgroup2 cgroup2 rw\n`)
+    writeFileSync(join(root, `proc/${process.pid}/stat`), statOf(777))
+    writeFileSync(join(own, 'cgroup.controllers'), 'cpu memory pids\n')
+    writeFileSync(join(own, 'cgroup.subtree_control'), '')
+    writeFileSync(join(own, 'cgroup.procs'), `${process.pid}\n`)
+  })
+  afterEach(() => rmSync(root, { recursive: true }))
+  const statOf = (start: number) => `1 (a ) b) S ${'0 '.repeat(18)}${start} 0`
+  const open = () => new Cgroups({ tasksMax: 70, proc: join(root, 'proc') })
+
+  test('a node that is alone in its group moves into a child, and gives the controllers to the others', () => {
+    open()
+    expect(readFileSync(join(own, `osiris-${process.pid}-777-node/cgroup.procs`), 'utf8')).toBe(String(process.pid))
+    expect(readFileSync(join(own, 'cgroup.subtree_control'), 'utf8')).toBe('+memory +pids')
+  })
+  test('beside other processes it stays where it is, and says so', () => {
+    writeFileSync(join(own, 'cgroup.procs'), `${process.pid}\n1\n`)
+    expect(open).toThrow('other processes')
+    writeFileSync(join(own, 'cgroup.controllers'), 'cpu\n')
+    expect(open).toThrow('not delegated')
+    expect(readdirSync(own).filter((name) => name.startsWith('osiris-'))).toEqual([])
+  })
+  test('a group has its limits before anybody is in it; they go up at once, and down when the memory is free', () => {
+    writeFileSync(join(own, 'cgroup.subtree_control'), 'memory pids')
+    const group = open().open(100e6)
+    const file = (name: string) => readFileSync(join(group.folders[0] ?? '', name), 'utf8')
+    expect([file('memory.max'), file('memory.swap.max'), file('pids.max')]).toEqual(['100000000', '0', '70'])
+    group.allow(200e6)
+    expect(file('memory.max')).toBe('200000000')
+    writeFileSync(join(group.folders[0] ?? '', 'memory.current'), '150000000')
+    group.allow(160e6)
+    expect(file('memory.max')).toBe('200000000')
+    writeFileSync(join(group.folders[0] ?? '', 'memory.current'), '100000000')
+    group.allow(160e6)
+    expect(file('memory.max')).toBe('160000000')
+    expect(group.wasKilled()).toBe(false)
+    writeFileSync(join(group.folders[0] ?? '', 'memory.events'), 'max 3\noom 1\noom_kill 1\noom_group_kill 0\n')
+    expect(group.wasKilled()).toBe(true)
+  })
+})
+
+test('who ended a process is read from the files of both versions', () => {
+  expect(oomKills('oom_kill_disable 0\nunder_oom 0\noom_kill 2\n')).toBe(2)
+  expect(oomKills('low 0\nhigh 0\nmax 9\noom 1\noom_kill 0\n')).toBe(0)
+  expect(oomKills('')).toBe(0)
+})
+
+test('a group names the node it belongs to', () => {
+  expect(ownerOf('osiris-12-3456-0af1')).toEqual({ pid: 12, start: 3456 })
+  for (const name of ['osiris-12', 'osiris.slice', 'osiris-a-1-b', 'x-osiris-1-2-3']) expect(ownerOf(name)).toBeUndefined()
+})

@@ -1,0 +1,216 @@
+/** One control group per worker: the kernel ends a worker that goes over its memory, and only that one; it starts no threads without end. */
+import { randomBytes } from 'node:crypto'
+import { mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { type GroupFolders, groupFolders } from './cgroup-files.ts'
+
+const MIB = 1024 * 1024
+/** Less than this above what is in use is no lower limit worth setting: it would be reached by what is garbage in a moment. */
+const SLACK_BYTES = 16 * MIB
+/** How long a group may take to be empty after its worker's end; then the next start of a node removes it. */
+const EMPTY_MS = 5_000
+const RETRY_MS = 25
+
+/** The files of each version, by what they do. */
+const FILES = {
+  1: { limit: 'memory.limit_in_bytes', usage: 'memory.usage_in_bytes', peak: 'memory.max_usage_in_bytes', events: 'memory.oom_control' },
+  2: { limit: 'memory.max', usage: 'memory.current', peak: 'memory.peak', events: 'memory.events' },
+} as const
+/** Memory on a disk is memory too, and slow. */
+const NO_SWAP = { 1: ['memory.swappiness', '0'], 2: ['memory.swap.max', '0'] } as const
+
+export interface CgroupsInit {
+  /** Tasks (threads count) one worker may have. */
+  tasksMax: number
+  /** /proc, or what stands for it in a test. */
+  proc?: string
+}
+
+/** The groups of one node. */
+export class Cgroups {
+  readonly version: 1 | 2
+  readonly hasTasks: boolean
+  readonly #folders: string[]
+  readonly #memory: string
+  readonly #pids: string | undefined
+  readonly #init: CgroupsInit
+  readonly #prefix: string
+
+  /** Throws, with what to do, where this process may not make groups. */
+  constructor(init: CgroupsInit) {
+    const proc = init.proc ?? '/proc'
+    const folders = groupFolders(readFileSync(join(proc, 'self/cgroup'), 'utf8'), readFileSync(join(proc, 'self/mountinfo'), 'utf8'))
+    if (folders?.memory === undefined) throw new Error('no memory controller is mounted')
+    this.#init = init
+    this.version = folders.version
+    this.#memory = folders.memory
+    this.#prefix = `osiris-${process.pid}-${startOf(proc, process.pid) ?? 0}-`
+    if (folders.version === 2) enableBelow(folders.memory, `${this.#prefix}node`)
+    this.#pids = canHold(folders)
+    this.hasTasks = this.#pids !== undefined
+    this.#folders = [...new Set([this.#memory, ...(this.#pids === undefined ? [] : [this.#pids])])]
+    for (const folder of this.#folders) removeStale(folder, proc)
+    // Whether it can be done is known when it has been done.
+    this.open(64 * MIB).remove()
+  }
+
+  /** A new group; whoever is to be in it enters the folders by itself. Throws when the host gives none. */
+  open(limitBytes: number): Group {
+    const name = this.#prefix + randomBytes(4).toString('hex')
+    const folders = this.#folders.map((folder) => join(folder, name))
+    for (const folder of folders) mkdirSync(folder)
+    const group = new Group(this.version, folders)
+    try {
+      if (this.#pids !== undefined) writeFileSync(join(this.#pids, name, 'pids.max'), String(this.#init.tasksMax))
+      group.allow(limitBytes)
+      group.noSwap()
+      return group
+    } catch (error) {
+      group.remove()
+      throw error
+    }
+  }
+}
+
+export class Group {
+  /** To be entered by writing to `cgroup.procs` in each; the first is the one of memory. */
+  readonly folders: readonly string[]
+  readonly #version: 1 | 2
+  #limitBytes = 0
+
+  constructor(version: 1 | 2, folders: readonly string[]) {
+    this.#version = version
+    this.folders = folders
+  }
+
+  /** Raises the limit at once; lowers it only where that takes nothing that is in use. */
+  allow(bytes: number): void {
+    if (bytes === this.#limitBytes || (bytes < this.#limitBytes && this.#number('usage') + SLACK_BYTES > bytes)) return
+    writeFileSync(this.#file('limit'), String(bytes))
+    this.#limitBytes = bytes
+  }
+
+  /** Where there is no swap, the kernel may offer no such file. */
+  noSwap(): void {
+    const [file, value] = NO_SWAP[this.#version]
+    try {
+      writeFileSync(join(this.folders[0] ?? '', file), value)
+    } catch {
+      return
+    }
+  }
+
+  /** The most it ever held; 0 where the kernel does not say (version 2 before Linux 5.19). */
+  peakBytes(): number {
+    return this.#number('peak')
+  }
+
+  /** Whether the kernel ended a process of it for want of memory. */
+  wasKilled(): boolean {
+    return oomKills(this.#text('events')) > 0
+  }
+
+  /** Ends what is left in it, and it. */
+  remove(deadlineAt = performance.now() + EMPTY_MS): void {
+    const left = this.folders.filter((folder) => !removeGroup(folder))
+    if (left.length > 0 && performance.now() < deadlineAt) setTimeout(() => this.remove(deadlineAt), RETRY_MS).unref()
+  }
+
+  #file(name: keyof (typeof FILES)[1]): string {
+    return join(this.folders[0] ?? '', FILES[this.#version][name])
+  }
+
+  #text(name: keyof (typeof FILES)[1]): string {
+    try {
+      return readFileSync(this.#file(name), 'utf8')
+    } catch {
+      return ''
+    }
+  }
+
+  #number(name: keyof (typeof FILES)[1]): number {
+    const value = Number(this.#text(name))
+    return Number.isFinite(value) ? value : 0
+  }
+}
+
+/** `oom_kill 1` among lines of `name value`: memory.events of version 2, memory.oom_control of version 1. */
+export function oomKills(text: string): number {
+  return Number(/^oom_kill (\d+)$/m.exec(text)?.[1] ?? 0)
+}
+
+/** The node whose group this is, and when that process began; nothing for a name that is not ours. */
+export function ownerOf(name: string): { pid: number; start: number } | undefined {
+  const [, pid, start] = /^osiris-(\d+)-(\d+)-[0-9a-z]+$/.exec(name) ?? []
+  return pid === undefined ? undefined : { pid: Number(pid), start: Number(start) }
+}
+
+/** A node that was killed removes nothing: whoever starts next does, with what may still run there. */
+function removeStale(folder: string, proc: string): void {
+  for (const name of readdirSync(folder)) {
+    const owner = ownerOf(name)
+    if (owner !== undefined && startOf(proc, owner.pid) !== owner.start) new Group(1, [join(folder, name)]).remove()
+  }
+}
+
+/** Field 22 of `stat`: with the pid it names a process for good. */
+function startOf(proc: string, pid: number): number | undefined {
+  try {
+    const text = readFileSync(join(proc, `${pid}/stat`), 'utf8')
+    return Number(text.slice(text.lastIndexOf(')') + 2).split(' ')[19])
+  } catch {
+    return undefined
+  }
+}
+
+/** Whether it is gone; what still runs in it is killed. */
+function removeGroup(folder: string): boolean {
+  try {
+    for (const line of readFileSync(join(folder, 'cgroup.procs'), 'utf8').split('\n')) {
+      // 0 stands for a process this one cannot see.
+      if (Number(line) > 0) process.kill(Number(line), 'SIGKILL')
+    }
+  } catch {
+    // Gone meanwhile, the process or the group.
+  }
+  try {
+    rmdirSync(folder)
+    return true
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'ENOENT'
+  }
+}
+
+function canHold({ version, memory, pids }: GroupFolders): string | undefined {
+  if (version === 1 || memory === undefined) return pids
+  return wordsIn(join(memory, 'cgroup.subtree_control')).includes('pids') ? pids : undefined
+}
+
+/**
+ * Version 2 gives controllers to the children of a group only while no process is in the group itself: a node that is alone in its own moves
+ * into a child first.
+ */
+function enableBelow(folder: string, name: string): void {
+  const offered = wordsIn(join(folder, 'cgroup.controllers'))
+  if (!offered.includes('memory')) throw new Error('the memory controller is not delegated to this process')
+  const wanted = ['memory', 'pids'].filter((controller) => offered.includes(controller))
+  if (wanted.every((controller) => wordsIn(join(folder, 'cgroup.subtree_control')).includes(controller))) return
+  const enable = () => writeFileSync(join(folder, 'cgroup.subtree_control'), wanted.map((controller) => `+${controller}`).join(' '))
+  const inside = wordsIn(join(folder, 'cgroup.procs'))
+  if (inside.length === 0) return enable()
+  if (inside.some((pid) => Number(pid) !== process.pid)) throw new Error('other processes are in the control group of this one')
+  const own = join(folder, name)
+  mkdirSync(own)
+  try {
+    writeFileSync(join(own, 'cgroup.procs'), String(process.pid))
+    enable()
+  } catch (error) {
+    writeFileSync(join(folder, 'cgroup.procs'), String(process.pid))
+    rmdirSync(own)
+    throw error
+  }
+}
+
+function wordsIn(path: string): string[] {
+  return readFileSync(path, 'utf8').split(/\s+/).filter(Boolean)
+}
