@@ -122,6 +122,54 @@ export function executorSuite(kind: string, create: (world: World) => Promise<Ex
         expect(error.functionStack).toMatch(/TypeError: no good\n {4}at inner \(f\d+\.js:1:26\)/)
         expect(error.functionStack).not.toMatch(/osiris:|isolated-vm|node_modules|protocols/)
       })
+      test('stacks are in the places of the sources where the artifact has a map: errors, causes, loads, streams and logs', async () => {
+        // Line 1, from its first column on, is line 7 of greet.ts.
+        const map = Buffer.from(JSON.stringify({ version: 3, sources: ['src/greet.ts'], names: [], mappings: 'AAMA' })).toString('base64')
+        const mapped = (code: string) => run(`${code}\n//# sourceMappingURL=data:application/json;base64,${map}\n`)
+        const frame = /\n {4}at (?:async )?(?:(?:Object\.)?f (?:\[as fetch\] )?\()?src\/greet\.ts:7:1\)?/
+        for (const code of [
+          'export default function f() { throw new Error("x") }',
+          'export default async function f() { await 0; throw new Error("x") }',
+          'export default function f() { const error = new Error("x"); error.stack = undefined; throw new Error("y", { cause: new Error("x") }) }',
+          'throw new Error("x")',
+          'await 0; throw new Error("x")',
+        ])
+          expect((await expectFailure(mapped(code), 'function_failed')).error.functionStack).toMatch(frame)
+        const web = 'export default { fetch: function f() { throw new Error("x") } }'
+        const failed = await fixture.executor.invoke(
+          requestOf(world.define(`${web}\n//# sourceMappingURL=data:application/json;base64,${map}\n`)),
+        )
+        expect(failed.kind === 'failed' && failed.error.functionStack).toMatch(frame)
+      })
+      test('causes and gathered errors are told, within bounds', async () => {
+        const chain = 'let error = 1n; for (let i = 0; i < 99; i++) error = new Error("e" + i, { cause: error }); throw error'
+        const deep = (await expectFailure(run(`export default () => { ${chain} }`), 'function_failed')).error.functionStack ?? ''
+        expect(deep.match(/^Caused by: Error: e9[4-7]$/gm)).toHaveLength(4)
+        const many = 'throw new AggregateError(Array.from({ length: 99 }, (_, i) => i === 1 ? "text" : new Error("e" + i)))'
+        const gathered = (await expectFailure(run(`export default () => { ${many} }`), 'function_failed')).error.functionStack ?? ''
+        expect(gathered).toMatch(/^Error 1 of 99: Error: e0\n {4}at /m)
+        expect(gathered).toMatch(/^Error 2 of 99: "text"$/m)
+        expect(gathered).not.toContain('Error 9 of 99')
+        expect(Buffer.byteLength(gathered)).toBeLessThanOrEqual(4096)
+      })
+      test.each([
+        'error.cause = error',
+        'error.errors = [error, { cause: error, errors: [error] }]',
+        'Object.defineProperty(error, "cause", { get() { throw 1 } })',
+        'error.errors = new Proxy([], { get() { throw 1 } })',
+        'error.errors = { length: 1e9 }',
+        'Error.prepareStackTrace = () => ({}); error = new Error("boom")',
+        'Error.prepareStackTrace = () => "boom\\n    at /etc/passwd:1:1"; error = new Error("boom")',
+        'error.stack = 7',
+        'Array.prototype.join = String.prototype.split = String.prototype.startsWith = () => { throw 1 }',
+      ])('an error with %s is still function_failed with its message', async (damage) => {
+        const { error } = await expectFailure(
+          run(`export default () => { let error = new Error("boom"); ${damage}; throw error }`),
+          'function_failed',
+        )
+        expect(error.message).toContain('boom')
+        expect(Buffer.byteLength(error.functionStack ?? '')).toBeLessThanOrEqual(4096)
+      })
       test('a rejection is function_failed as well', async () => {
         const { error } = await expectFailure(run('export default async () => { await 0; throw new Error("late") }'), 'function_failed')
         expect(error.message).toContain('Error: late')
@@ -142,7 +190,7 @@ export function executorSuite(kind: string, create: (world: World) => Promise<Ex
       test('an error’s text is cut at 4 KiB', async () => {
         const { error } = await expectFailure(run('export default () => { throw new Error("x".repeat(1e5)) }'), 'function_failed')
         expect(error.message.length).toBeLessThan(4300)
-        expect((error.functionStack ?? '').length).toBeLessThanOrEqual(4096)
+        expect(error.functionStack).toMatch(/^Error: x{1000,1024}\n {4}at /)
       })
       test.each([
         ['a syntax error', 'export default () => {', /SyntaxError/],

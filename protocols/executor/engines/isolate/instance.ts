@@ -9,6 +9,7 @@ import { loadModule } from './load.ts'
 import { type MailSink, readMail } from './mail.ts'
 import { OpenCalls } from './open-calls.ts'
 import { EVENT } from './runtime/codes.ts'
+import { reportsWith, Stacks } from './stacks.ts'
 import type { Timeouts } from './timeouts.ts'
 import { Turns } from './turns.ts'
 
@@ -34,6 +35,7 @@ export class Instance implements MailSink {
   readonly #entries: Entries
   readonly #timeouts: Timeouts
   readonly #turns = new Turns()
+  readonly #stacks = new Stacks()
   readonly #open: OpenCalls
   #wake: NodeJS.Timeout | undefined
   #gone = false
@@ -42,14 +44,14 @@ export class Instance implements MailSink {
   constructor(init: InstanceInit) {
     this.#init = init
     this.id = init.id
-    this.reports = init.reports
+    this.reports = reportsWith(this.#stacks, init.reports)
     this.#isolate = init.blank.isolate
     this.#entries = init.blank.entries
     this.#timeouts = init.timeouts
     this.#open = new OpenCalls(init.onDone)
   }
 
-  /** Compiles and evaluates the module; rejects with a WireError or an Error. */
+  /** Compiles and evaluates the module; rejects with a WireError. */
   async load(settingsJson: string, artifact: string): Promise<void> {
     const settings = JSON.parse(settingsJson) as WireSettings
     const bound = new Promise<void>((resolve, reject) => {
@@ -60,12 +62,15 @@ export class Instance implements MailSink {
     try {
       this.#entries.configure.applySync(undefined, [settingsJson])
       this.#turns.entered()
-      const evaluated = loadModule(this.#init.blank, settings, artifact).finally(() => this.#turns.left())
+      const code = this.#stacks.take(settings.name, artifact)
+      const evaluated = loadModule(this.#init.blank, settings, code).finally(() => this.#turns.left())
       void evaluated.then(
         () => this.#pump(),
         (error: unknown) => this.#turnBroke(0, error),
       )
       await bound
+    } catch (error) {
+      throw this.#stacks.error(wireError(error))
     } finally {
       clearTimeout(timer)
       this.#bound = undefined

@@ -1,8 +1,13 @@
 /** Errors as they leave the isolate: a short plain text made in the timed section, so that no getter, Proxy or `prepareStackTrace` is met outside it. */
-import { slice, split, stringify } from './primordials.ts'
+import { isArray, min, slice, split, startsWith, stringify } from './primordials.ts'
 
 const TEXT_MAX = 4096
 const STACK_FRAMES_MAX = 32
+/** Of a message above its stack. */
+const HEAD_MAX = 1024
+/** Causes of causes, and errors gathered in one, that are told. */
+const CAUSES_MAX = 4
+const GATHERED_MAX = 8
 
 export interface Reduced {
   code: string
@@ -19,24 +24,37 @@ export function thrownText(thrown: unknown): string {
   return `!${stringify(reduce(thrown))}`
 }
 
+/** Never throws: a Proxy may throw at anything that is done with it. */
 export function reduce(thrown: unknown): Reduced {
-  const isObject = (typeof thrown === 'object' && thrown !== null) || typeof thrown === 'function'
-  if (!isObject) return plain(`${describe(thrown)} was thrown`)
+  try {
+    return reduced(thrown)
+  } catch {
+    return plain('An error was thrown that cannot be told')
+  }
+}
+
+function reduced(thrown: unknown): Reduced {
+  if (!isObject(thrown)) return plain(`${describe(thrown)} was thrown`)
+  const message = textOf(thrown, 'message')
+  const code = textOf(thrown, 'name') === 'OsirisError' ? textOf(thrown, 'code') : undefined
+  const head = headOf(thrown)
+  // The platform's own sentence stands as it is.
+  const told = plain(code !== undefined && message !== undefined ? message : head)
+  if (code !== undefined) told.code = slice(code, 0, 64)
+  const stack = stackOf(thrown, head)
+  if (stack !== '') told.stack = slice(stack, 0, TEXT_MAX)
+  return told
+}
+
+function isObject(value: unknown): value is object {
+  return (typeof value === 'object' && value !== null) || typeof value === 'function'
+}
+
+function headOf(thrown: object): string {
   const name = textOf(thrown, 'name')
   const message = textOf(thrown, 'message')
-  const code = name === 'OsirisError' ? textOf(thrown, 'code') : undefined
-  const text =
-    name === undefined && message === undefined
-      ? 'An object without a message was thrown'
-      : // The platform's own sentence stands as it is.
-        code !== undefined && message !== undefined
-        ? message
-        : join(name ?? 'Error', message ?? '')
-  const reduced = plain(text)
-  if (code !== undefined) reduced.code = slice(code, 0, 64)
-  const stack = textOf(thrown, 'stack')
-  if (stack !== undefined) reduced.stack = slice(cleanStack(stack), 0, TEXT_MAX)
-  return reduced
+  if (name === undefined && message === undefined) return 'An object without a message was thrown'
+  return join(name ?? 'Error', message ?? '')
 }
 
 function plain(message: string): Reduced {
@@ -52,13 +70,52 @@ function describe(value: unknown): string {
   return typeof value === 'bigint' || typeof value === 'symbol' ? `A ${typeof value}` : `${value as number}`
 }
 
-function textOf(thrown: unknown, key: string): string | undefined {
+function textOf(thrown: object, key: string): string | undefined {
+  const value = read(thrown, key)
+  return typeof value === 'string' ? value : undefined
+}
+
+function read(thrown: object, key: string): unknown {
   try {
-    const value = (thrown as Record<string, unknown>)[key]
-    return typeof value === 'string' ? value : undefined
+    return (thrown as Record<string, unknown>)[key]
   } catch {
     return undefined
   }
+}
+
+/** Its head, its frames, then what caused it and what it gathers, each the same way. Empty for what has no stack. */
+function stackOf(thrown: object, head: string, depth = 0): string {
+  const stack = textOf(thrown, 'stack')
+  if (stack === undefined) return depth === 0 ? '' : slice(head, 0, HEAD_MAX)
+  // V8 begins a stack with the head as it was when the error was made; a long one must not push the frames out.
+  const frames = startsWith(stack, head) ? `${slice(head, 0, HEAD_MAX)}${slice(stack, head.length)}` : stack
+  const text = cleanStack(frames)
+  if (depth >= CAUSES_MAX) return text
+  return `${text}${causeOf(thrown, depth)}${gatheredIn(thrown)}`
+}
+
+function causeOf(thrown: object, depth: number): string {
+  const cause = read(thrown, 'cause')
+  return cause === undefined ? '' : `\nCaused by: ${toldBelow(cause, depth)}`
+}
+
+/** The errors of an AggregateError, without what caused each: that would multiply. */
+function gatheredIn(thrown: object): string {
+  let text = ''
+  try {
+    const errors = read(thrown, 'errors')
+    if (!isArray(errors)) return ''
+    const shown = min(errors.length, GATHERED_MAX)
+    for (let index = 0; index < shown && text.length < TEXT_MAX; index++)
+      text += `\nError ${index + 1} of ${errors.length}: ${toldBelow(errors[index], CAUSES_MAX)}`
+  } catch {
+    // A Proxy: what it gave so far is told.
+  }
+  return text
+}
+
+function toldBelow(thrown: unknown, depth: number): string {
+  return isObject(thrown) ? stackOf(thrown, headOf(thrown), depth + 1) : describe(thrown)
 }
 
 /** Leaves out the runtime's own frames: user code carries its function's name as file name, the runtime `osiris:`. */

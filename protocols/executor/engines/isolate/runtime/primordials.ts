@@ -20,6 +20,7 @@ export function resolved(value: unknown): Promise<unknown> {
   return new NativePromise((resolve) => resolve(value))
 }
 export const slice = uncurry(String.prototype.slice)
+export const startsWith = uncurry(String.prototype.startsWith)
 export const split = uncurry(String.prototype.split as (this: string, separator: string) => string[])
 export const SafeMap = Map
 export const mapGet = uncurry(Map.prototype.get)
