@@ -2,8 +2,8 @@
 import { OsirisError } from '#protocols/errors'
 import type { Source } from './builder.ts'
 import { type Bundled, FUNCTION_MODULE, OUTFILE, withoutTemplates } from './bundle.ts'
-import { parametersOf } from './parameters.ts'
-import { buildFailedFor, describe, problemOf } from './problems.ts'
+import { parametersOf, uncallableDefault } from './parameters.ts'
+import { buildFailedFor, describe, largestOf, problemOf, sizeText } from './problems.ts'
 
 export const ARTIFACT_BYTES_MAX = 16 * 1024 * 1024
 /** Maps stacks of what people write; a large bundle is mostly packages, and its map would be shipped and cached with every copy. */
@@ -30,9 +30,16 @@ export async function artifactOf(bundled: Bundled, source: Source, what: string)
     )
   const bytes = withSourceMap(code.contents, bundled.outputFiles.find((each) => each.path.endsWith('.map'))?.contents)
   if (bytes.length > ARTIFACT_BYTES_MAX)
-    throw buildFailedFor(what, `the bundle has ${bytes.length} bytes, at most ${ARTIFACT_BYTES_MAX} are taken`)
+    throw buildFailedFor(
+      what,
+      `the bundle has ${sizeText(bytes.length)}, at most ${sizeText(ARTIFACT_BYTES_MAX)} are taken; the largest parts of it are ${largestOf(partsOf(output.inputs))}`,
+    )
+  const plain = await withoutTemplates(code.text).catch(() => '')
+  const kind = uncallableDefault(plain)
+  if (kind !== undefined)
+    throw buildFailedFor(what, `the default export of "${source.entry}" is ${kind}; export a function, or an object with a fetch method`)
   const warnings = bundled.warnings.slice(0, WARNINGS_MAX).map((each) => describe({ ...problemOf(each, source.files), frame: '' }))
-  return { bytes, parameters: await readParameters(code.text), warnings }
+  return { bytes, parameters: parametersOf(plain), warnings }
 }
 
 function withoutDefault(entry: string, exports: string[]): string {
@@ -40,12 +47,8 @@ function withoutDefault(entry: string, exports: string[]): string {
   return `"${entry}" has no default export, and that is what is called (${named})`
 }
 
-async function readParameters(code: string): Promise<string[]> {
-  try {
-    return parametersOf(await withoutTemplates(code))
-  } catch {
-    return []
-  }
+function partsOf(inputs: Bundled['metafile']['outputs'][string]['inputs']): [string, number][] {
+  return Object.entries(inputs).map(([name, { bytesInOutput }]) => [name, bytesInOutput])
 }
 
 /** The map as the last line, when it is small: stacks can be mapped wherever the artifact is. */

@@ -106,6 +106,44 @@ export function builderSuite(kind: string, create: () => Promise<BuilderFixture>
         'Could not resolve "left-pad-that-is-not-installed": the package is not in the source (is it installed where you deploy from?)',
       ])
     })
+    test.each([
+      ['5', 'a number'],
+      ['-1.5e3', 'a number'],
+      ['"text"', 'a text'],
+      ['null', 'null'],
+      ['true', 'a boolean'],
+      ['7n', 'a BigInt'],
+      ['{}', 'an empty object'],
+    ])('export default %s is build_failed: it is %s', async (literal, kind) => {
+      const error = await failure({ 'a.ts': `export default ${literal}` }, { entry: 'a.ts' })
+      expect(error).toMatchObject({
+        code: 'build_failed',
+        message: expect.stringContaining(`the default export of "a.ts" is ${kind}; export a function`),
+      })
+    })
+    test.each([
+      'const text = `\nvar a_default = 5;\n`\nexport default () => text',
+      'let a_default: unknown = 5\na_default = () => 1\nexport { a_default as default }',
+      'export default JSON.parse("5")',
+    ])('%j is built: what it exports shows when it runs', async (source) => {
+      expect((await build({ 'a.ts': source }, { entry: 'a.ts' })).artifact.length).toBeGreaterThan(0)
+    })
+    test.each(['../../../etc/a.map', '/etc/a.map', 'file:///etc/a.map', '%2e%2e/%2e%2e/a.map', '..%2f..%2fa.map'])(
+      'a source map at %s is outside the source: refused, not read',
+      async (url) => {
+        const files = { 'src/a.ts': `export default () => 1\n//# sourceMappingURL=${url}` }
+        expect(await failure(files, { entry: 'src/a.ts' })).toMatchObject({
+          code: 'invalid_argument',
+          message: expect.stringContaining('names a source map outside the source'),
+        })
+      },
+    )
+    test('a source map beside its file, of a package or as data, is no reason to refuse', async () => {
+      for (const url of ['a.js.map', '../a.map', 'data:application/json,{}', 'https://a.example/a.map'])
+        expect(
+          (await build({ 'src/a.ts': `export default () => 1\n//# sourceMappingURL=${url}` }, { entry: 'src/a.ts' })).warnings,
+        ).toEqual([])
+    })
     test('no default export is build_failed, and the sentence says what is exported', async () => {
       expect(await failure({ 'a.ts': broken('no-default.ts') }, { entry: 'a.ts' })).toMatchObject({
         code: 'build_failed',
@@ -136,7 +174,9 @@ export function builderSuite(kind: string, create: () => Promise<BuilderFixture>
     test('a bundle of more than 16 MiB is build_failed', async () => {
       // The bundler indents what is nested.
       const text = `export default function () {${'if (a) {'.repeat(40)}${'x()\n'.repeat(200_000)}${'}'.repeat(40)}}`
-      expect((await failure(text)).message).toMatch(/at most 16777216/)
+      expect((await failure(text)).message).toMatch(
+        /the bundle has 16\.\d MiB, at most 16\.0 MiB are taken; the largest parts of it are greet\.ts \(16\.\d MiB\)$/,
+      )
     })
     test('nothing outside the source is read, and nothing of it is told', async () => {
       const outside = new URL('../../package.json', import.meta.url).pathname

@@ -1,10 +1,12 @@
 /** What is refused before the bundler sees it. Pure. */
+import { posix } from 'node:path'
 import { parse } from '#protocols/codec'
 import { OsirisError } from '#protocols/errors'
 import { assertName } from '#protocols/function'
 import { functionConfigSchema, type FunctionSettings, settingsOf } from '#protocols/manifest'
 import { parseRoute } from '#protocols/route'
 import type { Source, SourceFiles } from './builder.ts'
+import { largestOf } from './problems.ts'
 
 export const FILES_MAX = 2000
 export const SOURCE_BYTES_MAX = 8 * 1024 * 1024
@@ -43,8 +45,10 @@ function checkFiles(files: SourceFiles): void {
   for (const path of paths) {
     checkPath(path)
     bytes += Buffer.byteLength(files[path] as string)
-    if (bytes > SOURCE_BYTES_MAX) throw tooLarge(`its files are longer than ${SOURCE_BYTES_MAX} bytes together`)
+    if (bytes > SOURCE_BYTES_MAX)
+      throw tooLarge(`its files are longer than ${SOURCE_BYTES_MAX} bytes together; the largest are ${largestOf(sizesOf(files))}`)
     if (nestingOf(files[path] as string) > NESTING_MAX) throw refused(`"${clip(path)}" is nested deeper than ${NESTING_MAX} brackets`)
+    checkMapComments(path, files[path] as string)
   }
   const folders = new Set(paths.flatMap((path) => foldersOf(path)))
   const both = paths.find((path) => folders.has(path))
@@ -56,6 +60,28 @@ function checkPath(path: string): void {
   const strange = path.length > PATH_LENGTH_MAX || /[\\\p{Cc}\p{Cs}]/u.test(path)
   if (strange || path.split('/').some((part) => part === '' || part === '.' || part === '..' || part.length > 255))
     throw refused(`${JSON.stringify(clip(path))} is not a relative path inside the source`)
+}
+
+/** The bundler reads the source map a comment names, wherever on this machine that leads: only data and files of the source may be named. */
+function checkMapComments(path: string, text: string): void {
+  for (const [, url = ''] of text.matchAll(/[#@] sourceMappingURL=([^\s*]+)/g)) {
+    if (url.startsWith('data:')) continue
+    const at = posix.join(posix.dirname(path), unescapedUrl(url))
+    if (url.startsWith('/') || /^file:/i.test(url) || at === '..' || at.startsWith('../'))
+      throw refused(`"${clip(path)}" names a source map outside the source ("${clip(url)}")`)
+  }
+}
+
+function unescapedUrl(url: string): string {
+  try {
+    return decodeURIComponent(url)
+  } catch {
+    return url
+  }
+}
+
+function sizesOf(files: SourceFiles): [path: string, bytes: number][] {
+  return Object.entries(files).map(([path, text]) => [path, Buffer.byteLength(text)])
 }
 
 /** An upper bound: brackets in strings and comments count too. */

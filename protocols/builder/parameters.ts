@@ -1,5 +1,6 @@
 /**
- * The names of a plain function's parameters, read from the bundle's text. Pure, and never throws: what it cannot read has no names.
+ * The names of a plain function's parameters, read from the bundle's text, and a default export that plainly is no function. Pure, and never
+ * throws: what it cannot read has no names.
  *
  * It stands on how the bundler prints: top-level declarations begin a line, the exports are one clause at the end, arrow parameters
  * are in parentheses, comments are gone, and (given `template-literal: false`) no token spans two lines. So a line that begins with
@@ -10,20 +11,44 @@ const EXPORT_CLAUSE = /^export \{\n([^}]*)\n\};/gmu
 const DEFAULT_EXPORT = new RegExp(`^ {2}(${NAME}) as default,?$`, 'mu')
 /** How often a name may stand for another name (`var x_default = greet;`). */
 const ALIASES_MAX = 8
+const LITERAL_MAX = 10_000
+const LITERALS: readonly [kind: string, form: RegExp][] = [
+  ['a number', /^-?[\d.][\d.e+_-]*$|^-?Infinity$|^NaN$/i],
+  ['a BigInt', /^-?\d+n$/],
+  ['a text', /^(?:"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')$/],
+  ['a boolean', /^(?:true|false|!0|!1)$/],
+  ['null', /^null$/],
+  ['undefined', /^(?:undefined|void 0)$/],
+  ['an empty array', /^\[\]$/],
+  ['an empty object', /^\{\}$/],
+]
 /** What a manifest takes. */
 const PARAMETERS_MAX = 64
 const NAME_LENGTH_MAX = 128
 
 /** Parameter names in order; '' where a parameter is a pattern. Empty for anything but a plain function. */
 export function parametersOf(code: string): string[] {
-  const clause = [...code.matchAll(EXPORT_CLAUSE)].at(-1)?.[1] ?? ''
-  let name = DEFAULT_EXPORT.exec(clause)?.[1]
+  let name = defaultName(code)
   for (let hops = 0; name !== undefined && hops < ALIASES_MAX; hops++) {
     const list = declaredParameters(code, name)
     if (list !== undefined) return namesOf(list)
     name = new RegExp(`^(?:var|let|const) ${escaped(name)} = (${NAME});$`, 'mu').exec(code)?.[1]
   }
   return []
+}
+
+/** What the default export plainly is when nobody can call it: `a number`. Only literals are judged; everything else shows when it is loaded. */
+export function uncallableDefault(code: string): string | undefined {
+  const name = defaultName(code)
+  // Declared and exported, and nowhere assigned.
+  if (name === undefined || code.split(name).length !== 3) return undefined
+  const literal = new RegExp(`^(?:var|let|const) ${escaped(name)} = (.{1,${LITERAL_MAX}});$`, 'mu').exec(code)?.[1] ?? ''
+  return LITERALS.find(([, form]) => form.test(literal))?.[0]
+}
+
+function defaultName(code: string): string | undefined {
+  const clause = [...code.matchAll(EXPORT_CLAUSE)].at(-1)?.[1] ?? ''
+  return DEFAULT_EXPORT.exec(clause)?.[1]
 }
 
 /** The text between the parentheses of the function with this name, without them. */

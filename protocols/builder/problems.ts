@@ -19,6 +19,10 @@ export interface Problem {
 /** What a person can read at once; the bundler stops near 10 by itself. */
 const PROBLEMS_MAX = 20
 const FRAME_WIDTH = 120
+const LARGEST_MAX = 5
+const KIB = 1024
+const MIB = 1024 * KIB
+const LARGEST_NAME_MAX = 120
 /** `node:` names and their short forms, without those a package of the same name usually stands for. */
 const BUILTINS = new Set(builtinModules)
 
@@ -58,6 +62,16 @@ export function buildFailed(what: string, problems: [Problem, ...Problem[]]): Os
 /** The same for a fault of the whole, which has no place. */
 export function buildFailedFor(what: string, reason: string): OsirisError {
   return buildFailed(what, [{ file: '', line: 0, column: 0, message: reason, frame: '' }])
+}
+
+/** What makes something too large, for a sentence: `a.ts (1.2 MiB), b.ts (40.0 KiB)`. */
+export function largestOf(sizes: readonly [name: string, bytes: number][]): string {
+  const largest = sizes.toSorted((a, b) => b[1] - a[1]).slice(0, LARGEST_MAX)
+  return largest.map(([name, bytes]) => `${name.slice(-LARGEST_NAME_MAX)} (${sizeText(bytes)})`).join(', ')
+}
+
+export function sizeText(bytes: number): string {
+  return bytes >= MIB ? `${(bytes / MIB).toFixed(1)} MiB` : `${(bytes / KIB).toFixed(1)} KiB`
 }
 
 /** The line and the one on either side, with a caret under the column; long lines are cut around it. */

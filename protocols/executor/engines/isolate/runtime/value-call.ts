@@ -1,11 +1,12 @@
 /** One call of a value function, from the text of its arguments to the text of its result; all of it inside the timed section. */
 import { ARGUMENTS_MAX } from '../../../bounds.ts'
-import { apply, isArray, parse, PromiseThen, resolved, stringify } from './primordials.ts'
+import { apply, isArray, parse, PromiseThen, resolved, split, startsWith, stringify } from './primordials.ts'
 import { failureText, thrownText } from './errors.ts'
 import { OUT } from './codes.ts'
 import { hasMail, say } from './outbox.ts'
 import { end, enter, leave, register } from './state.ts'
 import { isLongerThan } from './text.ts'
+import { refusedIn } from './unserializable.ts'
 
 /** The function, and the longest result it may give in bytes. */
 export interface ValueFunction {
@@ -82,22 +83,26 @@ export function resultText(fn: ValueFunction, value: unknown): string {
   try {
     text = stringify(value)
   } catch (error) {
-    return notSerializable(fn, error)
+    return notSerializable(fn, value, error)
   }
   if (typeof text !== 'string')
-    return failureText('result_not_serializable', `Cannot return the result of "${fn.name}": it is a ${typeof value}`)
+    return failureText('result_not_serializable', `Cannot return the result of "${fn.name}": result is a ${typeof value}`)
   if (isLongerThan(text, fn.resultMax))
-    return failureText('result_too_large', `Cannot return the result of "${fn.name}": it is longer than ${fn.resultMax} bytes`)
+    return failureText('result_too_large', `Cannot return the result of "${fn.name}": it is longer than ${fn.resultMax} bytes (execution.payload)`)
   return text
 }
 
 /** What `toJSON` or a getter threw is the function's own error; what JSON itself refuses (a cycle, a BigInt) is not. */
-function notSerializable(fn: ValueFunction, error: unknown): string {
-  if (error instanceof RangeError) return failureText('result_too_large', `Cannot return the result of "${fn.name}": ${messageOf(error)}`)
+function notSerializable(fn: ValueFunction, value: unknown, error: unknown): string {
+  if (error instanceof RangeError) return failureText('result_too_large', `Cannot return the result of "${fn.name}": ${excessOf(messageOf(error))}`)
   const message = messageOf(error)
   const refused = error instanceof TypeError && (startsWith(message, 'Converting circular') || startsWith(message, 'Do not know how to'))
   if (!refused) return thrownText(error)
-  return failureText('result_not_serializable', `Cannot return the result of "${fn.name}": ${firstLine(message)}`)
+  return failureText('result_not_serializable', `Cannot return the result of "${fn.name}": ${refusedIn(value) ?? firstLine(message)}`)
+}
+
+function excessOf(message: string): string {
+  return startsWith(message, 'Maximum call stack') ? 'it is nested too deeply' : message
 }
 
 function messageOf(error: unknown): string {
@@ -105,13 +110,6 @@ function messageOf(error: unknown): string {
   return typeof message === 'string' ? message : ''
 }
 
-const stringStartsWith = String.prototype.startsWith
-const stringIndexOf = String.prototype.indexOf
-const stringSlice = String.prototype.slice
-function startsWith(text: string, prefix: string): boolean {
-  return apply(stringStartsWith, text, [prefix])
-}
 function firstLine(text: string): string {
-  const at = apply(stringIndexOf, text, ['\n'])
-  return at < 0 ? text : apply(stringSlice, text, [0, at])
+  return split(text, '\n')[0] as string
 }
