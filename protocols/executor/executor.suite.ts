@@ -69,6 +69,26 @@ export function executorSuite(kind: string, create: (world: World) => Promise<Ex
           await expectFailure(run(`export default async () => ${expression}`), 'result_not_serializable')
         },
       )
+      test.each([
+        ['1n', 'result is a BigInt'],
+        ['({ items: [{}, {}, {}, { total: 1n }] })', 'result.items[3].total is a BigInt'],
+        ['({ ok: { a: 1 }, "odd key": [[1n]] })', 'result["odd key"][0][0] is a BigInt'],
+        ['({ a: { toJSON: () => ({ b: 1n }) } })', 'result.a.b is a BigInt'],
+        ['{ const a = { b: [] }; a.b.push(1, { c: a.b }); return a }', 'result.b[1].c leads back to result.b'],
+        ['{ const a = { same: {} }; a.other = a.same; a.self = a; return a }', 'result.self leads back to result'],
+        ['() => 1', 'result is a function'],
+        ['Symbol()', 'result is a symbol'],
+        ['{ let n = 0; return { get a() { return n++ === 0 ? 1n : 1 } } }', 'Do not know how to serialize a BigInt'],
+      ])('what cannot be a result is named by its place: %s', async (body, reason) => {
+        const { error } = await expectFailure(run(`export default () => ${body}`), 'result_not_serializable')
+        expect(error.message).toMatch(/^Cannot return the result of "f\d+": /)
+        expect(error.message.endsWith(`: ${reason}`)).toBe(true)
+      })
+      test('a result nested too deeply is result_too_large', async () => {
+        const nested = '{ let a = 1n; for (let i = 0; i < 1e5; i++) a = [a]; return a }'
+        const { error } = await expectFailure(run(`export default () => ${nested}`), 'result_too_large')
+        expect(error.message).toContain('it is nested too deeply')
+      })
       test('a result above the limit is result_too_large, in characters and in bytes', async () => {
         const config = { execution: { payload: '1KB' } }
         await expectFailure(run('export default () => "x".repeat(2000)', [], { config }), 'result_too_large')

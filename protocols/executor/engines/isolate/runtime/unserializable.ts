@@ -24,7 +24,7 @@ export function refusedIn(result: unknown): string | undefined {
     stringify(result, function (this: unknown, key: string, value: unknown) {
       if (depth === 0) holders[depth++] = this
       look(this, key, value)
-      if (found !== undefined) throw new StopLooking()
+      if (found !== undefined) throw new Error('found')
       return value
     })
   } catch {
@@ -32,8 +32,6 @@ export function refusedIn(result: unknown): string | undefined {
   }
   return found
 }
-
-class StopLooking {}
 
 /** The place of what lies `depth` below the wrapper that JSON begins with. */
 function pathOf(holders: unknown[], keys: string[], depth: number): string {
@@ -51,7 +49,8 @@ function isPlainName(key: string): boolean {
   if (key === '' || key.length > KEY_MAX) return false
   for (let index = 0; index < key.length; index++) {
     const character = key[index] as string
-    const isLetter = (character >= 'a' && character <= 'z') || (character >= 'A' && character <= 'Z') || character === '_' || character === '$'
+    const isLetter =
+      (character >= 'a' && character <= 'z') || (character >= 'A' && character <= 'Z') || character === '_' || character === '$'
     if (!isLetter && (index === 0 || character < '0' || character > '9')) return false
   }
   return true

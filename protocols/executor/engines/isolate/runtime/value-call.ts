@@ -88,13 +88,17 @@ export function resultText(fn: ValueFunction, value: unknown): string {
   if (typeof text !== 'string')
     return failureText('result_not_serializable', `Cannot return the result of "${fn.name}": result is a ${typeof value}`)
   if (isLongerThan(text, fn.resultMax))
-    return failureText('result_too_large', `Cannot return the result of "${fn.name}": it is longer than ${fn.resultMax} bytes (execution.payload)`)
+    return failureText(
+      'result_too_large',
+      `Cannot return the result of "${fn.name}": it is longer than ${fn.resultMax} bytes (execution.payload)`,
+    )
   return text
 }
 
 /** What `toJSON` or a getter threw is the function's own error; what JSON itself refuses (a cycle, a BigInt) is not. */
 function notSerializable(fn: ValueFunction, value: unknown, error: unknown): string {
-  if (error instanceof RangeError) return failureText('result_too_large', `Cannot return the result of "${fn.name}": ${excessOf(messageOf(error))}`)
+  if (error instanceof RangeError)
+    return failureText('result_too_large', `Cannot return the result of "${fn.name}": ${excessOf(messageOf(error))}`)
   const message = messageOf(error)
   const refused = error instanceof TypeError && (startsWith(message, 'Converting circular') || startsWith(message, 'Do not know how to'))
   if (!refused) return thrownText(error)
