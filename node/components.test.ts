@@ -49,7 +49,7 @@ describe('a mesh of nodes that each run one thing', () => {
       expect(await answer.json()).toEqual({ hello: 'Ada', times: 2 })
       expect(answer.headers.get('osiris-version')).toMatch(/^[0-9a-f]{64}$/)
       expect(['node-1', 'node-3', 'node-2', 'node-4']).toContain(answer.headers.get('osiris-node'))
-      expect(answer.headers.get('server-timing')).toMatch(/route;dur=.*queue;dur=.*cold;dur=.*run;dur=/)
+      expect(answer.headers.get('server-timing')).toMatch(/route;dur=.*queue;dur=.*cold;dur=.*run;dur=.*cpu;dur=/)
     }
     const hops = Number((await post(executor, '/v1/call/demo/greet', '["Ada"]')).headers.get('osiris-hops'))
     expect(hops).toBeGreaterThan(0)

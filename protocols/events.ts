@@ -1,12 +1,14 @@
 /** What rooms tell about themselves. Logs, metrics and audit listen; nothing on the call path waits for them. */
-import type { OutcomeMeta } from './invocation.ts'
+import type { LimitName, OutcomeMeta } from './invocation.ts'
 import type { ErrorCode } from './errors.ts'
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error'
 
 export interface EventMap {
-  /** A call ended on this node as executor. */
+  /** A call ended on this node as executor; what it cost is in `meta`. */
   'call.finished': { id: string; namespace: string; name: string; meta: OutcomeMeta; code: ErrorCode | null; wallMs: number }
+  /** A call met one of its limits, or one of the node's; at most once per call and limit. `limit` is the name in the executor's list. */
+  'limit.hit': { namespace: string; name: string; limit: LimitName }
   /** One line a function wrote with console or log. */
   'function.log': { id: string; namespace: string; name: string; version: string; level: LogLevel; text: string; atMs: number }
   /** The view of the catalog changed for this function; absent name: anything may have changed. */

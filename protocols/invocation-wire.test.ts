@@ -15,7 +15,12 @@ const invocation: Invocation = {
   depth: 2,
   traceparent: `00-${'1'.repeat(32)}-${'2'.repeat(16)}-01`,
 }
-const meta = { version: 'a'.repeat(64), node: 'node-1', hops: 2, timing: { route: 0.1, queue: 0, cold: 2.5, run: 1 } }
+const meta = { version: 'a'.repeat(64), node: 'node-1', hops: 2, timing: { route: 0.1, queue: 0, cold: 2.5, run: 1, cpu: 0.75 } }
+const coldMeta = {
+  ...meta,
+  timing: { ...meta.timing, coldParts: { artifact: 0.1, isolate: 0.2, compile: 0.3, first: 0.4 } },
+  peakMemoryBytes: 5_000_000,
+}
 
 describe('an invocation', () => {
   test('arrives as it left, one hop further, its deadline on the receiver’s clock', () => {
@@ -119,6 +124,8 @@ describe('an outcome', () => {
       },
     ],
     ['a response without a body', { kind: 'response', status: 204, headers: [], meta }],
+    ['a value after a cold start', { kind: 'value', value: Buffer.from('1'), meta: coldMeta }],
+    ['a value of a known instance', { kind: 'value', value: Buffer.from('1'), meta: { ...meta, peakMemoryBytes: 7 } }],
   ])('%s arrives as it left', (_, outcome) => {
     expect(decodeOutcome(encodeOutcome(outcome))).toEqual(outcome)
   })
@@ -141,6 +148,16 @@ describe('an outcome', () => {
     expect(arrived.error.message).toHaveLength(4096)
     expect(arrived.error.details).toBeUndefined()
     expect(arrived.meta.timing.run).toBe(0)
+  })
+  test('from an older peer says nothing of what it cost, and from a newer one more than is read', () => {
+    const outcome: Outcome = { kind: 'value', value: Buffer.from('1'), meta: coldMeta }
+    const { head, body } = encodeOutcome(outcome)
+    const fields = decode(head) as unknown[]
+    const costs = fields[2] as unknown[]
+    const arrive = (all: unknown[]) => decodeOutcome({ head: encode(fields.with(2, all)), body: body as Uint8Array })
+    expect(arrive(costs.slice(0, 7))).toEqual({ ...outcome, meta: { ...meta, timing: { ...meta.timing, cpu: 0 } } })
+    expect(arrive([...costs, 'later'])).toEqual(outcome)
+    expect(() => arrive(costs.with(9, [1, -1, 0, 0]))).toThrow(expect.objectContaining({ code: 'invalid_argument' }))
   })
   test('a failure that does not say it was not started counts as started', () => {
     const fields = decode(encodeOutcome(failed(new OsirisError('unavailable', 'x'), meta)).head) as unknown[]

@@ -10,6 +10,7 @@ import { assertName, type FunctionRef, refOf, VERSION_PATTERN } from './function
 import {
   type Body,
   type Caller,
+  type ColdParts,
   type HeaderList,
   type Invocation,
   isRouteTarget,
@@ -18,6 +19,7 @@ import {
   type Payload,
   type PlacedInvocation,
   type Target,
+  type Timing,
 } from './invocation.ts'
 import type { MaybePromise } from './lifecycle.ts'
 
@@ -148,12 +150,21 @@ function fetchOf(value: unknown, body: Body | undefined): Payload {
 }
 
 export function encodeOutcome(outcome: Outcome): WireMessage {
-  const { version, node, hops, timing } = outcome.meta
-  const meta = [version, node, hops, finite(timing.route), finite(timing.queue), finite(timing.cold), finite(timing.run)]
+  const meta = metaFields(outcome.meta)
   if (outcome.kind === 'value') return { head: encode([FORMAT, 'value', meta]), body: outcome.value }
   if (outcome.kind === 'failed') return { head: encode([FORMAT, 'failed', meta, outcome.started, errorFields(outcome.error)]) }
   const head = encode([FORMAT, 'response', meta, outcome.status, outcome.headers.flat()])
   return outcome.body === undefined ? { head } : { head, body: outcome.body }
+}
+
+/** What a newer version appends is ignored by older peers; what an older one leaves out is nothing. */
+function metaFields({ version, node, hops, timing, peakMemoryBytes }: OutcomeMeta): unknown[] {
+  const { route, queue, cold, run, cpu, coldParts } = timing
+  const fields: unknown[] = [version, node, hops, finite(route), finite(queue), finite(cold), finite(run), finite(cpu)]
+  if (peakMemoryBytes !== undefined || coldParts !== undefined) fields.push(finite(peakMemoryBytes ?? 0))
+  if (coldParts !== undefined)
+    fields.push([finite(coldParts.artifact), finite(coldParts.isolate), finite(coldParts.compile), finite(coldParts.first)])
+  return fields
 }
 
 /** Details travel as JSON text, so that nothing a function put there can fail the encoding. */
@@ -196,13 +207,22 @@ function responseOf(fields: unknown[], meta: OutcomeMeta, body: Body | undefined
 }
 
 function metaOf(value: unknown): OutcomeMeta {
-  const [version, node, hops, route, queue, cold, run] = listOf(value, 7, 'meta')
-  return {
+  const [version, node, hops, route, queue, cold, run, cpu, peak, parts] = listOf(value, 7, 'meta')
+  const timing: Timing = { route: spanOf(route), queue: spanOf(queue), cold: spanOf(cold), run: spanOf(run), cpu: spanOf(cpu ?? 0) }
+  if (parts !== undefined) timing.coldParts = coldPartsOf(parts)
+  const meta: OutcomeMeta = {
     version: textOf(version, 64, 'version'),
     node: textOf(node, 256, 'node'),
     hops: countOf(hops, COUNT_MAX + 1, 'hops'),
-    timing: { route: spanOf(route), queue: spanOf(queue), cold: spanOf(cold), run: spanOf(run) },
+    timing,
   }
+  if (peak !== undefined && peak !== 0) meta.peakMemoryBytes = countOf(peak, Number.MAX_SAFE_INTEGER, 'memory')
+  return meta
+}
+
+function coldPartsOf(value: unknown): ColdParts {
+  const [artifact, isolate, compile, first] = listOf(value, 4, 'cold start')
+  return { artifact: spanOf(artifact), isolate: spanOf(isolate), compile: spanOf(compile), first: spanOf(first) }
 }
 
 function errorOf(value: unknown): OsirisError {

@@ -87,10 +87,56 @@ export interface Timing {
   route: number
   /** waiting for a free slot */
   queue: number
-  /** artifact, isolate, compile; only on a cold start */
+  /** what of a cold start fell into this call; the whole start is in `coldParts` */
   cold: number
-  /** inside the function */
+  /** from the function's begin to its answer, waiting included */
   run: number
+  /**
+   * Processor time on this call's account: the time its turns held the engine (what a thread of the worker spent in its isolate, garbage
+   * collection on that thread included) and work done for it outside (crypto). Where calls of one instance overlap, a turn belongs to the call it was
+   * entered for; a turn on nobody's account is shared among those that are open. A call whose worker had to be killed is billed the time
+   * from its begin to its deadline, or what the process itself used if that is less. What a response computes after its head is not in it.
+   */
+  cpu: number
+  /** The start of the instance, for calls that waited for it (`cold` > 0). */
+  coldParts?: ColdParts
+}
+
+/** What a cold start consisted of, in milliseconds. What they leave of the whole is the worker's: its own start, its pipe, its queue. */
+export interface ColdParts {
+  /** Until the artifact was here. */
+  artifact: number
+  /** An isolate with the runtime in it: taken, or made. */
+  isolate: number
+  compile: number
+  /** The module's first run: its top level, awaits included. */
+  first: number
+}
+
+/**
+ * Every limit a call can meet; `details.limit` of the error that tells of it, and a label of the metric that counts it.
+ * The function's own (`execution.*`): timeout, cpu, memory, payload, result, logs, requests, timers, concurrency. The node's: capacity (calls at once, and
+ * their queue), instances (memory for another one), share (of processors, while others want them), namespaceCpu, depth.
+ */
+export const LIMITS = [
+  'timeout',
+  'cpu',
+  'memory',
+  'payload',
+  'result',
+  'logs',
+  'requests',
+  'timers',
+  'concurrency',
+  'capacity',
+  'instances',
+  'share',
+  'namespaceCpu',
+  'depth',
+] as const
+export type LimitName = (typeof LIMITS)[number]
+export function isLimitName(value: unknown): value is LimitName {
+  return (LIMITS as readonly unknown[]).includes(value)
 }
 
 export interface OutcomeMeta {
@@ -100,6 +146,11 @@ export interface OutcomeMeta {
   node: string
   hops: number
   timing: Timing
+  /**
+   * Bytes: the most that looks at the instance's heap have found in use, garbage not collected yet included. Looked at after the first call, after every
+   * call whose turns are slow, and else after every 256th; absent before. Not the call's own share where calls overlap.
+   */
+  peakMemoryBytes?: number
 }
 
 /** Exactly three endings: a value (or a response), a typed error, and the typed error `outcome_unknown`. `invoke` never rejects. */
@@ -130,8 +181,25 @@ export interface Invoker {
   invoke(invocation: Invocation): Promise<Outcome>
 }
 
-export const NO_TIMING: Timing = Object.freeze({ route: 0, queue: 0, cold: 0, run: 0 })
+export const NO_TIMING: Timing = Object.freeze({ route: 0, queue: 0, cold: 0, run: 0, cpu: 0 })
 
 export function failed(error: OsirisError, meta: Partial<OutcomeMeta> = {}, started = false): FailedOutcome {
   return { kind: 'failed', error, started, meta: { version: '', node: '', hops: 0, timing: NO_TIMING, ...meta } }
+}
+
+/** What a call cost, as HTTP tells it (https://www.w3.org/TR/server-timing/): stages in milliseconds; `memory` in bytes, as its description. */
+export function serverTiming({ timing, peakMemoryBytes }: OutcomeMeta): string {
+  const { route, queue, cold, run, cpu, coldParts } = timing
+  let text = `route;dur=${ms(route)}, queue;dur=${ms(queue)}, cold;dur=${ms(cold)}, run;dur=${ms(run)}, cpu;dur=${ms(cpu)}`
+  if (coldParts !== undefined) {
+    const { artifact, isolate, compile, first } = coldParts
+    text += `, cold-artifact;dur=${ms(artifact)}, cold-isolate;dur=${ms(isolate)}, cold-compile;dur=${ms(compile)}, first;dur=${ms(first)}`
+  }
+  if (peakMemoryBytes !== undefined) text += `, memory;desc="${peakMemoryBytes}"`
+  return text
+}
+
+/** Microseconds are enough for people, and short numbers cost less to print. */
+function ms(value: number): number {
+  return Math.round(value * 1000) / 1000
 }

@@ -1,5 +1,5 @@
 /** Web requests and responses ↔ payloads and outcomes. */
-import type { ByteStream, Outcome, ResponseOutcome, ValueOutcome } from '#protocols/invocation'
+import { type ByteStream, type Outcome, type ResponseOutcome, serverTiming, type ValueOutcome } from '#protocols/invocation'
 
 /** Statuses that forbid a body (https://fetch.spec.whatwg.org/#null-body-status). */
 const BODILESS = new Set([204, 205, 304])
@@ -30,6 +30,7 @@ export function responseOf(outcome: Outcome): Response {
   headers.set('osiris-version', version)
   headers.set('osiris-node', node)
   headers.set('osiris-hops', String(hops))
+  headers.set('server-timing', serverTiming(outcome.meta))
   const status = outcome.kind === 'value' ? 200 : outcome.status
   return new Response(BODILESS.has(status) ? null : bodyOf(outcome), { status, headers })
 }

@@ -5,7 +5,7 @@ import { until } from '#protocols/until'
 import { createFakeNode, type FakeNode } from './testing/index.ts'
 import { exchange, open } from './testing/socket.ts'
 
-const meta = { version: 'ab'.repeat(32), node: 'node-9', hops: 1, timing: { route: 0.25, queue: 0, cold: 0, run: 1.5 } }
+const meta = { version: 'ab'.repeat(32), node: 'node-9', hops: 1, timing: { route: 0.25, queue: 0, cold: 0, run: 1.5, cpu: 1.25 } }
 const seen: Invocation[] = []
 /** Answers by the function's name. */
 const answers: Record<string, (invocation: Invocation) => Outcome | Promise<Outcome>> = {
@@ -49,7 +49,7 @@ describe('POST /v1/call', () => {
       'osiris-version': meta.version,
       'osiris-node': 'node-9',
       'osiris-hops': '1',
-      'server-timing': 'route;dur=0.25, queue;dur=0, cold;dur=0, run;dur=1.5',
+      'server-timing': 'route;dur=0.25, queue;dur=0, cold;dur=0, run;dur=1.5, cpu;dur=1.25',
     })
     expect(last()).toMatchObject({ target: { namespace: 'demo', name: 'echo', selector: 'v3' }, hops: 0, depth: 0 })
   })

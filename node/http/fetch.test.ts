@@ -6,7 +6,7 @@ import { until } from '#protocols/until'
 import { createFakeNode, type FakeNode } from './testing/index.ts'
 import { exchange, open } from './testing/socket.ts'
 
-const meta = { version: 'ab'.repeat(32), node: 'node-9', hops: 0, timing: { route: 0, queue: 0, cold: 0, run: 0 } }
+const meta = { version: 'ab'.repeat(32), node: 'node-9', hops: 0, timing: { route: 0, queue: 0, cold: 0, run: 0, cpu: 0 } }
 const seen: (Invocation & { payload: FetchPayload })[] = []
 const last = () => seen.at(-1)!
 let produced = 0

@@ -1,7 +1,7 @@
 /** An outcome as HTTP: the last step of every call. */
 import type { ServerResponse } from 'node:http'
 import { OsirisError } from '#protocols/errors'
-import type { ByteStream, Outcome, OutcomeMeta, ResponseOutcome } from '#protocols/invocation'
+import { type ByteStream, type Outcome, type OutcomeMeta, type ResponseOutcome, serverTiming } from '#protocols/invocation'
 import { declaredLength, responseHeaders } from './headers.ts'
 import { problemOf } from './problem.ts'
 
@@ -131,16 +131,5 @@ function bytesOf(value: Uint8Array): Buffer {
 function pushMeta(headers: string[], meta: OutcomeMeta): void {
   if (meta.version !== '') headers.push('osiris-version', meta.version)
   if (meta.node !== '') headers.push('osiris-node', meta.node)
-  const { route, queue, cold, run } = meta.timing
-  headers.push(
-    'osiris-hops',
-    String(meta.hops),
-    'server-timing',
-    `route;dur=${ms(route)}, queue;dur=${ms(queue)}, cold;dur=${ms(cold)}, run;dur=${ms(run)}`,
-  )
-}
-
-/** Microseconds are enough for people, and short numbers cost less to print. */
-function ms(value: number): number {
-  return Math.round(value * 1000) / 1000
+  headers.push('osiris-hops', String(meta.hops), 'server-timing', serverTiming(meta))
 }

@@ -19,7 +19,7 @@ async function start(options: Parameters<typeof createFakeNode>[0] = {}): Promis
   return node
 }
 
-const NOWHERE = { version: '', node: 'node-1', hops: 0, timing: { route: 0, queue: 0, cold: 0, run: 0 } }
+const NOWHERE = { version: '', node: 'node-1', hops: 0, timing: { route: 0, queue: 0, cold: 0, run: 0, cpu: 0 } }
 
 async function* zeros(onEnd: () => void): AsyncGenerator<Uint8Array> {
   try {

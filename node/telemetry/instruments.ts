@@ -1,5 +1,6 @@
 /** The figures themselves. The one address of `@prometheus-io/client`, which takes 30 to 60 ms to load. */
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from '@prometheus-io/client'
+import { LIMITS, type LimitName } from '#protocols/invocation'
 import { systemClock } from '#protocols/lifecycle'
 import { LoopProbe } from './loop-probe.ts'
 import type { Finished, Probes } from './metrics.ts'
@@ -7,10 +8,19 @@ import type { Finished, Probes } from './metrics.ts'
 /** Seconds; from a warm call to the longest timeout. */
 const WALL_BUCKETS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 60]
 
+/** Seconds; from a start out of everything at hand to an artifact that had to travel. */
+const COLD_BUCKETS = [0.0001, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 2.5, 10]
+/** Bytes; from an instance with nothing in it to the largest limit. */
+const MEMORY_BUCKETS = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096].map((megabytes) => megabytes * 1024 * 1024)
+/** Namespaces with a figure of their own; whoever comes later is one of the others, so that a scrape stays bounded. */
+const NAMESPACES_MAX = 100
+const OTHERS = '(others)'
+
 export interface InstrumentsInit {
   node: string
   probes: Probes
   workers: { started: number; ended: number }
+  limits: ReadonlyMap<LimitName, number>
 }
 
 export class Instruments {
@@ -19,6 +29,10 @@ export class Instruments {
   readonly #wall: Histogram
   readonly #cold: Counter
   readonly #loop = new LoopProbe({ clock: systemClock })
+  readonly #cpu: Counter<'namespace'>
+  readonly #coldParts: Histogram<'part'>
+  readonly #memory: Histogram
+  readonly #namespaces = new Set<string>()
 
   constructor(init: InstrumentsInit) {
     const registers = [this.#registry]
@@ -36,14 +50,46 @@ export class Instruments {
       registers,
     })
     this.#cold = new Counter({ name: 'osiris_cold_starts_total', help: 'Calls that had to make an instance first', registers })
-    for (const metric of [...workerCounters(init.workers), ...gauges(init.probes, this.#loop)]) this.#registry.registerMetric(metric)
+    this.#cpu = new Counter({
+      name: 'osiris_cpu_seconds_total',
+      help: `Processor time of calls on this node as executor, by namespace (the first ${NAMESPACES_MAX} seen)`,
+      labelNames: ['namespace'],
+      registers,
+    })
+    this.#coldParts = new Histogram({
+      name: 'osiris_cold_start_seconds',
+      help: 'What cold starts consisted of: artifact, isolate, compile, first',
+      labelNames: ['part'],
+      buckets: COLD_BUCKETS,
+      registers,
+    })
+    this.#memory = new Histogram({
+      name: 'osiris_instance_memory_peak_bytes',
+      help: 'The most memory seen in use by the instance, of every call that ended',
+      buckets: MEMORY_BUCKETS,
+      registers,
+    })
+    const others = [...workerCounters(init.workers), limitHits(init.limits), ...gauges(init.probes, this.#loop)]
+    for (const metric of others) this.#registry.registerMetric(metric)
     collectDefaultMetrics({ register: this.#registry })
   }
 
-  finished({ code, wallMs, cold }: Finished): void {
+  finished({ code, wallMs, namespace, cpuMs, cold, coldParts, peakMemoryBytes }: Finished): void {
     this.#calls.inc({ code: code ?? 'ok' })
     this.#wall.observe(wallMs / 1000)
+    if (cpuMs > 0) this.#cpu.inc({ namespace: this.#labelFor(namespace) }, cpuMs / 1000)
+    if (peakMemoryBytes !== undefined) this.#memory.observe(peakMemoryBytes)
     if (cold) this.#cold.inc()
+    if (coldParts === undefined) return
+    for (const part of PARTS) this.#coldParts.observe({ part }, coldParts[part] / 1000)
+  }
+
+  #labelFor(namespace: string): string {
+    if (!this.#namespaces.has(namespace)) {
+      if (this.#namespaces.size >= NAMESPACES_MAX) return OTHERS
+      this.#namespaces.add(namespace)
+    }
+    return namespace
   }
 
   text(): Promise<string> {
@@ -54,6 +100,22 @@ export class Instruments {
     this.#loop.stop()
     this.#registry.clear()
   }
+}
+
+const PARTS = ['artifact', 'isolate', 'compile', 'first'] as const
+
+/** Counted outside, each from 0 on, so that a limit nobody met is there to be looked at. */
+function limitHits(limits: ReadonlyMap<LimitName, number>): Counter<'limit'> {
+  return new Counter({
+    name: 'osiris_limit_hits_total',
+    help: 'Calls that met a limit, by limit',
+    labelNames: ['limit'],
+    registers: [],
+    collect() {
+      this.reset()
+      for (const limit of LIMITS) this.inc({ limit }, limits.get(limit) ?? 0)
+    },
+  })
 }
 
 /** Counted before this file was loaded: each scrape takes over the difference. */

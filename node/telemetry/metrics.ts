@@ -1,5 +1,6 @@
 /** Figures for Prometheus. What happens is counted here as it happens; the client library is loaded with the first scrape. */
 import type { EventMap, Events } from '#protocols/events'
+import type { ColdParts, LimitName } from '#protocols/invocation'
 import type { MaybePromise } from '#protocols/lifecycle'
 import type { Instruments } from './instruments.ts'
 
@@ -17,19 +18,26 @@ export interface MetricsInit {
   node: string
 }
 
-export type Finished = Pick<EventMap['call.finished'], 'code' | 'wallMs'> & { cold: boolean }
+export type Finished = Pick<EventMap['call.finished'], 'code' | 'wallMs' | 'namespace'> & {
+  cpuMs: number
+  cold: boolean
+  coldParts: ColdParts | undefined
+  peakMemoryBytes: number | undefined
+}
 
 /** Calls remembered until the first scrape; then the client library is loaded to take them in. */
 const PENDING_MAX = 8_192
 
 /**
- * Labels are bounded: error codes are a fixed list, and neither functions nor callers are labels, because their number is not in our hands.
+ * Labels are bounded: error codes and limits are fixed lists, namespaces are the first hundred seen; neither functions nor callers are labels,
+ * because their number is not in our hands.
  */
 export class Metrics {
   readonly contentType = 'text/plain; version=0.0.4; charset=utf-8'
   readonly #init: MetricsInit
   readonly #stops: (() => void)[]
   readonly #workers = { started: 0, ended: 0 }
+  readonly #limits = new Map<LimitName, number>()
   #pending: Finished[] = []
   #instruments: Instruments | undefined
   #loading: Promise<Instruments> | undefined
@@ -38,7 +46,11 @@ export class Metrics {
     this.#init = init
     const { events } = init
     this.#stops = [
-      events.on('call.finished', ({ code, wallMs, meta }) => this.#finished({ code, wallMs, cold: meta.timing.cold > 0 })),
+      events.on('call.finished', ({ code, wallMs, namespace, meta: { timing, peakMemoryBytes } }) => {
+        const { cold, cpu, coldParts } = timing
+        this.#finished({ code, wallMs, namespace, cpuMs: cpu, cold: cold > 0, coldParts, peakMemoryBytes })
+      }),
+      events.on('limit.hit', ({ limit }) => void this.#limits.set(limit, (this.#limits.get(limit) ?? 0) + 1)),
       events.on('worker.started', () => void this.#workers.started++),
       events.on('worker.ended', () => void this.#workers.ended++),
     ]
@@ -64,7 +76,8 @@ export class Metrics {
 
   #load(): Promise<Instruments> {
     this.#loading ??= import('./instruments.ts').then(({ Instruments }) => {
-      const instruments = new Instruments({ node: this.#init.node, probes: this.#init.probes, workers: this.#workers })
+      const { node, probes } = this.#init
+      const instruments = new Instruments({ node, probes, workers: this.#workers, limits: this.#limits })
       for (const call of this.#pending) instruments.finished(call)
       this.#pending = []
       this.#instruments = instruments

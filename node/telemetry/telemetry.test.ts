@@ -8,7 +8,7 @@ const finished = (code: EventMap['call.finished']['code'], wallMs: number, cold 
   id: '0',
   namespace: 'demo',
   name: 'greet',
-  meta: { version: 'a'.repeat(64), node: 'node-1', hops: 0, timing: { route: 0, queue: 0, cold, run: 1 } },
+  meta: { version: 'a'.repeat(64), node: 'node-1', hops: 0, timing: { route: 0, queue: 0, cold, run: 1, cpu: 0.5 } },
   code,
   wallMs,
 })
@@ -32,6 +32,32 @@ describe('Metrics', () => {
     expect(text).toContain('osiris_cold_starts_total{node="node-1"} 1')
     expect(text).toMatch(/osiris_call_duration_seconds_bucket\{le="0.0025",node="node-1"\} 2/)
     expect(text).toMatch(/osiris_call_duration_seconds_count\{node="node-1"\} 3/)
+    metrics.stop()
+  })
+
+  it('tells what calls cost, and which limits they met', async () => {
+    const { events, metrics } = metricsOf()
+    const coldParts = { artifact: 1, isolate: 2, compile: 0.2, first: 0.3 }
+    const call = finished(null, 2, 4)
+    events.emit('call.finished', { ...call, meta: { ...call.meta, timing: { ...call.meta.timing, coldParts }, peakMemoryBytes: 3e6 } })
+    events.emit('limit.hit', { namespace: 'demo', name: 'greet', limit: 'cpu' })
+    const text = await metrics.text()
+    expect(text).toContain('osiris_cpu_seconds_total{namespace="demo",node="node-1"} 0.0005')
+    expect(text).toMatch(/osiris_cold_start_seconds_bucket\{le="0.001",.*part="artifact".*\} 1/)
+    expect(text).toMatch(/osiris_cold_start_seconds_bucket\{le="0.001",.*part="isolate".*\} 0/)
+    expect(text).toMatch(/osiris_instance_memory_peak_bytes_bucket\{le="4194304",node="node-1"\} 1/)
+    expect(text).toContain('osiris_limit_hits_total{limit="cpu",node="node-1"} 1')
+    expect(text).toContain('osiris_limit_hits_total{limit="memory",node="node-1"} 0')
+    expect(await metrics.text()).toContain('osiris_limit_hits_total{limit="cpu",node="node-1"} 1')
+    metrics.stop()
+  })
+
+  it('has at most a hundred namespaces as labels, however many call', async () => {
+    const { events, metrics } = metricsOf()
+    for (let i = 0; i < 500; i++) events.emit('call.finished', { ...finished(null, 2), namespace: `n${i}` })
+    const lines = (await metrics.text()).split('\n').filter((line) => line.startsWith('osiris_cpu_seconds_total{'))
+    expect(lines).toHaveLength(101)
+    expect(lines.at(-1)).toMatch(/namespace="\(others\)".* 0\.2/)
     metrics.stop()
   })
 

@@ -1,6 +1,6 @@
 /** One invocation while it is here: what the frames of its worker do to it, and its one ending. */
 import { OsirisError } from '#protocols/errors'
-import type { FailedOutcome, Outcome, OutcomeMeta, PlacedInvocation } from '#protocols/invocation'
+import type { ColdParts, FailedOutcome, Outcome, OutcomeMeta, PlacedInvocation, Timing } from '#protocols/invocation'
 import { type RequestBody, ResponseBody } from './body.ts'
 import { decodeError, decodeHead } from './hostile.ts'
 import { CLOSED, HEAD_LENGTH_MASK, OPEN } from './frames.ts'
@@ -28,6 +28,14 @@ export class Call {
   /** When it must have ended, on the owner's clock. */
   deadlineAt = 0
   coldMs = 0
+  /** Set where it waited for its instance to start. */
+  coldParts: ColdParts | undefined
+  /** Processor time its worker told of before the answer. */
+  cpuUs = 0
+  /** What its worker had used when the watch first saw the call; negative before. */
+  workerCpuMs = -1
+  /** How long it had been running then. */
+  unseenMs = 0
   isAnswered = false
   isOver = false
   /** Set while a request's body is on its way in. */
@@ -50,21 +58,25 @@ export class Call {
   }
 
   /** Throws when the worker may not say this now; it is then taken for hostile. */
-  onValue(runUs: number, bytes: Uint8Array): void {
+  onValue(runUs: number, cpuUs: number, bytes: Uint8Array): void {
     if (this.isAnswered) throw new Error('a second answer')
     const { resultBytesMax } = this.fn
     if (this.invocation.payload.kind !== 'call') throw new Error('a value for a request')
     if (bytes.length > resultBytesMax)
       return this.fail(
-        new OsirisError('result_too_large', `Cannot return the result of "${this.fn.title}": it is longer than ${resultBytesMax} bytes`),
+        new OsirisError('result_too_large', `Cannot return the result of "${this.fn.title}": it is longer than ${resultBytesMax} bytes`, {
+          details: { limit: 'result' },
+        }),
         runUs,
       )
+    this.cpuUs = cpuUs
     this.#answer({ kind: 'value', value: bytes, meta: this.meta(runUs) })
     this.end()
   }
 
-  onFailed(runUs: number, bytes: Buffer): void {
+  onFailed(runUs: number, cpuUs: number, bytes: Buffer): void {
     if (this.isAnswered) throw new Error('a second answer')
+    this.cpuUs = cpuUs
     this.fail(decodeError(bytes, this.fn.title), runUs)
   }
 
@@ -107,8 +119,13 @@ export class Call {
     this.requestBody?.credit(bytes)
   }
 
-  onClosed(): void {
+  onSpent(cpuUs: number): void {
+    this.cpuUs = cpuUs
+  }
+
+  onClosed(cpuUs: number): void {
     if (!this.isAnswered) throw new Error('an end without an answer')
+    this.cpuUs = cpuUs
     this.end()
   }
 
@@ -117,7 +134,7 @@ export class Call {
   }
 
   /** The worker is gone, or the answer is decided on this side: a typed error, or the end of the stream with it. */
-  fail(error: OsirisError, runUs = 0, started = true): void {
+  fail(error: OsirisError, runUs = this.#ageUs(), started = true): void {
     if (this.isOver) return
     if (!this.isAnswered) this.#answer(this.#failed(error, runUs, started))
     this.#body?.fail(error)
@@ -134,16 +151,20 @@ export class Call {
     this.#owner.over(this)
   }
 
+  /** Microseconds since it began to run. */
+  #ageUs(): number {
+    return this.startedAt === 0 ? 0 : (this.#owner.now() - this.startedAt) * 1000
+  }
+
   meta(runUs: number): OutcomeMeta {
-    const { invocation } = this
+    const { invocation, coldParts, coldMs, slot } = this
     const startedAt = this.startedAt === 0 ? this.#owner.now() : this.startedAt
-    const queue = Math.max(0, startedAt - this.arrivedAt - this.coldMs)
-    return {
-      version: invocation.version,
-      node: this.#owner.nodeName,
-      hops: invocation.hops,
-      timing: { route: 0, queue, cold: this.coldMs, run: runUs / 1000 },
-    }
+    const queue = Math.max(0, startedAt - this.arrivedAt - coldMs)
+    const timing: Timing = { route: 0, queue, cold: coldMs, run: runUs / 1000, cpu: this.cpuUs / 1000 }
+    if (coldParts !== undefined) timing.coldParts = coldParts
+    const meta: OutcomeMeta = { version: invocation.version, node: this.#owner.nodeName, hops: invocation.hops, timing }
+    if (slot !== undefined && slot.peakBytes > 0) meta.peakMemoryBytes = slot.peakBytes
+    return meta
   }
 
   #failed(error: OsirisError, runUs: number, started: boolean): FailedOutcome {

@@ -150,6 +150,7 @@ export class Dispatcher {
       fn.waiting.shift()
       this.#admission.waiting--
       next.coldMs = Math.max(0, Math.min(slot.bornAt + slot.coldMs - next.arrivedAt, slot.coldMs))
+      if (next.coldMs > 0) next.coldParts = slot.coldParts
       this.#run(next, slot)
     }
     if (fn.waiting.length === 0) this.waiting.delete(fn)
@@ -185,10 +186,13 @@ export class Dispatcher {
     const beganAt = clock.monotonic()
     try {
       const artifact = await code.artifact(fn.record.manifest.artifact.digest, { timeoutMs: limits.artifactMs })
+      const artifactMs = clock.monotonic() - beganAt
       if (this.#stopped) return
       const worker = pool.workerFor(fn)
       this.#init.makeRoom(worker)
-      fn.slots.push(worker.load(fn, artifact, beganAt))
+      const slot = worker.load(fn, artifact, beganAt)
+      slot.coldParts.artifact = artifactMs
+      fn.slots.push(slot)
       this.#init.wake()
     } catch (error) {
       fn.starting--

@@ -32,13 +32,13 @@ export const DO = {
 /** Worker to node. */
 export const SAY = {
   ready: 32,
-  /** id: instance. */
+  /** id: instance; payload: JSON `[isolate, compile, first]`, microseconds each, or nothing. */
   loaded: 33,
   /** id: instance; payload: error JSON. */
   loadFailed: 34,
-  /** a: microseconds run; payload: JSON text of the result. */
+  /** a: microseconds run, b: microseconds of processor; payload: JSON text of the result. */
   value: 35,
-  /** a: microseconds run, b: 1 when the instance must not be used again; payload: error JSON (`WireError`). */
+  /** a: microseconds run, b: microseconds of processor, doubled, plus 1 when the instance must not be used again; payload: error JSON (`WireError`). */
   failed: 36,
   /** a: microseconds run, b: bytes of the head, plus OPEN or CLOSED; payload: head JSON (`WireResponse`), then the first bytes of the body. */
   response: 37,
@@ -48,7 +48,7 @@ export const SAY = {
   broken: 40,
   /** a: bytes of the request's body that the function took. */
   credit: 41,
-  /** The call is wholly over: body sent, `waitUntil` done. */
+  /** The call is wholly over: body sent, `waitUntil` done. a: microseconds of processor in all. */
   closed: 42,
   /** a: instance, b: level; payload: text. id 0: the line belongs to no single call. */
   log: 43,
@@ -61,6 +61,12 @@ export const SAY = {
   /** id: instance. Nothing of it runs any more. */
   retired: 47,
   pong: 48,
+  /** a: microseconds of processor until now; before `response`, which has no room for it. */
+  spent: 72,
+  /** id: instance, a: KiB, the most that was seen in use. */
+  memory: 73,
+  /** id: call, or 0, a: instance, b: place in LIMITS. Once per call and limit. */
+  limit: 74,
 } as const
 
 /** Flags in `b` of `response`, above the head's length. */
@@ -77,6 +83,8 @@ export interface WireSettings {
   parameters: string[]
   /** Milliseconds in which the module must be ready. */
   loadMs: number
+  /** Milliseconds of processor one call may use. */
+  cpuMs: number
 }
 export interface WireRequest {
   /** Milliseconds left. */
@@ -96,6 +104,8 @@ export interface WireError {
   code: string
   message: string
   stack?: string
+  /** The limit it met, by its name in LIMITS. */
+  limit?: string
 }
 export interface WireAsk {
   kind: 'call'

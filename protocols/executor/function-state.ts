@@ -1,5 +1,6 @@
 /** What the executor remembers of one version while it is in use. */
 import type { FunctionRecord } from '#protocols/catalog'
+import type { ColdParts } from '#protocols/invocation'
 import type { WireSettings } from './frames.ts'
 import type { Call } from './call.ts'
 import type { WorkerProcess } from './worker-process.ts'
@@ -17,6 +18,9 @@ export interface InstanceSlot {
   /** When loading began, and what it took. */
   bornAt: number
   coldMs: number
+  coldParts: ColdParts
+  /** The most memory its worker has told of. */
+  peakBytes: number
 }
 
 /** The module must be ready within this, or within the function's own timeout if that is longer. */
@@ -67,6 +71,7 @@ export class FunctionState {
       resultBytesMax: this.resultBytesMax,
       parameters,
       loadMs: this.loadMs,
+      cpuMs: execution.cpuMs,
     }
     this.settings = Buffer.from(JSON.stringify(wire))
   }

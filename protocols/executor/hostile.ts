@@ -1,6 +1,7 @@
 /** What a worker says is judged as if an attacker had written it: it may have been. Every function here throws on anything else than the shape. */
 import { type ErrorShape, isErrorCode, OsirisError } from '#protocols/errors'
 import { HEADER_CHARACTERS_MAX, HEADER_NAME_MAX, HEADERS_MAX } from './bounds.ts'
+import { type ColdParts, isLimitName } from '#protocols/invocation'
 import type { WireAsk, WireResponse } from './frames.ts'
 
 const TEXT_MAX = 4096
@@ -22,12 +23,14 @@ const OWN_CODES = new Set<string>([
   'not_found',
   'forbidden',
   'overloaded',
+  'quota_exceeded',
+  'payload_too_large',
   'unavailable',
 ])
 
 export function decodeError(bytes: Uint8Array, title: string): OsirisError {
   const value = objectOf(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('utf8'))
-  const { code, message, stack } = value
+  const { code, message, stack, limit } = value
   if (typeof code !== 'string' || typeof message !== 'string') throw new Error('an error without code and message')
   const known = isErrorCode(code) && OWN_CODES.has(code) ? code : 'function_failed'
   const text = message.slice(0, TEXT_MAX)
@@ -36,7 +39,18 @@ export function decodeError(bytes: Uint8Array, title: string): OsirisError {
     message: known === 'function_failed' && !text.startsWith('Cannot ') ? `Cannot run "${title}": ${text}` : text,
   }
   if (typeof stack === 'string') shape.stack = stack.slice(0, TEXT_MAX)
+  if (isLimitName(limit)) shape.details = { limit }
   return OsirisError.fromShape(shape)
+}
+
+/** What making an instance took, by the worker's own word. */
+export function decodeParts(bytes: Uint8Array): Partial<ColdParts> {
+  if (bytes.length === 0) return {}
+  const value: unknown = JSON.parse(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('utf8'))
+  if (!Array.isArray(value) || value.length !== 3 || !value.every((each) => Number.isInteger(each) && each >= 0))
+    throw new Error('malformed parts of a start')
+  const [isolate, compile, first] = (value as [number, number, number]).map((us) => us / 1000) as [number, number, number]
+  return { isolate, compile, first }
 }
 
 export function decodeHead(text: string): WireResponse {

@@ -101,7 +101,7 @@ test('a function calls another on its caller’s account, one deeper, and only t
       return Promise.resolve({
         kind: 'value',
         value: Buffer.from('{"b":2}'),
-        meta: { version: '', node: '', hops: 0, timing: { route: 0, queue: 0, cold: 0, run: 0 } },
+        meta: { version: '', node: '', hops: 0, timing: { route: 0, queue: 0, cold: 0, run: 0, cpu: 0 } },
       })
     },
   })

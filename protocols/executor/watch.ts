@@ -169,7 +169,13 @@ function mayRetire(slot: InstanceSlot): boolean {
 
 function lateFunctions(worker: WorkerProcess, now: number, graceMs: number): Set<FunctionState> {
   const late = new Set<FunctionState>()
-  for (const call of worker.calls.values()) if (now > call.deadlineAt + graceMs) late.add(call.fn)
+  let cpuMs: number | undefined
+  for (const call of worker.calls.values()) {
+    if (now > call.deadlineAt + graceMs) late.add(call.fn)
+    if (call.workerCpuMs >= 0) continue
+    call.workerCpuMs = cpuMs ??= worker.memory.cpuMs() ?? 0
+    call.unseenMs = now - call.startedAt
+  }
   for (const slot of worker.slots.values()) if (slot.state === 'loading' && now > slot.bornAt + slot.fn.loadMs + graceMs) late.add(slot.fn)
   return late
 }

@@ -7,7 +7,8 @@ import { ASK_BYTES_MAX, LOG_LINE_MAX } from './bounds.ts'
 import type { Call } from './call.ts'
 import { DO, FrameReader, FrameWriter, LOG_LEVELS, SAY, sendTo } from './frames.ts'
 import type { FunctionState, InstanceSlot } from './function-state.ts'
-import { decodeError } from './hostile.ts'
+import { decodeError, decodeParts } from './hostile.ts'
+import { bill } from './billing.ts'
 import { MemoryProbe } from './memory.ts'
 import type { Ending, Launched } from './walls/launch.ts'
 
@@ -119,6 +120,8 @@ export class WorkerProcess {
       lastUsedAt: now,
       bornAt: now,
       coldMs: 0,
+      coldParts: { artifact: 0, isolate: 0, compile: 0, first: 0 },
+      peakBytes: 0,
     }
     this.slots.set(slot.id, slot)
     this.loading++
@@ -209,14 +212,14 @@ export class WorkerProcess {
   #onFrame(kind: number, id: number, a: number, b: number, buffer: Buffer, start: number, end: number): void {
     if (this.#ended) return
     if (kind === SAY.value) {
-      this.#callFor(id)?.onValue(a, buffer.subarray(start, end))
+      this.#callFor(id)?.onValue(a, b, buffer.subarray(start, end))
       return
     }
     switch (kind) {
       case SAY.failed: {
         const call = this.#callFor(id)
-        if (b === 1 && call?.slot !== undefined) call.slot.spoiled = true
-        return call?.onFailed(a, buffer.subarray(start, end))
+        if ((b & 1) === 1 && call?.slot !== undefined) call.slot.spoiled = true
+        return call?.onFailed(a, b >>> 1, buffer.subarray(start, end))
       }
       case SAY.response:
         return this.#callFor(id)?.onResponse(a, b, buffer, start, end, {
@@ -235,7 +238,14 @@ export class WorkerProcess {
       case SAY.credit:
         return this.#callFor(id)?.onCredit(a)
       case SAY.closed:
-        return this.#callFor(id)?.onClosed()
+        return this.#callFor(id)?.onClosed(a)
+      case SAY.spent:
+        return this.#callFor(id)?.onSpent(a)
+      case SAY.memory: {
+        const slot = this.#slotFor(id)
+        if (slot !== undefined) slot.peakBytes = Math.max(slot.peakBytes, a * 1024)
+        return
+      }
       case SAY.log:
         return this.#onLog(id, this.#slotFor(a), b, buffer, start, end)
       case SAY.loaded:
@@ -279,6 +289,7 @@ export class WorkerProcess {
     if (kind === SAY.loaded) {
       if (slot.state !== 'loading') throw new Error('a second loaded')
       this.loading--
+      Object.assign(slot.coldParts, decodeParts(payload))
       return this.#listener.loaded(slot)
     }
     const error = decodeError(payload, slot.fn.title)
@@ -330,8 +341,9 @@ export class WorkerProcess {
     if (this.#ended) return
     this.#ended = true
     this.#process.pipe.destroy()
-    this.memory.close()
     const now = this.#listener.now()
+    bill(this, end.blamed, now)
+    this.memory.close()
     for (const call of [...this.calls.values()]) call.fail(errorFor(end, call.fn, now > call.deadlineAt))
     this.#listener.ended(this, end)
   }

@@ -9,6 +9,8 @@ import type { FailedOutcome } from '#protocols/invocation'
 const ANOTHER_MAY: ReadonlySet<ErrorCode> = new Set([
   'unavailable',
   'overloaded',
+  // The share of one node that this namespace has used up.
+  'quota_exceeded',
   'version_mismatch',
   'storage_full',
   'not_found',

@@ -123,7 +123,7 @@ export class FakeExecutor implements Executor {
       version: invocation.version,
       node: this.name,
       hops: invocation.hops,
-      timing: { route: 0, queue: 0, cold: 0, run: 1 },
+      timing: { route: 0, queue: 0, cold: 0, run: 1, cpu: 1 },
     }
     const refusal = this.refuse?.(invocation)
     if (refusal !== undefined) return failed(refusal, meta)

@@ -37,7 +37,7 @@ export class FakeRouter implements Invoker {
     try {
       const record = await this.#resolve(invocation.target)
       await this.#access.requireInvoke(invocation.caller, record.namespace, record.manifest.settings.access === 'public')
-      meta = { version: record.version, node: 'node-1', hops: 0, timing: { route: 0.25, queue: 0, cold: 0, run: 1.5 } }
+      meta = { version: record.version, node: 'node-1', hops: 0, timing: { route: 0.25, queue: 0, cold: 0, run: 1.5, cpu: 1.25 } }
       return await this.#run(record, invocation, meta)
     } catch (error) {
       return failed(OsirisError.from(error, 'Cannot run the function', 'function_failed'), meta, true)

@@ -21,20 +21,31 @@ export interface Engine {
   answer(instanceId: number, askId: number, json: string, failed: boolean): void
 }
 
+/** What making an instance took, in milliseconds. */
+export interface LoadParts {
+  isolate: number
+  compile: number
+  first: number
+}
+
 export interface EngineReports {
-  loaded(instanceId: number): void
+  loaded(instanceId: number, parts: LoadParts): void
   /** `error`: JSON of `WireError`, here and below. */
   loadFailed(instanceId: number, error: string): void
-  value(callId: number, runMs: number, json: string): void
-  failed(callId: number, runMs: number, error: string, spoiled: boolean): void
+  value(callId: number, runMs: number, cpuMs: number, json: string): void
+  failed(callId: number, runMs: number, cpuMs: number, error: string, spoiled: boolean): void
+  /** Processor time until now: before a response. */
+  spent(callId: number, cpuMs: number): void
   response(callId: number, runMs: number, head: string, body: string | Uint8Array | undefined, open: boolean, closed: boolean): void
   chunk(callId: number, bytes: Uint8Array): void
   end(callId: number): void
   broken(callId: number, error: string): void
   credit(callId: number, bytes: number): void
-  closed(callId: number): void
+  closed(callId: number, cpuMs: number): void
   log(instanceId: number, callId: number, level: number, text: string): void
   ask(instanceId: number, askId: number, json: string): void
+  /** The most memory seen in use. */
+  memory(instanceId: number, bytes: number): void
   /** A cancelled call has been taken in. */
   heard(callId: number): void
   /** Nothing of a retired instance runs any more. */

@@ -33,10 +33,13 @@ export function reportsTo(writer: FrameWriter): { reports: EngineReports; flushS
   return {
     flushSoon,
     reports: {
-      loaded: (instanceId) => bytes(SAY.loaded, instanceId),
+      loaded: (instanceId, { isolate, compile, first }) =>
+        text(SAY.loaded, instanceId, 0, 0, JSON.stringify([isolate, compile, first].map(microseconds))),
       loadFailed: (instanceId, error) => text(SAY.loadFailed, instanceId, 0, 0, error),
-      value: (callId, runMs, json) => text(SAY.value, callId, microseconds(runMs), 0, json),
-      failed: (callId, runMs, error, spoiled) => text(SAY.failed, callId, microseconds(runMs), spoiled ? 1 : 0, error),
+      value: (callId, runMs, cpuMs, json) => text(SAY.value, callId, microseconds(runMs), microseconds(cpuMs), json),
+      failed: (callId, runMs, cpuMs, error, spoiled) =>
+        text(SAY.failed, callId, microseconds(runMs), Math.min(0x7fff_ffff, microseconds(cpuMs)) * 2 + (spoiled ? 1 : 0), error),
+      spent: (callId, cpuMs) => bytes(SAY.spent, callId, microseconds(cpuMs)),
       response(callId, runMs, head, body, open, closed) {
         const headBytes = Buffer.from(head)
         const flags = (open ? OPEN : 0) + (closed ? CLOSED : 0)
@@ -53,9 +56,10 @@ export function reportsTo(writer: FrameWriter): { reports: EngineReports; flushS
       end: (callId) => bytes(SAY.end, callId),
       broken: (callId, error) => text(SAY.broken, callId, 0, 0, error),
       credit: (callId, count) => bytes(SAY.credit, callId, count),
-      closed: (callId) => bytes(SAY.closed, callId),
+      closed: (callId, cpuMs) => bytes(SAY.closed, callId, microseconds(cpuMs)),
       log: (instanceId, callId, level, line) => text(SAY.log, callId, instanceId, level, line),
       ask: (instanceId, askId, json) => text(SAY.ask, askId, instanceId, 0, json),
+      memory: (instanceId, count) => bytes(SAY.memory, instanceId, Math.ceil(count / 1024)),
       heard: (callId) => bytes(SAY.heard, callId),
       retired: (instanceId) => bytes(SAY.retired, instanceId),
       gone: (instanceId, error) => text(SAY.gone, instanceId, 0, 0, error),

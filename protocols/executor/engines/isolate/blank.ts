@@ -10,7 +10,7 @@ export interface Entries {
   configure: ivm.Reference<(settings: string) => void>
   call: ivm.Reference<(id: number, args: string) => string | undefined>
   request: ivm.Reference<(id: number, head: string, body: unknown) => void>
-  event: ivm.Reference<(kind: number, id: number, value: unknown) => void>
+  event: ivm.Reference<(kind: number, id: number, value: unknown) => number>
   drain: ivm.Reference<() => unknown[] | undefined>
   last: ivm.Reference<() => string | undefined>
 }

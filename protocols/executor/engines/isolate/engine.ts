@@ -94,7 +94,9 @@ export class IsolateEngine implements Engine {
     const { instanceId } = request
     let instance: Instance | undefined
     try {
+      const startedAt = performance.now()
       const blank = await this.#blanks.take(request.memoryMbMax)
+      const isolate = performance.now() - startedAt
       instance = new Instance({
         id: instanceId,
         blank,
@@ -104,8 +106,8 @@ export class IsolateEngine implements Engine {
         onGone: () => this.#instances.delete(instanceId),
       })
       this.#instances.set(instanceId, instance)
-      await instance.load(request.settings, request.artifact)
-      this.#reports.loaded(instanceId)
+      const parts = await instance.load(request.settings, request.artifact)
+      this.#reports.loaded(instanceId, { isolate, ...parts })
     } catch (error) {
       this.#instances.delete(instanceId)
       instance?.dispose()
@@ -136,6 +138,6 @@ export class IsolateEngine implements Engine {
   }
 
   #unknown(callId: number): void {
-    this.#reports.failed(callId, 0, errorJson({ code: 'worker_crashed', message: 'Cannot run the call: its instance is gone' }), true)
+    this.#reports.failed(callId, 0, 0, errorJson({ code: 'worker_crashed', message: 'Cannot run the call: its instance is gone' }), true)
   }
 }

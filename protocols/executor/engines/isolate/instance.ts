@@ -2,12 +2,13 @@
 import { isUtf8 } from 'node:buffer'
 import type ivm from 'isolated-vm'
 import type { WireError, WireSettings } from '../../frames.ts'
-import type { EngineReports } from '../engine.ts'
+import type { EngineReports, LoadParts } from '../engine.ts'
 import type { Blank, Entries } from './blank.ts'
 import { errorJson, wireError } from './host-error.ts'
+import { HeapWatch } from './heap-watch.ts'
 import { loadModule } from './load.ts'
 import { type MailSink, readMail } from './mail.ts'
-import { OpenCalls } from './open-calls.ts'
+import { endingOf, OpenCalls } from './open-calls.ts'
 import { EVENT } from './runtime/codes.ts'
 import { reportsWith, Stacks } from './stacks.ts'
 import type { Timeouts } from './timeouts.ts'
@@ -34,7 +35,8 @@ export class Instance implements MailSink {
   readonly #isolate: ivm.Isolate
   readonly #entries: Entries
   readonly #timeouts: Timeouts
-  readonly #turns = new Turns()
+  readonly #turns: Turns
+  readonly #heap: HeapWatch
   readonly #stacks = new Stacks()
   readonly #open: OpenCalls
   #wake: NodeJS.Timeout | undefined
@@ -48,12 +50,20 @@ export class Instance implements MailSink {
     this.#isolate = init.blank.isolate
     this.#entries = init.blank.entries
     this.#timeouts = init.timeouts
+    this.#turns = new Turns(this.#isolate)
+    this.#heap = new HeapWatch(this.#isolate, (bytes) => this.reports.memory(this.id, bytes))
     this.#open = new OpenCalls(init.onDone)
   }
 
   /** Compiles and evaluates the module; rejects with a WireError. */
-  async load(settingsJson: string, artifact: string): Promise<void> {
+  async load(settingsJson: string, artifact: string): Promise<Pick<LoadParts, 'compile' | 'first'>> {
     const settings = JSON.parse(settingsJson) as WireSettings
+    this.#open.cpuMsMax = settings.cpuMs
+    const startedAt = performance.now()
+    let compiledAt = startedAt
+    const compiled = () => {
+      compiledAt = performance.now()
+    }
     const bound = new Promise<void>((resolve, reject) => {
       this.#bound = { resolve, reject }
     })
@@ -63,12 +73,13 @@ export class Instance implements MailSink {
       this.#entries.configure.applySync(undefined, [settingsJson])
       this.#turns.entered()
       const code = this.#stacks.take(settings.name, artifact)
-      const evaluated = loadModule(this.#init.blank, settings, code).finally(() => this.#turns.left())
+      const evaluated = loadModule(this.#init.blank, settings, code, compiled).finally(() => this.#turns.left())
       void evaluated.then(
         () => this.#pump(),
         (error: unknown) => this.#turnBroke(0, error),
       )
       await bound
+      return { compile: compiledAt - startedAt, first: performance.now() - compiledAt }
     } catch (error) {
       throw this.#stacks.error(wireError(error))
     } finally {
@@ -80,29 +91,33 @@ export class Instance implements MailSink {
   /** Whether the call is still open afterwards. */
   call(callId: number, msLeft: number, args: string): boolean {
     const startedAt = performance.now()
-    const options = this.#timeouts.for(msLeft, startedAt)
+    const options = this.#timeouts.for(Math.min(msLeft, this.#open.cpuMsMax), startedAt)
+    this.#heap.countCall(this.#turns.isIdle)
     if (!this.#turns.mayRunHere) return this.#callAside(callId, startedAt, msLeft, args, options)
     let text: string | undefined
     try {
       text = this.#entries.call.applySync(undefined, [callId, args], options)
     } catch (error) {
       this.#open.add(callId, startedAt, msLeft)
+      this.#open.charge(callId, performance.now() - startedAt)
       this.#callBroke(callId, error)
       return this.#open.has(callId)
     }
     const ranMs = performance.now() - startedAt
     this.#turns.learn(ranMs)
     if (text !== undefined) {
-      this.#answer(callId, ranMs, text)
+      this.#answer(callId, ranMs, ranMs, text)
       return false
     }
     this.#open.add(callId, startedAt, msLeft)
+    this.#open.charge(callId, ranMs)
     this.#pump()
     return this.#open.has(callId)
   }
 
   request(callId: number, msLeft: number, head: string, body: Uint8Array | undefined): boolean {
     this.#open.add(callId, performance.now(), msLeft)
+    this.#heap.countCall(this.#turns.isIdle)
     // Text crosses for a quarter of what bytes cost, and most bodies are text.
     const given = body !== undefined && isUtf8(body) ? Buffer.from(body.buffer, body.byteOffset, body.length).toString('utf8') : body
     this.#turn(this.#entries.request, [callId, head, given], callId, msLeft)
@@ -138,8 +153,22 @@ export class Instance implements MailSink {
   /** Ends the call if its time is over and it waits. One that runs is the isolate's timeout's, and after that the node's, which ends the process. */
   expire(callId: number, now: number): void {
     if (!this.#open.isLate(callId, now)) return
-    this.#expired(callId)
+    this.#endEarly(callId)
     this.#event(EVENT.cancel, callId, 'The deadline has passed')
+  }
+
+  /** Calls that computed for longer than they may, turn by turn: one long turn is the isolate's timeout's. */
+  #endOverdrawn(): void {
+    for (const callId of this.#open.takeOverdrawn()) {
+      this.#endEarly(callId)
+      this.#event(EVENT.cancel, callId, 'The processor time is used up')
+    }
+  }
+
+  /** Work that was done for a call outside its isolate; what is over its limit ends. */
+  spend(callId: number, cpuMs: number): void {
+    this.#open.charge(callId, cpuMs)
+    this.#endOverdrawn()
   }
 
   /** Stops what can be stopped; `done` when nothing runs any more, which for a loop inside the engine is never. */
@@ -160,18 +189,21 @@ export class Instance implements MailSink {
 
   settled(callId: number, text: string): void {
     const ranMs = this.#open.age(callId)
-    if (this.#open.close(callId)) this.#tell(callId, ranMs, text)
+    const cpuMs = this.#open.cpuMs(callId)
+    if (this.#open.close(callId)) this.#tell(callId, ranMs, cpuMs, text)
   }
 
   responded(callId: number, head: string, body: string | Uint8Array | undefined, open: boolean, closed: boolean): void {
     if (!this.#open.respond(callId)) return
     const ranMs = this.#open.age(callId)
+    this.reports.spent(callId, this.#open.cpuMs(callId))
     if (closed) this.#open.close(callId)
     this.reports.response(callId, ranMs, head, body, open, closed)
   }
 
   closed(callId: number): void {
-    if (this.#open.close(callId)) this.reports.closed(callId)
+    const cpuMs = this.#open.cpuMs(callId)
+    if (this.#open.close(callId)) this.reports.closed(callId, cpuMs)
   }
 
   isOpen(callId: number): boolean {
@@ -192,16 +224,18 @@ export class Instance implements MailSink {
       this.#entries.call,
       [callId, args],
       options,
-      (text) => {
-        this.#open.leave(callId)
-        if (typeof text !== 'string') this.#pump()
-        else {
-          const ranMs = this.#open.age(callId)
-          if (this.#open.close(callId)) this.#answer(callId, ranMs, text)
+      (text, cpuMs) => {
+        this.#leave(callId, callId, cpuMs)
+        if (typeof text !== 'string') {
+          this.#pump()
+          return this.#endOverdrawn()
         }
+        const ranMs = this.#open.age(callId)
+        const cpuMsInAll = this.#open.cpuMs(callId)
+        if (this.#open.close(callId)) this.#answer(callId, ranMs, cpuMsInAll, text)
       },
-      (error) => {
-        this.#open.leave(callId)
+      (error, cpuMs) => {
+        this.#leave(callId, callId, cpuMs)
         this.#callBroke(callId, error)
       },
     )
@@ -216,16 +250,22 @@ export class Instance implements MailSink {
     if (this.#gone) return
     const startedAt = performance.now()
     // Copying is asked for only where there are bytes: it costs five times as much.
-    const options = { ...this.#timeouts.for(msLeft, startedAt), ...(typeof args[2] === 'object' ? WITH_BYTES : {}) }
+    const timeout = this.#timeouts.for(this.#open.turnMsLeft(callId, msLeft), startedAt)
+    const options = { ...timeout, ...(typeof args[2] === 'object' ? WITH_BYTES : {}) }
     if (!this.#turns.mayRunHere) return this.#turnAside(entry, args, callId, options)
+    let owner: unknown
     try {
-      entry.applySync(undefined, args as never[], options)
+      owner = entry.applySync(undefined, args as never[], options)
     } catch (error) {
+      this.#open.charge(callId, performance.now() - startedAt)
       this.#turnBroke(callId, error)
       return
     }
-    this.#turns.learn(performance.now() - startedAt)
+    const ranMs = performance.now() - startedAt
+    this.#turns.learn(ranMs)
+    this.#open.charge(ownerOf(owner, callId), ranMs)
     this.#pump()
+    this.#endOverdrawn()
   }
 
   #turnAside(entry: ivm.Reference<(...args: never[]) => unknown>, args: unknown[], callId: number, options: object): void {
@@ -234,15 +274,23 @@ export class Instance implements MailSink {
       entry,
       args,
       options,
-      () => {
-        this.#open.leave(callId)
+      (owner, cpuMs) => {
+        this.#leave(callId, ownerOf(owner, callId), cpuMs)
         this.#pump()
+        this.#endOverdrawn()
       },
-      (error) => {
-        this.#open.leave(callId)
+      (error, cpuMs) => {
+        this.#leave(callId, callId, cpuMs)
         this.#turnBroke(callId, error)
       },
     )
+  }
+
+  /** Back from a thread. */
+  #leave(callId: number, owner: number, cpuMs: number): void {
+    this.#open.leave(callId)
+    this.#open.charge(owner, cpuMs)
+    if (this.#turns.isIdle) this.#heap.look()
   }
 
   /** Fetches what the isolate has to say. Runs no user code: promises have settled at the end of the turn. */
@@ -260,15 +308,15 @@ export class Instance implements MailSink {
     }
   }
 
-  #answer(callId: number, ranMs: number, text: string): void {
-    if (text.charCodeAt(0) !== PLUS) return this.#tell(callId, ranMs, text)
+  #answer(callId: number, ranMs: number, cpuMs: number, text: string): void {
+    if (text.charCodeAt(0) !== PLUS) return this.#tell(callId, ranMs, cpuMs, text)
     this.#pump()
-    this.#tell(callId, ranMs, text.slice(1))
+    this.#tell(callId, ranMs, cpuMs, text.slice(1))
   }
 
-  #tell(callId: number, ranMs: number, text: string): void {
-    if (text.charCodeAt(0) === BANG) this.reports.failed(callId, ranMs, text.slice(1), false)
-    else this.reports.value(callId, ranMs, text)
+  #tell(callId: number, ranMs: number, cpuMs: number, text: string): void {
+    if (text.charCodeAt(0) === BANG) this.reports.failed(callId, ranMs, cpuMs, text.slice(1), false)
+    else this.reports.value(callId, ranMs, cpuMs, text)
   }
 
   // Ends.
@@ -305,7 +353,7 @@ export class Instance implements MailSink {
     const blamed = this.#open.has(callId) ? callId : this.#open.earliest()
     // What it logged before comes first.
     this.#pump()
-    if (blamed !== undefined) this.#expired(blamed)
+    if (blamed !== undefined) this.#endEarly(blamed)
     return true
   }
 
@@ -319,14 +367,15 @@ export class Instance implements MailSink {
     this.reports.gone(this.id, errorJson(error))
   }
 
-  #expired(callId: number): void {
+  /** Its deadline has passed, or else it has used up its processor time: a turn ends early for no other reason. */
+  #endEarly(callId: number): void {
     const call = this.#open.get(callId)
     if (call === undefined) return
     this.#open.close(callId)
-    const error = errorJson(deadline(`Cannot finish the call: its ${Math.round(call.deadlineAt - call.startedAt)} ms are over`))
-    if (!call.responded) return this.reports.failed(callId, performance.now() - call.startedAt, error, true)
+    const error = errorJson(endingOf(call, performance.now(), this.#open.cpuMsMax))
+    if (!call.responded) return this.reports.failed(callId, performance.now() - call.startedAt, call.cpuMs, error, true)
     this.reports.broken(callId, error)
-    this.reports.closed(callId)
+    this.reports.closed(callId, call.cpuMs)
   }
 
   #logRejection(callId: number, error: unknown): void {
@@ -339,5 +388,9 @@ const PLUS = 43
 const BANG = 33
 
 function deadline(message: string): WireError {
-  return { code: 'deadline_exceeded', message }
+  return { code: 'deadline_exceeded', message, limit: 'timeout' }
+}
+
+function ownerOf(answer: unknown, callId: number): number {
+  return typeof answer === 'number' ? answer : callId
 }

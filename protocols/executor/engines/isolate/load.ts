@@ -9,8 +9,8 @@ const FUNCTION_MODULE = 'osiris/function'
 /** Evaluates the user's module first, waits for its top-level awaits, then hands its exports to the runtime. */
 const ENTRY = `import * as user from 'osiris:user'\nimport { bind } from 'osiris:bind'\nbind(user)`
 
-/** Resolves when the module has run, or waits for something. Rejects with what it threw, as isolated-vm copied it out. */
-export async function loadModule(blank: Blank, settings: WireSettings, artifact: string): Promise<void> {
+/** Resolves when the module has run, or waits for something; `compiled` is called before it runs. Rejects with what it threw, as isolated-vm copied it out. */
+export async function loadModule(blank: Blank, settings: WireSettings, artifact: string, compiled: () => void): Promise<void> {
   const { isolate, context } = blank
   const options = { filename: `${settings.name}.js` }
   const user =
@@ -18,6 +18,7 @@ export async function loadModule(blank: Blank, settings: WireSettings, artifact:
   refuseImports(user, settings.name)
   const entry = isolate.compileModuleSync(ENTRY, { filename: 'osiris:runtime' })
   entry.instantiateSync(context, (specifier) => moduleFor(specifier, blank, user))
+  compiled()
   await entry.evaluate({ timeout: settings.loadMs })
 }
 

@@ -1,5 +1,7 @@
 /** The calls of one instance that did not end in the turn they came in. */
 
+import type { WireError } from '../../frames.ts'
+
 /** The isolate's own timeout comes first; this is how much later the sweep ends a call that only waits. */
 const GRACE_MS = 10
 /** For turns on nobody's account. */
@@ -12,18 +14,23 @@ export interface OpenCall {
   responded: boolean
   /** Entries on its account that run on a thread now. */
   entries: number
+  /** Processor time used until now. */
+  cpuMs: number
 }
 
 export class OpenCalls {
   readonly #calls = new Map<number, OpenCall>()
   readonly #onDone: (callId: number) => void
+  /** Milliseconds of processor one call may use. */
+  cpuMsMax = Number.POSITIVE_INFINITY
+  #someOverdrew = false
 
   constructor(onDone: (callId: number) => void) {
     this.#onDone = onDone
   }
 
   add(callId: number, startedAt: number, msLeft: number): void {
-    this.#calls.set(callId, { startedAt, deadlineAt: startedAt + msLeft, responded: false, entries: 0 })
+    this.#calls.set(callId, { startedAt, deadlineAt: startedAt + msLeft, responded: false, entries: 0, cpuMs: 0 })
   }
 
   has(callId: number): boolean {
@@ -44,6 +51,47 @@ export class OpenCalls {
   clear(): void {
     for (const callId of this.#calls.keys()) this.#onDone(callId)
     this.#calls.clear()
+  }
+
+  /** Adds to what the call has used. What is nobody's (0, or a call that is over) is shared among those that are open. */
+  charge(callId: number, cpuMs: number): void {
+    const call = this.#calls.get(callId)
+    if (call !== undefined) this.#add(call, cpuMs)
+    else for (const each of this.#calls.values()) this.#add(each, cpuMs / this.#calls.size)
+  }
+
+  #add(call: OpenCall, cpuMs: number): void {
+    call.cpuMs += cpuMs
+    if (call.cpuMs > this.cpuMsMax && isCpuBound(call, this.cpuMsMax)) this.#someOverdrew = true
+  }
+
+  /** Those that used more than they may, since it was last asked. */
+  takeOverdrawn(): number[] {
+    if (!this.#someOverdrew) return []
+    this.#someOverdrew = false
+    const over: number[] = []
+    for (const [callId, call] of this.#calls) if (call.cpuMs > this.cpuMsMax && isCpuBound(call, this.cpuMsMax)) over.push(callId)
+    return over
+  }
+
+  /** Milliseconds its next turn may take: until its deadline, or until its processor time is used up where that may come first. */
+  turnMsLeft(callId: number, msLeft: number): number {
+    const { cpuMsMax } = this
+    const call = this.#calls.get(callId)
+    if (call === undefined || !isCpuBound(call, cpuMsMax)) return Math.min(msLeft, Math.max(1, cpuMsMax))
+    return Math.max(1, Math.min(msLeft, Math.ceil(cpuMsMax - call.cpuMs)))
+  }
+
+  cpuMs(callId: number): number {
+    return this.#calls.get(callId)?.cpuMs ?? 0
+  }
+
+  /** Those that used more than this. */
+  overdrawn(cpuMsMax: number): number[] {
+    const over: number[] = []
+    for (const [callId, call] of this.#calls)
+      if (call.cpuMs > cpuMsMax && isCpuBound(call, cpuMsMax)) over.push(callId)
+    return over
   }
 
   /** Milliseconds since it came in. */
@@ -93,4 +141,21 @@ export class OpenCalls {
     const call = first === undefined ? undefined : this.#calls.get(first)
     return call === undefined ? TURN_MS_MAX : Math.max(1, Math.ceil(call.deadlineAt - performance.now()))
   }
+}
+
+/** Whether its deadline leaves it more time than it may compute: for the others the deadline is the only limit. */
+function isCpuBound(call: OpenCall, cpuMsMax: number): boolean {
+  return call.deadlineAt - call.startedAt > cpuMsMax
+}
+
+/** Why a call was ended early at `now`. */
+export function endingOf(call: OpenCall, now: number, cpuMsMax: number): WireError {
+  if (isCpuBound(call, cpuMsMax) && now < call.deadlineAt)
+    return {
+      code: 'quota_exceeded',
+      message: `Cannot finish the call: it computed for more than its ${cpuMsMax} ms (execution.cpu)`,
+      limit: 'cpu',
+    }
+  const ms = Math.round(call.deadlineAt - call.startedAt)
+  return { code: 'deadline_exceeded', message: `Cannot finish the call: its ${ms} ms are over`, limit: 'timeout' }
 }

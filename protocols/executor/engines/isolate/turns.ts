@@ -8,11 +8,18 @@ const LATEST_TURN_WEIGHT = 0.3
 type Entry = ivm.Reference<(...args: never[]) => unknown>
 
 export class Turns {
+  readonly #isolate: ivm.Isolate
+  /** The isolate's processor time when it was last read, in nanoseconds. */
+  #cpuNs = 0n
   /** Entries under way on a thread. While there are any, entering here would wait for them. */
   #aside = 0
   /** The first turn of all goes to a thread: nothing is known about it. */
   #turnMs = Number.POSITIVE_INFINITY
   #whenIdle: (() => void)[] = []
+
+  constructor(isolate: ivm.Isolate) {
+    this.#isolate = isolate
+  }
 
   get mayRunHere(): boolean {
     return this.#aside === 0 && this.#turnMs <= SLOW_TURN_MS
@@ -26,25 +33,37 @@ export class Turns {
     this.#turnMs = this.#turnMs === Number.POSITIVE_INFINITY ? turnMs : this.#turnMs + (turnMs - this.#turnMs) * LATEST_TURN_WEIGHT
   }
 
-  /** Enters on a thread; exactly one of the callbacks is called, later. */
-  aside(entry: Entry, args: unknown[], options: object, ended: (result: unknown) => void, broke: (error: unknown) => void): void {
+  /** Enters on a thread; exactly one of the callbacks is called, later, with the processor time the isolate used since the one before it came back. */
+  aside(
+    entry: Entry,
+    args: unknown[],
+    options: object,
+    ended: (result: unknown, cpuMs: number) => void,
+    broke: (error: unknown, cpuMs: number) => void,
+  ): void {
     const startedAt = performance.now()
+    if (this.#aside === 0) this.#cpuMs()
     // Those that are under way share the isolate: each takes about its share of the wait.
     const share = ++this.#aside
     const back = () => {
-      this.learn((performance.now() - startedAt) / share)
+      const turnMs = (performance.now() - startedAt) / share
+      this.learn(turnMs)
+      const cpuMs = this.#cpuMs() ?? turnMs
       this.left()
+      return cpuMs
     }
     void entry.apply(undefined, args as never[], options).then(
-      (result) => {
-        back()
-        ended(result)
-      },
-      (error: unknown) => {
-        back()
-        broke(error)
-      },
+      (result) => ended(result, back()),
+      (error: unknown) => broke(error, back()),
     )
+  }
+
+  /** Since it was last asked, at 0.07 µs; undefined when the isolate is gone and can no longer tell. */
+  #cpuMs(): number | undefined {
+    if (this.#isolate.isDisposed) return undefined
+    const before = this.#cpuNs
+    this.#cpuNs = this.#isolate.cpuTime
+    return Number(this.#cpuNs - before) / 1e6
   }
 
   /** For entries that are not made through `aside`. */

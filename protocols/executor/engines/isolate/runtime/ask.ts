@@ -3,7 +3,7 @@ import { ARGUMENTS_MAX, ASK_BYTES_MAX } from '../../../bounds.ts'
 import { apply, mapDelete, mapForEach, mapGet, mapSet, parse, SafeMap, slice, stringify } from './primordials.ts'
 import { OUT } from './codes.ts'
 import { say } from './outbox.ts'
-import { onCallEnd } from './state.ts'
+import { onCallEnd, owner } from './state.ts'
 import { isLongerThan } from './text.ts'
 
 const OPEN_MAX = 256
@@ -11,6 +11,7 @@ const OPEN_MAX = 256
 interface Waiting {
   resolve: (value: unknown) => void
   reject: (error: unknown) => void
+  owner: number
 }
 
 const waiting = new SafeMap<number, Waiting>()
@@ -32,18 +33,20 @@ export function ask(ref: unknown, args: unknown[]): Promise<unknown> {
       throw osirisError({ code: 'payload_too_large', message: `${act}: its arguments are longer than ${ASK_BYTES_MAX} bytes` })
     const id = ++lastId
     open++
-    mapSet(waiting, id, { resolve, reject })
+    mapSet(waiting, id, { resolve, reject, owner: owner() })
     say(OUT.ask, id, stringify({ kind: 'call', ref, args: text }))
   })
 }
 
-export function answerAsk(id: number, text: string, failed: boolean): void {
+/** The call on whose account the answer goes on, or 0. */
+export function answerAsk(id: number, text: string, failed: boolean): number {
   const entry = mapGet(waiting, id) as Waiting | undefined
-  if (entry === undefined) return
+  if (entry === undefined) return 0
   mapDelete(waiting, id)
   open--
   const value = parse(text) as unknown
   apply(failed ? entry.reject : entry.resolve, undefined, [failed ? osirisError(value as { code: string; message: string }) : value])
+  return entry.owner
 }
 
 function osirisError({ code, message }: { code: string; message: string }): Error {

@@ -22,14 +22,15 @@ export interface Entry {
   bind(namespace: unknown): void
   call(id: number, args: string): string | undefined
   request(id: number, head: string, body: string | Uint8Array<ArrayBuffer> | undefined): void
-  event(kind: number, id: number, value: unknown): void
+  /** The call on whose account it ran; 0 for nobody's. */
+  event(kind: number, id: number, value: unknown): number
   drain(): unknown[] | undefined
   /** The last text `call` returned, in case the host lost it to somebody else's error. */
   last(): string | undefined
 }
 
 export function createEntry(): Entry {
-  let settings: WireSettings = { name: '', env: {}, resultBytesMax: 0, parameters: [], loadMs: 0 }
+  let settings: WireSettings = { name: '', env: {}, resultBytesMax: 0, parameters: [], loadMs: 0, cpuMs: 0 }
   let value: ValueFunction | undefined
   let web: WebFunction | undefined
   let lost: string | undefined
@@ -62,7 +63,7 @@ export function createEntry(): Entry {
       if (kind === EVENT.tick) return tick()
       if (kind === EVENT.answer || kind === EVENT.failure) return answerAsk(id, given as string, kind === EVENT.failure)
       const call = activeCall(id)
-      if (call === undefined) return
+      if (call === undefined) return id
       if (kind === EVENT.chunk) call.onChunk?.(given as Uint8Array<ArrayBuffer>)
       else if (kind === EVENT.end) call.onEnd?.()
       else if (kind === EVENT.broken) call.onBroken?.(given as string)
@@ -71,6 +72,7 @@ export function createEntry(): Entry {
         end(id)
         call.cancel?.(given as string)
       }
+      return id
     },
     drain() {
       const wake = nextWake()

@@ -39,11 +39,11 @@ export function clearTimer(id: unknown): void {
   changed = true
 }
 
-/** Runs the timer that is due first; the host kept the time. */
-export function tick(): void {
+/** Runs the timer that is due first; the host kept the time. The call on whose account that was, or 0. */
+export function tick(): number {
   changed = true
   const timer = earliest()
-  if (timer === undefined) return
+  if (timer === undefined) return 0
   if (timer.everyMs === undefined) clearTimer(timer.id)
   else timer.at = now() + timer.everyMs
   enter(timer.owner)
@@ -54,6 +54,7 @@ export function tick(): void {
   } finally {
     leave()
   }
+  return timer.owner
 }
 
 /** Milliseconds until the host should come back, -1 for never, undefined when that did not change. */
