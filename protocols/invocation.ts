@@ -95,7 +95,7 @@ export interface Timing {
    * Processor time on this call's account: the time its turns held the engine (what a thread of the worker spent in its isolate, garbage
    * collection on that thread included) and work done for it outside (crypto). Where calls of one instance overlap, a turn belongs to the call it was
    * entered for; a turn on nobody's account is shared among those that are open. A call whose worker had to be killed is billed the time
-   * from its begin to its deadline, or what the process itself used if that is less. What a response computes after its head is not in it.
+   * from its begin to its deadline; several such calls together no more than the process used. What a response computes after its head is not in it.
    */
   cpu: number
   /** The start of the instance, for calls that waited for it (`cold` > 0). */

@@ -43,7 +43,10 @@ async function run(
   const first = calls[0]
   if (first === undefined) throw new OsirisError('deadline_exceeded', `Cannot call "${ref}": the call that asked for it is over`)
   const depth = Math.max(...calls.map((call) => call.invocation.depth)) + 1
-  if (depth > depthMax) throw new OsirisError('depth_exceeded', `Cannot call "${ref}": ${depth} calls deep (at most ${depthMax})`)
+  if (depth > depthMax)
+    throw new OsirisError('depth_exceeded', `Cannot call "${ref}": ${depth} calls deep (at most ${depthMax})`, {
+      details: { limit: 'depth' },
+    })
   const outcome = await callOut({ id: idOf(random), ...invocationFor(target, args, first, calls, depth) })
   if (outcome.kind === 'value') return outcome.value
   if (outcome.kind === 'failed') throw outcome.error

@@ -4,8 +4,9 @@ import type { FunctionState } from './function-state.ts'
 import type { WorkerProcess } from './worker-process.ts'
 
 /**
- * A worker is at its end, at `now`: the calls that brought it down are billed from their begin to their deadline, but together never for more than the
- * process has used since the watch first saw them (where the host can tell). The others keep what their worker told of them.
+ * A worker is at its end, at `now`: the calls that brought it down are billed from their begin to their deadline; where there are several, one of them may
+ * only have waited for another, and together they are never billed for more than the process has used since the watch first saw them (where the host
+ * can tell). The others keep what their worker told of them.
  */
 export function bill(worker: Pick<WorkerProcess, 'calls' | 'memory'>, blamed: ReadonlySet<FunctionState>, now: number): void {
   const guilty = [...worker.calls.values()].filter((call) => blamed.has(call.fn))
@@ -18,6 +19,6 @@ export function bill(worker: Pick<WorkerProcess, 'calls' | 'memory'>, blamed: Re
 
 /** What the process used in the call's time, split among the calls that may have been it. */
 function shareOf(call: Call, usedMs: number | undefined, calls: number): number {
-  if (usedMs === undefined || call.workerCpuMs < 0) return Number.POSITIVE_INFINITY
+  if (calls === 1 || usedMs === undefined || call.workerCpuMs < 0) return Number.POSITIVE_INFINITY
   return (usedMs - call.workerCpuMs + call.unseenMs) / calls
 }

@@ -9,11 +9,22 @@ export function refusalOf(invocation: PlacedInvocation, fn: FunctionState, now: 
   const { payload, target, depth } = invocation
   if (target.name !== fn.record.name || target.namespace !== fn.record.namespace) return otherFunction(invocation, fn.title)
   if (depth > depthMax)
-    return new OsirisError('depth_exceeded', `Cannot run "${fn.title}": it is ${depth} calls deep (at most ${depthMax})`)
+    return new OsirisError('depth_exceeded', `Cannot run "${fn.title}": it is ${depth} calls deep (at most ${depthMax})`, {
+      details: { limit: 'depth' },
+    })
   const bytes = payload.kind === 'call' ? payload.args.length : payload.body instanceof Uint8Array ? payload.body.length : 0
   if (bytes > fn.payloadBytesMax)
-    return new OsirisError('payload_too_large', `Cannot call "${fn.title}": the payload has ${bytes} bytes (at most ${fn.payloadBytesMax})`)
-  if (invocation.deadlineAt <= now) return new OsirisError('deadline_exceeded', `Cannot run "${fn.title}": its deadline has passed already`)
+    return new OsirisError(
+      'payload_too_large',
+      `Cannot call "${fn.title}": the payload has ${bytes} bytes (at most ${fn.payloadBytesMax})`,
+      {
+        details: { limit: 'payload' },
+      },
+    )
+  if (invocation.deadlineAt <= now)
+    return new OsirisError('deadline_exceeded', `Cannot run "${fn.title}": its deadline has passed already`, {
+      details: { limit: 'timeout' },
+    })
   return invocation.signal?.aborted === true ? callerGone(fn) : undefined
 }
 
@@ -21,6 +32,7 @@ export function overloaded(fn: FunctionState, { running, waiting }: Admission): 
   return new OsirisError(
     'overloaded',
     `Cannot take the call of "${fn.title}": the queue is full (running: ${running}, waiting: ${waiting})`,
+    { details: { limit: 'capacity' } },
   )
 }
 

@@ -33,7 +33,9 @@ async function pump(call: Call, slot: InstanceSlot, body: AsyncIterable<Uint8Arr
     if (bytes <= fn.payloadBytesMax) return worker.frame(DO.end, call.id)
     worker.cancel(call)
     call.fail(
-      new OsirisError('payload_too_large', `Cannot call "${fn.title}": the request's body is longer than ${fn.payloadBytesMax} bytes`),
+      new OsirisError('payload_too_large', `Cannot call "${fn.title}": the request's body is longer than ${fn.payloadBytesMax} bytes`, {
+        details: { limit: 'payload' },
+      }),
     )
   } catch (error) {
     if (!call.isOver) worker.frame(DO.broken, call.id, 0, 0, Buffer.from((error as Error).message.slice(0, 1024)))

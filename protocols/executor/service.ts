@@ -3,7 +3,7 @@ import { totalmem } from 'node:os'
 import type { FunctionRecord } from '#protocols/catalog'
 import { OsirisError } from '#protocols/errors'
 import type { Events } from '#protocols/events'
-import { failed, type Outcome, type PlacedInvocation } from '#protocols/invocation'
+import { failed, isLimitName, type Outcome, type PlacedInvocation } from '#protocols/invocation'
 import type { Clock, MaybePromise, Random, Startable } from '#protocols/lifecycle'
 import { Admission } from './admission.ts'
 import { answerAsk } from './asks.ts'
@@ -136,9 +136,9 @@ export class ExecutorService implements Executor, Startable, CallOwner, WorkerLi
 
   #invoke(invocation: PlacedInvocation, fn: FunctionState): Promise<Outcome> {
     const refusal = this.#running ? refusalOf(invocation, fn, this.#clock.monotonic(), this.#limits.depthMax) : notRunning(`"${fn.title}"`)
-    if (refusal !== undefined) return this.#refuse(invocation, refusal)
+    if (refusal !== undefined) return this.#refuse(invocation, refusal, fn)
     const verdict = this.#admission.judge({ running: fn.running, waiting: fn.waiting.length, runningMax: fn.runningMax })
-    if (verdict === 'refuse') return this.#refuse(invocation, overloaded(fn, this.#admission))
+    if (verdict === 'refuse') return this.#refuse(invocation, overloaded(fn, this.#admission), fn)
     return new Promise((resolve) => {
       const call = new Call(invocation, fn, this, resolve)
       if (invocation.signal !== undefined) call.watch(invocation.signal, () => this.#dispatcher.callerGone(call))
@@ -159,7 +159,8 @@ export class ExecutorService implements Executor, Startable, CallOwner, WorkerLi
     }
   }
 
-  async #refuse(invocation: PlacedInvocation, error: OsirisError): Promise<Outcome> {
+  async #refuse(invocation: PlacedInvocation, error: OsirisError, fn?: FunctionState): Promise<Outcome> {
+    if (fn !== undefined) this.#tellLimit(fn.record, error)
     return failed(error, { version: invocation.version, node: this.nodeName, hops: invocation.hops })
   }
 
@@ -183,11 +184,17 @@ export class ExecutorService implements Executor, Startable, CallOwner, WorkerLi
 
   answered(call: Call, outcome: Outcome): void {
     const { events } = this.#init
+    if (outcome.kind === 'failed') this.#tellLimit(call.fn.record, outcome.error)
     if (!events.has('call.finished')) return
     const { id, target } = call.invocation
     const code = outcome.kind === 'failed' ? outcome.error.code : null
     const wallMs = this.#clock.monotonic() - call.arrivedAt
     events.emit('call.finished', { id, namespace: target.namespace, name: target.name, meta: outcome.meta, code, wallMs })
+  }
+
+  #tellLimit({ namespace, name }: FunctionRecord, error: OsirisError): void {
+    const limit = error.details?.['limit']
+    if (isLimitName(limit)) this.#init.events.emit('limit.hit', { namespace, name, limit })
   }
 
   // WorkerListener

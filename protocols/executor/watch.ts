@@ -83,7 +83,9 @@ export class Watch {
       const ms = Math.round(now - call.arrivedAt)
       this.#init.dispatcher.unqueue(
         call,
-        new OsirisError('deadline_exceeded', `Cannot run "${fn.title}": no instance was free within ${ms} ms`),
+        new OsirisError('deadline_exceeded', `Cannot run "${fn.title}": no instance was free within ${ms} ms`, {
+          details: { limit: 'timeout' },
+        }),
       )
     }
   }

@@ -349,13 +349,21 @@ export class WorkerProcess {
   }
 }
 
+const TIMEOUT = { details: { limit: 'timeout' } }
+
 /** What a call, or a load, gets told when its worker ended. A call whose time was over gets told that, whoever brought the worker down. */
 export function errorFor(end: WorkerEnd, fn: FunctionState, isLate = false): OsirisError {
   const { title } = fn
   if (end.code === 'stopped') return new OsirisError('unavailable', `Cannot finish "${title}": the node is stopping`)
   if (end.blamed.has(fn) && end.code === 'memory_exceeded')
-    return new OsirisError('memory_exceeded', `Cannot finish "${title}": it used more memory than its ${fn.memoryMbMax} MB (${end.reason})`)
+    return new OsirisError(
+      'memory_exceeded',
+      `Cannot finish "${title}": it used more memory than its ${fn.memoryMbMax} MB (${end.reason})`,
+      {
+        details: { limit: 'memory' },
+      },
+    )
   if (isLate || (end.blamed.has(fn) && end.code === 'deadline_exceeded'))
-    return new OsirisError('deadline_exceeded', `Cannot finish "${title}": it did not stop at its deadline (${end.reason})`)
+    return new OsirisError('deadline_exceeded', `Cannot finish "${title}": it did not stop at its deadline (${end.reason})`, TIMEOUT)
   return new OsirisError('worker_crashed', `Cannot finish "${title}": its worker process is gone (${end.reason})`)
 }

@@ -359,7 +359,7 @@ export class Instance implements MailSink {
 
   #disposed(message: string): void {
     const error = message.includes('memory limit')
-      ? { code: 'memory_exceeded', message: 'Cannot go on: the function used more memory than its limit' }
+      ? { code: 'memory_exceeded', message: 'Cannot go on: the function used more memory than its limit', limit: 'memory' }
       : { code: 'worker_crashed', message: 'Cannot go on: the isolate was disposed' }
     if (this.#bound !== undefined) return this.#bound.reject(error)
     this.dispose()

@@ -89,8 +89,7 @@ export class OpenCalls {
   /** Those that used more than this. */
   overdrawn(cpuMsMax: number): number[] {
     const over: number[] = []
-    for (const [callId, call] of this.#calls)
-      if (call.cpuMs > cpuMsMax && isCpuBound(call, cpuMsMax)) over.push(callId)
+    for (const [callId, call] of this.#calls) if (call.cpuMs > cpuMsMax && isCpuBound(call, cpuMsMax)) over.push(callId)
     return over
   }
 

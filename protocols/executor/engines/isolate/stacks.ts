@@ -77,7 +77,7 @@ export class Stacks {
 export function reportsWith(stacks: Stacks, reports: EngineReports): EngineReports {
   return {
     ...reports,
-    failed: (callId, runMs, error, spoiled) => reports.failed(callId, runMs, stacks.json(error), spoiled),
+    failed: (callId, runMs, cpuMs, error, spoiled) => reports.failed(callId, runMs, cpuMs, stacks.json(error), spoiled),
     broken: (callId, error) => reports.broken(callId, stacks.json(error)),
     log: (instanceId, callId, level, text) => reports.log(instanceId, callId, level, stacks.line(text)),
   }

@@ -15,9 +15,9 @@ export interface Reduced {
   stack?: string
 }
 
-/** A failure text: `!` and the JSON of the error. No JSON value begins with `!`. */
-export function failureText(code: string, message: string): string {
-  return `!${stringify({ __proto__: null, code, message: slice(message, 0, TEXT_MAX) })}`
+/** A failure text: `!` and the JSON of the error. No JSON value begins with `!`. `limit`: the one it met, by its name in LIMITS. */
+export function failureText(code: string, message: string, limit?: string): string {
+  return `!${stringify({ __proto__: null, code, message: slice(message, 0, TEXT_MAX), limit })}`
 }
 
 export function thrownText(thrown: unknown): string {

@@ -91,6 +91,7 @@ export function resultText(fn: ValueFunction, value: unknown): string {
     return failureText(
       'result_too_large',
       `Cannot return the result of "${fn.name}": it is longer than ${fn.resultMax} bytes (execution.payload)`,
+      'result',
     )
   return text
 }
