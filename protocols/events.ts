@@ -11,6 +11,24 @@ export interface EventMap {
   'limit.hit': { namespace: string; name: string; limit: LimitName }
   /** One line a function wrote with console or log. */
   'function.log': { id: string; namespace: string; name: string; version: string; level: LogLevel; text: string; atMs: number }
+  /** One request of a function left, or was refused: one event for each hop. `status`: null without a response; bytes as they are on the wire. */
+  'function.egress': {
+    id: string
+    namespace: string
+    name: string
+    version: string
+    /** With its port where it is not the scheme's own. */
+    host: string
+    /** Empty when nothing was connected. */
+    address: string
+    port: number
+    status: number | null
+    /** What ended it early. */
+    code: ErrorCode | null
+    bytesIn: number
+    bytesOut: number
+    ms: number
+  }
   /** The view of the catalog changed for this function; absent name: anything may have changed. */
   'catalog.changed': { namespace?: string; name?: string }
   'member.joined': { peer: string; name: string }

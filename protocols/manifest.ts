@@ -4,6 +4,7 @@
  */
 import { z } from 'zod'
 import { digestOf, encode } from './codec.ts'
+import { parseEgress } from './egress.ts'
 import { NAME_PATTERN, VERSION_PATTERN } from './function.ts'
 
 const MIB = 1024 * 1024
@@ -40,6 +41,18 @@ const routeSchema = z
   .max(1024)
   .regex(/^(?:[A-Z]+(?:,[A-Z]+)* )?[^\s/]*\/\S*$/, 'expected "[METHOD[,METHOD]] [host]/path"')
 
+/** `https://api.example.org`, `https://*.example.org`, `http://127.0.0.1:9000`, `*`…: what the function may fetch; none: nothing. All forms: egress.ts. */
+const egressSchema = z
+  .string()
+  .max(2048)
+  .superRefine((text, context) => {
+    try {
+      parseEgress(text)
+    } catch (error) {
+      context.addIssue({ code: 'custom', message: (error as Error).message })
+    }
+  })
+
 /** What a person writes for one function, in `osiris.yaml` or as `config` of a deploy. Unknown keys are refused. */
 export const functionConfigSchema = z.strictObject({
   routes: z.array(routeSchema).max(64).optional(),
@@ -68,7 +81,7 @@ export const functionConfigSchema = z.strictObject({
     .array(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]{0,127}$/))
     .max(64)
     .optional(),
-  egress: z.array(z.string().max(2048)).max(64).optional(),
+  egress: z.array(egressSchema).max(64).optional(),
   calls: z.array(z.string().max(256)).max(64).optional(),
   schedule: z.string().max(256).optional(),
   subscribe: z.array(z.string().max(256)).max(64).optional(),

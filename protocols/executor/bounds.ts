@@ -18,3 +18,5 @@ export const HEADER_CHARACTERS_MAX = 64 * 1024
 export const LOG_LINES_MAX = 256
 /** Characters inside, bytes outside. */
 export const LOG_LINE_MAX = 4096
+/** Characters of a URL that a function fetches. */
+export const FETCH_URL_MAX = 16 * 1024

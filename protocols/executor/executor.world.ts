@@ -72,7 +72,12 @@ export class World implements CodeSource {
 
 export function serviceIn(
   world: World,
-  options: Partial<Pick<ExecutorServiceInit, 'events' | 'callOut' | 'capacity' | 'spares' | 'limits' | 'workerEntry'>> = {},
+  options: Partial<
+    Pick<
+      ExecutorServiceInit,
+      'events' | 'callOut' | 'capacity' | 'spares' | 'limits' | 'workerEntry' | 'egressPrivate' | 'doors' | 'resolve'
+    >
+  > = {},
 ): ExecutorService {
   return new ExecutorService({
     code: world,
@@ -83,6 +88,9 @@ export function serviceIn(
     nodeName: 'node-1',
     capacity: options.capacity ?? 200,
     spares: options.spares ?? 1,
+    egressPrivate: options.egressPrivate ?? false,
+    ...(options.doors === undefined ? {} : { doors: options.doors }),
+    ...(options.resolve === undefined ? {} : { resolve: options.resolve }),
     ...(options.limits === undefined ? {} : { limits: options.limits }),
     ...(options.workerEntry === undefined ? {} : { workerEntry: options.workerEntry }),
   })

@@ -27,6 +27,15 @@ export const DO = {
   answer: 10,
   /** Answered by `pong` as soon as the worker's main thread is free. */
   ping: 11,
+  /** About a fetch; id: its, a: the instance, here and below. Payload: head JSON (`WireFetched`). */
+  fetchHead: 16,
+  /** Part of the response's body, decoded. */
+  fetchChunk: 17,
+  fetchEnd: 18,
+  /** Instead of the head, or of the rest of the body; payload: JSON of code and message. */
+  fetchBroken: 19,
+  /** b: bytes of the request's body that may be sent on top of what was granted. */
+  fetchCredit: 20,
 } as const
 
 /** Worker to node. */
@@ -67,6 +76,15 @@ export const SAY = {
   memory: 73,
   /** id: call, or 0, a: instance, b: place in LIMITS. Once per call and limit. */
   limit: 74,
+  /** A fetch; id: its, counted by the instance, a: the instance, here and below. b: bytes of the head; payload: head JSON (`WireFetch`), then the whole body. */
+  fetch: 64,
+  /** Part of the request's body; only after `fetch` said that it streams. */
+  fetchChunk: 65,
+  fetchEnd: 66,
+  /** Nobody waits for it any more. */
+  fetchCancel: 67,
+  /** b: bytes of the response's body that the function took. */
+  fetchCredit: 68,
 } as const
 
 /** Flags in `b` of `response`, above the head's length. */
@@ -111,6 +129,27 @@ export interface WireAsk {
   kind: 'call'
   ref: string
   args: string
+}
+
+export interface WireFetch {
+  /** The call it belongs to; 0 where the runtime cannot tell. */
+  call: number
+  method: string
+  url: string
+  headers: [string, string][]
+  redirect: 'follow' | 'manual' | 'error'
+  /** The body follows in `fetchChunk` frames. */
+  streams: boolean
+  /** How long that body is, where it is known. */
+  bytes?: number
+}
+export interface WireFetched extends WireResponse {
+  statusText: string
+  /** After redirects, without fragment. */
+  url: string
+  redirected: boolean
+  /** A body follows, be it empty. */
+  body: boolean
 }
 
 const PREFIX_BYTES = 4

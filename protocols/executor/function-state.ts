@@ -1,6 +1,7 @@
 /** What the executor remembers of one version while it is in use. */
 import type { FunctionRecord } from '#protocols/catalog'
 import type { ColdParts } from '#protocols/invocation'
+import { type EgressPattern, parseEgress } from '#protocols/egress'
 import type { WireSettings } from './frames.ts'
 import type { Call } from './call.ts'
 import type { WorkerProcess } from './worker-process.ts'
@@ -41,6 +42,8 @@ export class FunctionState {
   readonly instancesMax: number
   /** Calls others: then one instance serves one caller at a time, so that a call always leaves on the right account. */
   readonly callsOthers: boolean
+  /** What it may fetch. */
+  readonly egress: readonly EgressPattern[]
   readonly settings: Buffer
   readonly loadMs: number
   running = 0
@@ -64,6 +67,7 @@ export class FunctionState {
     this.instancesMax = Math.min(instancesMax, scale.max)
     this.runningMax = this.instancesMax * execution.concurrencyMax
     this.callsOthers = settings.calls.length > 0
+    this.egress = settings.egress.flatMap(readable)
     this.loadMs = Math.max(LOAD_MS_MIN, execution.timeoutMs)
     const wire: WireSettings = {
       name: record.name,
@@ -107,6 +111,15 @@ export class FunctionState {
   remove(slot: InstanceSlot): void {
     const at = this.slots.indexOf(slot)
     if (at >= 0) this.slots.splice(at, 1)
+  }
+}
+
+/** A record may be older than the rules, or of a builder without any: what cannot be read allows nothing. */
+function readable(entry: string): EgressPattern[] {
+  try {
+    return [parseEgress(entry)]
+  } catch {
+    return []
   }
 }
 

@@ -1,10 +1,12 @@
 /** What a worker says is judged as if an attacker had written it: it may have been. Every function here throws on anything else than the shape. */
 import { type ErrorShape, isErrorCode, OsirisError } from '#protocols/errors'
-import { HEADER_CHARACTERS_MAX, HEADER_NAME_MAX, HEADERS_MAX } from './bounds.ts'
+import { FETCH_URL_MAX, HEADER_CHARACTERS_MAX, HEADER_NAME_MAX, HEADERS_MAX } from './bounds.ts'
 import { type ColdParts, isLimitName } from '#protocols/invocation'
-import type { WireAsk, WireResponse } from './frames.ts'
+import type { WireAsk, WireFetch, WireResponse } from './frames.ts'
 
 const TEXT_MAX = 4096
+const METHOD = /^[!#$%&'*+\-.^_`|~0-9a-zA-Z]{1,64}$/
+const NO_METHOD = new Set(['CONNECT', 'TRACE', 'TRACK'])
 const HEADER_NAME = /^[!#$%&'*+.^_`|~0-9a-z-]+$/
 // oxlint-disable-next-line no-control-regex -- exactly the characters that would end a header line
 const HEADER_VALUE = /^[^\0\r\n]*$/
@@ -56,6 +58,21 @@ export function decodeParts(bytes: Uint8Array): Partial<ColdParts> {
 export function decodeHead(text: string): WireResponse {
   const { status, headers } = objectOf(text)
   if (!Number.isInteger(status) || (status as number) < 200 || (status as number) > 599) throw new Error('a status out of range')
+  return { status: status as number, headers: headersOf(headers) }
+}
+
+/** What a function fetches; whether it may is the guard's to say. */
+export function decodeFetch(text: string): WireFetch {
+  const { call, method, url, headers, redirect, streams, bytes } = objectOf(text)
+  if (!isCount(call) || typeof url !== 'string' || url.length > FETCH_URL_MAX) throw new Error('a malformed fetch')
+  if (typeof method !== 'string' || !METHOD.test(method) || NO_METHOD.has(method.toUpperCase())) throw new Error('a malformed method')
+  if (redirect !== 'follow' && redirect !== 'manual' && redirect !== 'error') throw new Error('a malformed fetch')
+  if (typeof streams !== 'boolean' || (bytes !== undefined && (!streams || !isCount(bytes)))) throw new Error('a malformed fetch')
+  const head: WireFetch = { call, method, url, headers: headersOf(headers), redirect, streams }
+  return bytes === undefined ? head : { ...head, bytes }
+}
+
+function headersOf(headers: unknown): [string, string][] {
   if (!Array.isArray(headers) || headers.length > HEADERS_MAX) throw new Error('malformed headers')
   let characters = 0
   for (const pair of headers as unknown[]) {
@@ -66,7 +83,11 @@ export function decodeHead(text: string): WireResponse {
     characters += name.length + value.length
     if (name.length > HEADER_NAME_MAX || characters > HEADER_CHARACTERS_MAX) throw new Error('headers that are too long')
   }
-  return { status: status as number, headers: headers as WireResponse['headers'] }
+  return headers as [string, string][]
+}
+
+function isCount(value: unknown): value is number {
+  return Number.isSafeInteger(value) && (value as number) >= 0
 }
 
 export function decodeAsk(text: string): WireAsk {

@@ -18,7 +18,29 @@ export interface ExecutorLimits {
   memoryMbMax: number
   /** A worker without instances ends after this. */
   workerIdleMs: number
+  /** Requests one call may make, each hop of a redirect being one. */
+  egressFetchesMax: number
+  /** Of one call, fetches that wait for their response's head at the same time; more of them wait for their turn. */
+  egressConcurrentMax: number
+  /** Fetches under way on this node, over all functions; beyond it they are `overloaded`. Each holds a socket and up to 512 KiB. */
+  egressNodeMax: number
+  egressRedirectsMax: number
+  /** Bytes of one fetch: the request's body, and the response's after decoding. They stream, so this is about traffic, not memory. */
+  egressBytesOutMax: number
+  egressBytesInMax: number
+  /** Bytes of all fetches of one call, both ways. */
+  egressCallBytesMax: number
+  /** Bytes of all fetches of one namespace per minute on this node, both ways, as they are on the wire: what a leak can carry away. */
+  egressBytesPerMinute: number
+  /** From the host's name to the end of the TLS handshake. */
+  egressConnectMs: number
+  /** From the end of the request to the response's head; the call's own deadline holds besides. */
+  egressHeadMs: number
+  /** Without a byte from the peer, or without it taking one. A drip that is never idle ends with its call. */
+  egressIdleMs: number
 }
+
+const MIB = 1024 * 1024
 
 export const DEFAULT_LIMITS: ExecutorLimits = {
   queueMax: 256,
@@ -30,4 +52,15 @@ export const DEFAULT_LIMITS: ExecutorLimits = {
   workerMemoryMbMax: 2048,
   memoryMbMax: 4096,
   workerIdleMs: 60_000,
+  egressFetchesMax: 50,
+  egressConcurrentMax: 6,
+  egressNodeMax: 512,
+  egressRedirectsMax: 5,
+  egressBytesOutMax: 64 * MIB,
+  egressBytesInMax: 64 * MIB,
+  egressCallBytesMax: 128 * MIB,
+  egressBytesPerMinute: 512 * MIB,
+  egressConnectMs: 5000,
+  egressHeadMs: 30_000,
+  egressIdleMs: 15_000,
 }

@@ -10,6 +10,7 @@ import { answerAsk } from './asks.ts'
 import { Call, type CallOwner } from './call.ts'
 import { Dispatcher } from './dispatcher.ts'
 import type { CallOut, CodeSource, Executor, ExecutorStatus } from './executor.ts'
+import { Egress, type Resolve, systemResolve, takeFrame } from './egress/index.ts'
 import { FunctionState, type InstanceSlot } from './function-state.ts'
 import { DEFAULT_LIMITS, type ExecutorLimits } from './limits.ts'
 import { Pool } from './pool.ts'
@@ -32,6 +33,12 @@ export interface ExecutorServiceInit {
   /** Worker processes started ahead of need. */
   spares: number
   limits?: Partial<ExecutorLimits>
+  /** Functions may fetch from private addresses that their `egress` names: for development. Default: no. */
+  egressPrivate?: boolean
+  /** Where nodes of the universe listen (`*`: on every address of this host): no function reaches them by fetch. Asked for each connection. */
+  doors?: () => readonly { address: string; port: number }[]
+  /** Host names to addresses. Default: the host's name servers. */
+  resolve?: Resolve
   /** Another program to run as worker: how tests show what a worker that was taken over can do. */
   workerEntry?: string
   /** Default: `auto`, whatever walls the host offers. */
@@ -50,6 +57,7 @@ export class ExecutorService implements Executor, Startable, CallOwner, WorkerLi
   readonly #walls: Walls
   readonly #dispatcher: Dispatcher
   readonly #watch: Watch
+  readonly #egress: Egress
   readonly #functions = new Map<string, FunctionState>()
   #running = false
 
@@ -77,6 +85,12 @@ export class ExecutorService implements Executor, Startable, CallOwner, WorkerLi
       wake: () => this.#watch.wake(),
       makeRoom: (worker) => this.#watch.makeRoom(worker),
     })
+    this.#egress = new Egress({
+      ...{ clock, events: init.events, limits: this.#limits },
+      resolve: init.resolve ?? systemResolve(),
+      allowPrivate: init.egressPrivate ?? false,
+      doors: init.doors ?? (() => []),
+    })
     this.#watch = new Watch({ ...shared, functions: this.#functions, dispatcher: this.#dispatcher })
   }
 
@@ -95,6 +109,7 @@ export class ExecutorService implements Executor, Startable, CallOwner, WorkerLi
     this.#watch.stop()
     this.#dispatcher.stop(notRunning('the call'))
     await this.#pool.stop()
+    this.#egress.stop()
     this.#functions.clear()
   }
 
@@ -180,6 +195,7 @@ export class ExecutorService implements Executor, Startable, CallOwner, WorkerLi
 
   over(call: Call): void {
     this.#dispatcher.over(call)
+    this.#egress.over(call)
   }
 
   answered(call: Call, outcome: Outcome): void {
@@ -233,6 +249,10 @@ export class ExecutorService implements Executor, Startable, CallOwner, WorkerLi
 
   ask(slot: InstanceSlot, askId: number, text: string): void {
     answerAsk(slot, askId, text, this.#init, this.#limits.depthMax)
+  }
+
+  egress(slot: InstanceSlot, kind: number, fetchId: number, b: number, payload: Buffer): void {
+    takeFrame(this.#egress, slot, kind, fetchId, b, payload)
   }
 
   ended(worker: WorkerProcess, end: WorkerEnd): void {

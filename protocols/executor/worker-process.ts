@@ -34,6 +34,8 @@ export interface WorkerListener {
   left(call: Call): void
   log(slot: InstanceSlot, call: Call | undefined, level: (typeof LOG_LEVELS)[number], text: string): void
   ask(slot: InstanceSlot, askId: number, text: string): void
+  /** A frame about a fetch, of the kinds `SAY.fetch…`. Throws at what is malformed. */
+  egress(slot: InstanceSlot, kind: number, fetchId: number, b: number, payload: Buffer): void
   /** After every call of it has been ended. */
   ended(worker: WorkerProcess, end: WorkerEnd): void
 }
@@ -255,6 +257,15 @@ export class WorkerProcess {
       case SAY.ask: {
         const slot = this.#slotFor(a)
         if (slot !== undefined) this.#listener.ask(slot, id, buffer.toString('utf8', start, end))
+        return
+      }
+      case SAY.fetch:
+      case SAY.fetchChunk:
+      case SAY.fetchEnd:
+      case SAY.fetchCancel:
+      case SAY.fetchCredit: {
+        const slot = this.#slotFor(a)
+        if (slot !== undefined) this.#listener.egress(slot, kind, id, b, buffer.subarray(start, end))
         return
       }
       case SAY.heard:

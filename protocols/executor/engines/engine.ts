@@ -19,6 +19,8 @@ export interface Engine {
   credit(callId: number, bytes: number): void
   cancel(callId: number): void
   answer(instanceId: number, askId: number, json: string, failed: boolean): void
+  /** Word of a fetch; `event` is one of the runtime's `EVENT.fetch…`, `value` what that one carries. */
+  fetched(instanceId: number, fetchId: number, event: number, value: string | Uint8Array | number | undefined): void
 }
 
 /** What making an instance took, in milliseconds. */
@@ -46,6 +48,12 @@ export interface EngineReports {
   ask(instanceId: number, askId: number, json: string): void
   /** The most memory seen in use. */
   memory(instanceId: number, bytes: number): void
+  /** `head`: JSON of `WireFetch`. */
+  fetch(instanceId: number, fetchId: number, head: string, body: string | Uint8Array | undefined): void
+  fetchChunk(instanceId: number, fetchId: number, bytes: Uint8Array): void
+  fetchEnd(instanceId: number, fetchId: number): void
+  fetchCancel(instanceId: number, fetchId: number): void
+  fetchCredit(instanceId: number, fetchId: number, bytes: number): void
   /** A cancelled call has been taken in. */
   heard(callId: number): void
   /** Nothing of a retired instance runs any more. */

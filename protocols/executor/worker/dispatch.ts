@@ -1,5 +1,6 @@
 /** Frames from the node to the engine. */
 import type { Engine } from '../engines/engine.ts'
+import { EVENT } from '../engines/isolate/runtime/codes.ts'
 import { DO, type FrameHandler } from '../frames.ts'
 
 export function dispatch(engine: Engine, pong: () => void): FrameHandler {
@@ -32,6 +33,16 @@ export function dispatch(engine: Engine, pong: () => void): FrameHandler {
         return pong()
       case DO.answer:
         return engine.answer(a, id, buffer.toString('utf8', start, end), b === 1)
+      case DO.fetchHead:
+        return engine.fetched(a, id, EVENT.fetchHead, buffer.toString('utf8', start, end))
+      case DO.fetchChunk:
+        return engine.fetched(a, id, EVENT.fetchChunk, buffer.subarray(start, end))
+      case DO.fetchEnd:
+        return engine.fetched(a, id, EVENT.fetchEnd, undefined)
+      case DO.fetchBroken:
+        return engine.fetched(a, id, EVENT.fetchBroken, buffer.toString('utf8', start, end))
+      case DO.fetchCredit:
+        return engine.fetched(a, id, EVENT.fetchCredit, b)
     }
   }
 }

@@ -60,6 +60,14 @@ export function reportsTo(writer: FrameWriter): { reports: EngineReports; flushS
       log: (instanceId, callId, level, line) => text(SAY.log, callId, instanceId, level, line),
       ask: (instanceId, askId, json) => text(SAY.ask, askId, instanceId, 0, json),
       memory: (instanceId, count) => bytes(SAY.memory, instanceId, Math.ceil(count / 1024)),
+      fetch(instanceId, fetchId, head, body) {
+        const headBytes = Buffer.from(head)
+        bytes(SAY.fetch, fetchId, instanceId, headBytes.length, headBytes, typeof body === 'string' ? Buffer.from(body) : body)
+      },
+      fetchChunk: (instanceId, fetchId, value) => bytes(SAY.fetchChunk, fetchId, instanceId, 0, value),
+      fetchEnd: (instanceId, fetchId) => bytes(SAY.fetchEnd, fetchId, instanceId),
+      fetchCancel: (instanceId, fetchId) => bytes(SAY.fetchCancel, fetchId, instanceId),
+      fetchCredit: (instanceId, fetchId, count) => bytes(SAY.fetchCredit, fetchId, instanceId, count),
       heard: (callId) => bytes(SAY.heard, callId),
       retired: (instanceId) => bytes(SAY.retired, instanceId),
       gone: (instanceId, error) => text(SAY.gone, instanceId, 0, 0, error),

@@ -90,6 +90,10 @@ export class IsolateEngine implements Engine {
     this.#instances.get(instanceId)?.answer(askId, json, failed)
   }
 
+  fetched(instanceId: number, fetchId: number, event: number, value: string | Uint8Array | number | undefined): void {
+    this.#instances.get(instanceId)?.fetched(fetchId, event, value)
+  }
+
   async #load(request: LoadRequest): Promise<void> {
     const { instanceId } = request
     let instance: Instance | undefined

@@ -150,6 +150,10 @@ export class Instance implements MailSink {
     this.#turn(this.#entries.event, [failed ? EVENT.failure : EVENT.answer, askId, json], 0, this.#open.msLeft())
   }
 
+  fetched(fetchId: number, event: number, value: string | Uint8Array | number | undefined): void {
+    this.#turn(this.#entries.event, [event, fetchId, value], 0, this.#open.msLeft())
+  }
+
   /** Ends the call if its time is over and it waits. One that runs is the isolate's timeout's, and after that the node's, which ends the process. */
   expire(callId: number, now: number): void {
     if (!this.#open.isLate(callId, now)) return

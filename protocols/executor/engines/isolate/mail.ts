@@ -55,6 +55,21 @@ export function readMail(mail: unknown[], sink: MailSink): void {
       case OUT.ask:
         reports.ask(sink.id, id, x as string)
         break
+      case OUT.fetch:
+        reports.fetch(sink.id, id, x as string, y as string | Uint8Array | undefined)
+        break
+      case OUT.fetchChunk:
+        reports.fetchChunk(sink.id, id, x as Uint8Array)
+        break
+      case OUT.fetchEnd:
+        reports.fetchEnd(sink.id, id)
+        break
+      case OUT.fetchCancel:
+        reports.fetchCancel(sink.id, id)
+        break
+      case OUT.fetchCredit:
+        reports.fetchCredit(sink.id, id, x as number)
+        break
       case OUT.wake:
         sink.wakeIn(x as number)
         break

@@ -2,24 +2,23 @@
 import { ARGUMENTS_MAX, ASK_BYTES_MAX } from '../../../bounds.ts'
 import { apply, mapDelete, mapForEach, mapGet, mapSet, parse, SafeMap, slice, stringify } from './primordials.ts'
 import { OUT } from './codes.ts'
+import { osirisError } from './errors.ts'
 import { say } from './outbox.ts'
-import { onCallEnd, owner } from './state.ts'
+import { enter, onCallEnd, owner } from './state.ts'
 import { isLongerThan } from './text.ts'
 
 const OPEN_MAX = 256
 
 interface Waiting {
+  owner: number
   resolve: (value: unknown) => void
   reject: (error: unknown) => void
-  owner: number
 }
 
 const waiting = new SafeMap<number, Waiting>()
 let open = 0
 let lastId = 0
 const NativePromise = Promise
-const NativeError = Error
-const defineProperty = Object.defineProperty
 
 export function ask(ref: unknown, args: unknown[]): Promise<unknown> {
   return new NativePromise((resolve, reject) => {
@@ -33,7 +32,7 @@ export function ask(ref: unknown, args: unknown[]): Promise<unknown> {
       throw osirisError({ code: 'payload_too_large', message: `${act}: its arguments are longer than ${ASK_BYTES_MAX} bytes` })
     const id = ++lastId
     open++
-    mapSet(waiting, id, { resolve, reject, owner: owner() })
+    mapSet(waiting, id, { owner: owner(), resolve, reject })
     say(OUT.ask, id, stringify({ kind: 'call', ref, args: text }))
   })
 }
@@ -44,16 +43,10 @@ export function answerAsk(id: number, text: string, failed: boolean): number {
   if (entry === undefined) return 0
   mapDelete(waiting, id)
   open--
+  enter(entry.owner)
   const value = parse(text) as unknown
   apply(failed ? entry.reject : entry.resolve, undefined, [failed ? osirisError(value as { code: string; message: string }) : value])
   return entry.owner
-}
-
-function osirisError({ code, message }: { code: string; message: string }): Error {
-  const error = new NativeError(message)
-  defineProperty(error, 'name', { value: 'OsirisError', enumerable: false, configurable: true, writable: true })
-  defineProperty(error, 'code', { value: code, enumerable: true, configurable: true, writable: true })
-  return error
 }
 
 onCallEnd((_, nobodyLeft) => {

@@ -1,7 +1,10 @@
 /** The numbers both sides of the isolate's wall use: the runtime inside, the engine outside. No code of either. */
 
+/** About a fetch, whose id they carry. `fetchHead`: head JSON, `fetchBroken`: JSON of why, `fetchCredit`: bytes of the request's body taken. */
+const fetchEvents = { fetchHead: 30, fetchChunk: 31, fetchEnd: 32, fetchBroken: 33, fetchCredit: 34 } as const
+
 /** Events the host brings in. */
-export const EVENT = { chunk: 1, end: 2, broken: 3, credit: 4, cancel: 5, answer: 6, failure: 7, tick: 8 } as const
+export const EVENT = { chunk: 1, end: 2, broken: 3, credit: 4, cancel: 5, answer: 6, failure: 7, tick: 8, ...fetchEvents } as const
 
 /** Entries of the isolate's outbox, five places each: code, id, x, y, z. */
 export const OUT = {
@@ -29,4 +32,14 @@ export const OUT = {
   loaded: 11,
   /** call or 0; x: lines not kept. */
   dropped: 12,
+  /** fetch; x: head JSON (`WireFetch`), y: whole body or nothing. */
+  fetch: 30,
+  /** fetch; x: bytes of the request's body. */
+  fetchChunk: 31,
+  /** fetch. */
+  fetchEnd: 32,
+  /** fetch: nobody waits for it any more. */
+  fetchCancel: 33,
+  /** fetch; x: bytes of the response's body taken. */
+  fetchCredit: 34,
 } as const

@@ -5,8 +5,9 @@ import { EVENT, OUT } from './codes.ts'
 import { say, takeMail } from './outbox.ts'
 import { callValue, type ValueFunction } from './value-call.ts'
 import { nextWake, tick } from './timers.ts'
-import { activeCall, end } from './state.ts'
+import { activeCall, end, enter } from './state.ts'
 import { write } from './console.ts'
+import { fetchEvent } from './fetch.ts'
 import { callRequest, type WebFunction } from './web-call.ts'
 import { answerAsk, ask } from './ask.ts'
 import type { WireSettings } from '../../../frames.ts'
@@ -61,9 +62,11 @@ export function createEntry(): Entry {
     },
     event(kind, id, given) {
       if (kind === EVENT.tick) return tick()
+      if (kind >= EVENT.fetchHead) return fetchEvent(kind, id, given)
       if (kind === EVENT.answer || kind === EVENT.failure) return answerAsk(id, given as string, kind === EVENT.failure)
       const call = activeCall(id)
       if (call === undefined) return id
+      enter(id)
       if (kind === EVENT.chunk) call.onChunk?.(given as Uint8Array<ArrayBuffer>)
       else if (kind === EVENT.end) call.onEnd?.()
       else if (kind === EVENT.broken) call.onBroken?.(given as string)

@@ -13,6 +13,8 @@ export interface Reduced {
   code: string
   message: string
   stack?: string
+  /** The limit it met, by its name in LIMITS. */
+  limit?: string | undefined
 }
 
 /** A failure text: `!` and the JSON of the error. No JSON value begins with `!`. `limit`: the one it met, by its name in LIMITS. */
@@ -40,7 +42,11 @@ function reduced(thrown: unknown): Reduced {
   const head = headOf(thrown)
   // The platform's own sentence stands as it is.
   const told = plain(code !== undefined && message !== undefined ? message : head)
-  if (code !== undefined) told.code = slice(code, 0, 64)
+  if (code !== undefined) {
+    told.code = slice(code, 0, 64)
+    const details = read(thrown, 'details')
+    if (isObject(details)) told.limit = textOf(details, 'limit')
+  }
   const stack = stackOf(thrown, head)
   if (stack !== '') told.stack = slice(stack, 0, TEXT_MAX)
   return told
@@ -55,6 +61,18 @@ function headOf(thrown: object): string {
   const message = textOf(thrown, 'message')
   if (name === undefined && message === undefined) return 'An object without a message was thrown'
   return join(name ?? 'Error', message ?? '')
+}
+
+const NativeError = Error
+const defineProperty = Object.defineProperty
+
+/** An error with one of the platform's codes, as functions catch it; uncaught, it ends the call with that code. */
+export function osirisError({ code, message, limit }: { code: string; message: string; limit?: string }): Error {
+  const error = new NativeError(message)
+  defineProperty(error, 'name', { value: 'OsirisError', enumerable: false, configurable: true, writable: true })
+  defineProperty(error, 'code', { value: code, enumerable: true, configurable: true, writable: true })
+  if (limit !== undefined) defineProperty(error, 'details', { value: { limit }, enumerable: true, configurable: true, writable: true })
+  return error
 }
 
 function plain(message: string): Reduced {

@@ -1,23 +1,23 @@
-/** A request's body as the host brings it: what is taken is told, so that the sender's window moves. */
+/** A body as the host brings it: what is taken is told, so that the sender's window moves. */
 import { ReadableStream } from 'web-streams-polyfill'
-import { OUT } from './codes.ts'
-import { say } from './outbox.ts'
 
 export class IncomingStream {
   readonly stream: ReadableStream
-  readonly #id: number
+  readonly #taken: (bytes: number) => void
   #chunks: Uint8Array<ArrayBuffer>[] = []
   #ended = false
-  #error: Error | undefined
+  #error: unknown
   #wake: (() => void) | undefined
 
-  constructor(id: number) {
-    this.#id = id
+  /** `taken` tells the sender that there is room for so many bytes more; `left` that nobody reads on. */
+  constructor(taken: (bytes: number) => void, left: () => void = () => {}) {
+    this.#taken = taken
     this.stream = new ReadableStream(
       {
         pull: (controller) => this.#pull(controller),
         cancel: () => {
           this.#chunks = []
+          left()
         },
         type: 'bytes',
       },
@@ -35,8 +35,9 @@ export class IncomingStream {
     this.#notify()
   }
 
-  fail(reason: string): void {
-    this.#error = new Error(reason)
+  /** Chunks that are here already can still be read. */
+  fail(reason: unknown): void {
+    this.#error = typeof reason === 'string' ? new Error(reason) : reason
     this.#notify()
   }
 
@@ -47,7 +48,7 @@ export class IncomingStream {
       })
     const chunk = this.#chunks.shift()
     if (chunk !== undefined) {
-      say(OUT.credit, this.#id, chunk.length)
+      this.#taken(chunk.length)
       controller.enqueue(chunk)
       return
     }

@@ -1,4 +1,5 @@
 /** Response (Fetch Standard), as a function makes it. */
+import type { WireFetched } from '../../../frames.ts'
 import { Body, extract, type Source } from './body.ts'
 import { Headers, type HeadersInput } from './headers.ts'
 import { stringOf } from './text.ts'
@@ -15,8 +16,10 @@ const REDIRECTS = new Set([301, 302, 303, 307, 308])
 export class Response extends Body {
   readonly #status: number
   readonly #statusText: string
-  readonly #headers: Headers
+  #headers: Headers
   readonly #type: string
+  #url = ''
+  #redirected = false
 
   constructor(body?: unknown, init: ResponseInit = {}, kind = 'default') {
     const { source, type } = extract(body)
@@ -48,6 +51,16 @@ export class Response extends Body {
   }
 
   /** What the host sends: head and body, the body taken away. */
+  /** What a fetch got: nothing of it is judged again. */
+  static received(head: WireFetched, source: Source): Response {
+    const { status, statusText, headers, url, redirected } = head
+    const response = new Response(source, { status, statusText }, 'basic')
+    response.#headers = Headers.wrap(headers)
+    response.#url = url
+    response.#redirected = redirected
+    return response
+  }
+
   static send(response: Response): { status: number; headers: [string, string][]; source: Source } {
     return { status: response.#status, headers: Headers.list(response.#headers), source: Body.take(response) }
   }
@@ -77,17 +90,19 @@ export class Response extends Body {
   }
 
   get url(): string {
-    return ''
+    return this.#url
   }
 
   get redirected(): boolean {
-    return false
+    return this.#redirected
   }
 
   clone(): Response {
     const copy = new Response(Body.split(this), { status: this.#status, statusText: this.#statusText, headers: this.#headers }, this.#type)
     // The body's own content type was judged when the original was made.
     if (!this.#headers.has('content-type')) copy.#headers.delete('content-type')
+    copy.#url = this.#url
+    copy.#redirected = this.#redirected
     return copy
   }
 
@@ -98,6 +113,7 @@ export class Response extends Body {
 
 function statusOf(status: number, kind: string): number {
   if (kind === 'error') return 0
+  if (kind === 'basic') return status
   const number = Math.trunc(status)
   if (!(number >= 200 && number <= 599)) throw new RangeError(`A status is between 200 and 599, and this one is ${status}`)
   return number

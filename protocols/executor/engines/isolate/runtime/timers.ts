@@ -1,6 +1,6 @@
 /** setTimeout and friends. The host is told when to come back, and wakes one timer per turn, so that promises settle in between. */
 import { apply, mapDelete, mapForEach, mapSet, max, min, now, SafeMap } from './primordials.ts'
-import { enter, leave, onCallEnd, owner } from './state.ts'
+import { enter, isOver, onCallEnd, owner } from './state.ts'
 import { uncaught } from './console.ts'
 
 const LIVE_MAX = 1000
@@ -22,6 +22,8 @@ let changed = false
 
 export function setTimer(run: unknown, delay: unknown, args: unknown[], repeats: boolean): number {
   if (typeof run !== 'function') throw new TypeError('A timer needs a function')
+  // Nobody would be left to cancel it.
+  if (isOver()) return ++lastId
   if (live >= LIVE_MAX) throw new RangeError(`More than ${LIVE_MAX} timers are alive`)
   const wanted = Number(delay)
   const delayMs = wanted > 0 ? min(wanted, DELAY_MAX_MS) : 0
@@ -51,8 +53,6 @@ export function tick(): number {
     apply(timer.run, undefined, timer.args)
   } catch (error) {
     uncaught('a timer', error)
-  } finally {
-    leave()
   }
   return timer.owner
 }

@@ -4,7 +4,7 @@ import { apply, isArray, parse, PromiseThen, resolved, split, startsWith, string
 import { failureText, thrownText } from './errors.ts'
 import { OUT } from './codes.ts'
 import { hasMail, say } from './outbox.ts'
-import { end, enter, leave, register } from './state.ts'
+import { end, enter, register } from './state.ts'
 import { isLongerThan } from './text.ts'
 import { refusedIn } from './unserializable.ts'
 
@@ -46,8 +46,6 @@ function startValue(fn: ValueFunction, id: number, args: unknown[]): string | un
     answer = resultText(fn, result)
   } catch (error) {
     answer = thrownText(error)
-  } finally {
-    leave()
   }
   end(id)
   return answer

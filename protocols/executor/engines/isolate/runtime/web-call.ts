@@ -1,20 +1,20 @@
 /** One request of a web function: Request in, Response out, both bodies at the pace of whoever takes them. */
 import { ReadableStream } from 'web-streams-polyfill'
-import { CHUNK_BYTES, HEADER_CHARACTERS_MAX, HEADER_NAME_MAX, HEADERS_MAX, INLINE_BYTES_MAX, WINDOW_BYTES } from '../../../bounds.ts'
+import { HEADER_CHARACTERS_MAX, HEADER_NAME_MAX, HEADERS_MAX } from '../../../bounds.ts'
 import type { WireRequest, WireSettings } from '../../../frames.ts'
-import { chunkBytes, type Source } from './body.ts'
+import type { Source } from './body.ts'
 import { OUT } from './codes.ts'
 import { uncaught } from './console.ts'
 import { failureText, thrownText } from './errors.ts'
 import { AbortController } from './events.ts'
 import { IncomingStream } from './incoming-stream.ts'
 import { say } from './outbox.ts'
+import { isLong, OutgoingStream } from './outgoing-stream.ts'
 import { apply, parse, PromiseThen, resolved, stringify } from './primordials.ts'
 import { Request } from './request.ts'
 import { Response } from './response.ts'
 import { routeValue } from './route-value.ts'
-import { type Active, end, enter, leave, register } from './state.ts'
-import { isLongerThan } from './text.ts'
+import { type Active, end, enter, register } from './state.ts'
 import { isThenable, type ValueFunction } from './value-call.ts'
 
 const OPEN = 1
@@ -54,8 +54,6 @@ export function callRequest(
       )
   } catch (error) {
     call.fail(thrownText(error))
-  } finally {
-    leave()
   }
 }
 
@@ -65,9 +63,7 @@ class WebCall implements Active {
   #incoming: IncomingStream | undefined
   #controller: AbortController | undefined
   #cancelled: Error | undefined
-  #granted = WINDOW_BYTES
-  #room: (() => void) | undefined
-  #reader: { cancel(reason: unknown): Promise<unknown> } | undefined
+  readonly #outgoing = new OutgoingStream()
   #answered = false
   #sending = false
   #pledges = 0
@@ -78,7 +74,7 @@ class WebCall implements Active {
   }
 
   receive(wire: WireRequest, body: string | Uint8Array<ArrayBuffer> | undefined): Request {
-    if (wire.streams) this.#incoming = new IncomingStream(this.id)
+    if (wire.streams) this.#incoming = new IncomingStream((bytes) => say(OUT.credit, this.id, bytes))
     const source: Source = this.#incoming?.stream ?? body ?? null
     return Request.incoming({ method: wire.method, url: wire.url, headers: wire.headers, source, signal: () => this.#signal() })
   }
@@ -97,6 +93,9 @@ class WebCall implements Active {
     try {
       const { status, headers, source } = Response.send(answer)
       if (status === 0) return this.fail(failureText('function_failed', `Cannot answer for "${this.#name}": fetch gave Response.error()`))
+      // What another server answered may be out of range.
+      if (status < 200 || status > 599)
+        return this.fail(failureText('function_failed', `Cannot answer for "${this.#name}": ${status} is no status of an answer`))
       const excess = excessOf(headers)
       if (excess !== undefined) return this.fail(failureText('function_failed', `Cannot answer for "${this.#name}": ${excess}`))
       this.#answered = true
@@ -119,8 +118,7 @@ class WebCall implements Active {
     this.#cancelled = new Error(reason)
     this.#incoming?.fail(reason)
     this.#controller?.abort()
-    this.#room?.()
-    void this.#reader?.cancel(this.#cancelled).catch(() => {})
+    this.#outgoing.stop(this.#cancelled)
   }
 
   onChunk(bytes: Uint8Array<ArrayBuffer>): void {
@@ -136,10 +134,7 @@ class WebCall implements Active {
   }
 
   onCredit(bytes: number): void {
-    this.#granted += bytes
-    const room = this.#room
-    this.#room = undefined
-    room?.()
+    this.#outgoing.credit(bytes)
   }
 
   #signal(): AbortController['signal'] {
@@ -171,33 +166,12 @@ class WebCall implements Active {
   #stream(head: string, stream: ReadableStream): void {
     this.#sending = true
     say(OUT.response, this.id, head, OPEN, undefined)
-    void this.#pump(stream).then(
-      () => this.#sent(undefined),
-      (error: unknown) => this.#sent(thrownText(error)),
-    )
-  }
-
-  async #pump(stream: ReadableStream): Promise<void> {
-    const reader = stream.getReader()
-    this.#reader = reader
-    for (;;) {
-      const { done, value } = await reader.read()
-      if (done || this.#cancelled !== undefined) return
-      const bytes = chunkBytes(value)
-      for (let at = 0; at < bytes.length; at += CHUNK_BYTES) {
-        const part = bytes.slice(at, at + CHUNK_BYTES)
-        while (this.#granted < part.length && this.#cancelled === undefined) await this.#nextRoom()
-        if (this.#cancelled !== undefined) return
-        this.#granted -= part.length
-        say(OUT.chunk, this.id, part)
-      }
-    }
-  }
-
-  #nextRoom(): Promise<void> {
-    return new Promise((resolve) => {
-      this.#room = resolve
-    })
+    void this.#outgoing
+      .pump(stream, (part) => say(OUT.chunk, this.id, part))
+      .then(
+        () => this.#sent(undefined),
+        (error: unknown) => this.#sent(thrownText(error)),
+      )
   }
 
   #sent(failure: string | undefined): void {
@@ -214,18 +188,14 @@ class WebCall implements Active {
   }
 }
 
-/** What is wrong with headers beyond what the host takes. */
-function excessOf(headers: [string, string][]): string | undefined {
-  if (headers.length > HEADERS_MAX) return `its response has ${headers.length} headers (at most ${HEADERS_MAX})`
+/** What is wrong with headers beyond what the host takes: of a response, or of a request that is fetched. */
+export function excessOf(headers: [string, string][], what = 'response'): string | undefined {
+  if (headers.length > HEADERS_MAX) return `its ${what} has ${headers.length} headers (at most ${HEADERS_MAX})`
   let characters = 0
   for (let index = 0; index < headers.length; index++) {
     const [name, value] = headers[index] as [string, string]
-    if (name.length > HEADER_NAME_MAX) return `its response has a header whose name is longer than ${HEADER_NAME_MAX} characters`
+    if (name.length > HEADER_NAME_MAX) return `its ${what} has a header whose name is longer than ${HEADER_NAME_MAX} characters`
     characters += name.length + value.length
   }
-  return characters > HEADER_CHARACTERS_MAX ? `the headers of its response are longer than ${HEADER_CHARACTERS_MAX} characters` : undefined
-}
-
-function isLong(source: string | Uint8Array): boolean {
-  return typeof source === 'string' ? isLongerThan(source, INLINE_BYTES_MAX) : source.length > INLINE_BYTES_MAX
+  return characters > HEADER_CHARACTERS_MAX ? `the headers of its ${what} are longer than ${HEADER_CHARACTERS_MAX} characters` : undefined
 }

@@ -1,0 +1,68 @@
+/** What one call has fetched so far, and what it may. */
+import { OsirisError } from '#protocols/errors'
+import type { LimitName } from '#protocols/invocation'
+import type { ExecutorLimits } from '../limits.ts'
+
+export type EgressLimits = Pick<
+  ExecutorLimits,
+  | 'egressFetchesMax'
+  | 'egressConcurrentMax'
+  | 'egressNodeMax'
+  | 'egressRedirectsMax'
+  | 'egressBytesOutMax'
+  | 'egressBytesInMax'
+  | 'egressCallBytesMax'
+  | 'egressBytesPerMinute'
+  | 'egressConnectMs'
+  | 'egressHeadMs'
+  | 'egressIdleMs'
+>
+
+export class Account {
+  readonly #limits: EgressLimits
+  #fetches = 0
+  #bytes = 0
+  #waitingForHead = 0
+  readonly #queue: (() => void)[] = []
+
+  constructor(limits: EgressLimits) {
+    this.#limits = limits
+  }
+
+  /** One more request leaves: a fetch, or the next hop of one. Throws `quota_exceeded`. */
+  count(): void {
+    const { egressFetchesMax } = this.#limits
+    if (this.#fetches >= egressFetchesMax) throw exceeded('requests', `it has made ${egressFetchesMax} requests, and no call may make more`)
+    this.#fetches++
+  }
+
+  /** Bytes either way. Throws `quota_exceeded`. */
+  take(bytes: number): void {
+    const { egressCallBytesMax } = this.#limits
+    this.#bytes += bytes
+    if (this.#bytes > egressCallBytesMax) throw exceeded('egressBytes', `the call has moved more than ${egressCallBytesMax} bytes`)
+  }
+
+  /** Runs `start` now, or as soon as fewer wait for their response's head. The queue is no longer than the fetches of a call. */
+  whenFree(start: () => void): void {
+    if (this.#waitingForHead >= this.#limits.egressConcurrentMax) {
+      this.#queue.push(start)
+      return
+    }
+    this.#waitingForHead++
+    start()
+  }
+
+  /** One of those that were started has its head, or will not get one. */
+  headCame(): void {
+    this.#waitingForHead--
+    const next = this.#queue.shift()
+    if (next === undefined) return
+    this.#waitingForHead++
+    next()
+  }
+}
+
+export function exceeded(limit: LimitName, state: string): OsirisError {
+  return new OsirisError('quota_exceeded', `Cannot fetch: ${state}`, { details: { limit } })
+}

@@ -1,0 +1,60 @@
+/** A body that leaves the isolate, as far as the host has granted room for it. */
+import type { ReadableStream } from 'web-streams-polyfill'
+import { CHUNK_BYTES, INLINE_BYTES_MAX, WINDOW_BYTES } from '../../../bounds.ts'
+import { chunkBytes } from './body.ts'
+import { isLongerThan } from './text.ts'
+
+export class OutgoingStream {
+  #granted = WINDOW_BYTES
+  #room: (() => void) | undefined
+  #reader: { cancel(reason: unknown): Promise<unknown> } | undefined
+  #stopped = false
+
+  /** The host took this much. */
+  credit(bytes: number): void {
+    this.#granted += bytes
+    this.#wake()
+  }
+
+  /** Nothing is said any more; the stream is cancelled. */
+  stop(reason: unknown): void {
+    this.#stopped = true
+    this.#wake()
+    void this.#reader?.cancel(reason).catch(() => {})
+  }
+
+  /** Resolves at the stream's end, or when stopped; rejects with what broke it. */
+  async pump(stream: ReadableStream, send: (part: Uint8Array) => void): Promise<void> {
+    const reader = stream.getReader()
+    this.#reader = reader
+    for (;;) {
+      const { done, value } = await reader.read()
+      if (done || this.#stopped) return
+      const bytes = chunkBytes(value)
+      for (let at = 0; at < bytes.length; at += CHUNK_BYTES) {
+        const part = bytes.slice(at, at + CHUNK_BYTES)
+        while (this.#granted < part.length && !this.#stopped) await this.#nextRoom()
+        if (this.#stopped) return
+        this.#granted -= part.length
+        send(part)
+      }
+    }
+  }
+
+  #nextRoom(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#room = resolve
+    })
+  }
+
+  #wake(): void {
+    const room = this.#room
+    this.#room = undefined
+    room?.()
+  }
+}
+
+/** Whether a body is too long to travel with its head. */
+export function isLong(source: string | Uint8Array): boolean {
+  return typeof source === 'string' ? isLongerThan(source, INLINE_BYTES_MAX) : source.length > INLINE_BYTES_MAX
+}
