@@ -84,6 +84,7 @@ async function osiris(argv: string[], api: NodeApi = node(), env: Record<string,
     err: (text) => (err += text),
     stdin: Readable.from([]),
     tty: false,
+    cwd: dir,
     launcher: { command: '', args: [] },
     interrupted: () => new AbortController().signal,
   }

@@ -5,6 +5,8 @@ import type { Env } from '#node/config'
 
 export interface Io {
   env: Env
+  /** The folder the command is given in. */
+  cwd: string
   /** Data. */
   out(text: string): void
   /** Messages for people. */
@@ -29,6 +31,7 @@ export function processIo(): Io {
   process.stderr.on('error', () => {})
   return {
     env: process.env,
+    cwd: process.cwd(),
     out: (text) => void process.stdout.write(text),
     err: (text) => void process.stderr.write(text),
     stdin: process.stdin,

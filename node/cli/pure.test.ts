@@ -117,7 +117,7 @@ describe('what others wrote, on a terminal', () => {
 describe('errors', () => {
   const shown = (error: unknown, json = false) => {
     let text = ''
-    const code = reportError(error, { err: (part) => (text += part), env: {} }, json)
+    const code = reportError(error, { err: (part) => (text += part), env: {}, cwd: '/nowhere' }, json)
     return { code, text }
   }
   it('one sentence, then the stack of the function, both made safe', () => {

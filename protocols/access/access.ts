@@ -68,6 +68,17 @@ export class Access {
     requireAllowed(principal, 'invoke', namespace)
   }
 
+  /** Whether the caller holds a grant to invoke there, whatever is public. At once for callers without a token and known tokens; never rejects. */
+  mayInvoke(caller: Caller, namespace: string): MaybePromise<boolean> {
+    if (caller.token === undefined) return false
+    const known = this.#verified.get(caller.token)
+    if (known !== undefined && known.expiresAtMs > this.#clock.now()) return allows(known.principal, 'invoke', namespace)
+    return this.require(caller, 'invoke', namespace).then(
+      () => true,
+      () => false,
+    )
+  }
+
   async #verify(token: string): Promise<Principal> {
     try {
       const { payload } = await jwtVerify(token, this.#rootKey, {

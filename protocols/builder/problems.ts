@@ -1,6 +1,7 @@
 /** What the bundler says, as people read it: a place, a sentence and a code frame. Pure. */
 import { builtinModules } from 'node:module'
 import type { Message } from 'esbuild'
+import { codeFrame } from '#protocols/code-frame'
 import { OsirisError } from '#protocols/errors'
 import type { SourceFiles } from './builder.ts'
 
@@ -18,7 +19,6 @@ export interface Problem {
 
 /** What a person can read at once; the bundler stops near 10 by itself. */
 const PROBLEMS_MAX = 20
-const FRAME_WIDTH = 120
 const LARGEST_MAX = 5
 const KIB = 1024
 const MIB = 1024 * KIB
@@ -32,7 +32,7 @@ export function problemOf(message: Message, files: SourceFiles): Problem {
   // A place outside the source is a file of this machine: neither its path nor its text may leave.
   if (location === null || !Object.hasOwn(files, location.file)) return { file: '', line: 0, column: 0, message: text, frame: '' }
   const column = Buffer.from(location.lineText).subarray(0, location.column).toString().length + 1
-  const frame = frameOf(files[location.file] as string, location.line, column)
+  const frame = codeFrame(files[location.file] as string, location.line, column)
   return { file: location.file, line: location.line, column, message: text, frame }
 }
 
@@ -72,18 +72,4 @@ export function largestOf(sizes: readonly [name: string, bytes: number][]): stri
 
 export function sizeText(bytes: number): string {
   return bytes >= MIB ? `${(bytes / MIB).toFixed(1)} MiB` : `${(bytes / KIB).toFixed(1)} KiB`
-}
-
-/** The line and the one on either side, with a caret under the column; long lines are cut around it. */
-export function frameOf(text: string, line: number, column: number): string {
-  const lines = text.split(/\r\n|[\n\r\u2028\u2029]/)
-  const from = Math.max(0, column - FRAME_WIDTH / 2)
-  const width = String(Math.min(line + 1, lines.length)).length
-  const rows: string[] = []
-  for (let number = Math.max(1, line - 1); number <= Math.min(line + 1, lines.length); number++) {
-    const shown = (lines[number - 1] as string).slice(from, from + FRAME_WIDTH).replaceAll('\t', ' ')
-    rows.push(`${number === line ? '>' : ' '} ${String(number).padStart(width)} | ${shown}`.trimEnd())
-    if (number === line) rows.push(`  ${' '.repeat(width)} | ${' '.repeat(column - 1 - from)}^`)
-  }
-  return rows.join('\n')
 }

@@ -81,9 +81,10 @@ export class Watch {
   #expireWaiting(fn: FunctionState, now: number): void {
     for (const call of fn.waiting.filter((each) => each.invocation.deadlineAt <= now)) {
       const ms = Math.round(now - call.arrivedAt)
+      const why = isLoading(fn) ? 'its module was not ready' : 'no instance was free'
       this.#init.dispatcher.unqueue(
         call,
-        new OsirisError('deadline_exceeded', `Cannot run "${fn.title}": no instance was free within ${ms} ms`, {
+        new OsirisError('deadline_exceeded', `Cannot run "${fn.title}": ${why} within ${ms} ms`, {
           details: { limit: 'timeout' },
         }),
       )
@@ -164,6 +165,11 @@ export class Watch {
 
 /** An instance with nothing but its code. */
 const INSTANCE_MB = 2
+
+/** Nothing of it has begun to serve yet. */
+function isLoading(fn: FunctionState): boolean {
+  return fn.slots.length > 0 && fn.slots.every((slot) => slot.state === 'loading')
+}
 
 function mayRetire(slot: InstanceSlot): boolean {
   return slot.state === 'ready' && slot.inFlight === 0

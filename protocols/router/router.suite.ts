@@ -1,7 +1,7 @@
 /** What every router promises, whether it lives here or on a peer. */
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { OsirisError } from '#protocols/errors'
-import type { Body, Caller, Invocation, Outcome } from '#protocols/invocation'
+import { type Body, type Caller, failed, type Invocation, type Outcome } from '#protocols/invocation'
 import { systemClock } from '#protocols/lifecycle'
 import { collect } from '#protocols/body'
 import type { Router } from './router.ts'
@@ -33,6 +33,19 @@ export function routerSuite(kind: string, create: () => Promise<RouterFixture>):
     })
     test('a public function needs no token', async () => {
       expect(await invoke('open', { caller: { subject: 'anonymous' } })).toMatchObject({ kind: 'value' })
+    })
+    test('the stack of a public function is for callers with a grant there; others get its sentence', async () => {
+      for (const each of fixture.executors)
+        each.behave = async (_, meta) => failed(new OsirisError('function_failed', 'no', { functionStack: 'at open' }), meta, true)
+      const told = async (by: Caller) => {
+        const outcome = await invoke('open', { caller: by })
+        return outcome.kind === 'failed'
+          ? [outcome.error.code, outcome.error.message, outcome.error.functionStack, outcome.started]
+          : outcome
+      }
+      expect(await told(caller)).toEqual(['function_failed', 'no', 'at open', true])
+      for (const by of [{ subject: 'anonymous' }, { subject: 'ada', token: 'a.b.c' }, await callerWith('other')])
+        expect(await told(by)).toEqual(['function_failed', 'no', undefined, true])
     })
     test('without a token, with a wrong one or without a grant nothing starts', async () => {
       expect(await invoke('greet', { caller: { subject: 'ada' } })).toMatchObject({ error: { code: 'unauthenticated' }, started: false })

@@ -2,7 +2,15 @@
 import type { Access } from '#protocols/access'
 import type { Catalog, FunctionRecord } from '#protocols/catalog'
 import { OsirisError } from '#protocols/errors'
-import { failed, type Invocation, isRouteTarget, type Outcome, type PlacedInvocation } from '#protocols/invocation'
+import {
+  type Caller,
+  failed,
+  type FailedOutcome,
+  type Invocation,
+  isRouteTarget,
+  type Outcome,
+  type PlacedInvocation,
+} from '#protocols/invocation'
 import type { Clock, MaybePromise } from '#protocols/lifecycle'
 import { Attempts, type AttemptsInit } from './attempts.ts'
 import { type Resolved, Resolver } from './resolve.ts'
@@ -10,7 +18,7 @@ import type { Router } from './router.ts'
 
 export interface RouterServiceInit extends AttemptsInit {
   catalog: Pick<Catalog, 'get' | 'routes'>
-  access: Pick<Access, 'requireInvoke'>
+  access: Pick<Access, 'requireInvoke' | 'mayInvoke'>
 }
 
 /** Function-to-function calls below one call from outside. */
@@ -22,7 +30,7 @@ export class RouterService implements Router {
   /** For the handler: deadlines arrive as what remains. */
   readonly clock: Clock
   readonly #resolver: Resolver
-  readonly #access: Pick<Access, 'requireInvoke'>
+  readonly #access: Pick<Access, 'requireInvoke' | 'mayInvoke'>
   readonly #attempts: Attempts
 
   constructor(init: RouterServiceInit) {
@@ -83,8 +91,22 @@ export class RouterService implements Router {
       deadlineAt: Math.min(invocation.deadlineAt, now + settings.execution.timeoutMs),
     }
     if (params !== undefined && placed.payload.kind === 'fetch') placed.payload = { ...placed.payload, params }
-    return this.#attempts.run(placed, settings.idempotent)
+    const running = this.#attempts.run(placed, settings.idempotent)
+    return settings.access === 'public' ? running.then((outcome) => this.#forPublic(outcome, invocation.caller, record)) : running
   }
+
+  /** Anybody may call a public function; its stack is for callers who hold a grant to. Others get its sentence. */
+  #forPublic(outcome: Outcome, caller: Caller, record: FunctionRecord): MaybePromise<Outcome> {
+    if (outcome.kind !== 'failed' || outcome.error.functionStack === undefined) return outcome
+    const may = this.#access.mayInvoke(caller, record.namespace)
+    if (may instanceof Promise) return may.then((each) => (each ? outcome : withoutStack(outcome)))
+    return may ? outcome : withoutStack(outcome)
+  }
+}
+
+function withoutStack(outcome: FailedOutcome): FailedOutcome {
+  const { code, message, details } = outcome.error
+  return { ...outcome, error: new OsirisError(code, message, details === undefined ? {} : { details }) }
 }
 
 function refused(error: unknown, invocation: Invocation): Outcome {

@@ -67,7 +67,7 @@ export class Instance implements MailSink {
     const bound = new Promise<void>((resolve, reject) => {
       this.#bound = { resolve, reject }
     })
-    const late = `Cannot load "${settings.name}": it is not ready after ${settings.loadMs} ms`
+    const late = `Cannot load "${settings.name}": its module is not ready after ${settings.loadMs} ms (a top-level await that does not end?)`
     const timer = setTimeout(() => this.#bound?.reject(deadline(late)), settings.loadMs)
     try {
       this.#entries.configure.applySync(undefined, [settingsJson])

@@ -156,5 +156,5 @@ export function endingOf(call: OpenCall, now: number, cpuMsMax: number): WireErr
       limit: 'cpu',
     }
   const ms = Math.round(call.deadlineAt - call.startedAt)
-  return { code: 'deadline_exceeded', message: `Cannot finish the call: its ${ms} ms are over`, limit: 'timeout' }
+  return { code: 'deadline_exceeded', message: `Cannot finish the call: its ${ms} ms are over (execution.timeout)`, limit: 'timeout' }
 }
