@@ -20,3 +20,7 @@ export const LOG_LINES_MAX = 256
 export const LOG_LINE_MAX = 4096
 /** Characters of a URL that a function fetches. */
 export const FETCH_URL_MAX = 16 * 1024
+/** crypto.subtle. Bytes of one operation, and of all operations of an instance that are under way: what a worker holds for it besides its memory. */
+export const CRYPTO_BYTES_MAX = 16 * 1024 * 1024
+/** Operations of one instance that are under way outside; more wait inside, on the instance's own memory. */
+export const CRYPTO_OPEN_MAX = 16

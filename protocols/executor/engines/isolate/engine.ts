@@ -1,8 +1,10 @@
 /** V8 isolates behind the engine's contract: one isolate per instance, all of them in this worker process. */
 import type { Engine, EngineReports, LoadRequest } from '../engine.ts'
 import { Blanks } from './blank.ts'
+import { Gate } from './crypto/gate.ts'
 import { errorJson } from './host-error.ts'
 import { Instance } from './instance.ts'
+import { EVENT } from './runtime/codes.ts'
 import { Timeouts } from './timeouts.ts'
 
 /** How late the end of a call that waits for nothing may be noticed. */
@@ -18,6 +20,7 @@ export class IsolateEngine implements Engine {
   readonly #reports: EngineReports
   readonly #blanks: Blanks
   readonly #timeouts = new Timeouts()
+  readonly #gate = new Gate()
   readonly #instances = new Map<number, Instance>()
   /** Calls that did not end in the turn they came in. */
   readonly #open = new Map<number, Instance>()
@@ -65,19 +68,19 @@ export class IsolateEngine implements Engine {
   }
 
   chunk(callId: number, bytes: Uint8Array): void {
-    this.#open.get(callId)?.chunk(callId, bytes)
+    this.#open.get(callId)?.feed(EVENT.chunk, callId, bytes)
   }
 
   end(callId: number): void {
-    this.#open.get(callId)?.end(callId)
+    this.#open.get(callId)?.feed(EVENT.end, callId, undefined)
   }
 
   broken(callId: number, reason: string): void {
-    this.#open.get(callId)?.broken(callId, reason)
+    this.#open.get(callId)?.feed(EVENT.broken, callId, reason)
   }
 
   credit(callId: number, bytes: number): void {
-    this.#open.get(callId)?.credit(callId, bytes)
+    this.#open.get(callId)?.feed(EVENT.credit, callId, bytes)
   }
 
   cancel(callId: number): void {
@@ -87,11 +90,11 @@ export class IsolateEngine implements Engine {
   }
 
   answer(instanceId: number, askId: number, json: string, failed: boolean): void {
-    this.#instances.get(instanceId)?.answer(askId, json, failed)
+    this.#instances.get(instanceId)?.told(askId, failed ? EVENT.failure : EVENT.answer, json)
   }
 
   fetched(instanceId: number, fetchId: number, event: number, value: string | Uint8Array | number | undefined): void {
-    this.#instances.get(instanceId)?.fetched(fetchId, event, value)
+    this.#instances.get(instanceId)?.told(fetchId, event, value)
   }
 
   async #load(request: LoadRequest): Promise<void> {
@@ -105,6 +108,7 @@ export class IsolateEngine implements Engine {
         id: instanceId,
         blank,
         timeouts: this.#timeouts,
+        gate: this.#gate,
         reports: this.#reports,
         onDone: (callId) => this.#open.delete(callId),
         onGone: () => this.#instances.delete(instanceId),

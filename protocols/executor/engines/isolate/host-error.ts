@@ -15,6 +15,17 @@ export function wireError(error: unknown): WireError {
   return { code: 'function_failed', message, ...(stack === '' ? {} : { stack }) }
 }
 
+export function deadline(message: string): WireError {
+  return { code: 'deadline_exceeded', message, limit: 'timeout' }
+}
+
+/** Why an isolate is no more; `message` is what isolated-vm says. */
+export function disposedError(message: string): WireError {
+  return message.includes('memory limit')
+    ? { code: 'memory_exceeded', message: 'Cannot go on: the function used more memory than its limit', limit: 'memory' }
+    : { code: 'worker_crashed', message: 'Cannot go on: the isolate was disposed' }
+}
+
 function isWireError(error: unknown): error is WireError {
   return typeof error === 'object' && error !== null && 'code' in error && 'message' in error && !(error instanceof Error)
 }

@@ -1,10 +1,12 @@
 /** One isolate with one version loaded. Every entry is a turn: user code runs, promises settle, then what the isolate has to say is drained. */
 import { isUtf8 } from 'node:buffer'
 import type ivm from 'isolated-vm'
-import type { WireError, WireSettings } from '../../frames.ts'
+import type { WireSettings } from '../../frames.ts'
 import type { EngineReports, LoadParts } from '../engine.ts'
 import type { Blank, Entries } from './blank.ts'
-import { errorJson, wireError } from './host-error.ts'
+import { Desk } from './crypto/desk.ts'
+import type { Gate } from './crypto/gate.ts'
+import { deadline, disposedError, errorJson, wireError } from './host-error.ts'
 import { HeapWatch } from './heap-watch.ts'
 import { loadModule } from './load.ts'
 import { type MailSink, readMail } from './mail.ts'
@@ -12,16 +14,14 @@ import { endingOf, OpenCalls } from './open-calls.ts'
 import { EVENT } from './runtime/codes.ts'
 import { reportsWith, Stacks } from './stacks.ts'
 import type { Timeouts } from './timeouts.ts'
-import { Turns } from './turns.ts'
-
-/** Without a timeout: it runs none of the user's code. */
-const DRAIN = { result: { copy: true } } as const
-const WITH_BYTES = { arguments: { copy: true } } as const
+import { DRAIN, Turns, WITH_BYTES } from './turns.ts'
 
 export interface InstanceInit {
   id: number
   blank: Blank
   timeouts: Timeouts
+  /** For the cryptography of all instances. */
+  gate: Gate
   reports: EngineReports
   /** A call that was open is over. */
   onDone: (callId: number) => void
@@ -40,6 +40,8 @@ export class Instance implements MailSink {
   readonly #stacks = new Stacks()
   readonly #open: OpenCalls
   #wake: NodeJS.Timeout | undefined
+  /** Made when the function first asks for cryptography. */
+  #desk: Desk | undefined
   #gone = false
   #bound: { resolve: () => void; reject: (error: unknown) => void } | undefined
 
@@ -52,7 +54,13 @@ export class Instance implements MailSink {
     this.#timeouts = init.timeouts
     this.#turns = new Turns(this.#isolate)
     this.#heap = new HeapWatch(this.#isolate, (bytes) => this.reports.memory(this.id, bytes))
-    this.#open = new OpenCalls(init.onDone)
+    this.#open = new OpenCalls(
+      (callId) => {
+        init.onDone(callId)
+        this.#desk?.callEnded(callId)
+      },
+      () => this.#desk?.resume(),
+    )
   }
 
   /** Compiles and evaluates the module; rejects with a WireError. */
@@ -124,48 +132,34 @@ export class Instance implements MailSink {
     return this.#open.has(callId)
   }
 
-  chunk(callId: number, bytes: Uint8Array): void {
-    this.#event(EVENT.chunk, callId, bytes)
-  }
-
-  end(callId: number): void {
-    this.#event(EVENT.end, callId, undefined)
-  }
-
-  broken(callId: number, reason: string): void {
-    this.#event(EVENT.broken, callId, reason)
-  }
-
-  credit(callId: number, bytes: number): void {
-    this.#event(EVENT.credit, callId, bytes)
+  /** Brings in an event of EVENT: a part of the request's body, room for the response's, an end. */
+  feed(kind: number, callId: number, value: unknown): void {
+    this.#turn(this.#entries.event, [kind, callId, value], callId, this.#open.msLeft())
   }
 
   cancel(callId: number): void {
-    if (this.#open.close(callId)) this.#event(EVENT.cancel, callId, 'The caller is gone')
+    if (this.#open.close(callId)) this.feed(EVENT.cancel, callId, 'The caller is gone')
     // Behind the event, on whatever thread it runs: heard means that the isolate is not stuck.
-    this.#turns.whenIdle(() => this.reports.heard(callId))
+    this.#whenQuiet(() => this.reports.heard(callId))
   }
 
-  answer(askId: number, json: string, failed: boolean): void {
-    this.#turn(this.#entries.event, [failed ? EVENT.failure : EVENT.answer, askId, json], 0, this.#open.msLeft())
-  }
-
-  fetched(fetchId: number, event: number, value: string | Uint8Array | number | undefined): void {
-    this.#turn(this.#entries.event, [event, fetchId, value], 0, this.#open.msLeft())
+  /** An event about something a call asked for; the isolate says whose it was. */
+  told(id: number, event: number, value: ArrayBuffer | Uint8Array | string | number | undefined): void {
+    this.#turn(this.#entries.event, [event, id, value], 0, this.#open.msLeft())
   }
 
   /** Ends the call if its time is over and it waits. One that runs is the isolate's timeout's, and after that the node's, which ends the process. */
   expire(callId: number, now: number): void {
     if (!this.#open.isLate(callId, now)) return
     this.#endEarly(callId)
-    this.#event(EVENT.cancel, callId, 'The deadline has passed')
+    this.feed(EVENT.cancel, callId, 'The deadline has passed')
   }
 
   /** Calls that computed for longer than they may, turn by turn: one long turn is the isolate's timeout's. */
   #endOverdrawn(): void {
     for (const callId of this.#open.takeOverdrawn()) {
       this.#endEarly(callId)
-      this.#event(EVENT.cancel, callId, 'The processor time is used up')
+      this.feed(EVENT.cancel, callId, 'The processor time is used up')
     }
   }
 
@@ -181,7 +175,8 @@ export class Instance implements MailSink {
     clearTimeout(this.#wake)
     this.#open.clear()
     if (!this.#isolate.isDisposed) this.#isolate.dispose()
-    this.#turns.whenIdle(done)
+    this.#desk?.dispose()
+    this.#whenQuiet(done)
   }
 
   // What the isolate said: MailSink.
@@ -216,10 +211,25 @@ export class Instance implements MailSink {
 
   wakeIn(delayMs: number): void {
     clearTimeout(this.#wake)
-    this.#wake = delayMs < 0 ? undefined : setTimeout(() => this.#event(EVENT.tick, 0, undefined), delayMs)
+    this.#wake = delayMs < 0 ? undefined : setTimeout(() => this.feed(EVENT.tick, 0, undefined), delayMs)
+  }
+
+  crypto(operationId: number, request: unknown, callId: number): void {
+    this.#desk ??= new Desk({
+      gate: this.#init.gate,
+      isLive: () => this.#bound !== undefined || this.#open.size > 0,
+      spent: (id, ms) => this.spend(id, ms),
+      tell: (event, id, value) => this.told(id, event, value),
+    })
+    this.#desk.ask(operationId, request, callId)
   }
 
   // Turns.
+
+  /** Nothing of it is at work: no turn, and no search for primes, which nobody can stop. */
+  #whenQuiet(run: () => void): void {
+    this.#turns.whenIdle(() => (this.#desk === undefined ? run() : this.#desk.whenLight(run)))
+  }
 
   #callAside(callId: number, startedAt: number, msLeft: number, args: string, options: object): boolean {
     this.#open.add(callId, startedAt, msLeft)
@@ -244,10 +254,6 @@ export class Instance implements MailSink {
       },
     )
     return true
-  }
-
-  #event(kind: number, callId: number, value: unknown): void {
-    this.#turn(this.#entries.event, [kind, callId, value], callId, this.#open.msLeft())
   }
 
   #turn(entry: ivm.Reference<(...args: never[]) => unknown>, args: unknown[], callId: number, msLeft: number): void {
@@ -362,9 +368,7 @@ export class Instance implements MailSink {
   }
 
   #disposed(message: string): void {
-    const error = message.includes('memory limit')
-      ? { code: 'memory_exceeded', message: 'Cannot go on: the function used more memory than its limit', limit: 'memory' }
-      : { code: 'worker_crashed', message: 'Cannot go on: the isolate was disposed' }
+    const error = disposedError(message)
     if (this.#bound !== undefined) return this.#bound.reject(error)
     this.dispose()
     this.#init.onGone()
@@ -390,10 +394,6 @@ export class Instance implements MailSink {
 
 const PLUS = 43
 const BANG = 33
-
-function deadline(message: string): WireError {
-  return { code: 'deadline_exceeded', message, limit: 'timeout' }
-}
 
 function ownerOf(answer: unknown, callId: number): number {
   return typeof answer === 'number' ? answer : callId

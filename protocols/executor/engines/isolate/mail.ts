@@ -12,6 +12,8 @@ export interface MailSink {
   closed(callId: number): void
   isOpen(callId: number): boolean
   wakeIn(delayMs: number): void
+  /** `request` is whatever the isolate gave. */
+  crypto(operationId: number, request: unknown, callId: number): void
 }
 
 const PLACES = 5
@@ -69,6 +71,9 @@ export function readMail(mail: unknown[], sink: MailSink): void {
         break
       case OUT.fetchCredit:
         reports.fetchCredit(sink.id, id, x as number)
+        break
+      case OUT.crypto:
+        sink.crypto(id, x, y as number)
         break
       case OUT.wake:
         sink.wakeIn(x as number)

@@ -21,16 +21,23 @@ export interface OpenCall {
 export class OpenCalls {
   readonly #calls = new Map<number, OpenCall>()
   readonly #onDone: (callId: number) => void
+  readonly #onOpen: () => void
   /** Milliseconds of processor one call may use. */
   cpuMsMax = Number.POSITIVE_INFINITY
   #someOverdrew = false
 
-  constructor(onDone: (callId: number) => void) {
+  constructor(onDone: (callId: number) => void, onOpen: () => void) {
     this.#onDone = onDone
+    this.#onOpen = onOpen
+  }
+
+  get size(): number {
+    return this.#calls.size
   }
 
   add(callId: number, startedAt: number, msLeft: number): void {
     this.#calls.set(callId, { startedAt, deadlineAt: startedAt + msLeft, responded: false, entries: 0, cpuMs: 0 })
+    this.#onOpen()
   }
 
   has(callId: number): boolean {

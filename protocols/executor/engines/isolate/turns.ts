@@ -5,6 +5,10 @@ import type ivm from 'isolated-vm'
 const SLOW_TURN_MS = 2
 const LATEST_TURN_WEIGHT = 0.3
 
+/** Without a timeout: it runs none of the user's code. */
+export const DRAIN = { result: { copy: true } } as const
+export const WITH_BYTES = { arguments: { copy: true } } as const
+
 type Entry = ivm.Reference<(...args: never[]) => unknown>
 
 export class Turns {

@@ -1,11 +1,12 @@
 /** The web APIs, shown inside real isolates. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { callOf, serviceIn, valueOf, World } from '../../../executor.world.ts'
+import { cases as crypto } from './crypto.cases.ts'
 import { cases as encoding } from './encoding.cases.ts'
 import { cases as files } from './files.cases.ts'
 import { type Cases, programOf } from './program.ts'
 
-const GROUPS: Record<string, Cases> = { encoding, files }
+const GROUPS: Record<string, Cases> = { crypto, encoding, files }
 
 const world = new World()
 const executor = serviceIn(world)

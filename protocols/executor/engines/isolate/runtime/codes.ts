@@ -3,8 +3,22 @@
 /** About a fetch, whose id they carry. `fetchHead`: head JSON, `fetchBroken`: JSON of why, `fetchCredit`: bytes of the request's body taken. */
 const fetchEvents = { fetchHead: 30, fetchChunk: 31, fetchEnd: 32, fetchBroken: 33, fetchCredit: 34 } as const
 
+/** About a cryptographic operation, whose id they carry. `crypto`: the result's bytes, or JSON text; `cryptoFailed`: JSON text of `{ name, message }`. */
+const cryptoEvents = { crypto: 20, cryptoFailed: 21 } as const
+
 /** Events the host brings in. */
-export const EVENT = { chunk: 1, end: 2, broken: 3, credit: 4, cancel: 5, answer: 6, failure: 7, tick: 8, ...fetchEvents } as const
+export const EVENT = {
+  chunk: 1,
+  end: 2,
+  broken: 3,
+  credit: 4,
+  cancel: 5,
+  answer: 6,
+  failure: 7,
+  tick: 8,
+  ...cryptoEvents,
+  ...fetchEvents,
+} as const
 
 /** Entries of the isolate's outbox, five places each: code, id, x, y, z. */
 export const OUT = {
@@ -32,6 +46,8 @@ export const OUT = {
   loaded: 11,
   /** call or 0; x: lines not kept. */
   dropped: 12,
+  /** operation; x: `CryptoRequest`, y: the call it belongs to, or 0. */
+  crypto: 20,
   /** fetch; x: head JSON (`WireFetch`), y: whole body or nothing. */
   fetch: 30,
   /** fetch; x: bytes of the request's body. */

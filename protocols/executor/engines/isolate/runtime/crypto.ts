@@ -1,11 +1,17 @@
-/** crypto.getRandomValues and randomUUID, from the host's entropy, fetched 256 bytes at a time. */
+/** crypto: getRandomValues and randomUUID, from the host's entropy, fetched 256 bytes at a time; subtle, when it is first asked for. */
+import { DOMException } from './events.ts'
+import { defineGlobals, defineLazyGlobals } from './lazy.ts'
 import { slice } from './primordials.ts'
+import type * as late from './subtle/subtle.ts'
 
 const BYTES_MAX = 65_536
 const parseNumber = parseInt
 const uint8 = Uint8Array
 const isView = ArrayBuffer.isView
+const { create } = Object
 const hex = '0123456789abcdef'
+
+const loadSubtle = () => require('./subtle/subtle.ts') as typeof late
 
 export function installCrypto(global: Record<string, unknown>, random: () => string): void {
   let pool = ''
@@ -15,15 +21,25 @@ export function installCrypto(global: Record<string, unknown>, random: () => str
     pool = slice(pool, 2)
     return byte
   }
-  global['crypto'] = {
+  class Crypto {
+    constructor() {
+      throw new TypeError('Illegal constructor')
+    }
+
+    get subtle(): object {
+      return loadSubtle().subtle
+    }
+
     getRandomValues<T extends ArrayBufferView>(view: T): T {
       if (!isView(view) || view instanceof Float32Array || view instanceof Float64Array || view instanceof DataView)
-        throw new TypeError('getRandomValues needs an array of integers')
-      if (view.byteLength > BYTES_MAX) throw new RangeError(`getRandomValues gives at most ${BYTES_MAX} bytes at once`)
+        throw new DOMException('getRandomValues needs an array of integers', 'TypeMismatchError')
+      if (view.byteLength > BYTES_MAX)
+        throw new DOMException(`getRandomValues gives at most ${BYTES_MAX} bytes at once`, 'QuotaExceededError')
       const bytes = new uint8(view.buffer as ArrayBuffer, view.byteOffset, view.byteLength)
       for (let index = 0; index < bytes.length; index++) bytes[index] = nextByte()
       return view
-    },
+    }
+
     randomUUID(): string {
       let text = ''
       for (let index = 0; index < 16; index++) {
@@ -34,6 +50,12 @@ export function installCrypto(global: Record<string, unknown>, random: () => str
         text += (hex[set >> 4] as string) + (hex[set & 15] as string)
       }
       return text
-    },
+    }
+
+    get [Symbol.toStringTag](): string {
+      return 'Crypto'
+    }
   }
+  defineGlobals(global, { Crypto, crypto: create(Crypto.prototype) as object })
+  defineLazyGlobals(global, loadSubtle, ['CryptoKey', 'SubtleCrypto'])
 }

@@ -10,6 +10,7 @@ import { write } from './console.ts'
 import { fetchEvent } from './fetch.ts'
 import { callRequest, type WebFunction } from './web-call.ts'
 import { answerAsk, ask } from './ask.ts'
+import { answerOperation } from './subtle/queue.ts'
 import type { WireSettings } from '../../../frames.ts'
 
 const { assign, freeze } = Object
@@ -64,6 +65,7 @@ export function createEntry(): Entry {
       if (kind === EVENT.tick) return tick()
       if (kind >= EVENT.fetchHead) return fetchEvent(kind, id, given)
       if (kind === EVENT.answer || kind === EVENT.failure) return answerAsk(id, given as string, kind === EVENT.failure)
+      if (kind === EVENT.crypto || kind === EVENT.cryptoFailed) return answerOperation(id, given, kind === EVENT.cryptoFailed)
       const call = activeCall(id)
       if (call === undefined) return id
       enter(id)

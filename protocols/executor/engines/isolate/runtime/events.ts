@@ -14,7 +14,11 @@ interface Registration {
 /** Legacy codes (Web IDL) of the names used here. */
 const CODES: Record<string, number> = {
   InvalidCharacterError: 5,
+  NotSupportedError: 9,
   InvalidStateError: 11,
+  SyntaxError: 12,
+  InvalidAccessError: 15,
+  TypeMismatchError: 17,
   AbortError: 20,
   QuotaExceededError: 22,
   TimeoutError: 23,
