@@ -7,9 +7,11 @@ import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { type Bench, type Figure, isMet } from './bench.ts'
 import { Cleanup } from './cleanup.ts'
+import { canary } from './figures/canary.ts'
 import { coldCall } from './figures/cold-call.ts'
 import { density } from './figures/density.ts'
 import { deployEverywhere } from './figures/deploy.ts'
+import { kill } from './figures/kill.ts'
 import { oneConnection } from './figures/one-connection.ts'
 import { remoteCall } from './figures/remote-call.ts'
 import { universeStart } from './figures/universe-start.ts'
@@ -17,7 +19,7 @@ import { warmCall } from './figures/warm-call.ts'
 import { chooseGenerator } from './load/load.ts'
 import { machine, type Results, table } from './report.ts'
 
-const FIGURES: Figure[] = [warmCall, oneConnection, remoteCall, coldCall, density, universeStart, deployEverywhere]
+const FIGURES: Figure[] = [warmCall, oneConnection, remoteCall, coldCall, density, kill, canary, universeStart, deployEverywhere]
 const RESULTS = fileURLToPath(new URL('./results/latest.json', import.meta.url))
 const ROUNDS = 5
 const ROUND_MS = 5000

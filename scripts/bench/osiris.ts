@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { z } from 'zod'
+import type { FunctionConfig } from '#protocols/manifest'
 import { background, type Finished, run, until } from './children.ts'
 import type { Cleanup } from './cleanup.ts'
 import { NAMESPACE } from './subject.ts'
@@ -103,12 +104,17 @@ export class Osiris {
   }
 }
 
-/** `PUT /v1/functions/bench/{name}`; throws for anything but success. */
-export async function deploy(http: string, name: string, source: string): Promise<void> {
-  const response = await fetch(`${http}/v1/functions/${NAMESPACE}/${name}`, {
+/** `PUT /v1/functions/{namespace}/{name}`; throws for anything but success. */
+export async function deploy(
+  http: string,
+  name: string,
+  source: string,
+  { namespace = NAMESPACE, config = {} }: { namespace?: string; config?: FunctionConfig } = {},
+): Promise<void> {
+  const response = await fetch(`${http}/v1/functions/${namespace}/${name}`, {
     method: 'PUT',
     headers: { 'content-type': 'application/json' },
-    body: JSON.stringify({ source, language: 'typescript' }),
+    body: JSON.stringify({ source, language: 'typescript', config }),
     signal: AbortSignal.timeout(DEPLOY_MS),
   })
   const text = await response.text()
