@@ -75,7 +75,17 @@ export function serviceIn(
   options: Partial<
     Pick<
       ExecutorServiceInit,
-      'events' | 'callOut' | 'capacity' | 'spares' | 'limits' | 'workerEntry' | 'egressPrivate' | 'doors' | 'resolve'
+      | 'events'
+      | 'callOut'
+      | 'capacity'
+      | 'spares'
+      | 'limits'
+      | 'workerEntry'
+      | 'egressPrivate'
+      | 'doors'
+      | 'resolve'
+      | 'walls'
+      | 'wallsHost'
     >
   > = {},
 ): ExecutorService {
@@ -93,6 +103,8 @@ export function serviceIn(
     ...(options.resolve === undefined ? {} : { resolve: options.resolve }),
     ...(options.limits === undefined ? {} : { limits: options.limits }),
     ...(options.workerEntry === undefined ? {} : { workerEntry: options.workerEntry }),
+    ...(options.walls === undefined ? {} : { walls: options.walls }),
+    ...(options.wallsHost === undefined ? {} : { wallsHost: options.wallsHost }),
   })
 }
 

@@ -24,11 +24,16 @@ const NOBODY = '65534'
 /** The shell could not enter a group. */
 export const NO_GROUP = 121
 
-/** `$1` groups follow, then the command. */
+/**
+ * `$1` groups follow, then the command. It gets one argument more: the descriptors that came in beside its own five, `,21,22`, for the worker to close.
+ * There are some: LevelDB opens its files without O_CLOEXEC, and a node may have been started with more than three. (The one the list itself
+ * is read through is gone when it is looked at again.)
+ */
 const STAGE = `n=$1; shift
 while [ "$n" -gt 0 ]; do echo 0 > "$1/cgroup.procs" || exit ${NO_GROUP}; shift; n=$((n - 1)); done
 ulimit -c 0; ulimit -f 0; ulimit -n ${DESCRIPTORS}
-exec "$@"`
+open=; for f in /proc/self/fd/*; do n=\${f##*/}; case $n in [0-4] | *[!0-9]*) ;; *) [ -e "$f" ] && open=$open,$n ;; esac; done
+exec "$@" "$open"`
 
 /** `argv` is what Node gets; `groups` are folders of control groups to enter; `entry` is the program among `argv`, if it has to be seen. */
 export function commandFor(shell: Shell, outside: Outside, argv: string[], groups: string[], entry?: Mount): [string, ...string[]] {

@@ -3,7 +3,7 @@
  * What user code prints is a frame; stdout is closed, stderr carries only what the engine says when it dies.
  */
 import { randomBytes } from 'node:crypto'
-import { readFileSync } from 'node:fs'
+import { closeSync, readFileSync } from 'node:fs'
 import { Socket } from 'node:net'
 import { FrameReader, FrameWriter, SAY, sendTo } from '../frames.ts'
 import { IsolateEngine } from '../engines/isolate/engine.ts'
@@ -14,6 +14,9 @@ const PIPE = 3
 const ENTROPY_BYTES = 256
 /** The node is trusted here; this only keeps a broken pipe from asking for absurd memory. */
 const FRAME_BYTES_MAX = 0x7fff_ffff
+
+// What the node's libraries left open to its children, as walls/command.ts lists it: nobody here may write into the node's files.
+for (const descriptor of (process.argv[2] ?? '').split(',').filter(Boolean)) closeSync(Number(descriptor))
 
 /** Every read goes into the same memory: what a frame says is copied into an isolate before the next read. */
 const input = Buffer.allocUnsafeSlow(64 * 1024)
