@@ -68,6 +68,7 @@ export class WorkerProcess {
   #lastSlot = 0
   #flushing = false
   #ended = false
+  #hasSpoken = false
 
   constructor(listener: WorkerListener, launched: Launched) {
     this.#listener = listener
@@ -81,6 +82,7 @@ export class WorkerProcess {
     )
     pipe.on('data', (chunk: Buffer) => {
       if (this.#ended) return
+      if (!this.#hasSpoken) this.#spoke()
       try {
         reader.push(chunk)
       } catch (error) {
@@ -279,20 +281,20 @@ export class WorkerProcess {
         this.isBlocked = false
         return
       case SAY.ready:
-        this.#settle()
+        this.isReady = true
+        this.restingBytes = this.memory.residentBytes()
         return
       default:
         throw new Error(`a frame of kind ${kind}`)
     }
   }
 
-  #settle(): void {
-    if (this.isReady) return
-    this.isReady = true
+  /** Its first word, which may be an answer: the walls are made, and it is known which process is the worker. */
+  #spoke(): void {
+    this.#hasSpoken = true
     this.#process.settled()
     this.memory.close()
     this.memory = new MemoryProbe(this.pid)
-    this.restingBytes = this.memory.residentBytes()
   }
 
   #onInstance(kind: number, slot: InstanceSlot | undefined, payload: Buffer): void {

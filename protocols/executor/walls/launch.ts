@@ -26,7 +26,7 @@ export interface Launched {
   /** Of the process whose memory is the worker's, once it was `settled`; before that perhaps of the one that makes its walls. 0 when it could not be started. */
   readonly pid: number
   readonly pipe: Socket
-  /** The worker has said that it is ready: its walls are made. */
+  /** The worker has said something: its walls are made. */
   settled(): void
   /** Memory the kernel lets it have, in bytes; nothing where the kernel does not judge. Lower than before takes effect when it needs no more. */
   allow(bytes: number): void
