@@ -10,6 +10,8 @@ export const INLINE_BYTES_MAX = 64 * 1024
 export const ARGUMENTS_MAX = 64
 /** Bytes of the arguments in one call of another function: what a function takes unless it says otherwise. */
 export const ASK_BYTES_MAX = 1024 * 1024
+/** Objects and arrays in one another in a result: whoever reads it may do so by recursion. */
+export const RESULT_DEPTH_MAX = 5000
 /** What a response's headers may have: how many, characters of one name, characters of all names and values. */
 export const HEADERS_MAX = 256
 export const HEADER_NAME_MAX = 256

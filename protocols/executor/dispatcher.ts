@@ -117,6 +117,13 @@ export class Dispatcher {
     this.#init.wake()
   }
 
+  /** Whoever waited for it is gone, and it goes on loading. */
+  abandon(slot: InstanceSlot): void {
+    slot.fn.starting--
+    slot.fn.remove(slot)
+    slot.worker.retire(slot)
+  }
+
   ended(worker: WorkerProcess, end: WorkerEnd): void {
     for (const slot of worker.slots.values()) {
       const { fn, state } = slot

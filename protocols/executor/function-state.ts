@@ -18,6 +18,9 @@ export interface InstanceSlot {
   lastUsedAt: number
   /** When loading began, and what it took. */
   bornAt: number
+  /** While it loads: since when, and when somebody last waited for it. */
+  loadingSince: number
+  wantedAt: number
   coldMs: number
   coldParts: ColdParts
   /** The most memory its worker has told of. */

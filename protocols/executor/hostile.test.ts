@@ -112,6 +112,20 @@ describe('time', () => {
     expect(codeOf(await spinning)).toBe('deadline_exceeded')
     expect(valueOf(await waiting)).toBe('loaded')
   })
+  test('a module that goes on loading when nobody waits for it any more is given up', async () => {
+    const record = world.define('const end = Date.now() + 4000; while (Date.now() < end); export default () => 1', {
+      namespace: 'unwanted',
+    })
+    const deadlineAt = systemClock.monotonic() + 100
+    expect(codeOf(await executor.invoke(callOf(record, [], { deadlineAt })))).toBe('deadline_exceeded')
+    const instances = () => executor.status().workers.find((worker) => worker.namespace === 'unwanted')?.instances
+    expect(instances()).toBe(1)
+    const answeredAt = systemClock.monotonic()
+    await until(() => instances() === 0)
+    expect(systemClock.monotonic() - answeredAt).toBeLessThan(3000)
+    const neighbour = world.define('export default () => 2', { namespace: 'unwanted' })
+    expect(valueOf(await executor.invoke(callOf(neighbour)))).toBe(2)
+  })
   test('a slow function does not block its namespace', async () => {
     valueOf(await run('export default () => "begun"', [], {}, 'shared'))
     const ended: unknown[] = []

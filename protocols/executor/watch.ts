@@ -13,6 +13,8 @@ const BUSY_MS = 20
 const HELD_UP_MS = 100
 /** A worker that leaves a ping unanswered for so many rounds is held up by one of its functions. */
 const BLOCKED_ROUNDS = 6
+/** A load that nobody waits for any more goes on so long: the next caller may come soon, and it costs a processor meanwhile. */
+const UNWANTED_MS = 500
 /** Idle instances and workers are looked at this often. */
 const IDLE_MS = 1000
 const MIB = 1024 * 1024
@@ -102,6 +104,7 @@ export class Watch {
       })
     const stuck = this.#unconfirmed(worker, now)
     if (stuck.size > 0) return worker.kill({ code: 'deadline_exceeded', reason: 'what was ended in it went on', blamed: stuck })
+    if (worker.loading > 0) this.#abandonUnwanted(worker, now)
     if (!worker.isReady) return
     if (worker.ping() === BLOCKED_ROUNDS) this.#init.pool.relieve(worker)
     const resident = worker.memory.residentBytes()
@@ -111,6 +114,14 @@ export class Watch {
     const reason = `${Math.round(resident / MIB)} MB resident, at most ${Math.round(allowed / MIB)}`
     // With several functions at work nobody can say whose memory it is.
     worker.kill({ code: busy.size === 1 ? 'memory_exceeded' : 'worker_crashed', reason, blamed: busy.size === 1 ? busy : new Set() })
+  }
+
+  #abandonUnwanted(worker: WorkerProcess, now: number): void {
+    for (const slot of [...worker.slots.values()]) {
+      if (slot.state !== 'loading') continue
+      if (slot.fn.waiting.length > 0) slot.wantedAt = now
+      else if (now - slot.wantedAt > UNWANTED_MS) this.#init.dispatcher.abandon(slot)
+    }
   }
 
   /** Instances that are cancelled but stuck end; functions whose ended instance still runs are returned. */
@@ -184,7 +195,8 @@ function lateFunctions(worker: WorkerProcess, now: number, graceMs: number): Set
     call.workerCpuMs = cpuMs ??= worker.memory.cpuMs() ?? 0
     call.unseenMs = now - call.startedAt
   }
-  for (const slot of worker.slots.values()) if (slot.state === 'loading' && now > slot.bornAt + slot.fn.loadMs + graceMs) late.add(slot.fn)
+  for (const slot of worker.slots.values())
+    if (slot.state === 'loading' && now > slot.loadingSince + slot.fn.loadMs + graceMs) late.add(slot.fn)
   return late
 }
 

@@ -123,6 +123,8 @@ export class WorkerProcess {
       spoiled: false,
       lastUsedAt: now,
       bornAt: now,
+      loadingSince: this.#listener.now(),
+      wantedAt: this.#listener.now(),
       coldMs: 0,
       coldParts: { artifact: 0, isolate: 0, compile: 0, first: 0 },
       peakBytes: 0,
@@ -142,6 +144,7 @@ export class WorkerProcess {
   }
 
   retire(slot: InstanceSlot): void {
+    if (slot.state === 'loading') this.loading--
     slot.state = 'gone'
     this.slots.delete(slot.id)
     this.unconfirmed.set(`retire ${slot.id}`, { slot, since: this.#listener.now(), isRetired: true })

@@ -22,6 +22,8 @@ export class IsolateEngine implements Engine {
   readonly #timeouts = new Timeouts()
   readonly #gate = new Gate()
   readonly #instances = new Map<number, Instance>()
+  /** Asked for, and without an isolate yet. */
+  readonly #expected = new Set<number>()
   /** Calls that did not end in the turn they came in. */
   readonly #open = new Map<number, Instance>()
   #sweeping: NodeJS.Timeout | undefined
@@ -40,6 +42,7 @@ export class IsolateEngine implements Engine {
   }
 
   load(request: LoadRequest): void {
+    this.#expected.add(request.instanceId)
     void this.#load(request).finally(() => {
       this.#isFresh = true
       this.#refillIn(REFILL_LATER_MS)
@@ -49,6 +52,7 @@ export class IsolateEngine implements Engine {
   retire(instanceId: number): void {
     const instance = this.#instances.get(instanceId)
     this.#instances.delete(instanceId)
+    this.#expected.delete(instanceId)
     if (instance === undefined) this.#reports.retired(instanceId)
     else instance.dispose(() => this.#reports.retired(instanceId))
   }
@@ -113,6 +117,7 @@ export class IsolateEngine implements Engine {
         onDone: (callId) => this.#open.delete(callId),
         onGone: () => this.#instances.delete(instanceId),
       })
+      if (!this.#expected.delete(instanceId)) return instance.dispose()
       this.#instances.set(instanceId, instance)
       const parts = await instance.load(request.settings, request.artifact)
       this.#reports.loaded(instanceId, { isolate, ...parts })

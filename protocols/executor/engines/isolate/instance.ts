@@ -44,6 +44,7 @@ export class Instance implements MailSink {
   #desk: Desk | undefined
   #gone = false
   #bound: { resolve: () => void; reject: (error: unknown) => void } | undefined
+  #isLoaded = false
 
   constructor(init: InstanceInit) {
     this.#init = init
@@ -172,6 +173,7 @@ export class Instance implements MailSink {
   /** Stops what can be stopped; `done` when nothing runs any more, which for a loop inside the engine is never. */
   dispose(done: () => void = () => {}): void {
     this.#gone = true
+    this.#bound?.reject(new Error('the instance was given up'))
     clearTimeout(this.#wake)
     this.#open.clear()
     if (!this.#isolate.isDisposed) this.#isolate.dispose()
@@ -182,6 +184,7 @@ export class Instance implements MailSink {
   // What the isolate said: MailSink.
 
   loaded(failure: string | undefined): void {
+    this.#isLoaded = failure === undefined
     if (failure === undefined) this.#bound?.resolve()
     else this.#bound?.reject(JSON.parse(failure.slice(1)))
   }
@@ -345,7 +348,12 @@ export class Instance implements MailSink {
 
   #turnBroke(callId: number, error: unknown): void {
     if (this.#brokeForGood(callId, error)) return
-    if (this.#bound !== undefined) return this.#bound.reject(error)
+    const bound = this.#bound
+    if (bound !== undefined) {
+      // The module may have run to its end all the same: then it is a rejection that nobody handled.
+      this.#pump()
+      if (!this.#isLoaded) return bound.reject(error)
+    }
     this.#logRejection(callId, error)
     this.#pump()
   }

@@ -1,6 +1,7 @@
 /** One call of a value function, from the text of its arguments to the text of its result; all of it inside the timed section. */
-import { ARGUMENTS_MAX } from '../../../bounds.ts'
+import { ARGUMENTS_MAX, RESULT_DEPTH_MAX } from '../../../bounds.ts'
 import { apply, isArray, parse, PromiseThen, resolved, split, startsWith, stringify } from './primordials.ts'
+import { isDeeperThan } from './depth.ts'
 import { failureText, thrownText } from './errors.ts'
 import { OUT } from './codes.ts'
 import { hasMail, say } from './outbox.ts'
@@ -91,6 +92,8 @@ export function resultText(fn: ValueFunction, value: unknown): string {
       `Cannot return the result of "${fn.name}": it is longer than ${fn.resultMax} bytes (execution.payload)`,
       'result',
     )
+  if (isDeeperThan(text, RESULT_DEPTH_MAX))
+    return failureText('result_too_large', `Cannot return the result of "${fn.name}": it is nested deeper than ${RESULT_DEPTH_MAX} levels`)
   return text
 }
 
