@@ -46,6 +46,7 @@ export class TestMesh {
       developer: true,
       developerToken: undefined,
       capacity: 100,
+      limits: {},
       spares: 1,
       domain: 'localhost',
       logLevel: 'error',

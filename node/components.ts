@@ -106,7 +106,7 @@ async function compose(config: NodeConfig, host: Host, signal: AbortSignal) {
           artifact: (digest, options) => catalog.artifact(digest, options),
         },
         callOut: (invocation) => router.invoke(invocation),
-        ...{ clock, random, events, nodeName: config.name, capacity: config.capacity, spares: config.spares },
+        ...{ clock, random, events, nodeName: config.name, capacity: config.capacity, spares: config.spares, limits: config.limits },
       })
     : undefined
 

@@ -64,6 +64,10 @@ export const functionConfigSchema = z.strictObject({
       memory: byteSize(8 * MIB, 4096 * MIB).optional(),
       concurrency: z.int().min(1).max(10_000).optional(),
       payload: byteSize(0, 1024 * MIB).optional(),
+      result: byteSize(0, 1024 * MIB).optional(),
+      logs: byteSize(0, 64 * MIB).optional(),
+      requests: z.int().min(0).max(10_000).optional(),
+      timers: z.int().min(0).max(100_000).optional(),
     })
     .optional(),
   scale: z
@@ -104,11 +108,31 @@ export const settingsSchema = z.strictObject({
     memoryMbMax: z.int().min(8).max(4096),
     /** Calls of one instance at the same time. */
     concurrencyMax: z.int().min(1).max(10_000),
-    /** Arguments or request body; the result of a value function has the same bound. */
+    /** Arguments or request body; the result of a value function too, where it has no bound of its own. */
     payloadBytesMax: z
       .int()
       .min(0)
       .max(1024 * MIB),
+    /*
+     * The rest is there only where somebody asked for it; absent is the executor's default. So manifests from before these keys, and those that do not use
+     * them, keep their digests.
+     */
+    /** The result of a value function. */
+    resultBytesMax: z
+      .int()
+      .min(0)
+      .max(1024 * MIB)
+      .optional(),
+    /** Log text of one call; what is longer is cut and counted. */
+    logBytesMax: z
+      .int()
+      .min(0)
+      .max(64 * MIB)
+      .optional(),
+    /** Fetches and calls of other functions, per call. */
+    requestsMax: z.int().min(0).max(10_000).optional(),
+    /** Timers of one instance alive at the same time. */
+    timersMax: z.int().min(0).max(100_000).optional(),
   }),
   scale: z.strictObject({
     min: z.int().min(0).max(1000),
@@ -139,6 +163,10 @@ export function settingsOf(config: z.output<typeof functionConfigSchema>): Funct
       memoryMbMax: Math.ceil((execution.memory ?? 64 * MIB) / MIB),
       concurrencyMax: execution.concurrency ?? 50,
       payloadBytesMax: execution.payload ?? MIB,
+      ...(execution.result === undefined ? {} : { resultBytesMax: execution.result }),
+      ...(execution.logs === undefined ? {} : { logBytesMax: execution.logs }),
+      ...(execution.requests === undefined ? {} : { requestsMax: execution.requests }),
+      ...(execution.timers === undefined ? {} : { timersMax: execution.timers }),
     },
     scale: { min: scale.min ?? 0, max: scale.max ?? 20, target: scale.target ?? 10, idleMs: scale.idle ?? 300_000 },
     env: config.env ?? {},

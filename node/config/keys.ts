@@ -147,6 +147,14 @@ export const configKeys: readonly ConfigKey[] = [
     reason: 'hides the 70 ms a worker takes to start; each costs the memory of one idle process',
   },
   {
+    key: 'limits',
+    env: 'OSIRIS_LIMITS',
+    flag: '--limits <list>',
+    about:
+      'the most functions get here, as a mapping or `cpu=5s,memory=256MB`: timeout, cpu, memory, payload, result, logs, requests, timers, concurrency (of one function, by the names of `execution:`), queue (calls), totalMemory, namespaceCpu (processors)',
+    reason: 'not set: what a function asks for, half of the host’s memory, and any processor that nobody else wants',
+  },
+  {
     key: 'domain',
     env: 'OSIRIS_DOMAIN',
     flag: '--domain <domain>',

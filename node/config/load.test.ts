@@ -33,6 +33,7 @@ it('with nothing said, every default of the table holds', async () => {
     developerToken: undefined,
     capacity: 200,
     spares: 1,
+    limits: {},
     domain: 'localhost',
     logLevel: 'info',
     dht: true,
@@ -44,6 +45,17 @@ it('flags beat the environment, which beats the file, which beats the default', 
   const yaml = 'httpPort: 1\ncapacity: 1\nspares: 3\n'
   const config = await load({ yaml, env: { OSIRIS_HTTP_PORT: '2', OSIRIS_CAPACITY: '2' }, flags: { httpPort: '3' } })
   expect([config.httpPort, config.capacity, config.spares, config.domain]).toEqual([3, 2, 3, 'localhost'])
+})
+
+it('limits come as a mapping or as one text, in the units people write', async () => {
+  const yaml = 'limits:\n  cpu: 5s\n  memory: 256MB\n  requests: 20\n  namespaceCpu: 1.5\n'
+  const limits = { cpuMsMax: 5000, instanceMemoryMbMax: 256, requestsMax: 20, namespaceCpuMax: 1.5 }
+  expect((await load({ yaml })).limits).toEqual(limits)
+  const variable = { OSIRIS_LIMITS: 'cpu=5s, memory=256MB,requests=20,namespaceCpu=1.5' }
+  expect((await load({ env: variable })).limits).toEqual(limits)
+  expect((await load({ flags: { limits: 'totalMemory=1GB,queue=10' } })).limits).toEqual({ memoryMbMax: 1024, queueMax: 10 })
+  await expect(load({ env: { OSIRIS_LIMITS: 'cpu=soon' } })).rejects.toThrow(/^OSIRIS_LIMITS: /)
+  await expect(load({ yaml: 'limits:\n  cpus: 1\n' })).rejects.toThrow(/limits.*cpus/s)
 })
 
 it('an unknown key in the file is refused with its place and what was meant', async () => {

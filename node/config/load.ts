@@ -45,12 +45,14 @@ export async function loadNodeConfig(sources: ConfigSources): Promise<NodeConfig
 async function settle(values: Record<string, unknown>): Promise<NodeConfig> {
   const { nodeConfigSchema } = await import('./schema.ts')
   const { isJoinToken, parseJoinToken } = await import('#protocols/access')
+  const { executorLimits } = await import('./limits.ts')
   const raw = nodeConfigSchema.parse(values)
   const join = raw.universeKey === undefined ? raw.join : [...raw.join, raw.universeKey]
   const tokens = join.filter(isJoinToken).map(parseJoinToken)
   const { data, state, universeKey: _key, drainTimeout, ...rest } = raw
   return {
     ...rest,
+    limits: executorLimits(raw.limits ?? {}),
     join,
     dataDir: resolve(data),
     stateDir: resolve(state),

@@ -1,5 +1,6 @@
 /** What a node is started with: every value decided, every unit fixed. */
 import type { LogLevel } from '#protocols/events'
+import type { ExecutorLimits } from '#protocols/executor'
 import type { Role } from '#protocols/lifecycle'
 
 export interface NodeConfig {
@@ -25,6 +26,8 @@ export interface NodeConfig {
   capacity: number
   /** Worker processes kept ready. */
   spares: number
+  /** What the operator sets; the rest is the executor's own. */
+  limits: Partial<ExecutorLimits>
   /** Functions answer at NAME.NAMESPACE.DOMAIN. */
   domain: string
   logLevel: LogLevel

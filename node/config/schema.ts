@@ -3,6 +3,7 @@ import { z } from 'zod'
 import { isJoinToken } from '#protocols/access'
 import { ROLES } from '#protocols/lifecycle'
 import { durationMs, nameSchema } from '#protocols/manifest'
+import { limitsSchema } from './limits.ts'
 
 /** A YAML list, or one text with commas. */
 const list = z
@@ -50,6 +51,7 @@ export const nodeConfigSchema = z.strictObject({
   developerToken: z.string().min(1).max(4096).optional(),
   capacity: integer(1, 100_000),
   spares: integer(0, 64),
+  limits: limitsSchema.optional(),
   domain: z.string().regex(/^[a-z0-9-]+(\.[a-z0-9-]+)*$/i, 'expected a domain such as example.org'),
   logLevel: z.enum(['debug', 'info', 'warn', 'error'], 'expected debug, info, warn or error'),
   dht: flag,

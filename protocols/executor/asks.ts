@@ -1,28 +1,29 @@
 /** What a running function asks of its node: calls of other functions, on its caller's account, within its own time and depth. */
 import { OsirisError } from '#protocols/errors'
 import { parseRef } from '#protocols/function'
-import type { Invocation } from '#protocols/invocation'
+import type { Invocation, LimitName } from '#protocols/invocation'
 import type { Random } from '#protocols/lifecycle'
 import type { Call } from './call.ts'
 import type { CallOut } from './executor.ts'
 import { DO } from './frames.ts'
 import type { InstanceSlot } from './function-state.ts'
 import { decodeAsk } from './hostile.ts'
+import { askerOf, countRequest } from './requests.ts'
+
+export interface AskInit {
+  callOut: CallOut
+  random: Random
+  met: (limit: LimitName) => void
+}
 
 /** Throws when the worker's words are malformed; answers the function in every other case. */
-export function answerAsk(
-  slot: InstanceSlot,
-  askId: number,
-  text: string,
-  init: { callOut: CallOut; random: Random },
-  depthMax: number,
-): void {
+export function answerAsk(slot: InstanceSlot, askId: number, text: string, callId: number, init: AskInit, depthMax: number): void {
   const { ref, args } = decodeAsk(text)
-  void run(slot, ref, args, init, depthMax).then(
+  void run(slot, ref, args, callId, init, depthMax).then(
     (json) => reply(slot, askId, false, json),
     (error: unknown) => {
-      const { code, message } = OsirisError.from(error, `Cannot call ${JSON.stringify(ref)}`)
-      reply(slot, askId, true, Buffer.from(JSON.stringify({ code, message })))
+      const { code, message, details } = OsirisError.from(error, `Cannot call ${JSON.stringify(ref)}`)
+      reply(slot, askId, true, Buffer.from(JSON.stringify({ code, message, limit: details?.['limit'] })))
     },
   )
 }
@@ -31,7 +32,8 @@ async function run(
   slot: InstanceSlot,
   ref: string,
   args: string,
-  { callOut, random }: { callOut: CallOut; random: Random },
+  callId: number,
+  { callOut, random, met }: AskInit,
   depthMax: number,
 ): Promise<Uint8Array> {
   const target = parseRef(ref)
@@ -41,12 +43,15 @@ async function run(
     throw new OsirisError('forbidden', `Cannot call "${ref}": "${fn.title}" does not name it under "calls"`)
   const calls = [...slot.worker.callsOf(slot)]
   const first = calls[0]
-  if (first === undefined) throw new OsirisError('deadline_exceeded', `Cannot call "${ref}": the call that asked for it is over`)
+  const asker = askerOf(slot, callId)
+  if (first === undefined || asker === undefined)
+    throw new OsirisError('deadline_exceeded', `Cannot call "${ref}": the call that asked for it is over`)
   const depth = Math.max(...calls.map((call) => call.invocation.depth)) + 1
   if (depth > depthMax)
     throw new OsirisError('depth_exceeded', `Cannot call "${ref}": ${depth} calls deep (at most ${depthMax})`, {
       details: { limit: 'depth' },
     })
+  countRequest(asker, `Cannot call "${ref}"`, met)
   const outcome = await callOut({ id: idOf(random), ...invocationFor(target, args, first, calls, depth) })
   if (outcome.kind === 'value') return outcome.value
   if (outcome.kind === 'failed') throw outcome.error

@@ -1,9 +1,18 @@
 /** One invocation while it is here: what the frames of its worker do to it, and its one ending. */
 import { OsirisError } from '#protocols/errors'
-import type { ColdParts, FailedOutcome, Outcome, OutcomeMeta, PlacedInvocation, Timing } from '#protocols/invocation'
+import {
+  type ColdParts,
+  type FailedOutcome,
+  isLimitName,
+  type Outcome,
+  type OutcomeMeta,
+  type PlacedInvocation,
+  type Timing,
+} from '#protocols/invocation'
 import { type RequestBody, ResponseBody } from './body.ts'
 import { decodeError, decodeHead } from './hostile.ts'
 import { CLOSED, HEAD_LENGTH_MASK, OPEN } from './frames.ts'
+import { clampedNote } from './function-limits.ts'
 import type { FunctionState, InstanceSlot } from './function-state.ts'
 
 /** What a call needs of the service: called once when it is over, on this side or the worker's. */
@@ -32,6 +41,9 @@ export class Call {
   coldParts: ColdParts | undefined
   /** Processor time its worker told of before the answer. */
   cpuUs = 0
+  /** Fetches and calls of other functions it made; whether it was refused one. */
+  requests = 0
+  metRequests = false
   /** What its worker had used when the watch first saw the call; negative before. */
   workerCpuMs = -1
   /** How long it had been running then. */
@@ -167,7 +179,10 @@ export class Call {
     return meta
   }
 
-  #failed(error: OsirisError, runUs: number, started: boolean): FailedOutcome {
+  #failed(thrown: OsirisError, runUs: number, started: boolean): FailedOutcome {
+    const limit = thrown.details?.['limit']
+    const note = isLimitName(limit) ? clampedNote(this.fn.limits, limit) : ''
+    const error = note === '' ? thrown : OsirisError.fromShape({ ...thrown.toShape(), message: thrown.message + note })
     return { kind: 'failed', error, started, meta: this.meta(runUs) }
   }
 

@@ -63,7 +63,7 @@ export const SAY = {
   log: 43,
   /** id: instance; payload: error JSON. Its calls in flight end with that error. */
   gone: 44,
-  /** id: request of the instance, a: instance; payload: JSON (`WireAsk`). */
+  /** id: request of the instance, a: instance, b: the call that asks, or 0; payload: JSON (`WireAsk`). */
   ask: 45,
   /** The instance took in that the call is cancelled: it is not stuck in it. */
   heard: 46,
@@ -103,6 +103,9 @@ export interface WireSettings {
   loadMs: number
   /** Milliseconds of processor one call may use. */
   cpuMs: number
+  /** Bytes of log text of one call. */
+  logBytesMax: number
+  timersMax: number
 }
 export interface WireRequest {
   /** Milliseconds left. */

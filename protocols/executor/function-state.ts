@@ -3,6 +3,8 @@ import type { FunctionRecord } from '#protocols/catalog'
 import type { ColdParts } from '#protocols/invocation'
 import { type EgressPattern, parseEgress } from '#protocols/egress'
 import type { WireSettings } from './frames.ts'
+import { type FunctionLimits, limitsOf } from './function-limits.ts'
+import type { ExecutorLimits } from './limits.ts'
 import type { Call } from './call.ts'
 import type { WorkerProcess } from './worker-process.ts'
 
@@ -47,6 +49,7 @@ export class FunctionState {
   readonly callsOthers: boolean
   /** What it may fetch. */
   readonly egress: readonly EgressPattern[]
+  readonly limits: FunctionLimits
   readonly settings: Buffer
   readonly loadMs: number
   running = 0
@@ -55,30 +58,34 @@ export class FunctionState {
   starting = 0
   lastUsedAt = 0
 
-  constructor(record: FunctionRecord, instancesMax: number) {
+  constructor(record: FunctionRecord, node: ExecutorLimits) {
     const { settings, parameters } = record.manifest
     const { execution, scale } = settings
     this.record = record
     this.version = record.version
     this.title = `${record.namespace}/${record.name}`
-    this.concurrencyMax = execution.concurrencyMax
-    this.payloadBytesMax = execution.payloadBytesMax
-    this.resultBytesMax = execution.payloadBytesMax
-    this.memoryMbMax = execution.memoryMbMax
+    const limits = limitsOf(execution, node)
+    this.limits = limits
+    this.concurrencyMax = limits.concurrencyMax
+    this.payloadBytesMax = limits.payloadBytesMax
+    this.resultBytesMax = limits.resultBytesMax
+    this.memoryMbMax = limits.memoryMbMax
     this.idleMs = scale.idleMs
-    this.timeoutMs = execution.timeoutMs
-    this.instancesMax = Math.min(instancesMax, scale.max)
-    this.runningMax = this.instancesMax * execution.concurrencyMax
+    this.timeoutMs = limits.timeoutMs
+    this.instancesMax = Math.min(node.instancesMax, scale.max)
+    this.runningMax = this.instancesMax * limits.concurrencyMax
     this.callsOthers = settings.calls.length > 0
     this.egress = settings.egress.flatMap(readable)
-    this.loadMs = Math.max(LOAD_MS_MIN, execution.timeoutMs)
+    this.loadMs = Math.max(LOAD_MS_MIN, limits.timeoutMs)
     const wire: WireSettings = {
       name: record.name,
       env: settings.env,
       resultBytesMax: this.resultBytesMax,
       parameters,
       loadMs: this.loadMs,
-      cpuMs: execution.cpuMs,
+      cpuMs: limits.cpuMs,
+      logBytesMax: limits.logBytesMax,
+      timersMax: limits.timersMax,
     }
     this.settings = Buffer.from(JSON.stringify(wire))
   }

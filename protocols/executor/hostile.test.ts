@@ -202,7 +202,7 @@ describe('walls', () => {
     expect(valueOf(await executor.invoke(callOf(record, [true])))).toBe(0)
     await new Promise((resolve) => setTimeout(resolve, 50))
     expect(valueOf(await executor.invoke(callOf(record, [false])))).toBe(0)
-    expect(codeOf(await run('export default () => { for (;;) setTimeout(() => {}, 1e6) }'))).toBe('function_failed')
+    expect(codeOf(await run('export default () => { for (;;) setTimeout(() => {}, 1e6) }'))).toBe('quota_exceeded')
   })
 })
 

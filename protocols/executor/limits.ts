@@ -18,8 +18,6 @@ export interface ExecutorLimits {
   memoryMbMax: number
   /** A worker without instances ends after this. */
   workerIdleMs: number
-  /** Requests one call may make, each hop of a redirect being one. */
-  egressFetchesMax: number
   /** Of one call, fetches that wait for their response's head at the same time; more of them wait for their turn. */
   egressConcurrentMax: number
   /** Fetches under way on this node, over all functions; beyond it they are `overloaded`. Each holds a socket and up to 512 KiB. */
@@ -38,6 +36,25 @@ export interface ExecutorLimits {
   egressHeadMs: number
   /** Without a byte from the peer, or without it taking one. A drip that is never idle ends with its call. */
   egressIdleMs: number
+  /*
+   * The most a function gets of what it may ask for (`execution.*`), whatever its manifest says: beyond it the maximum holds at run time, and the error
+   * of a call that meets it says so. A deploy is not refused: versions outlive operators, and travel to nodes with other ones. The defaults are
+   * the manifest's own bounds, so that out of the box a function gets what it asked for.
+   */
+  timeoutMsMax: number
+  cpuMsMax: number
+  /** Default: what one worker, or all together, may have. An instance that asks for more could never start. */
+  instanceMemoryMbMax: number
+  /** Arguments are held in memory whole, on every node they pass. */
+  payloadBytesMax: number
+  resultBytesMax: number
+  logBytesMax: number
+  requestsMax: number
+  /** Each costs about 200 bytes, and every turn looks at all of them. */
+  timersMax: number
+  concurrencyMax: number
+  /** Processors one namespace may use, on average of the last seconds, even where nobody else wants them. */
+  namespaceCpuMax: number
 }
 
 const MIB = 1024 * 1024
@@ -52,7 +69,6 @@ export const DEFAULT_LIMITS: ExecutorLimits = {
   workerMemoryMbMax: 2048,
   memoryMbMax: 4096,
   workerIdleMs: 60_000,
-  egressFetchesMax: 50,
   egressConcurrentMax: 6,
   egressNodeMax: 512,
   egressRedirectsMax: 5,
@@ -63,4 +79,14 @@ export const DEFAULT_LIMITS: ExecutorLimits = {
   egressConnectMs: 5000,
   egressHeadMs: 30_000,
   egressIdleMs: 15_000,
+  timeoutMsMax: 900_000,
+  cpuMsMax: 900_000,
+  instanceMemoryMbMax: 2048,
+  payloadBytesMax: 1024 * 1024 * 1024,
+  resultBytesMax: 1024 * 1024 * 1024,
+  logBytesMax: 64 * 1024 * 1024,
+  requestsMax: 10_000,
+  timersMax: 100_000,
+  concurrencyMax: 10_000,
+  namespaceCpuMax: Number.POSITIVE_INFINITY,
 }

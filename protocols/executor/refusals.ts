@@ -2,6 +2,7 @@
 import { OsirisError } from '#protocols/errors'
 import type { PlacedInvocation } from '#protocols/invocation'
 import type { Admission } from './admission.ts'
+import { clampedNote } from './function-limits.ts'
 import type { FunctionState } from './function-state.ts'
 
 /** Why this call must not begin, if so; before it is known whether there is room. */
@@ -16,7 +17,7 @@ export function refusalOf(invocation: PlacedInvocation, fn: FunctionState, now: 
   if (bytes > fn.payloadBytesMax)
     return new OsirisError(
       'payload_too_large',
-      `Cannot call "${fn.title}": the payload has ${bytes} bytes (at most ${fn.payloadBytesMax})`,
+      `Cannot call "${fn.title}": the payload has ${bytes} bytes (at most ${fn.payloadBytesMax})${clampedNote(fn.limits, 'payload')}`,
       {
         details: { limit: 'payload' },
       },
@@ -29,6 +30,12 @@ export function refusalOf(invocation: PlacedInvocation, fn: FunctionState, now: 
 }
 
 export function overloaded(fn: FunctionState, { running, waiting }: Admission): OsirisError {
+  if (fn.running >= fn.runningMax)
+    return new OsirisError(
+      'overloaded',
+      `Cannot take the call of "${fn.title}": ${fn.running} calls of it run already (execution.concurrency, scale.max), and ${fn.waiting.length} wait`,
+      { details: { limit: 'concurrency' } },
+    )
   return new OsirisError(
     'overloaded',
     `Cannot take the call of "${fn.title}": the queue is full (running: ${running}, waiting: ${waiting})`,

@@ -3,7 +3,7 @@ import { totalmem } from 'node:os'
 import type { FunctionRecord } from '#protocols/catalog'
 import { OsirisError } from '#protocols/errors'
 import type { Events } from '#protocols/events'
-import { failed, isLimitName, type Outcome, type PlacedInvocation } from '#protocols/invocation'
+import { failed, isLimitName, type LimitName, type Outcome, type PlacedInvocation } from '#protocols/invocation'
 import type { Clock, MaybePromise, Random, Startable } from '#protocols/lifecycle'
 import { Admission } from './admission.ts'
 import { answerAsk } from './asks.ts'
@@ -66,7 +66,8 @@ export class ExecutorService implements Executor, Startable, CallOwner, WorkerLi
     this.#init = init
     this.#clock = clock
     this.nodeName = init.nodeName
-    this.#limits = { ...DEFAULT_LIMITS, queueMax: capacity, memoryMbMax: memoryOf(totalmem()), ...init.limits }
+    const limits = { ...DEFAULT_LIMITS, queueMax: capacity, memoryMbMax: memoryOf(totalmem()), ...init.limits }
+    this.#limits = { ...limits, instanceMemoryMbMax: Math.min(limits.instanceMemoryMbMax, limits.workerMemoryMbMax, limits.memoryMbMax) }
     this.#admission = new Admission({ capacity, queueMax: this.#limits.queueMax })
     const onStarted = (worker: WorkerProcess) => this.#started(worker)
     this.#walls = new Walls({
@@ -166,7 +167,7 @@ export class ExecutorService implements Executor, Startable, CallOwner, WorkerLi
     const { namespace, name } = invocation.target
     try {
       const record = await this.recordOf(invocation)
-      const fn = this.#functions.get(invocation.version) ?? new FunctionState(record, this.#limits.instancesMax)
+      const fn = this.#functions.get(invocation.version) ?? new FunctionState(record, this.#limits)
       this.#functions.set(invocation.version, fn)
       return await this.#invoke(invocation, fn)
     } catch (error) {
@@ -210,7 +211,7 @@ export class ExecutorService implements Executor, Startable, CallOwner, WorkerLi
 
   #tellLimit({ namespace, name }: FunctionRecord, error: OsirisError): void {
     const limit = error.details?.['limit']
-    if (isLimitName(limit)) this.#init.events.emit('limit.hit', { namespace, name, limit })
+    if (isLimitName(limit) && !TOLD_WHEN_MET.has(limit)) this.#init.events.emit('limit.hit', { namespace, name, limit })
   }
 
   // WorkerListener
@@ -247,8 +248,13 @@ export class ExecutorService implements Executor, Startable, CallOwner, WorkerLi
     })
   }
 
-  ask(slot: InstanceSlot, askId: number, text: string): void {
-    answerAsk(slot, askId, text, this.#init, this.#limits.depthMax)
+  met(slot: InstanceSlot, limit: LimitName): void {
+    const { namespace, name } = slot.fn.record
+    this.#init.events.emit('limit.hit', { namespace, name, limit })
+  }
+
+  ask(slot: InstanceSlot, askId: number, text: string, callId: number): void {
+    answerAsk(slot, askId, text, callId, { ...this.#init, met: (limit) => this.met(slot, limit) }, this.#limits.depthMax)
   }
 
   egress(slot: InstanceSlot, kind: number, fetchId: number, b: number, payload: Buffer): void {
@@ -263,6 +269,9 @@ export class ExecutorService implements Executor, Startable, CallOwner, WorkerLi
     this.#dispatcher.ended(worker, end)
   }
 }
+
+/** A function may go on after it met these, so they are told then, and not with its end. */
+const TOLD_WHEN_MET: ReadonlySet<LimitName> = new Set(['logs', 'requests', 'timers'])
 
 /** Half of the host's memory, the rest being the node's and everybody else's; never more than the default. */
 function memoryOf(hostBytes: number): number {

@@ -3,6 +3,7 @@
  * that is malformed or out of order the process is killed, and only its own calls end with it.
  */
 import { OsirisError } from '#protocols/errors'
+import { type LimitName, LIMITS } from '#protocols/invocation'
 import { ASK_BYTES_MAX, LOG_LINE_MAX } from './bounds.ts'
 import type { Call } from './call.ts'
 import { DO, FrameReader, FrameWriter, LOG_LEVELS, SAY, sendTo } from './frames.ts'
@@ -33,7 +34,10 @@ export interface WorkerListener {
   /** The reader of a response left it. */
   left(call: Call): void
   log(slot: InstanceSlot, call: Call | undefined, level: (typeof LOG_LEVELS)[number], text: string): void
-  ask(slot: InstanceSlot, askId: number, text: string): void
+  /** `callId`: who asks, by the worker's word. */
+  ask(slot: InstanceSlot, askId: number, text: string, callId: number): void
+  /** A function met a limit that is watched over inside. */
+  met(slot: InstanceSlot, limit: LimitName): void
   /** A frame about a fetch, of the kinds `SAY.fetch…`. Throws at what is malformed. */
   egress(slot: InstanceSlot, kind: number, fetchId: number, b: number, payload: Buffer): void
   /** After every call of it has been ended. */
@@ -261,7 +265,14 @@ export class WorkerProcess {
         return this.#onInstance(kind, this.#slotFor(id), buffer.subarray(start, end))
       case SAY.ask: {
         const slot = this.#slotFor(a)
-        if (slot !== undefined) this.#listener.ask(slot, id, buffer.toString('utf8', start, end))
+        if (slot !== undefined) this.#listener.ask(slot, id, buffer.toString('utf8', start, end), b)
+        return
+      }
+      case SAY.limit: {
+        const slot = this.#slotFor(a)
+        const limit = LIMITS[b]
+        if (limit === undefined) throw new Error('an unknown limit')
+        if (slot !== undefined) this.#listener.met(slot, limit)
         return
       }
       case SAY.fetch:

@@ -5,7 +5,6 @@ import type { ExecutorLimits } from '../limits.ts'
 
 export type EgressLimits = Pick<
   ExecutorLimits,
-  | 'egressFetchesMax'
   | 'egressConcurrentMax'
   | 'egressNodeMax'
   | 'egressRedirectsMax'
@@ -20,20 +19,15 @@ export type EgressLimits = Pick<
 
 export class Account {
   readonly #limits: EgressLimits
-  #fetches = 0
+  readonly count: () => void
   #bytes = 0
   #waitingForHead = 0
   readonly #queue: (() => void)[] = []
 
-  constructor(limits: EgressLimits) {
+  /** `count`: one more request leaves, a fetch or the next hop of one. Throws `quota_exceeded`. */
+  constructor(limits: EgressLimits, count: () => void) {
     this.#limits = limits
-  }
-
-  /** One more request leaves: a fetch, or the next hop of one. Throws `quota_exceeded`. */
-  count(): void {
-    const { egressFetchesMax } = this.#limits
-    if (this.#fetches >= egressFetchesMax) throw exceeded('requests', `it has made ${egressFetchesMax} requests, and no call may make more`)
-    this.#fetches++
+    this.count = count
   }
 
   /** Bytes either way. Throws `quota_exceeded`. */

@@ -2,10 +2,12 @@
 import { networkInterfaces } from 'node:os'
 import { OsirisError } from '#protocols/errors'
 import type { Events } from '#protocols/events'
+import type { LimitName } from '#protocols/invocation'
 import type { Clock } from '#protocols/lifecycle'
 import type { Call } from '../call.ts'
 import { DO, type WireFetch } from '../frames.ts'
 import type { InstanceSlot } from '../function-state.ts'
+import { countRequest } from '../requests.ts'
 import { Account, type EgressLimits, exceeded } from './account.ts'
 import { plainAddress } from './addresses.ts'
 import { ByteBudgets } from './budget.ts'
@@ -104,7 +106,9 @@ export class Egress {
   #accountOf(call: Call): Account {
     const known = this.#accounts.get(call)
     if (known !== undefined) return known
-    const account = new Account(this.#init.limits)
+    const { namespace, name } = call.fn.record
+    const met = (limit: LimitName) => this.#init.events.emit('limit.hit', { namespace, name, limit })
+    const account = new Account(this.#init.limits, () => countRequest(call, 'Cannot fetch', met))
     this.#accounts.set(call, account)
     return account
   }

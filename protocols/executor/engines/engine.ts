@@ -45,7 +45,10 @@ export interface EngineReports {
   credit(callId: number, bytes: number): void
   closed(callId: number, cpuMs: number): void
   log(instanceId: number, callId: number, level: number, text: string): void
-  ask(instanceId: number, askId: number, json: string): void
+  /** `callId`: who asks; 0 for nobody. */
+  ask(instanceId: number, askId: number, json: string, callId: number): void
+  /** `limit`: its name in LIMITS. */
+  met(instanceId: number, callId: number, limit: string): void
   /** The most memory seen in use. */
   memory(instanceId: number, bytes: number): void
   /** `head`: JSON of `WireFetch`. */

@@ -1,4 +1,5 @@
 /** What the engine says, as frames; gathered until the end of the turn. */
+import { type LimitName, LIMITS } from '#protocols/invocation'
 import type { EngineReports } from '../engines/engine.ts'
 import { CLOSED, type FrameWriter, OPEN, SAY } from '../frames.ts'
 
@@ -58,7 +59,8 @@ export function reportsTo(writer: FrameWriter): { reports: EngineReports; flushS
       credit: (callId, count) => bytes(SAY.credit, callId, count),
       closed: (callId, cpuMs) => bytes(SAY.closed, callId, microseconds(cpuMs)),
       log: (instanceId, callId, level, line) => text(SAY.log, callId, instanceId, level, line),
-      ask: (instanceId, askId, json) => text(SAY.ask, askId, instanceId, 0, json),
+      ask: (instanceId, askId, json, callId) => text(SAY.ask, askId, instanceId, callId, json),
+      met: (instanceId, callId, limit) => bytes(SAY.limit, callId, instanceId, LIMITS.indexOf(limit as LimitName)),
       memory: (instanceId, count) => bytes(SAY.memory, instanceId, Math.ceil(count / 1024)),
       fetch(instanceId, fetchId, head, body) {
         const headBytes = Buffer.from(head)

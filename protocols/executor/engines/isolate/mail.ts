@@ -55,7 +55,10 @@ export function readMail(mail: unknown[], sink: MailSink): void {
         reports.log(sink.id, id, 2, `${x as number} more lines were dropped`)
         break
       case OUT.ask:
-        reports.ask(sink.id, id, x as string)
+        reports.ask(sink.id, id, x as string, y as number)
+        break
+      case OUT.limit:
+        reports.met(sink.id, id, x as string)
         break
       case OUT.fetch:
         reports.fetch(sink.id, id, x as string, y as string | Uint8Array | undefined)

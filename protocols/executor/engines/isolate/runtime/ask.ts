@@ -32,8 +32,9 @@ export function ask(ref: unknown, args: unknown[]): Promise<unknown> {
       throw osirisError({ code: 'payload_too_large', message: `${act}: its arguments are longer than ${ASK_BYTES_MAX} bytes` })
     const id = ++lastId
     open++
-    mapSet(waiting, id, { owner: owner(), resolve, reject })
-    say(OUT.ask, id, stringify({ kind: 'call', ref, args: text }))
+    const asker = owner()
+    mapSet(waiting, id, { resolve, reject, owner: asker })
+    say(OUT.ask, id, stringify({ kind: 'call', ref, args: text }), asker)
   })
 }
 
@@ -45,7 +46,7 @@ export function answerAsk(id: number, text: string, failed: boolean): number {
   open--
   enter(entry.owner)
   const value = parse(text) as unknown
-  apply(failed ? entry.reject : entry.resolve, undefined, [failed ? osirisError(value as { code: string; message: string }) : value])
+  apply(failed ? entry.reject : entry.resolve, undefined, [failed ? osirisError(value as Parameters<typeof osirisError>[0]) : value])
   return entry.owner
 }
 

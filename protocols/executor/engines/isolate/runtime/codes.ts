@@ -38,7 +38,7 @@ export const OUT = {
   closed: 7,
   /** call or 0; x: level, y: text. */
   log: 8,
-  /** request; x: JSON. */
+  /** request; x: JSON, y: the call that asks, or 0. */
   ask: 9,
   /** x: milliseconds until the next timer, or -1. */
   wake: 10,
@@ -58,4 +58,6 @@ export const OUT = {
   fetchCancel: 33,
   /** fetch; x: bytes of the response's body taken. */
   fetchCredit: 34,
+  /** call or 0; x: name of the limit that was met. */
+  limit: 16,
 } as const

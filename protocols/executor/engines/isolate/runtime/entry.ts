@@ -6,6 +6,7 @@ import { say, takeMail } from './outbox.ts'
 import { callValue, type ValueFunction } from './value-call.ts'
 import { nextWake, tick } from './timers.ts'
 import { activeCall, end, enter } from './state.ts'
+import { limits } from './limits.ts'
 import { write } from './console.ts'
 import { fetchEvent } from './fetch.ts'
 import { callRequest, type WebFunction } from './web-call.ts'
@@ -32,7 +33,7 @@ export interface Entry {
 }
 
 export function createEntry(): Entry {
-  let settings: WireSettings = { name: '', env: {}, resultBytesMax: 0, parameters: [], loadMs: 0, cpuMs: 0 }
+  let settings: WireSettings = { name: '', env: {}, resultBytesMax: 0, parameters: [], loadMs: 0, cpuMs: 0, logBytesMax: 0, timersMax: 0 }
   let value: ValueFunction | undefined
   let web: WebFunction | undefined
   let lost: string | undefined
@@ -41,6 +42,8 @@ export function createEntry(): Entry {
     exports: { env, log: (...parts: unknown[]) => write(1, parts), call: (ref: unknown, ...args: unknown[]) => ask(ref, args) },
     configure(text) {
       settings = parse(text) as WireSettings
+      limits.logBytesMax = settings.logBytesMax
+      limits.timersMax = settings.timersMax
       assign(env, settings.env)
       freeze(env)
     },

@@ -2,8 +2,9 @@
 import { apply, mapDelete, mapForEach, mapSet, max, min, now, SafeMap } from './primordials.ts'
 import { enter, isOver, onCallEnd, owner } from './state.ts'
 import { uncaught } from './console.ts'
+import { limits, met } from './limits.ts'
+import { osirisError } from './errors.ts'
 
-const LIVE_MAX = 1000
 const DELAY_MAX_MS = 2 ** 31 - 1
 
 interface Timer {
@@ -24,7 +25,7 @@ export function setTimer(run: unknown, delay: unknown, args: unknown[], repeats:
   if (typeof run !== 'function') throw new TypeError('A timer needs a function')
   // Nobody would be left to cancel it.
   if (isOver()) return ++lastId
-  if (live >= LIVE_MAX) throw new RangeError(`More than ${LIVE_MAX} timers are alive`)
+  if (live >= limits.timersMax) throw tooMany()
   const wanted = Number(delay)
   const delayMs = wanted > 0 ? min(wanted, DELAY_MAX_MS) : 0
   const everyMs = repeats ? max(1, delayMs) : undefined
@@ -33,6 +34,12 @@ export function setTimer(run: unknown, delay: unknown, args: unknown[], repeats:
   live++
   changed = true
   return id
+}
+
+function tooMany(): Error {
+  met(owner(), 'timers')
+  const message = `Cannot set a timer: ${limits.timersMax} are alive already (execution.timers)`
+  return osirisError({ code: 'quota_exceeded', message, limit: 'timers' })
 }
 
 export function clearTimer(id: unknown): void {
