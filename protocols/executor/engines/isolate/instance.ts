@@ -10,7 +10,7 @@ import { deadline, disposedError, errorJson, wireError } from './host-error.ts'
 import { HeapWatch } from './heap-watch.ts'
 import { loadModule } from './load.ts'
 import { type MailSink, readMail } from './mail.ts'
-import { endingOf, OpenCalls } from './open-calls.ts'
+import { billOf, endingOf, OpenCalls } from './open-calls.ts'
 import { EVENT } from './runtime/codes.ts'
 import { reportsWith, Stacks } from './stacks.ts'
 import type { Timeouts } from './timeouts.ts'
@@ -389,9 +389,9 @@ export class Instance implements MailSink {
     if (call === undefined) return
     this.#open.close(callId)
     const error = errorJson(endingOf(call, performance.now(), this.#open.cpuMsMax))
-    if (!call.responded) return this.reports.failed(callId, performance.now() - call.startedAt, call.cpuMs, error, true)
+    if (!call.responded) return this.reports.failed(callId, performance.now() - call.startedAt, billOf(call), error, true)
     this.reports.broken(callId, error)
-    this.reports.closed(callId, call.cpuMs)
+    this.reports.closed(callId, billOf(call))
   }
 
   #logRejection(callId: number, error: unknown): void {

@@ -165,3 +165,8 @@ export function endingOf(call: OpenCall, now: number, cpuMsMax: number): WireErr
   const ms = Math.round(call.deadlineAt - call.startedAt)
   return { code: 'deadline_exceeded', message: `Cannot finish the call: its ${ms} ms are over (execution.timeout)`, limit: 'timeout' }
 }
+
+/** What a call is billed that was ended early: how late its timeout came is not its doing. */
+export function billOf(call: OpenCall): number {
+  return Math.min(call.cpuMs, call.deadlineAt - call.startedAt)
+}
