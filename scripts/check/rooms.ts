@@ -96,6 +96,8 @@ function refusalOutside(from: { room: Room; test: boolean }, to: Room): string |
 const NETWORK = ['protocols/network/']
 const TESTS = ['*.test.ts', '*.suite.ts', '*.fixture.ts', '*.world.ts', '*/testing/*']
 const BENCH = 'scripts/bench/'
+/** Users' apps that show what runs unmodified. */
+const APPS = 'fixtures/functions/apps/'
 
 /** Outside package (a trailing `*` for a whole scope) → the paths below which it may be imported. The bench may meet them bare: it measures against them. */
 const ADDRESSES: { [name: string]: string[] } = {
@@ -108,7 +110,8 @@ const ADDRESSES: { [name: string]: string[] } = {
   esbuild: ['protocols/builder/', 'scripts/runtime.ts'],
   typescript: ['protocols/builder/'],
   ollama: ['protocols/codegen/'],
-  hono: ['node/http/', BENCH],
+  hono: ['node/http/', BENCH, APPS],
+  'itty-router': [APPS],
   '@hono/*': ['node/http/', BENCH],
   pino: ['node/telemetry/'],
   '@prometheus-io/client': ['node/telemetry/'],

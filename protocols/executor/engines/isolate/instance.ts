@@ -3,6 +3,7 @@ import { isUtf8 } from 'node:buffer'
 import type ivm from 'isolated-vm'
 import type { WireSettings } from '../../frames.ts'
 import type { EngineReports, LoadParts } from '../engine.ts'
+import { hasMail, ownerOf, tell } from './answer.ts'
 import type { Blank, Entries } from './blank.ts'
 import { Desk } from './crypto/desk.ts'
 import type { Gate } from './crypto/gate.ts'
@@ -192,7 +193,7 @@ export class Instance implements MailSink {
   settled(callId: number, text: string): void {
     const ranMs = this.#open.age(callId)
     const cpuMs = this.#open.cpuMs(callId)
-    if (this.#open.close(callId)) this.#tell(callId, ranMs, cpuMs, text)
+    if (this.#open.close(callId)) tell(this.reports, callId, ranMs, cpuMs, text)
   }
 
   responded(callId: number, head: string, body: string | Uint8Array | undefined, open: boolean, closed: boolean): void {
@@ -322,14 +323,9 @@ export class Instance implements MailSink {
   }
 
   #answer(callId: number, ranMs: number, cpuMs: number, text: string): void {
-    if (text.charCodeAt(0) !== PLUS) return this.#tell(callId, ranMs, cpuMs, text)
+    if (!hasMail(text)) return tell(this.reports, callId, ranMs, cpuMs, text)
     this.#pump()
-    this.#tell(callId, ranMs, cpuMs, text.slice(1))
-  }
-
-  #tell(callId: number, ranMs: number, cpuMs: number, text: string): void {
-    if (text.charCodeAt(0) === BANG) this.reports.failed(callId, ranMs, cpuMs, text.slice(1), false)
-    else this.reports.value(callId, ranMs, cpuMs, text)
+    tell(this.reports, callId, ranMs, cpuMs, text.slice(1))
   }
 
   // Ends.
@@ -339,7 +335,7 @@ export class Instance implements MailSink {
     if (this.#brokeForGood(callId, error)) return
     this.#logRejection(callId, error)
     const recover = (text: unknown) => {
-      if (typeof text === 'string') this.settled(callId, text.charCodeAt(0) === PLUS ? text.slice(1) : text)
+      if (typeof text === 'string') this.settled(callId, hasMail(text) ? text.slice(1) : text)
       this.#pump()
     }
     if (this.#turns.isIdle) recover(this.#entries.last.applySync(undefined, []))
@@ -398,11 +394,4 @@ export class Instance implements MailSink {
     const { message, stack } = wireError(error)
     this.reports.log(this.id, this.#open.has(callId) ? callId : 0, 3, `Unhandled rejection: ${stack ?? message}`)
   }
-}
-
-const PLUS = 43
-const BANG = 33
-
-function ownerOf(answer: unknown, callId: number): number {
-  return typeof answer === 'number' ? answer : callId
 }
