@@ -48,6 +48,7 @@ export class TestMesh {
       capacity: 100,
       limits: {},
       spares: 1,
+      walls: 'auto',
       domain: 'localhost',
       logLevel: 'error',
       dht: true,

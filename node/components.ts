@@ -106,7 +106,8 @@ async function compose(config: NodeConfig, host: Host, signal: AbortSignal) {
           artifact: (digest, options) => catalog.artifact(digest, options),
         },
         callOut: (invocation) => router.invoke(invocation),
-        ...{ clock, random, events, nodeName: config.name, capacity: config.capacity, spares: config.spares, limits: config.limits },
+        ...{ clock, random, events, nodeName: config.name, capacity: config.capacity, spares: config.spares },
+        ...{ limits: config.limits, walls: config.walls },
       })
     : undefined
 
@@ -144,7 +145,12 @@ async function compose(config: NodeConfig, host: Host, signal: AbortSignal) {
       name: config.name,
       roles: config.roles,
       ready: () => ready,
-      status: () => ({ ...load(), capacity: config.capacity, functions: catalogService?.status().functions ?? 0 }),
+      status: () => ({
+        ...load(),
+        capacity: config.capacity,
+        functions: catalogService?.status().functions ?? 0,
+        ...(executorService === undefined ? {} : { walls: executorService.status().walls }),
+      }),
     },
     ...{ router, catalog, builder, network, access, joinToken, metrics, clock, random, events },
     limits: { drainMs: config.drainTimeoutMs },

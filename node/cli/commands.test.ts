@@ -229,3 +229,16 @@ it('every command and flag is in the completions, for every shell', async () => 
   }
   expect(await osiris(['completion', 'tcsh'])).toMatchObject({ code: 2 })
 })
+
+it('doctor says one line per check and ends with 1 when something is missing that no node runs without', async () => {
+  const config = join(dir, 'node.yaml')
+  writeFileSync(config, `data: ${join(dir, 'data')}\nhttpPort: 0\np2pListen: /ip4/127.0.0.1/tcp/0\n`)
+  const fine = await osiris(['doctor', '--config', config, '--json'], node())
+  const { fit, findings } = JSON.parse(fine.out) as { fit: boolean; findings: { check: string; state: string }[] }
+  expect([fine.code, fit]).toEqual([0, true])
+  expect(findings.map((each) => each.check)).toEqual(expect.arrayContaining(['worker', 'wall: files', 'data', 'running node']))
+  writeFileSync(config, 'data: /dev/null/x\nhttpPort: 0\np2pListen: /ip4/127.0.0.1/tcp/0\n')
+  const bad = await osiris(['doctor', '--config', config], node())
+  expect([bad.code, bad.err]).toEqual([1, 'Something is missing that no node runs without\n'])
+  expect(bad.out).toMatch(/^data +missing +\/dev\/null\/x cannot be written/m)
+})

@@ -155,6 +155,15 @@ export const configKeys: readonly ConfigKey[] = [
     reason: 'not set: what a function asks for, half of the host’s memory, and any processor that nobody else wants',
   },
   {
+    key: 'walls',
+    env: 'OSIRIS_WALLS',
+    flag: '--walls <mode>',
+    about: 'what the kernel must put around workers: required, auto (what the host offers) or off',
+    default: () => 'auto',
+    reason:
+      'a laptop without bubblewrap still runs functions, and says what is missing; a host that runs strangers\' code should ask for "required"',
+  },
+  {
     key: 'domain',
     env: 'OSIRIS_DOMAIN',
     flag: '--domain <domain>',

@@ -34,6 +34,7 @@ it('with nothing said, every default of the table holds', async () => {
     capacity: 200,
     spares: 1,
     limits: {},
+    walls: 'auto',
     domain: 'localhost',
     logLevel: 'info',
     dht: true,

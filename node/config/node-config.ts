@@ -1,6 +1,6 @@
 /** What a node is started with: every value decided, every unit fixed. */
 import type { LogLevel } from '#protocols/events'
-import type { ExecutorLimits } from '#protocols/executor'
+import type { ExecutorLimits, WallsMode } from '#protocols/executor'
 import type { Role } from '#protocols/lifecycle'
 
 export interface NodeConfig {
@@ -28,6 +28,8 @@ export interface NodeConfig {
   spares: number
   /** What the operator sets; the rest is the executor's own. */
   limits: Partial<ExecutorLimits>
+  /** What the kernel must put around worker processes, see protocols/executor. */
+  walls: WallsMode
   /** Functions answer at NAME.NAMESPACE.DOMAIN. */
   domain: string
   logLevel: LogLevel

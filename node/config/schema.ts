@@ -52,6 +52,7 @@ export const nodeConfigSchema = z.strictObject({
   capacity: integer(1, 100_000),
   spares: integer(0, 64),
   limits: limitsSchema.optional(),
+  walls: z.enum(['required', 'auto', 'off'], 'expected required, auto or off'),
   domain: z.string().regex(/^[a-z0-9-]+(\.[a-z0-9-]+)*$/i, 'expected a domain such as example.org'),
   logLevel: z.enum(['debug', 'info', 'warn', 'error'], 'expected debug, info, warn or error'),
   dht: flag,

@@ -111,6 +111,9 @@ export const nodesSchema = z.object({
       warm: z.array(z.string()),
       connected: z.boolean(),
       self: z.boolean(),
+      walls: z
+        .array(z.object({ wall: z.string(), state: z.enum(['stands', 'weaker', 'missing']), by: z.string(), fix: z.string().optional() }))
+        .optional(),
     }),
   ),
 })

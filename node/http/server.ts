@@ -7,7 +7,7 @@ import type { Events } from '#protocols/events'
 import type { Invoker } from '#protocols/invocation'
 import { type Clock, every, type Random, type Role, type Startable } from '#protocols/lifecycle'
 import type { Access } from '#protocols/access'
-import { Functions } from '#protocols/management'
+import { Functions, type NodeSummary } from '#protocols/management'
 import type { Network } from '#protocols/network'
 import { OsirisError } from '#protocols/errors'
 import { createNamedCallers } from './callers.ts'
@@ -33,7 +33,7 @@ export interface Self {
   roles: readonly Role[]
   /** Whether it may be sent requests: its roles have started. */
   ready(): boolean
-  status(): { capacity: number; inFlight: number; functions: number; warm: string[] }
+  status(): Pick<NodeSummary, 'capacity' | 'inFlight' | 'functions' | 'warm' | 'walls'>
 }
 
 export interface HttpServerInit {

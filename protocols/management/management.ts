@@ -91,6 +91,17 @@ export interface NodeSummary {
   connected: boolean
   /** Whether it is the node that was asked. */
   self: boolean
+  /** What stands around its workers; only the node that was asked tells, and only where it runs functions. */
+  walls?: WallSummary[]
+}
+
+/** One of the kernel's walls around worker processes; `weaker`: something lesser stands in its place. `by`: what it is made of, or why it is not there. */
+export interface WallSummary {
+  wall: string
+  state: 'stands' | 'weaker' | 'missing'
+  by: string
+  /** What to do about it. */
+  fix?: string
 }
 
 export interface NetworkSummary {

@@ -15,5 +15,6 @@ export const nouns: readonly Noun[] = [
   { name: 'call', about: 'call a function and print its value', load: () => import('./call.ts') },
   { name: 'function', about: 'list, show, versions, rollback, remove', load: () => import('./function.ts') },
   { name: 'ledger', about: 'what was signed: log', load: () => import('./ledger.ts') },
+  { name: 'doctor', about: 'what this host offers a node: walls, ports, room', load: () => import('./doctor.ts') },
   { name: 'completion', about: 'completion script for bash, zsh or fish', load: () => import('./completion.ts') },
 ]
