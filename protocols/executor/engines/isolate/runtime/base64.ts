@@ -1,5 +1,5 @@
 /** atob and btoa (HTML Standard, forgiving-base64). */
-import { DOMException } from './events.ts'
+import { DOMException } from './dom-exception.ts'
 import { stringOf } from './text.ts'
 
 const ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/'

@@ -70,7 +70,7 @@ export class Body {
   /** Takes the body away, once; the stream may not be in anybody's hands. */
   static take(body: Body): Source {
     const source = body.#source
-    if (body.#used || (source instanceof ReadableStream && source.locked)) throw new TypeError('The body has been used already')
+    if (body.bodyUsed || (source instanceof ReadableStream && source.locked)) throw new TypeError('The body has been used already')
     if (source !== null) body.#used = true
     return source
   }

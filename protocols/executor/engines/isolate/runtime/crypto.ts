@@ -1,5 +1,5 @@
 /** crypto: getRandomValues and randomUUID, from the host's entropy, fetched 256 bytes at a time; subtle, when it is first asked for. */
-import { DOMException } from './events.ts'
+import { DOMException } from './dom-exception.ts'
 import { defineGlobals, defineLazyGlobals } from './lazy.ts'
 import { slice } from './primordials.ts'
 import type * as late from './subtle/subtle.ts'
@@ -10,6 +10,7 @@ const uint8 = Uint8Array
 const isView = ArrayBuffer.isView
 const { create } = Object
 const hex = '0123456789abcdef'
+const NOT_INTEGERS = [Float16Array, Float32Array, Float64Array, DataView]
 
 const loadSubtle = () => require('./subtle/subtle.ts') as typeof late
 
@@ -31,7 +32,8 @@ export function installCrypto(global: Record<string, unknown>, random: () => str
     }
 
     getRandomValues<T extends ArrayBufferView>(view: T): T {
-      if (!isView(view) || view instanceof Float32Array || view instanceof Float64Array || view instanceof DataView)
+      if (!isView(view)) throw new TypeError('getRandomValues needs an array of integers')
+      if (NOT_INTEGERS.some((each) => view instanceof each))
         throw new DOMException('getRandomValues needs an array of integers', 'TypeMismatchError')
       if (view.byteLength > BYTES_MAX)
         throw new DOMException(`getRandomValues gives at most ${BYTES_MAX} bytes at once`, 'QuotaExceededError')

@@ -1,178 +1,294 @@
-/** Event, EventTarget, AbortController and AbortSignal (DOM Standard, without a tree: events neither capture nor bubble). */
-import { uncaught } from './console.ts'
+/** Event, CustomEvent and EventTarget (DOM Standard, without a tree: events neither capture nor bubble). */
+import { DOMException } from './dom-exception.ts'
+import { report } from './report.ts'
 import { stringOf } from './text.ts'
-import { setTimer } from './timers.ts'
 
-type Listener = ((event: Event) => unknown) | { handleEvent(event: Event): unknown }
-interface Registration {
-  type: string
-  listener: Listener
-  once: boolean
-  removed: boolean
+export interface EventInit {
+  bubbles?: boolean
+  cancelable?: boolean
+  composed?: boolean
 }
 
-/** Legacy codes (Web IDL) of the names used here. */
-const CODES: Record<string, number> = {
-  InvalidCharacterError: 5,
-  NotSupportedError: 9,
-  InvalidStateError: 11,
-  SyntaxError: 12,
-  InvalidAccessError: 15,
-  TypeMismatchError: 17,
-  AbortError: 20,
-  QuotaExceededError: 22,
-  TimeoutError: 23,
-  DataCloneError: 25,
+/** How the algorithms below reach what an event hides. */
+interface Flight {
+  start(event: Event, target: object, isTrusted: boolean): void
+  listener(event: Event, passive: boolean): void
+  stopped(event: Event): boolean
+  end(event: Event): void
 }
-
-export class DOMException extends Error {
-  readonly code: number
-
-  constructor(message = '', name: string | { name?: string; cause?: unknown } = 'Error') {
-    super(message)
-    const given = typeof name === 'string' ? name : (name.name ?? 'Error')
-    Object.defineProperty(this, 'name', { value: given, configurable: true, writable: true, enumerable: false })
-    this.code = CODES[given] ?? 0
-  }
-}
+let flight: Flight
 
 export class Event {
-  readonly type: string
-  readonly cancelable: boolean
-  readonly bubbles: boolean
-  readonly timeStamp = Date.now()
-  readonly isTrusted = false
-  target: EventTarget | null = null
-  currentTarget: EventTarget | null = null
-  defaultPrevented = false
-  /** Set by stopImmediatePropagation. */
-  stopped = false
+  static readonly NONE = 0
+  static readonly CAPTURING_PHASE = 1
+  static readonly AT_TARGET = 2
+  static readonly BUBBLING_PHASE = 3
 
-  constructor(type: string, init: { bubbles?: boolean; cancelable?: boolean } = {}) {
-    this.type = stringOf(type)
-    this.bubbles = init.bubbles === true
-    this.cancelable = init.cancelable === true
+  readonly #type: string
+  readonly #init: EventInit
+  readonly #timeStamp = Date.now()
+  #target: object | null = null
+  #isUnderWay = false
+  #isTrusted = false
+  #isPassive = false
+  #isStopped = false
+  #isCancelled = false
+  #propagates = true
+
+  constructor(type: string, init?: EventInit | null) {
+    // oxlint-disable-next-line prefer-rest-params -- undefined given counts as given
+    if (arguments.length === 0) throw new TypeError('An event needs a type')
+    this.#type = stringOf(type)
+    this.#init = { bubbles: Boolean(init?.bubbles), cancelable: Boolean(init?.cancelable), composed: Boolean(init?.composed) }
+  }
+
+  get type(): string {
+    return this.#type
+  }
+
+  get target(): object | null {
+    return this.#target
+  }
+
+  get srcElement(): object | null {
+    return this.#target
+  }
+
+  get currentTarget(): object | null {
+    return this.#isUnderWay ? this.#target : null
+  }
+
+  get eventPhase(): number {
+    return this.#isUnderWay ? Event.AT_TARGET : Event.NONE
+  }
+
+  get bubbles(): boolean {
+    return this.#init.bubbles as boolean
+  }
+
+  get cancelable(): boolean {
+    return this.#init.cancelable as boolean
+  }
+
+  get composed(): boolean {
+    return this.#init.composed as boolean
+  }
+
+  get defaultPrevented(): boolean {
+    return this.#isCancelled
+  }
+
+  get returnValue(): boolean {
+    return !this.#isCancelled
+  }
+
+  set returnValue(value: boolean) {
+    if (!value) this.preventDefault()
+  }
+
+  get cancelBubble(): boolean {
+    return !this.#propagates
+  }
+
+  set cancelBubble(value: boolean) {
+    if (value) this.#propagates = false
+  }
+
+  get isTrusted(): boolean {
+    return this.#isTrusted
+  }
+
+  get timeStamp(): number {
+    return this.#timeStamp
+  }
+
+  composedPath(): object[] {
+    return this.#isUnderWay ? [this.#target as object] : []
   }
 
   preventDefault(): void {
-    if (this.cancelable) this.defaultPrevented = true
+    if (this.#init.cancelable && !this.#isPassive) this.#isCancelled = true
   }
 
-  stopPropagation(): void {}
+  stopPropagation(): void {
+    this.#propagates = false
+  }
 
   stopImmediatePropagation(): void {
-    this.stopped = true
+    this.#propagates = false
+    this.#isStopped = true
+  }
+
+  get [Symbol.toStringTag](): string {
+    return 'Event'
+  }
+
+  static {
+    flight = {
+      start(event, target, isTrusted) {
+        if (event.#isUnderWay) throw new DOMException('The event is being dispatched already', 'InvalidStateError')
+        event.#isUnderWay = true
+        event.#isTrusted = isTrusted
+        event.#target = target
+      },
+      listener(event, passive) {
+        event.#isPassive = passive
+      },
+      stopped: (event) => event.#isStopped,
+      end(event) {
+        event.#isUnderWay = event.#isPassive = event.#isStopped = false
+        event.#propagates = true
+      },
+    }
   }
 }
+for (const name of ['NONE', 'CAPTURING_PHASE', 'AT_TARGET', 'BUBBLING_PHASE'] as const)
+  Object.defineProperty(Event.prototype, name, { value: Event[name], enumerable: true })
 
 export class CustomEvent extends Event {
-  readonly detail: unknown
+  readonly #detail: unknown
 
-  constructor(type: string, init: { bubbles?: boolean; cancelable?: boolean; detail?: unknown } = {}) {
+  constructor(type: string, init?: (EventInit & { detail?: unknown }) | null) {
     super(type, init)
-    this.detail = init.detail ?? null
+    this.#detail = init?.detail ?? null
+  }
+
+  get detail(): unknown {
+    return this.#detail
+  }
+
+  override get [Symbol.toStringTag](): string {
+    return 'CustomEvent'
   }
 }
+
+export type Listener = ((event: Event) => unknown) | { handleEvent(event: Event): unknown }
+
+interface Registration {
+  type: string
+  listener: Listener
+  capture: boolean
+  once: boolean
+  passive: boolean
+  removed: boolean
+  /** Of an attribute such as `onmessage`, not of addEventListener. */
+  isHandler: boolean
+}
+
+interface SignalLike {
+  readonly aborted: boolean
+  addEventListener(type: string, run: () => void, options: { once: boolean }): void
+}
+
+export interface ListenerOptions {
+  capture?: boolean
+  once?: boolean
+  passive?: boolean
+  signal?: SignalLike
+}
+
+// Assigned in the class, where its private parts can be seen.
+/** As the platform itself dispatches: to listeners of `target` but in the name of `as`. Whether nobody prevented the default. */
+export let dispatch: (target: EventTarget, event: Event, as?: object, isTrusted?: boolean) => boolean
+export let hasListener: (target: EventTarget, type: string) => boolean
+/** The attributes such as `onmessage` (HTML Standard, event handlers). */
+export let handlerOf: (target: EventTarget, type: string) => Listener | null
+export let setHandler: (target: EventTarget, type: string, handler: unknown) => void
 
 export class EventTarget {
   #registrations: Registration[] = []
 
-  addEventListener(type: string, listener: Listener | null, options: boolean | { once?: boolean; signal?: AbortSignal } = {}): void {
-    if (listener === null || listener === undefined) return
-    const { once = false, signal } = typeof options === 'boolean' ? {} : options
-    if (signal?.aborted === true) return
-    if (this.#registrations.some((each) => each.type === type && each.listener === listener)) return
-    this.#registrations.push({ type: stringOf(type), listener, once, removed: false })
-    signal?.addEventListener('abort', () => this.removeEventListener(type, listener), { once: true })
+  addEventListener(type: string, listener: Listener | null, options?: boolean | ListenerOptions): void {
+    const { capture, once, passive, signal } = optionsOf(options)
+    const name = stringOf(type)
+    if (!isListener(listener) || signal?.aborted === true) return
+    if (this.#find(name, listener, capture) !== undefined) return
+    this.#registrations.push({ type: name, listener, capture, once, passive, removed: false, isHandler: false })
+    signal?.addEventListener('abort', () => this.removeEventListener(name, listener, capture), { once: true })
   }
 
-  removeEventListener(type: string, listener: Listener | null): void {
-    for (const each of this.#registrations) if (each.type === type && each.listener === listener) each.removed = true
-    this.#registrations = this.#registrations.filter((each) => !each.removed)
+  removeEventListener(type: string, listener: Listener | null, options?: boolean | ListenerOptions): void {
+    const { capture } = optionsOf(options)
+    if (isListener(listener)) this.#remove(this.#find(stringOf(type), listener, capture))
   }
 
   dispatchEvent(event: Event): boolean {
-    event.target = this
-    event.currentTarget = this
-    for (const each of [...this.#registrations]) {
-      if (each.type !== event.type || each.removed) continue
-      if (each.once) this.removeEventListener(each.type, each.listener)
-      try {
-        if (typeof each.listener === 'function') each.listener.call(this, event)
-        else each.listener.handleEvent(event)
-      } catch (error) {
-        uncaught(`a listener of "${event.type}"`, error)
+    return this.#dispatch(event, this, false)
+  }
+
+  get [Symbol.toStringTag](): string {
+    return 'EventTarget'
+  }
+
+  #find(type: string, listener: Listener, capture: boolean): Registration | undefined {
+    return this.#registrations.find(
+      (each) => each.type === type && each.listener === listener && each.capture === capture && !each.isHandler,
+    )
+  }
+
+  #remove(registration: Registration | undefined): void {
+    if (registration === undefined) return
+    registration.removed = true
+    this.#registrations = this.#registrations.filter((each) => each !== registration)
+  }
+
+  #dispatch(event: Event, as: object, isTrusted: boolean): boolean {
+    if (!(event instanceof Event)) throw new TypeError('What is dispatched is an Event')
+    flight.start(event, as, isTrusted)
+    try {
+      for (const each of this.#registrations.slice()) {
+        if (each.type !== event.type || each.removed) continue
+        if (each.once) this.#remove(each)
+        flight.listener(event, each.passive)
+        run(each, as, event)
+        flight.listener(event, false)
+        if (flight.stopped(event)) break
       }
-      if (event.stopped) break
+    } finally {
+      flight.end(event)
     }
-    event.currentTarget = null
     return !event.defaultPrevented
   }
-}
 
-const KEY = Symbol('AbortSignal')
-
-export class AbortSignal extends EventTarget {
-  #aborted = false
-  #reason: unknown = undefined
-  onabort: ((event: Event) => unknown) | null = null
-
-  constructor(key?: symbol) {
-    super()
-    if (key !== KEY) throw new TypeError('An AbortSignal comes from an AbortController')
-  }
-
-  get aborted(): boolean {
-    return this.#aborted
-  }
-
-  get reason(): unknown {
-    return this.#reason
-  }
-
-  throwIfAborted(): void {
-    if (this.#aborted) throw this.#reason
-  }
-
-  /** For the controller; a second abort changes nothing. */
-  static [KEY](signal: AbortSignal, reason: unknown): void {
-    if (signal.#aborted) return
-    signal.#aborted = true
-    signal.#reason = reason === undefined ? new DOMException('This operation was aborted', 'AbortError') : reason
-    const event = new Event('abort')
-    if (typeof signal.onabort === 'function') signal.addEventListener('abort', signal.onabort, { once: true })
-    signal.dispatchEvent(event)
-  }
-
-  static abort(reason?: unknown): AbortSignal {
-    const signal = new AbortSignal(KEY)
-    AbortSignal[KEY](signal, reason)
-    return signal
-  }
-
-  static timeout(delayMs: number): AbortSignal {
-    const signal = new AbortSignal(KEY)
-    setTimer(() => AbortSignal[KEY](signal, new DOMException('The operation timed out', 'TimeoutError')), delayMs, [], false)
-    return signal
-  }
-
-  static any(signals: Iterable<AbortSignal>): AbortSignal {
-    const result = new AbortSignal(KEY)
-    for (const each of signals) {
-      if (each.aborted) {
-        AbortSignal[KEY](result, each.reason)
-        break
-      }
-      each.addEventListener('abort', () => AbortSignal[KEY](result, each.reason), { once: true })
+  static {
+    dispatch = (target, event, as = target, isTrusted = true) => target.#dispatch(event, as, isTrusted)
+    hasListener = (target, type) => target.#registrations.some((each) => each.type === type)
+    const handler = (target: EventTarget, type: string) => target.#registrations.find((each) => each.type === type && each.isHandler)
+    handlerOf = (target, type) => handler(target, type)?.listener ?? null
+    setHandler = (target, type, listener) => {
+      const known = handler(target, type)
+      const usable = (typeof listener === 'object' && listener !== null) || typeof listener === 'function'
+      if (!usable) target.#remove(known)
+      else if (known !== undefined) known.listener = listener as Listener
+      else
+        target.#registrations.push({
+          ...{ type, listener: listener as Listener, isHandler: true },
+          ...{ capture: false, once: false, passive: false, removed: false },
+        })
     }
-    return result
   }
 }
 
-export class AbortController {
-  readonly signal = new AbortSignal(KEY)
-
-  abort(reason?: unknown): void {
-    AbortSignal[KEY](this.signal, reason)
+function run({ listener, isHandler }: Registration, self: object, event: Event): void {
+  try {
+    if (typeof listener === 'function') {
+      if (listener.call(self as never, event) === false && isHandler) event.preventDefault()
+    } else if (!isHandler) listener.handleEvent(event)
+  } catch (error) {
+    report(`a listener of "${event.type}"`, error)
   }
+}
+
+function isListener(listener: unknown): listener is Listener {
+  if (listener === null || listener === undefined) return false
+  if (typeof listener === 'function' || typeof listener === 'object') return true
+  throw new TypeError('A listener is a function, or an object with handleEvent')
+}
+
+function optionsOf(options: unknown): { capture: boolean; once: boolean; passive: boolean; signal: SignalLike | undefined } {
+  if ((typeof options !== 'object' && typeof options !== 'function') || options === null)
+    return { capture: Boolean(options), once: false, passive: false, signal: undefined }
+  const { capture, once, passive, signal } = options as ListenerOptions
+  if (signal !== undefined && typeof (signal as SignalLike | null)?.aborted !== 'boolean') throw new TypeError('signal is an AbortSignal')
+  return { capture: Boolean(capture), once: Boolean(once), passive: Boolean(passive), signal }
 }

@@ -6,11 +6,13 @@ import 'core-js/web/url-search-params.js'
 import * as streams from 'web-streams-polyfill'
 import { atob, btoa } from './base64.ts'
 import { installConsole } from './console.ts'
-import { AbortController, AbortSignal, CustomEvent, DOMException, Event, EventTarget } from './events.ts'
+import { AbortController, AbortSignal } from './abort.ts'
+import { DOMException } from './dom-exception.ts'
+import { CustomEvent, Event, EventTarget } from './events.ts'
+import { installGlobalEvents } from './global-events.ts'
 import { fetch } from './fetch.ts'
 import { Headers } from './headers.ts'
 import { defineGlobals, defineLazyGlobals } from './lazy.ts'
-import { max, now } from './primordials.ts'
 import { Request } from './request.ts'
 import { Response } from './response.ts'
 import { TextDecoder, TextEncoder } from './text.ts'
@@ -23,30 +25,20 @@ const LATE: [load: () => object, names: string[]][] = [
   [() => require('./text-streams.ts') as object, ['TextEncoderStream', 'TextDecoderStream']],
   [() => require('./compression.ts') as object, ['CompressionStream', 'DecompressionStream']],
   [() => require('./clone.ts') as object, ['structuredClone']],
+  [() => require('./late-events.ts') as object, ['ErrorEvent', 'MessageEvent', 'PromiseRejectionEvent']],
+  [() => require('./performance.ts') as object, ['performance', 'Performance']],
+  [() => require('./messaging.ts') as object, ['MessageChannel', 'MessagePort']],
   [() => require('urlpattern-polyfill/urlpattern') as object, ['URLPattern']],
 ]
 
 export function installGlobals(global: Record<string, unknown>): void {
   installConsole(global)
   installTimers(global)
+  installGlobalEvents(global)
   defineGlobals(global, { AbortController, AbortSignal, CustomEvent, DOMException, Event, EventTarget })
   defineGlobals(global, { Headers, Request, Response, TextDecoder, TextEncoder, atob, btoa, fetch })
   defineGlobals(global, streams)
-  defineGlobals(global, { performance: coarseClock(), navigator: Object.freeze({ userAgent: 'Osiris' }), self: globalThis })
+  defineGlobals(global, { URL, URLSearchParams })
+  defineGlobals(global, { navigator: Object.freeze({ userAgent: 'Osiris' }), self: globalThis })
   for (const [load, names] of LATE) defineLazyGlobals(global, load, names)
-}
-
-/** Whole milliseconds that only grow: too coarse to time a neighbour with. */
-function coarseClock(): { now(): number; timeOrigin: number } {
-  let origin = 0
-  let last = 0
-  return {
-    get timeOrigin() {
-      return (origin ||= now())
-    },
-    now() {
-      last = max(last, now() - this.timeOrigin)
-      return last
-    },
-  }
 }

@@ -1,13 +1,12 @@
 /** Headers (Fetch Standard): names in lower case, values joined by ", ", `set-cookie` kept apart. */
 
-import { stringOf } from './text.ts'
+import { stringOf, trimHttp } from './text.ts'
 
 export type HeadersInput = Headers | Iterable<Iterable<string>> | Record<string, string>
 
 const NAME = /^[!#$%&'*+\-.^_`|~0-9a-zA-Z]+$/
 // oxlint-disable-next-line no-control-regex -- what RFC 9110 keeps out of a field value
 const FORBIDDEN_IN_VALUE = /[\0\r\n]|[^\0-\xff]/
-const EDGES = /^[\t\n\r ]+|[\t\n\r ]+$/g
 
 export class Headers {
   #list: [string, string][] = []
@@ -110,7 +109,7 @@ function nameOf(name: unknown): string {
 }
 
 function valueOf(value: unknown): string {
-  const text = stringOf(value).replace(EDGES, '')
+  const text = trimHttp(stringOf(value))
   if (FORBIDDEN_IN_VALUE.test(text)) throw new TypeError('A header value has characters it must not have')
   return text
 }

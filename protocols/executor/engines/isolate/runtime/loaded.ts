@@ -1,10 +1,12 @@
 /** Late pieces (lazy.ts) that are there already: who has none of their objects in hand need not load them to know it. */
 import type * as blob from './blob.ts'
 import type * as formData from './form-data.ts'
+import type * as messaging from './messaging.ts'
 
 export interface Loaded {
   blob?: Pick<typeof blob, 'isBlob' | 'bytesOfBlob' | 'cloneBlob'>
   formData?: Pick<typeof formData, 'isFormData' | 'encodeFormData'>
+  messaging?: Pick<typeof messaging, 'isPort' | 'movePort'>
 }
 
 export const loaded: Loaded = {}

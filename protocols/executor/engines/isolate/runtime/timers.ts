@@ -1,9 +1,9 @@
 /** setTimeout and friends. The host is told when to come back, and wakes one timer per turn, so that promises settle in between. */
 import { apply, mapDelete, mapForEach, mapSet, max, min, now, SafeMap } from './primordials.ts'
 import { enter, isOver, onCallEnd, owner } from './state.ts'
-import { uncaught } from './console.ts'
 import { limits, met } from './limits.ts'
 import { osirisError } from './errors.ts'
+import { report } from './report.ts'
 
 const DELAY_MAX_MS = 2 ** 31 - 1
 
@@ -59,7 +59,7 @@ export function tick(): number {
   try {
     apply(timer.run, undefined, timer.args)
   } catch (error) {
-    uncaught('a timer', error)
+    report('a timer', error)
   }
   return timer.owner
 }
@@ -116,7 +116,7 @@ function makeQueueMicrotask() {
         try {
           apply(run, undefined, [])
         } catch (error) {
-          uncaught('a microtask', error)
+          report('a microtask', error)
         }
       },
     ])

@@ -4,7 +4,7 @@
  */
 import { CRYPTO_BYTES_MAX, CRYPTO_OPEN_MAX } from '../../../../bounds.ts'
 import { OUT } from '../codes.ts'
-import { DOMException } from '../events.ts'
+import { DOMException } from '../dom-exception.ts'
 import { say } from '../outbox.ts'
 import { apply, mapDelete, mapGet, mapSet, parse, SafeMap } from '../primordials.ts'
 import { enter, onCallEnd, owner } from '../state.ts'
