@@ -4,12 +4,14 @@ import { lazy } from './lazy.ts'
 import { loaded } from './loaded.ts'
 import { bytesOf, decodeUtf8, encodeUtf8, stringOf } from './text.ts'
 import type * as blob from './blob.ts'
-import type * as formData from './form-data.ts'
+import type { Blob } from './blob.ts'
+import type * as formPiece from './form-data.ts'
+import type { FormData } from './form-data.ts'
 import type * as multipart from './multipart.ts'
 import type * as mime from './mime.ts'
 
 const blobs = lazy(() => require('./blob.ts') as typeof blob)
-const forms = lazy(() => require('./form-data.ts') as typeof formData)
+const forms = lazy(() => require('./form-data.ts') as typeof formPiece)
 const multiparts = lazy(() => require('./multipart.ts') as typeof multipart)
 const mimes = lazy(() => require('./mime.ts') as typeof mime)
 
@@ -103,13 +105,13 @@ export class Body {
     return (await this.bytes()).buffer
   }
 
-  async blob(): Promise<blob.Blob> {
+  async blob(): Promise<Blob> {
     const bytes = await this.bytes()
     const mime = mimes().parseMime(contentType(this))
     return blobs().fromBytes(bytes, new (blobs().Blob)([], { type: mime === undefined ? '' : mimes().mimeText(mime) }))
   }
 
-  async formData(): Promise<formData.FormData> {
+  async formData(): Promise<FormData> {
     const type = contentType(this)
     const essence = mimes().parseMime(type)?.essence
     if (essence === 'multipart/form-data') return forms().formDataOf(multiparts().fieldsOf(await this.bytes(), type))

@@ -17,16 +17,20 @@ import { Request } from './request.ts'
 import { Response } from './response.ts'
 import { TextDecoder, TextEncoder } from './text.ts'
 import { installTimers } from './timers.ts'
+import type * as clone from './clone.ts'
+import type * as compression from './compression.ts'
+import type * as performance from './performance.ts'
+import type * as textStreams from './text-streams.ts'
 
 /** The pieces that few functions touch, by the globals that load them. */
 const LATE: [load: () => object, names: string[]][] = [
   [() => require('./blob.ts') as object, ['Blob', 'File']],
   [() => require('./form-data.ts') as object, ['FormData']],
-  [() => require('./text-streams.ts') as object, ['TextEncoderStream', 'TextDecoderStream']],
-  [() => require('./compression.ts') as object, ['CompressionStream', 'DecompressionStream']],
-  [() => require('./clone.ts') as object, ['structuredClone']],
+  [() => require('./text-streams.ts') as typeof textStreams, ['TextEncoderStream', 'TextDecoderStream']],
+  [() => require('./compression.ts') as typeof compression, ['CompressionStream', 'DecompressionStream']],
+  [() => require('./clone.ts') as typeof clone, ['structuredClone']],
   [() => require('./late-events.ts') as object, ['ErrorEvent', 'MessageEvent', 'PromiseRejectionEvent']],
-  [() => require('./performance.ts') as object, ['performance', 'Performance']],
+  [() => require('./performance.ts') as typeof performance, ['performance', 'Performance']],
   [() => require('./messaging.ts') as object, ['MessageChannel', 'MessagePort']],
   [() => require('urlpattern-polyfill/urlpattern') as object, ['URLPattern']],
 ]

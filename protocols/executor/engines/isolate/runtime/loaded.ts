@@ -1,11 +1,11 @@
 /** Late pieces (lazy.ts) that are there already: who has none of their objects in hand need not load them to know it. */
 import type * as blob from './blob.ts'
-import type * as formData from './form-data.ts'
+import type { encodeFormData, isFormData } from './form-data.ts'
 import type * as messaging from './messaging.ts'
 
 export interface Loaded {
   blob?: Pick<typeof blob, 'isBlob' | 'bytesOfBlob' | 'cloneBlob'>
-  formData?: Pick<typeof formData, 'isFormData' | 'encodeFormData'>
+  formData?: { isFormData: typeof isFormData; encodeFormData: typeof encodeFormData }
   messaging?: Pick<typeof messaging, 'isPort' | 'movePort'>
 }
 
