@@ -1,5 +1,5 @@
 /** Errors that isolated-vm itself made or copied out: their texts are plain strings by now; what is ours in them goes. */
-import type { WireError } from '../../frames.ts'
+import type { WireError, WireSettings } from '../../frames.ts'
 
 const TEXT_MAX = 4096
 
@@ -19,10 +19,19 @@ export function deadline(message: string): WireError {
   return { code: 'deadline_exceeded', message, limit: 'timeout' }
 }
 
+export function notReady({ name, loadMs }: WireSettings): WireError {
+  return deadline(`Cannot load "${name}": its module is not ready after ${loadMs} ms (a top-level await that does not end?)`)
+}
+
+export function rejectionText(error: unknown): string {
+  const { message, stack } = wireError(error)
+  return `Unhandled rejection: ${stack ?? message}`
+}
+
 /** Why an isolate is no more; `message` is what isolated-vm says. */
 export function disposedError(message: string): WireError {
   return message.includes('memory limit')
-    ? { code: 'memory_exceeded', message: 'Cannot go on: the function used more memory than its limit', limit: 'memory' }
+    ? { code: 'memory_exceeded', message: 'Cannot go on: the function used more memory than its limit (execution.memory)', limit: 'memory' }
     : { code: 'worker_crashed', message: 'Cannot go on: the isolate was disposed' }
 }
 

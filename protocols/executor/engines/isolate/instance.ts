@@ -7,7 +7,7 @@ import { hasMail, ownerOf, tell } from './answer.ts'
 import type { Blank, Entries } from './blank.ts'
 import { Desk } from './crypto/desk.ts'
 import type { Gate } from './crypto/gate.ts'
-import { deadline, disposedError, errorJson, wireError } from './host-error.ts'
+import { deadline, disposedError, errorJson, wireError, notReady, rejectionText } from './host-error.ts'
 import { HeapWatch } from './heap-watch.ts'
 import { loadModule } from './load.ts'
 import { type MailSink, readMail } from './mail.ts'
@@ -71,14 +71,11 @@ export class Instance implements MailSink {
     this.#open.cpuMsMax = settings.cpuMs
     const startedAt = performance.now()
     let compiledAt = startedAt
-    const compiled = () => {
-      compiledAt = performance.now()
-    }
+    const compiled = () => void (compiledAt = performance.now())
     const bound = new Promise<void>((resolve, reject) => {
       this.#bound = { resolve, reject }
     })
-    const late = `Cannot load "${settings.name}": its module is not ready after ${settings.loadMs} ms (a top-level await that does not end?)`
-    const timer = setTimeout(() => this.#bound?.reject(deadline(late)), settings.loadMs)
+    const timer = setTimeout(() => this.#bound?.reject(notReady(settings)), settings.loadMs)
     try {
       this.#entries.configure.applySync(undefined, [settingsJson])
       this.#turns.entered()
@@ -391,7 +388,6 @@ export class Instance implements MailSink {
   }
 
   #logRejection(callId: number, error: unknown): void {
-    const { message, stack } = wireError(error)
-    this.reports.log(this.id, this.#open.has(callId) ? callId : 0, 3, `Unhandled rejection: ${stack ?? message}`)
+    this.reports.log(this.id, this.#open.has(callId) ? callId : 0, 3, rejectionText(error))
   }
 }
