@@ -49,6 +49,7 @@ export class TestMesh {
       limits: {},
       spares: 1,
       walls: 'auto',
+      egressPrivate: true,
       domain: 'localhost',
       logLevel: 'error',
       dht: true,

@@ -1,4 +1,6 @@
-import { get } from 'node:http'
+import { once } from 'node:events'
+import { createServer, get } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { connect } from '#sdk'
 import type { RunningNode } from '#node/universe'
@@ -53,6 +55,20 @@ describe('a mesh of nodes that each run one thing', () => {
     }
     const hops = Number((await post(executor, '/v1/call/demo/greet', '["Ada"]')).headers.get('osiris-hops'))
     expect(hops).toBeGreaterThan(0)
+  })
+
+  it('a function fetches from what its egress names on this machine, and from no node', async () => {
+    const server = createServer((request, response) => response.end(JSON.stringify(request.url))).listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+    const osiris = await connect(all.http)
+    const source = 'export default async (url) => (await fetch(url)).json()'
+    const egress = [origin, ...mesh.nodes.map(({ http }) => http)]
+    await osiris.deploy({ namespace: 'demo', name: 'reach', source, language: 'javascript', config: { egress } })
+    expect(await osiris.call('demo/reach', `${origin}/there`)).toBe('/there')
+    for (const { http } of mesh.nodes)
+      await expect(osiris.call('demo/reach', `${http}/v1/nodes`)).rejects.toMatchObject({ code: 'egress_denied' })
+    server.close()
   })
 
   it('a web function answers by path, by host and by route on every node', async () => {

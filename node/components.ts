@@ -18,6 +18,7 @@ import type { NodeConfig } from '#node/config'
 import { HttpServer } from '#node/http'
 import { createLogger, logEvents, Metrics } from '#node/telemetry'
 import type { RunningNode } from '#node/universe'
+import { doorsOf } from './doors.ts'
 import { type Host, knownPeersIn, openHost } from './host.ts'
 import { joinMesh } from './joining.ts'
 
@@ -108,6 +109,8 @@ async function compose(config: NodeConfig, host: Host, signal: AbortSignal) {
         callOut: (invocation) => router.invoke(invocation),
         ...{ clock, random, events, nodeName: config.name, capacity: config.capacity, spares: config.spares },
         ...{ limits: config.limits, walls: config.walls },
+        egressPrivate: config.egressPrivate,
+        doors: () => doorsOf({ http: http.url, p2p: network.addresses() }, network.members.list()),
       })
     : undefined
 

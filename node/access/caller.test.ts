@@ -42,6 +42,7 @@ describe('the developer', () => {
     expect(subject({ ...local, origin: 'http://localhost:4747' })).toBe('anonymous')
     expect(subject({ ...local, origin: 'null' }, 'function')).toBe('anonymous')
     expect(subject({ ...local, 'sec-fetch-site': 'cross-site' }, 'function')).toBe('anonymous')
+    expect(subject({ ...local, 'osiris-egress': 'function' })).toBe('anonymous')
     expect(subject({ ...local, 'x-forwarded-for': '10.0.0.1' })).toBe('anonymous')
     expect(subject({})).toBe('anonymous')
   })

@@ -54,7 +54,7 @@ export function isLocal(headers: RequestHeaders, loopback: boolean): boolean {
 }
 
 /**
- * The reason why a request from loopback may not be its user's own doing. `Origin` and `Sec-Fetch-Site` are set by browsers and out of a page's reach
+ * The reason why a request from loopback may not be its user's own doing. `Osiris-Egress` is on every request of a function, and out of its reach. `Origin` and `Sec-Fetch-Site` are set by browsers and out of a page's reach
  * (https://www.w3.org/TR/fetch-metadata/); a page may load from the web function it belongs to, and never from management, which shares its origin with `/v1/fetch/…`.
  */
 function foreignness(headers: RequestHeaders, door: Door): string | undefined {
@@ -63,6 +63,7 @@ function foreignness(headers: RequestHeaders, door: Door): string | undefined {
   if (origin !== undefined) return `it comes from a page (Origin: ${String(origin).slice(0, 200)})`
   const site = headers['sec-fetch-site']
   if (site !== undefined && site !== 'none' && !(site === 'same-origin' && door === 'function')) return 'it comes from a page'
+  if (headers['osiris-egress'] !== undefined) return 'a function fetches it'
   if (headers['x-forwarded-for'] !== undefined || headers['forwarded'] !== undefined) return 'it comes through a proxy'
   return undefined
 }

@@ -151,7 +151,7 @@ export const configKeys: readonly ConfigKey[] = [
     env: 'OSIRIS_LIMITS',
     flag: '--limits <list>',
     about:
-      'the most functions get here, as a mapping or `cpu=5s,memory=256MB`: timeout, cpu, memory, payload, result, logs, requests, timers, concurrency (of one function, by the names of `execution:`), queue (calls), totalMemory, namespaceCpu (processors)',
+      'the most functions get here, as a mapping or `cpu=5s,memory=256MB`: timeout, cpu, memory, payload, result, logs, requests, timers, concurrency (of one function, by the names of `execution:`), queue (calls), totalMemory, namespaceCpu (processors), egressPerMinute (bytes that functions of one namespace fetch and send)',
     reason: 'not set: what a function asks for, half of the host’s memory, and any processor that nobody else wants',
   },
   {
@@ -162,6 +162,14 @@ export const configKeys: readonly ConfigKey[] = [
     default: () => 'auto',
     reason:
       'a laptop without bubblewrap still runs functions, and says what is missing; a host that runs strangers\' code should ask for "required"',
+  },
+  {
+    key: 'egressPrivate',
+    env: 'OSIRIS_EGRESS_PRIVATE',
+    flag: '--egress-private',
+    about: 'functions may fetch from private addresses that their `egress` names literally, such as http://127.0.0.1:9000',
+    default: () => 'false',
+    reason: 'what listens on this machine and its networks trusts them; `osiris universe start` sets it',
   },
   {
     key: 'domain',

@@ -31,6 +31,8 @@ const limitsShape = z.strictObject({
     .transform(Number)
     .refine((value) => value >= 0.01 && value <= 1024, 'expected a number of processors such as 1.5')
     .optional(),
+  /** Bytes that the functions of one namespace fetch and send. */
+  egressPerMinute: byteSize(0, 1024 * 1024 * MIB).optional(),
 })
 
 /** What comes out may go in again. A mapping, or `cpu=5s,memory=256MB` as an environment variable has it. */
@@ -64,6 +66,7 @@ export function executorLimits(raw: z.output<typeof limitsShape>): Partial<Execu
     queueMax: raw.queue,
     memoryMbMax: megabytes(raw.totalMemory),
     namespaceCpuMax: raw.namespaceCpu,
+    egressBytesPerMinute: raw.egressPerMinute,
   }
   return Object.fromEntries(Object.entries(limits).filter(([, value]) => value !== undefined))
 }

@@ -35,6 +35,7 @@ it('with nothing said, every default of the table holds', async () => {
     spares: 1,
     limits: {},
     walls: 'auto',
+    egressPrivate: false,
     domain: 'localhost',
     logLevel: 'info',
     dht: true,

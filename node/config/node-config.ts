@@ -30,6 +30,8 @@ export interface NodeConfig {
   limits: Partial<ExecutorLimits>
   /** What the kernel must put around worker processes, see protocols/executor. */
   walls: WallsMode
+  /** Functions may fetch from private addresses that their `egress` names. */
+  egressPrivate: boolean
   /** Functions answer at NAME.NAMESPACE.DOMAIN. */
   domain: string
   logLevel: LogLevel

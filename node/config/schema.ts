@@ -53,6 +53,7 @@ export const nodeConfigSchema = z.strictObject({
   spares: integer(0, 64),
   limits: limitsSchema.optional(),
   walls: z.enum(['required', 'auto', 'off'], 'expected required, auto or off'),
+  egressPrivate: flag,
   domain: z.string().regex(/^[a-z0-9-]+(\.[a-z0-9-]+)*$/i, 'expected a domain such as example.org'),
   logLevel: z.enum(['debug', 'info', 'warn', 'error'], 'expected debug, info, warn or error'),
   dht: flag,

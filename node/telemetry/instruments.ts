@@ -3,7 +3,7 @@ import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from '@pro
 import { LIMITS, type LimitName } from '#protocols/invocation'
 import { systemClock } from '#protocols/lifecycle'
 import { LoopProbe } from './loop-probe.ts'
-import type { Finished, Probes } from './metrics.ts'
+import type { EgressCounts, Finished, Probes } from './metrics.ts'
 
 /** Seconds; from a warm call to the longest timeout. */
 const WALL_BUCKETS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 60]
@@ -21,6 +21,7 @@ export interface InstrumentsInit {
   probes: Probes
   workers: { started: number; ended: number }
   limits: ReadonlyMap<LimitName, number>
+  egress: EgressCounts
 }
 
 export class Instruments {
@@ -69,7 +70,12 @@ export class Instruments {
       buckets: MEMORY_BUCKETS,
       registers,
     })
-    const others = [...workerCounters(init.workers), limitHits(init.limits), ...gauges(init.probes, this.#loop)]
+    const others = [
+      ...workerCounters(init.workers),
+      limitHits(init.limits),
+      ...egressCounters(init.egress),
+      ...gauges(init.probes, this.#loop),
+    ]
     for (const metric of others) this.#registry.registerMetric(metric)
     collectDefaultMetrics({ register: this.#registry })
   }
@@ -116,6 +122,31 @@ function limitHits(limits: ReadonlyMap<LimitName, number>): Counter<'limit'> {
       for (const limit of LIMITS) this.inc({ limit }, limits.get(limit) ?? 0)
     },
   })
+}
+
+function egressCounters({ requests, bytes }: EgressCounts): Counter[] {
+  return [
+    new Counter({
+      name: 'osiris_egress_requests_total',
+      help: 'Requests that functions fetched, hops of redirects each for itself, by error code; "ok" where there was none',
+      labelNames: ['code'],
+      registers: [],
+      collect() {
+        this.reset()
+        for (const [code, count] of requests) this.inc({ code }, count)
+      },
+    }),
+    new Counter({
+      name: 'osiris_egress_bytes_total',
+      help: 'Bytes of their bodies as they are on the wire',
+      labelNames: ['direction'],
+      registers: [],
+      collect() {
+        this.reset()
+        for (const direction of ['in', 'out'] as const) this.inc({ direction }, bytes[direction])
+      },
+    }),
+  ]
 }
 
 /** Counted before this file was loaded: each scrape takes over the difference. */

@@ -65,6 +65,15 @@ export function logEvents(events: Events, logger: Logger): () => void {
         call: id,
       }),
     ),
+    events.on('function.egress', ({ namespace, name, version, id, ...request }) =>
+      logger.debug(`Fetched from ${request.host}: ${request.code ?? request.status}`, {
+        room: 'egress',
+        function: `${namespace}/${name}`,
+        version: version.slice(0, 16),
+        call: id,
+        ...request,
+      }),
+    ),
     events.on('member.joined', ({ name, peer }) => logger.info(`Member "${name}" joined`, { room: 'network', peer })),
     events.on('member.left', ({ name, peer, reason }) => logger.info(`Member "${name}" left (${reason})`, { room: 'network', peer })),
     events.on('worker.ended', ({ namespace, pid, reason }) =>

@@ -25,6 +25,12 @@ export type Finished = Pick<EventMap['call.finished'], 'code' | 'wallMs' | 'name
   peakMemoryBytes: number | undefined
 }
 
+/** What functions fetched, by error code (`ok` where there was none), and its bytes on the wire. */
+export interface EgressCounts {
+  requests: Map<string, number>
+  bytes: { in: number; out: number }
+}
+
 /** Calls remembered until the first scrape; then the client library is loaded to take them in. */
 const PENDING_MAX = 8_192
 
@@ -38,6 +44,7 @@ export class Metrics {
   readonly #stops: (() => void)[]
   readonly #workers = { started: 0, ended: 0 }
   readonly #limits = new Map<LimitName, number>()
+  readonly #egress: EgressCounts = { requests: new Map(), bytes: { in: 0, out: 0 } }
   #pending: Finished[] = []
   #instruments: Instruments | undefined
   #loading: Promise<Instruments> | undefined
@@ -51,6 +58,12 @@ export class Metrics {
         this.#finished({ code, wallMs, namespace, cpuMs: cpu, cold: cold > 0, coldParts, peakMemoryBytes })
       }),
       events.on('limit.hit', ({ limit }) => void this.#limits.set(limit, (this.#limits.get(limit) ?? 0) + 1)),
+      events.on('function.egress', ({ code, bytesIn, bytesOut }) => {
+        const { requests, bytes } = this.#egress
+        requests.set(code ?? 'ok', (requests.get(code ?? 'ok') ?? 0) + 1)
+        bytes.in += bytesIn
+        bytes.out += bytesOut
+      }),
       events.on('worker.started', () => void this.#workers.started++),
       events.on('worker.ended', () => void this.#workers.ended++),
     ]
@@ -77,7 +90,7 @@ export class Metrics {
   #load(): Promise<Instruments> {
     this.#loading ??= import('./instruments.ts').then(({ Instruments }) => {
       const { node, probes } = this.#init
-      const instruments = new Instruments({ node, probes, workers: this.#workers, limits: this.#limits })
+      const instruments = new Instruments({ node, probes, workers: this.#workers, limits: this.#limits, egress: this.#egress })
       for (const call of this.#pending) instruments.finished(call)
       this.#pending = []
       this.#instruments = instruments

@@ -52,6 +52,21 @@ describe('Metrics', () => {
     metrics.stop()
   })
 
+  it('counts what functions fetched, by code and direction', async () => {
+    const { events, metrics } = metricsOf()
+    const request = { id: '', namespace: 'demo', name: 'f', version: '', host: 'a', address: '1.1.1.1', port: 443, ms: 1 }
+    events.emit('function.egress', { ...request, status: 200, code: null, bytesIn: 10, bytesOut: 3 })
+    for (let round = 0; round < 2; round++)
+      events.emit('function.egress', { ...request, status: null, code: 'egress_denied', bytesIn: 1, bytesOut: 0 })
+    await metrics.text()
+    const text = await metrics.text()
+    expect(text).toContain('osiris_egress_requests_total{code="ok",node="node-1"} 1')
+    expect(text).toContain('osiris_egress_requests_total{code="egress_denied",node="node-1"} 2')
+    expect(text).toContain('osiris_egress_bytes_total{direction="in",node="node-1"} 12')
+    expect(text).toContain('osiris_egress_bytes_total{direction="out",node="node-1"} 3')
+    metrics.stop()
+  })
+
   it('has at most a hundred namespaces as labels, however many call', async () => {
     const { events, metrics } = metricsOf()
     for (let i = 0; i < 500; i++) events.emit('call.finished', { ...finished(null, 2), namespace: `n${i}` })

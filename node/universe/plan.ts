@@ -88,6 +88,7 @@ export function settingsOf(node: PlannedNode, universe: string, stateDir: string
     p2pListen: ['/ip4/127.0.0.1/tcp/0'],
     universeName: universe,
     developer: true,
+    egressPrivate: true,
     drainTimeout: DRAIN_MS,
   }
 }

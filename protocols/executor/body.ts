@@ -91,9 +91,10 @@ export class RequestBody {
   #room: (() => void) | undefined
   #stopped = false
 
-  /** The function took this much. */
+  /** The function took this much. Throws when that is more than it was given: a worker that grants itself room would have the node hold what it does not read. */
   credit(bytes: number): void {
     this.#granted += bytes
+    if (this.#granted > WINDOW_BYTES) throw new Error('more credit than bytes')
     this.#wake()
   }
 

@@ -22,12 +22,18 @@ export class Account {
   readonly count: () => void
   #bytes = 0
   #waitingForHead = 0
+  #refusals = 0
   readonly #queue: (() => void)[] = []
 
   /** `count`: one more request leaves, a fetch or the next hop of one. Throws `quota_exceeded`. */
   constructor(limits: EgressLimits, count: () => void) {
     this.#limits = limits
     this.count = count
+  }
+
+  /** Which refusal this is, counted from 1. */
+  refused(): number {
+    return ++this.#refusals
   }
 
   /** Bytes either way. Throws `quota_exceeded`. */

@@ -101,7 +101,8 @@ export class Exchange {
     const { head, limits, body, account } = this.#init
     let hop: Hop = { method: head.method, url: head.url, headers: head.headers, hasBody: body !== undefined || head.streams }
     for (let hops = 0; ; hops++) {
-      account.count()
+      // The first was counted when it came in.
+      if (hops > 0) account.count()
       const { response, destination } = await this.#send(hop, hops > 0)
       const status = response.statusCode ?? 0
       const { location } = response.headers
@@ -216,8 +217,6 @@ export class Exchange {
   #fail(error: OsirisError): void {
     if (this.#ended) return
     this.#say(DO.fetchBroken, 0, brokenBytes(error))
-    // Denied or over a limit before a hop began: told all the same.
-    if (this.#record === undefined && !this.#hasHead) this.#begin(this.#init.head.url)
     this.#finish(error.code)
   }
 

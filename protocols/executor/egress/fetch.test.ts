@@ -129,7 +129,14 @@ describe('a request', () => {
     expect([method, text]).toEqual(['PUT', 'déjà'])
     expect(headers).toEqual({
       ...{ host: server.origin.slice('http://'.length), connection: 'close', 'content-length': '6', 'accept-encoding': 'gzip;q=0.5' },
-      ...{ 'x-a': 'b', cookie: 'c=d', accept: '*/*', 'user-agent': 'Osiris', 'content-type': 'text/plain;charset=UTF-8' },
+      ...{
+        'x-a': 'b',
+        cookie: 'c=d',
+        accept: '*/*',
+        'user-agent': 'Osiris',
+        'osiris-egress': 'function',
+        'content-type': 'text/plain;charset=UTF-8',
+      },
     })
   })
   test('with a line break in a header, or a method that is none, is a TypeError and leaves nothing', async () => {
@@ -219,7 +226,9 @@ describe('streams', () => {
     const body = `const body = new ReadableStream({ async pull(c) { c.enqueue(new Uint8Array(10)); await new Promise((r) => setTimeout(r, 30)); c.error(new Error('my own')) } })
       return fetch(origin, { method: 'POST', body }).catch((error) => error.message)`
     expect(valueOf(await run(body, server))).toBe('my own')
-    await until(() => isWhole === false)
+    // On a busy machine it may have seen nothing of it at all.
+    await until(() => server.open === 0)
+    expect(isWhole).not.toBe(true)
   })
 })
 

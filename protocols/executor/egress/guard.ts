@@ -63,8 +63,11 @@ export function isLocalhost(host: string): boolean {
 export function judgeAddress(destination: Destination, address: string, policy: EgressPolicy): void {
   const plain = plainAddress(address)
   const { url, port, mayBePrivate } = destination
-  const isOwn = policy.ownAddresses.has(plain) || plain.startsWith('127.') || plain === '::1'
-  const isDoor = policy.doors.some((door) => door.port === port && (door.address === '*' ? isOwn : plainAddress(door.address) === plain))
+  const isOwn = isOfThisHost(plain, policy)
+  const isDoor = policy.doors.some((door) => {
+    if (door.port !== port) return false
+    return plainAddress(door.address) === plain || (isOwn && (door.address === '*' || isOfThisHost(plainAddress(door.address), policy)))
+  })
   if (isDoor) throw denied(url, 'a node of the universe listens there')
   // As it came: an address inside another one is not public for what is inside.
   const kind = kindOf(address)
@@ -72,6 +75,10 @@ export function judgeAddress(destination: Destination, address: string, policy: 
   if (kind === 'never') throw denied(url, `${address.slice(0, 64)} is not a public address`)
   if (!mayBePrivate)
     throw denied(url, `${address.slice(0, 64)} is a private address${policy.allowPrivate ? ', and "egress" does not name it' : ''}`)
+}
+
+function isOfThisHost(plain: string, { ownAddresses }: EgressPolicy): boolean {
+  return ownAddresses.has(plain) || plain.startsWith('127.') || plain === '::1'
 }
 
 export function denied(url: URL, state: string): OsirisError {

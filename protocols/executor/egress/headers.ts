@@ -5,6 +5,7 @@ export type HeaderList = [string, string][]
 
 /** Written by the node alone, or about the connection, which the function does not have (Fetch Standard, forbidden request-header; RFC 9110, 7.6.1). */
 const NOT_SENT = new Set([
+  'osiris-egress',
   ...['host', 'connection', 'keep-alive', 'transfer-encoding', 'content-length', 'te', 'trailer', 'upgrade', 'expect', 'http2-settings'],
   ...['sec-websocket-key', 'sec-websocket-version', 'sec-websocket-protocol', 'sec-websocket-extensions'],
 ])

@@ -40,7 +40,7 @@ export async function exchange(
     createConnection: () => socket,
     method: sent.method,
     path: url.pathname + url.search,
-    headers: ['host', url.host, 'connection', 'close', ...headersOut(sent.headers).flat(), ...framing(sent)],
+    headers: ['host', url.host, 'connection', 'close', 'osiris-egress', 'function', ...headersOut(sent.headers).flat(), ...framing(sent)],
     setHost: false,
     maxHeaderSize: 2 * HEADER_CHARACTERS_MAX,
   })

@@ -1,5 +1,6 @@
 /** Everything functions of this node fetch: whose it is, whether there is room, and its end with its call. */
 import { networkInterfaces } from 'node:os'
+import { portOf } from '#protocols/egress'
 import { OsirisError } from '#protocols/errors'
 import type { Events } from '#protocols/events'
 import type { LimitName } from '#protocols/invocation'
@@ -14,6 +15,9 @@ import { ByteBudgets } from './budget.ts'
 import type { DialInit, Resolve } from './dial.ts'
 import { brokenBytes, Exchange } from './exchange.ts'
 import type { EgressPolicy } from './guard.ts'
+
+/** Refusals that are answered, of one call; beyond it the function waits until its deadline. */
+const REFUSALS_MAX = 1000
 
 export interface EgressInit {
   clock: Clock
@@ -33,6 +37,8 @@ export class Egress {
   readonly #budgets: ByteBudgets
   readonly #accounts = new Map<Call, Account>()
   readonly #open = new Map<InstanceSlot, Map<number, Exchange>>()
+  /** Fetches of instances without an open call: of modules that load, mostly. */
+  readonly #homeless = new WeakMap<InstanceSlot, number>()
   #count = 0
 
   constructor(init: EgressInit) {
@@ -55,12 +61,15 @@ export class Egress {
   begin(slot: InstanceSlot, id: number, head: WireFetch, body: Uint8Array | undefined): void {
     if (this.at(slot, id) !== undefined) throw new Error('a second fetch of one id')
     const call = callOf(slot, head.call)
-    if (call === undefined)
-      return refuse(slot, id, new OsirisError('egress_denied', 'Cannot fetch: no call is open that it would belong to'))
+    if (call === undefined) return this.#refuseHomeless(slot, id)
     const { namespace } = slot.fn.record
     const account = this.#accountOf(call)
-    const refusal = this.#refusal(namespace)
-    if (refusal !== undefined) return refuse(slot, id, refusal)
+    try {
+      account.count()
+      this.#requireRoom(namespace)
+    } catch (error) {
+      return this.#refuse(slot, id, call, head, error as OsirisError)
+    }
     const exchange = new Exchange({
       ...{ id, slot, call, account, head, body, limits: this.#init.limits, dialing: this.#dialing },
       isOwned: head.call !== 0,
@@ -113,11 +122,30 @@ export class Egress {
     return account
   }
 
-  #refusal(namespace: string): OsirisError | undefined {
+  #requireRoom(namespace: string): void {
     const { egressNodeMax, egressBytesPerMinute } = this.#init.limits
     if (this.#count >= egressNodeMax)
-      return new OsirisError('overloaded', `Cannot fetch: ${egressNodeMax} fetches are under way on this node`)
-    return this.#budgets.has(namespace) ? undefined : overBudget(namespace, egressBytesPerMinute)
+      throw new OsirisError('overloaded', `Cannot fetch: ${egressNodeMax} fetches are under way on this node`)
+    if (!this.#budgets.has(namespace)) throw overBudget(namespace, egressBytesPerMinute)
+  }
+
+  /** The first of a call is an event; only so many are answered, for whoever asks on and on may not be reading. */
+  #refuse(slot: InstanceSlot, id: number, call: Call, head: WireFetch, error: OsirisError): void {
+    const nth = this.#accountOf(call).refused()
+    if (nth <= REFUSALS_MAX) answerNo(slot, id, error)
+    if (nth > 1) return
+    const { namespace, name, version } = slot.fn.record
+    const url = URL.canParse(head.url) ? new URL(head.url) : undefined
+    const to = { host: url?.host.slice(0, 300) ?? '', address: '', port: url === undefined ? 0 : portOf(url) }
+    const spent = { status: null, code: error.code, bytesIn: 0, bytesOut: 0, ms: 0 }
+    this.#init.events.emit('function.egress', { id: call.invocation.id, namespace, name, version, ...to, ...spent })
+  }
+
+  #refuseHomeless(slot: InstanceSlot, id: number): void {
+    const nth = (this.#homeless.get(slot) ?? 0) + 1
+    this.#homeless.set(slot, nth)
+    if (nth > REFUSALS_MAX) return
+    answerNo(slot, id, new OsirisError('egress_denied', 'Cannot fetch: no call is open that it would belong to'))
   }
 
   #charge(namespace: string, bytes: number): void {
@@ -141,7 +169,7 @@ function callOf(slot: InstanceSlot, callId: number): Call | undefined {
   return latest
 }
 
-function refuse(slot: InstanceSlot, id: number, error: OsirisError): void {
+function answerNo(slot: InstanceSlot, id: number, error: OsirisError): void {
   if (slot.state === 'gone' || slot.worker.isEnded) return
   slot.worker.frame(DO.fetchBroken, id, slot.id, 0, brokenBytes(error))
 }
