@@ -1,7 +1,7 @@
 /** Structured logs to stderr. The one address of pino. */
 import { pino } from 'pino'
 import type { Events, LogLevel } from '#protocols/events'
-import { prettyLine } from './pretty.ts'
+import { prettyLine, visibleJson } from './pretty.ts'
 
 export interface Logger {
   debug(text: string, data?: Record<string, unknown>): void
@@ -33,9 +33,10 @@ export function createLogger(init: LoggerInit): Logger {
     timestamp: pino.stdTimeFunctions.isoTime,
   }
   const toStderr = write ?? ((line: string): void => void process.stderr.write(line))
+  const json = pretty ? toStderr : (write ?? stderrLines())
   const log = pretty
     ? pino(options, { write: (line: string) => toStderr(prettyLine(JSON.parse(line) as Record<string, unknown>)) })
-    : pino(options, write === undefined ? stderrLines() : { write })
+    : pino(options, { write: (line: string) => json(visibleJson(line)) })
   const line =
     (each: LogLevel) =>
     (text: string, data?: Record<string, unknown>): void =>
@@ -47,10 +48,10 @@ export function createLogger(init: LoggerInit): Logger {
 const UNWRITTEN_BYTES_MAX = 65_536
 
 /** A log that cannot be written (its disk is full, its reader is gone) costs lines, never the node. */
-function stderrLines() {
+function stderrLines(): (line: string) => void {
   const lines = pino.destination({ dest: 2, sync: true, maxLength: UNWRITTEN_BYTES_MAX })
   lines.on('error', () => {})
-  return lines
+  return (line) => void lines.write(line)
 }
 
 /** Writes what rooms and functions tell. Returns the way to stop. */

@@ -24,3 +24,10 @@ export function visible(text: string, lines = false): string {
     lines && each === '\n' ? each : `\\u${(each.codePointAt(0) as number).toString(16).padStart(4, '0')}`,
   )
 }
+
+/** A line of JSON in which nothing steers or splits what shows it: JSON itself escapes the characters below the space only. Still the same value. */
+export function visibleJson(line: string): string {
+  return line.replaceAll(/[\u007f-\u009f\p{Cf}\u2028\u2029]/gu, (each) =>
+    Array.from({ length: each.length }, (_, unit) => `\\u${each.charCodeAt(unit).toString(16).padStart(4, '0')}`).join(''),
+  )
+}

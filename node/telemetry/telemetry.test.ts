@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { createEvents, type EventMap } from '#protocols/events'
 import { createLogger, logEvents, Metrics } from './index.ts'
-import { prettyLine, visible } from './pretty.ts'
+import { prettyLine, visible, visibleJson } from './pretty.ts'
 
 const finished = (code: EventMap['call.finished']['code'], wallMs: number, cold = 0): EventMap['call.finished'] => ({
   id: '0',
@@ -159,5 +159,21 @@ describe('prettyLine()', () => {
     fc.assert(fc.property(fc.string({ unit: 'binary', maxLength: 40 }), (text) => !/[\p{Cc}\p{Cf}\u2028\u2029]/u.test(visible(text))))
     const line = prettyLine({ level: 'info', time: '2026-11-22T12:00:00.000Z', name: 'n', msg: 'a\u001b[2Jb\r\nc\u202e' })
     expect(line).toContain('a\\u001b[2Jb\\u000d\\u000ac\\u202e')
+  })
+})
+
+describe('visibleJson()', () => {
+  it('escapes what splits or turns a line, and changes no value', () => {
+    const nasty = fc.string({
+      unit: fc.oneof(fc.constantFrom('\u202e', '\u2028', '\u0085', '\u{e0001}', '\ufeff', '"', '\\', '\n'), fc.constant('x')),
+    })
+    fc.assert(
+      fc.property(nasty, (text) => {
+        const line = visibleJson(`${JSON.stringify({ msg: text })}\n`)
+        expect(line).not.toMatch(/[\p{Cf}\u007f-\u009f\u2028\u2029]/u)
+        expect(JSON.parse(line)).toEqual({ msg: text })
+        expect(line.indexOf('\n')).toBe(line.length - 1)
+      }),
+    )
   })
 })
