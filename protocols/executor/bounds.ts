@@ -26,3 +26,6 @@ export const FETCH_URL_MAX = 16 * 1024
 export const CRYPTO_BYTES_MAX = 16 * 1024 * 1024
 /** Operations of one instance that are under way outside; more wait inside, on the instance's own memory. */
 export const CRYPTO_OPEN_MAX = 16
+/** Instances share an isolate when their function has this limit, the usual one, and an artifact that is compiled in less than a millisecond. */
+export const SHARED_MEMORY_MB = 64
+export const SHARED_ARTIFACT_BYTES_MAX = 32 * 1024

@@ -9,7 +9,8 @@ import type { ExecutorLimits } from './limits.ts'
 import type { Pool } from './pool.ts'
 import { callerGone } from './refusals.ts'
 import { startRequest } from './request.ts'
-import { errorFor, type WorkerEnd, type WorkerProcess } from './worker-process.ts'
+import { errorFor, type WorkerEnd } from './worker-end.ts'
+import type { WorkerProcess } from './worker-process.ts'
 
 export interface DispatcherInit {
   clock: Clock
@@ -86,17 +87,45 @@ export class Dispatcher {
   }
 
   loaded(slot: InstanceSlot): void {
-    const { fn } = slot
+    const { fn, insteadOf } = slot
     slot.state = 'ready'
+    slot.insteadOf = undefined
+    if (insteadOf !== undefined) this.spoil(insteadOf)
     slot.coldMs = this.#init.clock.monotonic() - slot.bornAt
     fn.starting--
     this.#advanceOne(fn)
   }
 
   loadFailed(slot: InstanceSlot, error: OsirisError): void {
-    slot.fn.starting--
-    slot.fn.remove(slot)
-    this.#failWaiting(slot.fn, error, true)
+    const { fn } = slot
+    fn.starting--
+    fn.remove(slot)
+    if (!slot.isShared) return this.#failWaiting(fn, error, true)
+    this.#keepApart(fn)
+    this.#advanceOne(fn)
+  }
+
+  /** Has the version of an idle instance loaded where others are too; the new instance takes over when it is ready. */
+  async share(old: InstanceSlot): Promise<void> {
+    const { fn, worker } = old
+    const { clock, code, limits } = this.#init
+    const artifact = await code.artifact(fn.record.manifest.artifact.digest, { timeoutMs: limits.artifactMs })
+    if (this.#stopped || old.state !== 'ready' || old.inFlight > 0 || worker.isEnded || fn.starting > 0) return
+    fn.starting++
+    const slot = worker.load(fn, artifact, clock.monotonic(), old)
+    slot.lastUsedAt = old.lastUsedAt
+    fn.slots.push(slot)
+    this.#init.wake()
+  }
+
+  /** It goes with its last call; the next one finds an instance with an isolate of its own. */
+  unfit(slot: InstanceSlot): void {
+    this.#keepApart(slot.fn)
+    if (slot.state === 'ready') this.spoil(slot)
+  }
+
+  #keepApart(fn: FunctionState): void {
+    fn.sharesFrom = Math.max(fn.sharesFrom, this.#init.clock.monotonic() + this.#init.limits.apartMs)
   }
 
   gone(slot: InstanceSlot): void {
@@ -131,6 +160,7 @@ export class Dispatcher {
       fn.remove(slot)
       if (state !== 'loading') continue
       fn.starting--
+      if (slot.isShared) continue
       // Another function brought it down, and no call of this one had begun: it is loaded again, in another worker.
       if (end.blamed.size > 0 && !end.blamed.has(fn)) continue
       this.#failWaiting(fn, errorFor(end, fn), true)

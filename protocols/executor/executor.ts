@@ -6,13 +6,22 @@ import type { FunctionRecord } from '#protocols/catalog'
 import type { Invocation, Outcome, PlacedInvocation } from '#protocols/invocation'
 import type { WallState } from './walls/report.ts'
 
+export interface WorkerStatus {
+  pid: number
+  namespace: string | null
+  instances: number
+  /** Those of them that share an isolate with others. */
+  sharing: number
+  memoryBytes: number
+}
+
 export interface ExecutorStatus {
   /** Calls that may run at once here, over all functions. */
   capacity: number
   inFlight: number
   queued: number
   /** Worker processes: one per namespace in use, and spares that hold nothing yet. */
-  workers: { pid: number; namespace: string | null; instances: number; memoryBytes: number }[]
+  workers: WorkerStatus[]
   /** Versions with a warm instance, most recent first. */
   warm: string[]
   /** What stands between workers and this host. */

@@ -36,6 +36,11 @@ export const DO = {
   fetchBroken: 19,
   /** b: bytes of the request's body that may be sent on top of what was granted. */
   fetchCredit: 20,
+  /**
+   * Like `load`, with a: an idle instance of the same version that the new one is to take the place of. The new one shares an isolate with others;
+   * where that would be no good, the answer is `loadFailed`.
+   */
+  share: 28,
 } as const
 
 /** Worker to node. */
@@ -85,6 +90,8 @@ export const SAY = {
   fetchCancel: 67,
   /** b: bytes of the response's body that the function took. */
   fetchCredit: 68,
+  /** id: instance that shares an isolate. It no longer should: it is to be retired. */
+  unfit: 76,
 } as const
 
 /** Flags in `b` of `response`, above the head's length. */

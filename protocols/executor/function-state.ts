@@ -2,6 +2,7 @@
 import type { FunctionRecord } from '#protocols/catalog'
 import type { ColdParts } from '#protocols/invocation'
 import { type EgressPattern, parseEgress } from '#protocols/egress'
+import { SHARED_ARTIFACT_BYTES_MAX, SHARED_MEMORY_MB } from './bounds.ts'
 import type { WireSettings } from './frames.ts'
 import { type FunctionLimits, limitsOf } from './function-limits.ts'
 import type { ExecutorLimits } from './limits.ts'
@@ -27,6 +28,9 @@ export interface InstanceSlot {
   coldParts: ColdParts
   /** The most memory its worker has told of. */
   peakBytes: number
+  /** It shares an isolate with others of its namespace; until it is loaded, it takes the place of this one. */
+  isShared: boolean
+  insteadOf: InstanceSlot | undefined
 }
 
 /** The module must be ready within this, or within the function's own timeout if that is longer. */
@@ -57,6 +61,8 @@ export class FunctionState {
   readonly slots: InstanceSlot[] = []
   starting = 0
   lastUsedAt = 0
+  /** Its instances may share an isolate with others, from this time on; never when it is infinite. */
+  sharesFrom: number
 
   constructor(record: FunctionRecord, node: ExecutorLimits) {
     const { settings, parameters } = record.manifest
@@ -87,6 +93,8 @@ export class FunctionState {
       logBytesMax: limits.logBytesMax,
       timersMax: limits.timersMax,
     }
+    const isSmall = execution.memoryMbMax === SHARED_MEMORY_MB && record.manifest.artifact.bytes <= SHARED_ARTIFACT_BYTES_MAX
+    this.sharesFrom = isSmall ? 0 : Number.POSITIVE_INFINITY
     this.settings = Buffer.from(JSON.stringify(wire))
   }
 

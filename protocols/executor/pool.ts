@@ -2,7 +2,8 @@
 import type { Clock } from '#protocols/lifecycle'
 import type { FunctionState } from './function-state.ts'
 import type { Launched } from './walls/launch.ts'
-import { type WorkerEnd, type WorkerListener, WorkerProcess } from './worker-process.ts'
+import type { WorkerEnd } from './worker-end.ts'
+import { type WorkerListener, WorkerProcess } from './worker-process.ts'
 
 /** After a spare was taken, so that starting the next one is not in the way of the call that took it. */
 const REFILL_MS = 20

@@ -15,11 +15,13 @@ import { FunctionState, type InstanceSlot } from './function-state.ts'
 import { DEFAULT_LIMITS, type ExecutorLimits } from './limits.ts'
 import { Pool } from './pool.ts'
 import { notRunning, otherFunction, overloaded, refusalOf } from './refusals.ts'
+import { Sharing, sharingIn } from './sharing.ts'
 import { WORKER_ENTRY } from './walls/places.ts'
 import type { WallsMode } from './walls/report.ts'
 import { Walls, type WallsInit } from './walls/walls.ts'
 import { groupBytes, Watch } from './watch.ts'
-import type { WorkerEnd, WorkerListener, WorkerProcess } from './worker-process.ts'
+import type { WorkerEnd } from './worker-end.ts'
+import type { WorkerListener, WorkerProcess } from './worker-process.ts'
 
 export interface ExecutorServiceInit {
   code: CodeSource
@@ -58,6 +60,7 @@ export class ExecutorService implements Executor, Startable, CallOwner, WorkerLi
   readonly #dispatcher: Dispatcher
   readonly #watch: Watch
   readonly #egress: Egress
+  readonly #sharing: Sharing
   readonly #functions = new Map<string, FunctionState>()
   #running = false
 
@@ -92,7 +95,8 @@ export class ExecutorService implements Executor, Startable, CallOwner, WorkerLi
       allowPrivate: init.egressPrivate ?? false,
       doors: init.doors ?? (() => []),
     })
-    this.#watch = new Watch({ ...shared, functions: this.#functions, dispatcher: this.#dispatcher })
+    this.#sharing = new Sharing({ clock, pool: this.#pool, aloneMax: this.#limits.aloneMax, share: (slot) => this.#dispatcher.share(slot) })
+    this.#watch = new Watch({ ...shared, functions: this.#functions, dispatcher: this.#dispatcher, sharing: this.#sharing })
   }
 
   async start(): Promise<void> {
@@ -108,6 +112,7 @@ export class ExecutorService implements Executor, Startable, CallOwner, WorkerLi
   async stop(): Promise<void> {
     this.#running = false
     this.#watch.stop()
+    this.#sharing.stop()
     this.#dispatcher.stop(notRunning('the call'))
     await this.#pool.stop()
     this.#egress.stop()
@@ -128,6 +133,7 @@ export class ExecutorService implements Executor, Startable, CallOwner, WorkerLi
         pid: worker.pid,
         namespace: worker.namespace,
         instances: worker.slots.size,
+        sharing: sharingIn(worker.slots.values()),
         memoryBytes: worker.memory.residentBytes(),
       })),
       warm: warm.map((fn) => fn.version),
@@ -218,6 +224,7 @@ export class ExecutorService implements Executor, Startable, CallOwner, WorkerLi
 
   loaded(slot: InstanceSlot): void {
     this.#dispatcher.loaded(slot)
+    this.#sharing.wake()
   }
 
   loadFailed(slot: InstanceSlot, error: OsirisError): void {
@@ -226,6 +233,10 @@ export class ExecutorService implements Executor, Startable, CallOwner, WorkerLi
 
   gone(slot: InstanceSlot): void {
     this.#dispatcher.gone(slot)
+  }
+
+  unfit(slot: InstanceSlot): void {
+    this.#dispatcher.unfit(slot)
   }
 
   left(call: Call): void {

@@ -5,6 +5,7 @@ import type { Dispatcher } from './dispatcher.ts'
 import type { FunctionState, InstanceSlot } from './function-state.ts'
 import type { ExecutorLimits } from './limits.ts'
 import type { Pool } from './pool.ts'
+import type { Sharing } from './sharing.ts'
 import type { WorkerProcess } from './worker-process.ts'
 
 /** While calls run. A runaway allocation gains about 1 MB per millisecond: this bounds what it can take before it is seen. */
@@ -17,6 +18,8 @@ const BLOCKED_ROUNDS = 6
 const UNWANTED_MS = 500
 /** Idle instances and workers are looked at this often. */
 const IDLE_MS = 1000
+/** A call may hold up its worker, known to be quick as it was, for its deadline; what was ended beside it is not waited for longer than this. */
+const HELD_MS_MAX = 10_000
 const MIB = 1024 * 1024
 /** The part of a worker's memory that instances may fill; the rest is for what they do. */
 const FULL = 0.75
@@ -27,6 +30,7 @@ export interface WatchInit {
   pool: Pool
   functions: Map<string, FunctionState>
   dispatcher: Dispatcher
+  sharing: Sharing
 }
 
 export class Watch {
@@ -128,7 +132,7 @@ export class Watch {
   #unconfirmed(worker: WorkerProcess, now: number): Set<FunctionState> {
     const stuck = new Set<FunctionState>()
     for (const [key, { slot, since, isRetired }] of worker.unconfirmed) {
-      if (now - since <= this.#init.limits.killGraceMs) continue
+      if (now - since <= confirmationMs(worker, this.#init.limits)) continue
       if (isRetired) stuck.add(slot.fn)
       else {
         worker.unconfirmed.delete(key)
@@ -146,6 +150,7 @@ export class Watch {
       if (fn.slots.length === 0 && !fn.isBusy && now - fn.lastUsedAt > fn.idleMs) functions.delete(fn.version)
     }
     this.#shrink()
+    this.#init.sharing.wake()
     for (const worker of [...pool.workers]) {
       if (worker.key === null) continue
       worker.fitMemory()
@@ -205,6 +210,14 @@ export function groupBytes(slots: Iterable<InstanceSlot>, limits: ExecutorLimits
   let megabytes = limits.workerAllowanceMb
   for (const slot of slots) megabytes += slot.fn.memoryMbMax
   return Math.min(megabytes, limits.workerMemoryMbMax) * MIB
+}
+
+/**
+ * How long a worker may take to confirm what was ended in it. While a call that is still open may be what holds up its main thread, the confirmation
+ * waits behind it, and nobody is to blame.
+ */
+export function confirmationMs(worker: Pick<WorkerProcess, 'isHeld' | 'calls' | 'loading'>, limits: ExecutorLimits): number {
+  return worker.isHeld && worker.calls.size + worker.loading > 0 ? HELD_MS_MAX : limits.killGraceMs
 }
 
 /** What the process had when it was ready, what its instances may have, and the engine's own needs. */

@@ -2,7 +2,7 @@
  * One worker process seen from the node: its pipe, its calls, its end. Whatever it sends is taken as hostile: at the first frame
  * that is malformed or out of order the process is killed, and only its own calls end with it.
  */
-import { OsirisError } from '#protocols/errors'
+import type { OsirisError } from '#protocols/errors'
 import { type LimitName, LIMITS } from '#protocols/invocation'
 import { ASK_BYTES_MAX, LOG_LINE_MAX } from './bounds.ts'
 import type { Call } from './call.ts'
@@ -12,17 +12,11 @@ import { decodeError, decodeParts } from './hostile.ts'
 import { bill } from './billing.ts'
 import { MemoryProbe } from './memory.ts'
 import type { Ending, Launched } from './walls/launch.ts'
+import { errorFor, type WorkerEnd } from './worker-end.ts'
 
 const ID_MAX = 0xffff_ffff
 /** What is not a value is at most a call of another function: its arguments as text in a text, which doubles them at worst. */
 const FRAME_SLACK = 2 * ASK_BYTES_MAX + 64 * 1024
-
-/** Why a worker is no more. `blamed`: the functions whose calls brought it down, when that is known. */
-export interface WorkerEnd {
-  code: 'worker_crashed' | 'memory_exceeded' | 'deadline_exceeded' | 'stopped'
-  reason: string
-  blamed: ReadonlySet<FunctionState>
-}
 
 export interface WorkerListener {
   now(): number
@@ -31,6 +25,8 @@ export interface WorkerListener {
   loaded(slot: InstanceSlot): void
   loadFailed(slot: InstanceSlot, error: OsirisError): void
   gone(slot: InstanceSlot): void
+  /** It should share its isolate no longer. */
+  unfit(slot: InstanceSlot): void
   /** The reader of a response left it. */
   left(call: Call): void
   log(slot: InstanceSlot, call: Call | undefined, level: (typeof LOG_LEVELS)[number], text: string): void
@@ -117,7 +113,8 @@ export class WorkerProcess {
     for (const call of this.calls.values()) if (call.slot === slot) yield call
   }
 
-  load(fn: FunctionState, artifact: Uint8Array, now: number): InstanceSlot {
+  /** With `insteadOf`, an idle instance of the same version, the new one shares an isolate with others. */
+  load(fn: FunctionState, artifact: Uint8Array, now: number, insteadOf?: InstanceSlot): InstanceSlot {
     const slot: InstanceSlot = {
       id: ++this.#lastSlot,
       fn,
@@ -132,12 +129,15 @@ export class WorkerProcess {
       coldMs: 0,
       coldParts: { artifact: 0, isolate: 0, compile: 0, first: 0 },
       peakBytes: 0,
+      isShared: insteadOf !== undefined,
+      insteadOf,
     }
     this.slots.set(slot.id, slot)
     this.loading++
     this.fitMemory()
     this.#frameBytesMax = Math.max(this.#frameBytesMax, fn.resultBytesMax + FRAME_SLACK)
-    this.#writer.bytes(DO.load, slot.id, fn.memoryMbMax, fn.settings.length, fn.settings, artifact)
+    const [kind, a] = insteadOf === undefined ? [DO.load, fn.memoryMbMax] : [DO.share, insteadOf.id]
+    this.#writer.bytes(kind, slot.id, a, fn.settings.length, fn.settings, artifact)
     this.#flushSoon()
     return slot
   }
@@ -185,6 +185,11 @@ export class WorkerProcess {
   ping(): number {
     if (this.#pingsUnanswered++ === 0) this.frame(DO.ping, 0)
     return this.#pingsUnanswered - 1
+  }
+
+  /** Its main thread has not answered for longer than a round: frames lie unread. */
+  get isHeld(): boolean {
+    return this.#pingsUnanswered > 1
   }
 
   /** Ends the process now; its calls get their endings before this returns. */
@@ -262,6 +267,7 @@ export class WorkerProcess {
       case SAY.loaded:
       case SAY.loadFailed:
       case SAY.gone:
+      case SAY.unfit:
         return this.#onInstance(kind, this.#slotFor(id), buffer.subarray(start, end))
       case SAY.ask: {
         const slot = this.#slotFor(a)
@@ -313,6 +319,7 @@ export class WorkerProcess {
 
   #onInstance(kind: number, slot: InstanceSlot | undefined, payload: Buffer): void {
     if (slot === undefined) return
+    if (kind === SAY.unfit) return slot.isShared ? this.#listener.unfit(slot) : undefined
     if (kind === SAY.loaded) {
       if (slot.state !== 'loading') throw new Error('a second loaded')
       this.loading--
@@ -374,23 +381,4 @@ export class WorkerProcess {
     for (const call of [...this.calls.values()]) call.fail(errorFor(end, call.fn, now > call.deadlineAt))
     this.#listener.ended(this, end)
   }
-}
-
-const TIMEOUT = { details: { limit: 'timeout' } }
-
-/** What a call, or a load, gets told when its worker ended. A call whose time was over gets told that, whoever brought the worker down. */
-export function errorFor(end: WorkerEnd, fn: FunctionState, isLate = false): OsirisError {
-  const { title } = fn
-  if (end.code === 'stopped') return new OsirisError('unavailable', `Cannot finish "${title}": the node is stopping`)
-  if (end.blamed.has(fn) && end.code === 'memory_exceeded')
-    return new OsirisError(
-      'memory_exceeded',
-      `Cannot finish "${title}": it used more memory than its ${fn.memoryMbMax} MB (${end.reason})`,
-      {
-        details: { limit: 'memory' },
-      },
-    )
-  if (isLate || (end.blamed.has(fn) && end.code === 'deadline_exceeded'))
-    return new OsirisError('deadline_exceeded', `Cannot finish "${title}": it did not stop at its deadline (${end.reason})`, TIMEOUT)
-  return new OsirisError('worker_crashed', `Cannot finish "${title}": its worker process is gone (${end.reason})`)
 }

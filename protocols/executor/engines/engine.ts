@@ -5,6 +5,8 @@ export interface LoadRequest {
   /** JSON of `WireSettings`. */
   settings: string
   artifact: string
+  /** An idle instance of the same version, alone in its isolate, that this one takes the place of: it shares an isolate with others. */
+  insteadOf?: number
 }
 
 export interface Engine {
@@ -61,6 +63,8 @@ export interface EngineReports {
   heard(callId: number): void
   /** Nothing of a retired instance runs any more. */
   retired(instanceId: number): void
+  /** It is too slow or too large for those it shares an isolate with, and is to be retired. Once. */
+  unfit(instanceId: number): void
   /** The instance is no more; its calls end with this error. */
   gone(instanceId: number, error: string): void
 }

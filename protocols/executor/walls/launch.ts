@@ -7,7 +7,7 @@ import { OsirisError } from '#protocols/errors'
 import type { Group } from './cgroup.ts'
 
 /** Flags isolated-vm needs, and a heap for texts on their way; what functions use is not in it. */
-export const NODE_FLAGS = ['--no-node-snapshot', '--max-old-space-size=256']
+export const NODE_FLAGS = ['--no-node-snapshot', '--max-old-space-size=256', '--no-memory-pool-share-memory-on-teardown']
 const PIPE = 3
 const SECCOMP = 4
 const STDERR_KEPT = 4096

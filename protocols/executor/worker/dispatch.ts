@@ -1,4 +1,5 @@
 /** Frames from the node to the engine. */
+import { SHARED_MEMORY_MB } from '../bounds.ts'
 import type { Engine } from '../engines/engine.ts'
 import { EVENT } from '../engines/isolate/runtime/codes.ts'
 import { DO, type FrameHandler } from '../frames.ts'
@@ -13,9 +14,11 @@ export function dispatch(engine: Engine, pong: () => void): FrameHandler {
         const body = start + b === end ? undefined : buffer.subarray(start + b, end)
         return engine.request(a, id, millisecondsIn(head), head, body)
       }
-      case DO.load: {
+      case DO.load:
+      case DO.share: {
         const settings = buffer.toString('utf8', start, start + b)
-        return engine.load({ instanceId: id, memoryMbMax: a, settings, artifact: buffer.toString('utf8', start + b, end) })
+        const code = { instanceId: id, settings, artifact: buffer.toString('utf8', start + b, end) }
+        return engine.load(kind === DO.load ? { ...code, memoryMbMax: a } : { ...code, memoryMbMax: SHARED_MEMORY_MB, insteadOf: a })
       }
       case DO.chunk:
         return engine.chunk(id, buffer.subarray(start, end))

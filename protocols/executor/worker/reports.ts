@@ -71,6 +71,7 @@ export function reportsTo(writer: FrameWriter): { reports: EngineReports; flushS
       fetchCancel: (instanceId, fetchId) => bytes(SAY.fetchCancel, fetchId, instanceId),
       fetchCredit: (instanceId, fetchId, count) => bytes(SAY.fetchCredit, fetchId, instanceId, count),
       heard: (callId) => bytes(SAY.heard, callId),
+      unfit: (instanceId) => bytes(SAY.unfit, instanceId),
       retired: (instanceId) => bytes(SAY.retired, instanceId),
       gone: (instanceId, error) => text(SAY.gone, instanceId, 0, 0, error),
     },

@@ -1,10 +1,14 @@
 /** V8 isolates behind the engine's contract: one isolate per instance, all of them in this worker process. */
+import type { MaybePromise } from '#protocols/lifecycle'
 import type { Engine, EngineReports, LoadRequest } from '../engine.ts'
 import { Blanks } from './blank.ts'
+import type { Blank } from './context.ts'
 import { Gate } from './crypto/gate.ts'
 import { errorJson } from './host-error.ts'
 import { Instance } from './instance.ts'
+import { mayShare, Neighbours } from './neighbours.ts'
 import { EVENT } from './runtime/codes.ts'
+import { SharedIsolates } from './shared.ts'
 import { Timeouts } from './timeouts.ts'
 
 /** How late the end of a call that waits for nothing may be noticed. */
@@ -19,6 +23,8 @@ const BLANKS = 4
 export class IsolateEngine implements Engine {
   readonly #reports: EngineReports
   readonly #blanks: Blanks
+  readonly #shared: SharedIsolates
+  readonly #neighbours: Neighbours
   readonly #timeouts = new Timeouts()
   readonly #gate = new Gate()
   readonly #instances = new Map<number, Instance>()
@@ -34,6 +40,8 @@ export class IsolateEngine implements Engine {
   constructor(init: { runtime: string; random: () => string; reports: EngineReports }) {
     this.#reports = init.reports
     this.#blanks = new Blanks({ runtime: init.runtime, keep: BLANKS, random: init.random })
+    this.#shared = new SharedIsolates({ snapshot: this.#blanks.snapshot, random: init.random })
+    this.#neighbours = new Neighbours((instanceId) => init.reports.unfit(instanceId))
   }
 
   /** Blank isolates made, code compiled: the next first call finds everything ready. */
@@ -43,7 +51,9 @@ export class IsolateEngine implements Engine {
 
   load(request: LoadRequest): void {
     this.#expected.add(request.instanceId)
-    void this.#load(request).finally(() => {
+    const { insteadOf } = request
+    if (insteadOf !== undefined) return void this.#share(request, insteadOf)
+    void this.#load(request, () => this.#blanks.take(request.memoryMbMax)).finally(() => {
       this.#isFresh = true
       this.#refillIn(REFILL_LATER_MS)
     })
@@ -53,6 +63,7 @@ export class IsolateEngine implements Engine {
     const instance = this.#instances.get(instanceId)
     this.#instances.delete(instanceId)
     this.#expected.delete(instanceId)
+    if (instance?.isShared === true) this.#neighbours.movedOut(instance)
     if (instance === undefined) this.#reports.retired(instanceId)
     else instance.dispose(() => this.#reports.retired(instanceId))
   }
@@ -61,6 +72,7 @@ export class IsolateEngine implements Engine {
     const instance = this.#instances.get(instanceId)
     if (instance === undefined) return this.#unknown(callId)
     if (instance.call(callId, msLeft, args)) this.#opened(callId, instance)
+    if (instance.isShared) this.#neighbours.entered(instance)
     if (this.#isFresh) this.#refillSoon()
   }
 
@@ -68,6 +80,7 @@ export class IsolateEngine implements Engine {
     const instance = this.#instances.get(instanceId)
     if (instance === undefined) return this.#unknown(callId)
     if (instance.request(callId, msLeft, head, body)) this.#opened(callId, instance)
+    if (instance.isShared) this.#neighbours.entered(instance)
     if (this.#isFresh) this.#refillSoon()
   }
 
@@ -101,12 +114,22 @@ export class IsolateEngine implements Engine {
     this.#instances.get(instanceId)?.told(fetchId, event, value)
   }
 
-  async #load(request: LoadRequest): Promise<void> {
+  async #share(request: LoadRequest, insteadOf: number): Promise<void> {
+    const old = this.#instances.get(insteadOf)
+    if (old !== undefined && mayShare(old)) return this.#load(request, () => this.#shared.take())
+    this.#expected.delete(request.instanceId)
+    this.#reports.loadFailed(
+      request.instanceId,
+      errorJson({ code: 'unavailable', message: 'Cannot share an isolate: it is not at rest, or not small' }),
+    )
+  }
+
+  async #load(request: LoadRequest, take: () => MaybePromise<Blank>): Promise<void> {
     const { instanceId } = request
     let instance: Instance | undefined
     try {
       const startedAt = performance.now()
-      const blank = await this.#blanks.take(request.memoryMbMax)
+      const blank = await take()
       const isolate = performance.now() - startedAt
       instance = new Instance({
         id: instanceId,
@@ -115,17 +138,27 @@ export class IsolateEngine implements Engine {
         gate: this.#gate,
         reports: this.#reports,
         onDone: (callId) => this.#open.delete(callId),
-        onGone: () => this.#instances.delete(instanceId),
+        onGone: () => this.#gone(instanceId),
       })
       if (!this.#expected.delete(instanceId)) return instance.dispose()
       this.#instances.set(instanceId, instance)
       const parts = await instance.load(request.settings, request.artifact)
+      if (instance.isShared) this.#neighbours.movedIn(instance)
       this.#reports.loaded(instanceId, { isolate, ...parts })
     } catch (error) {
       this.#instances.delete(instanceId)
       instance?.dispose()
       this.#reports.loadFailed(instanceId, errorJson(error))
     }
+  }
+
+  /** Its isolate is no more, and neither are those it shared it with. */
+  #gone(instanceId: number): void {
+    const gone = this.#instances.get(instanceId)
+    this.#instances.delete(instanceId)
+    if (gone?.isShared !== true) return
+    for (const other of this.#neighbours.of(gone)) other.isolateGone()
+    this.#neighbours.movedOut(gone)
   }
 
   #opened(callId: number, instance: Instance): void {

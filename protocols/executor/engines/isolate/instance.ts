@@ -4,39 +4,27 @@ import type ivm from 'isolated-vm'
 import type { WireSettings } from '../../frames.ts'
 import type { EngineReports, LoadParts } from '../engine.ts'
 import { hasMail, ownerOf, tell } from './answer.ts'
-import type { Blank, Entries } from './blank.ts'
+import type { Entries } from './context.ts'
 import { Desk } from './crypto/desk.ts'
-import type { Gate } from './crypto/gate.ts'
 import { deadline, disposedError, errorJson, wireError, notReady, rejectionText } from './host-error.ts'
 import { HeapWatch } from './heap-watch.ts'
+import type { InstanceInit } from './instance-init.ts'
 import { loadModule } from './load.ts'
 import { type MailSink, readMail } from './mail.ts'
 import { billOf, endingOf, OpenCalls } from './open-calls.ts'
 import { EVENT } from './runtime/codes.ts'
 import { reportsWith, Stacks } from './stacks.ts'
-import type { Timeouts } from './timeouts.ts'
 import { DRAIN, Turns, WITH_BYTES } from './turns.ts'
-
-export interface InstanceInit {
-  id: number
-  blank: Blank
-  timeouts: Timeouts
-  /** For the cryptography of all instances. */
-  gate: Gate
-  reports: EngineReports
-  /** A call that was open is over. */
-  onDone: (callId: number) => void
-  onGone: () => void
-}
 
 export class Instance implements MailSink {
   readonly id: number
   readonly reports: EngineReports
   readonly #init: InstanceInit
-  readonly #isolate: ivm.Isolate
+  readonly isolate: ivm.Isolate
+  /** With others of its namespace. */
+  readonly isShared: boolean
   readonly #entries: Entries
-  readonly #timeouts: Timeouts
-  readonly #turns: Turns
+  readonly turns: Turns
   readonly #heap: HeapWatch
   readonly #stacks = new Stacks()
   readonly #open: OpenCalls
@@ -51,11 +39,11 @@ export class Instance implements MailSink {
     this.#init = init
     this.id = init.id
     this.reports = reportsWith(this.#stacks, init.reports)
-    this.#isolate = init.blank.isolate
+    this.isolate = init.blank.isolate
+    this.isShared = init.blank.isShared
     this.#entries = init.blank.entries
-    this.#timeouts = init.timeouts
-    this.#turns = new Turns(this.#isolate)
-    this.#heap = new HeapWatch(this.#isolate, (bytes) => this.reports.memory(this.id, bytes))
+    this.turns = new Turns(this.isolate, this.isShared)
+    this.#heap = new HeapWatch(this.isolate, (bytes) => this.reports.memory(this.id, bytes))
     this.#open = new OpenCalls(
       (callId) => {
         init.onDone(callId)
@@ -63,6 +51,11 @@ export class Instance implements MailSink {
       },
       () => this.#desk?.resume(),
     )
+  }
+
+  /** Nothing of it runs or waits. */
+  get isAtRest(): boolean {
+    return !this.#gone && this.#open.isEmpty && this.turns.isIdle
   }
 
   /** Compiles and evaluates the module; rejects with a WireError. */
@@ -78,9 +71,9 @@ export class Instance implements MailSink {
     const timer = setTimeout(() => this.#bound?.reject(notReady(settings)), settings.loadMs)
     try {
       this.#entries.configure.applySync(undefined, [settingsJson])
-      this.#turns.entered()
+      this.turns.entered()
       const code = this.#stacks.take(settings.name, artifact)
-      const evaluated = loadModule(this.#init.blank, settings, code, compiled).finally(() => this.#turns.left())
+      const evaluated = loadModule(this.#init.blank, settings, code, compiled).finally(() => this.turns.left())
       void evaluated.then(
         () => this.#pump(),
         (error: unknown) => this.#turnBroke(0, error),
@@ -98,9 +91,9 @@ export class Instance implements MailSink {
   /** Whether the call is still open afterwards. */
   call(callId: number, msLeft: number, args: string): boolean {
     const startedAt = performance.now()
-    const options = this.#timeouts.for(Math.min(msLeft, this.#open.cpuMsMax), startedAt)
-    this.#heap.countCall(this.#turns.isIdle)
-    if (!this.#turns.mayRunHere) return this.#callAside(callId, startedAt, msLeft, args, options)
+    const options = this.#init.timeouts.for(Math.min(msLeft, this.#open.cpuMsMax), startedAt)
+    this.#heap.countCall(this.turns.isIdle)
+    if (!this.turns.mayRunHere) return this.#callAside(callId, startedAt, msLeft, args, options)
     let text: string | undefined
     try {
       text = this.#entries.call.applySync(undefined, [callId, args], options)
@@ -111,7 +104,7 @@ export class Instance implements MailSink {
       return this.#open.has(callId)
     }
     const ranMs = performance.now() - startedAt
-    this.#turns.learn(ranMs)
+    this.turns.learn(ranMs)
     if (text !== undefined) {
       this.#answer(callId, ranMs, ranMs, text)
       return false
@@ -124,7 +117,7 @@ export class Instance implements MailSink {
 
   request(callId: number, msLeft: number, head: string, body: Uint8Array | undefined): boolean {
     this.#open.add(callId, performance.now(), msLeft)
-    this.#heap.countCall(this.#turns.isIdle)
+    this.#heap.countCall(this.turns.isIdle)
     // Text crosses for a quarter of what bytes cost, and most bodies are text.
     const given = body !== undefined && isUtf8(body) ? Buffer.from(body.buffer, body.byteOffset, body.length).toString('utf8') : body
     this.#turn(this.#entries.request, [callId, head, given], callId, msLeft)
@@ -174,7 +167,7 @@ export class Instance implements MailSink {
     this.#bound?.reject(new Error('the instance was given up'))
     clearTimeout(this.#wake)
     this.#open.clear()
-    if (!this.#isolate.isDisposed) this.#isolate.dispose()
+    this.#init.blank.release()
     this.#desk?.dispose()
     this.#whenQuiet(done)
   }
@@ -229,13 +222,13 @@ export class Instance implements MailSink {
 
   /** Nothing of it is at work: no turn, and no search for primes, which nobody can stop. */
   #whenQuiet(run: () => void): void {
-    this.#turns.whenIdle(() => (this.#desk === undefined ? run() : this.#desk.whenLight(run)))
+    this.turns.whenIdle(() => (this.#desk === undefined ? run() : this.#desk.whenLight(run)))
   }
 
   #callAside(callId: number, startedAt: number, msLeft: number, args: string, options: object): boolean {
     this.#open.add(callId, startedAt, msLeft)
     this.#open.enter(callId)
-    this.#turns.aside(
+    this.turns.aside(
       this.#entries.call,
       [callId, args],
       options,
@@ -261,9 +254,9 @@ export class Instance implements MailSink {
     if (this.#gone) return
     const startedAt = performance.now()
     // Copying is asked for only where there are bytes: it costs five times as much.
-    const timeout = this.#timeouts.for(this.#open.turnMsLeft(callId, msLeft), startedAt)
+    const timeout = this.#init.timeouts.for(this.#open.turnMsLeft(callId, msLeft), startedAt)
     const options = { ...timeout, ...(typeof args[2] === 'object' ? WITH_BYTES : {}) }
-    if (!this.#turns.mayRunHere) return this.#turnAside(entry, args, callId, options)
+    if (!this.turns.mayRunHere) return this.#turnAside(entry, args, callId, options)
     let owner: unknown
     try {
       owner = entry.applySync(undefined, args as never[], options)
@@ -273,7 +266,7 @@ export class Instance implements MailSink {
       return
     }
     const ranMs = performance.now() - startedAt
-    this.#turns.learn(ranMs)
+    this.turns.learn(ranMs)
     this.#open.charge(ownerOf(owner, callId), ranMs)
     this.#pump()
     this.#endOverdrawn()
@@ -281,7 +274,7 @@ export class Instance implements MailSink {
 
   #turnAside(entry: ivm.Reference<(...args: never[]) => unknown>, args: unknown[], callId: number, options: object): void {
     this.#open.enter(callId)
-    this.#turns.aside(
+    this.turns.aside(
       entry,
       args,
       options,
@@ -301,7 +294,7 @@ export class Instance implements MailSink {
   #leave(callId: number, owner: number, cpuMs: number): void {
     this.#open.leave(callId)
     this.#open.charge(owner, cpuMs)
-    if (this.#turns.isIdle) this.#heap.look()
+    if (this.turns.isIdle) this.#heap.look()
   }
 
   /** Fetches what the isolate has to say. Runs no user code: promises have settled at the end of the turn. */
@@ -311,7 +304,7 @@ export class Instance implements MailSink {
     const read = (mail: unknown) => {
       if (mail !== undefined && !this.#gone) readMail(mail as unknown[], this)
     }
-    if (!this.#turns.isIdle) return this.#turns.aside(drain, [], DRAIN, read, (error) => this.#turnBroke(0, error))
+    if (!this.turns.isIdle) return this.turns.aside(drain, [], DRAIN, read, (error) => this.#turnBroke(0, error))
     try {
       read(drain.applySync(undefined, [], DRAIN))
     } catch (error) {
@@ -335,8 +328,8 @@ export class Instance implements MailSink {
       if (typeof text === 'string') this.settled(callId, hasMail(text) ? text.slice(1) : text)
       this.#pump()
     }
-    if (this.#turns.isIdle) recover(this.#entries.last.applySync(undefined, []))
-    else this.#turns.aside(this.#entries.last, [], {}, recover, () => {})
+    if (this.turns.isIdle) recover(this.#entries.last.applySync(undefined, []))
+    else this.turns.aside(this.#entries.last, [], {}, recover, () => {})
   }
 
   #turnBroke(callId: number, error: unknown): void {
@@ -355,8 +348,8 @@ export class Instance implements MailSink {
   #brokeForGood(callId: number, error: unknown): boolean {
     if (this.#gone) return true
     const message = error instanceof Error ? error.message : ''
-    if (this.#isolate.isDisposed) {
-      this.#disposed(message)
+    if (this.isolate.isDisposed) {
+      this.isolateGone(message)
       return true
     }
     if (message !== 'Script execution timed out.') return false
@@ -368,7 +361,9 @@ export class Instance implements MailSink {
     return true
   }
 
-  #disposed(message: string): void {
+  /** The isolate is no more: why, or a neighbour in it brought it down. */
+  isolateGone(message = ''): void {
+    if (this.#gone) return
     const error = disposedError(message)
     if (this.#bound !== undefined) return this.#bound.reject(error)
     this.dispose()

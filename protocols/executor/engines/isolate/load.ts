@@ -1,7 +1,7 @@
 /** An artifact (one ES module) into a blank isolate. */
 import type ivm from 'isolated-vm'
 import type { WireSettings } from '../../frames.ts'
-import type { Blank } from './blank.ts'
+import type { Blank } from './context.ts'
 
 /** Below this, compiling here takes less than a trip to a thread and back. */
 const COMPILE_HERE_MAX = 32 * 1024
@@ -13,13 +13,14 @@ const ENTRY = `import * as user from 'osiris:user'\nimport { bind } from 'osiris
 export async function loadModule(blank: Blank, settings: WireSettings, artifact: string, compiled: () => void): Promise<void> {
   const { isolate, context } = blank
   const options = { filename: `${settings.name}.js` }
-  const user =
-    artifact.length > COMPILE_HERE_MAX ? await isolate.compileModule(artifact, options) : isolate.compileModuleSync(artifact, options)
+  const isLong = artifact.length > COMPILE_HERE_MAX && !blank.isShared
+  const user = isLong ? await isolate.compileModule(artifact, options) : isolate.compileModuleSync(artifact, options)
   refuseImports(user, settings.name)
   const entry = isolate.compileModuleSync(ENTRY, { filename: 'osiris:runtime' })
   entry.instantiateSync(context, (specifier) => moduleFor(specifier, blank, user))
   compiled()
-  await entry.evaluate({ timeout: settings.loadMs })
+  if (blank.isShared) entry.evaluateSync({ timeout: settings.loadMs })
+  else await entry.evaluate({ timeout: settings.loadMs })
 }
 
 function refuseImports(user: ivm.Module, name: string): void {

@@ -40,6 +40,10 @@ export class OpenCalls {
     this.#onOpen()
   }
 
+  get isEmpty(): boolean {
+    return this.#calls.size === 0
+  }
+
   has(callId: number): boolean {
     return this.#calls.has(callId)
   }

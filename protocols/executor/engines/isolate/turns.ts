@@ -4,6 +4,8 @@ import type ivm from 'isolated-vm'
 /** A version whose turns take longer than this, on average of the last few, goes to a thread, so that its neighbours go on. */
 const SLOW_TURN_MS = 2
 const LATEST_TURN_WEIGHT = 0.3
+/** Where a version shares an isolate, longer turns count as this: after two of them it is slow, after one it is not. */
+const LONG_TURN_MS = 6
 
 /** Without a timeout: it runs none of the user's code. */
 export const DRAIN = { result: { copy: true } } as const
@@ -15,25 +17,38 @@ export class Turns {
   readonly #isolate: ivm.Isolate
   /** The isolate's processor time when it was last read, in nanoseconds. */
   #cpuNs = 0n
+  /** How many there were. */
+  count = 0
   /** Entries under way on a thread. While there are any, entering here would wait for them. */
   #aside = 0
   /** The first turn of all goes to a thread: nothing is known about it. */
   #turnMs = Number.POSITIVE_INFINITY
   #whenIdle: (() => void)[] = []
+  /** In an isolate that others share: a thread would hold them up, and could wait for the main thread while that waits for it. */
+  readonly #alwaysHere: boolean
 
-  constructor(isolate: ivm.Isolate) {
+  constructor(isolate: ivm.Isolate, alwaysHere: boolean) {
     this.#isolate = isolate
+    this.#alwaysHere = alwaysHere
+    if (alwaysHere) this.#turnMs = 0
   }
 
   get mayRunHere(): boolean {
-    return this.#aside === 0 && this.#turnMs <= SLOW_TURN_MS
+    return this.#alwaysHere || (this.#aside === 0 && this.#turnMs <= SLOW_TURN_MS)
+  }
+
+  /** Holds up its neighbours: one long turn may be the machine's doing, two in a row are not. */
+  get isSlow(): boolean {
+    return this.#alwaysHere && this.#turnMs > SLOW_TURN_MS
   }
 
   get isIdle(): boolean {
     return this.#aside === 0
   }
 
-  learn(turnMs: number): void {
+  learn(tookMs: number): void {
+    this.count++
+    const turnMs = this.#alwaysHere ? Math.min(tookMs, LONG_TURN_MS) : tookMs
     this.#turnMs = this.#turnMs === Number.POSITIVE_INFINITY ? turnMs : this.#turnMs + (turnMs - this.#turnMs) * LATEST_TURN_WEIGHT
   }
 

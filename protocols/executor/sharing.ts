@@ -1,0 +1,79 @@
+/** Which instances share an isolate: where a worker holds many, those that were not used for longest, one at a time. */
+import type { Clock } from '#protocols/lifecycle'
+import type { InstanceSlot } from './function-state.ts'
+import type { Pool } from './pool.ts'
+import type { WorkerProcess } from './worker-process.ts'
+
+/** A load takes 1.5 ms of the worker's main thread: this leaves the calls more than half of it. */
+const STEP_MS = 5
+
+export interface SharingInit {
+  clock: Clock
+  pool: Pool
+  aloneMax: number
+  /** Never rejects for what the worker does, only for what is in the way here. */
+  share: (slot: InstanceSlot) => Promise<void>
+}
+
+/** The idle ones beyond the number that may be alone, least recently used first. */
+export function toShare(slots: Iterable<InstanceSlot>, now: number, aloneMax: number): InstanceSlot[] {
+  const alone = [...slots].filter((slot) => !slot.isShared && slot.state === 'ready' && !slot.spoiled && now >= slot.fn.sharesFrom)
+  const idle = alone.filter((slot) => slot.inFlight === 0 && slot.fn.starting === 0).toSorted((a, b) => a.lastUsedAt - b.lastUsedAt)
+  return idle.slice(0, Math.max(0, alone.length - aloneMax))
+}
+
+/** How many of them share an isolate with others. */
+export function sharingIn(slots: Iterable<InstanceSlot>): number {
+  let count = 0
+  for (const slot of slots) if (slot.isShared && slot.state === 'ready') count++
+  return count
+}
+
+export class Sharing {
+  readonly #init: SharingInit
+  #next: InstanceSlot[] = []
+  #cancel: (() => void) | undefined
+
+  constructor(init: SharingInit) {
+    this.#init = init
+  }
+
+  stop(): void {
+    this.#cancel?.()
+    this.#cancel = undefined
+    this.#next = []
+  }
+
+  /** To be called when instances were added, and now and then. Costs nothing while a worker holds few. */
+  wake(): void {
+    if (this.#cancel !== undefined) return
+    if (this.#next.length === 0) this.#next = [...this.#init.pool.workers].flatMap((worker) => this.#candidates(worker))
+    if (this.#next.length > 0) this.#cancel = this.#init.clock.after(STEP_MS, () => this.#step())
+  }
+
+  #candidates(worker: WorkerProcess): InstanceSlot[] {
+    if (worker.slots.size <= this.#init.aloneMax || worker.isBlocked) return []
+    return toShare(worker.slots.values(), this.#init.clock.monotonic(), this.#init.aloneMax)
+  }
+
+  #step(): void {
+    const [slot] = this.#next
+    this.#cancel = undefined
+    if (slot === undefined) return
+    // One at a time is what leaves room for calls.
+    if (!isSharing(slot.worker)) {
+      this.#next.shift()
+      if (mayGo(slot)) void this.#init.share(slot).catch(() => {})
+    }
+    this.wake()
+  }
+}
+
+function isSharing(worker: WorkerProcess): boolean {
+  for (const slot of worker.slots.values()) if (slot.isShared && slot.state === 'loading') return true
+  return false
+}
+
+function mayGo(slot: InstanceSlot): boolean {
+  return slot.state === 'ready' && slot.inFlight === 0 && !slot.worker.isEnded && !slot.worker.isBlocked
+}

@@ -1,0 +1,29 @@
+/** Why a worker ended, and what its calls are told. */
+import { OsirisError } from '#protocols/errors'
+import type { FunctionState } from './function-state.ts'
+
+const TIMEOUT = { details: { limit: 'timeout' } }
+
+/** Why a worker is no more. `blamed`: the functions whose calls brought it down, when that is known. */
+export interface WorkerEnd {
+  code: 'worker_crashed' | 'memory_exceeded' | 'deadline_exceeded' | 'stopped'
+  reason: string
+  blamed: ReadonlySet<FunctionState>
+}
+
+/** What a call, or a load, gets told when its worker ended. A call whose time was over gets told that, whoever brought the worker down. */
+export function errorFor(end: WorkerEnd, fn: FunctionState, isLate = false): OsirisError {
+  const { title } = fn
+  if (end.code === 'stopped') return new OsirisError('unavailable', `Cannot finish "${title}": the node is stopping`)
+  if (end.blamed.has(fn) && end.code === 'memory_exceeded')
+    return new OsirisError(
+      'memory_exceeded',
+      `Cannot finish "${title}": it used more memory than its ${fn.memoryMbMax} MB (${end.reason})`,
+      {
+        details: { limit: 'memory' },
+      },
+    )
+  if (isLate || (end.blamed.has(fn) && end.code === 'deadline_exceeded'))
+    return new OsirisError('deadline_exceeded', `Cannot finish "${title}": it did not stop at its deadline (${end.reason})`, TIMEOUT)
+  return new OsirisError('worker_crashed', `Cannot finish "${title}": its worker process is gone (${end.reason})`)
+}
