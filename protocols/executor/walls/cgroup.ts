@@ -46,7 +46,7 @@ export class Cgroups {
     this.#memory = folders.memory
     this.#prefix = `osiris-${process.pid}-${startOf(proc, process.pid) ?? 0}-`
     if (folders.version === 2) enableBelow(folders.memory, `${this.#prefix}node`)
-    this.#pids = canHold(folders)
+    this.#pids = canHold(folders, this.#prefix + randomBytes(4).toString('hex'))
     this.hasTasks = this.#pids !== undefined
     this.#folders = [...new Set([this.#memory, ...(this.#pids === undefined ? [] : [this.#pids])])]
     for (const folder of this.#folders) removeStale(folder, proc)
@@ -181,8 +181,18 @@ function removeGroup(folder: string): boolean {
   }
 }
 
-function canHold({ version, memory, pids }: GroupFolders): string | undefined {
-  if (version === 1 || memory === undefined) return pids
+/** The folder for groups that count tasks; nothing where there is none that can be used: memory is limited all the same. */
+function canHold({ version, memory, pids }: GroupFolders, name: string): string | undefined {
+  if (version === 1 && pids !== undefined) {
+    try {
+      mkdirSync(join(pids, name))
+      rmdirSync(join(pids, name))
+      return pids
+    } catch {
+      return undefined
+    }
+  }
+  if (memory === undefined || version === 1) return undefined
   return wordsIn(join(memory, 'cgroup.subtree_control')).includes('pids') ? pids : undefined
 }
 

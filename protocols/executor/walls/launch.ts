@@ -42,9 +42,6 @@ export interface Launched {
   unref(): void
 }
 
-/** Starts the program behind the walls there are, with so much memory. Throws `unavailable` when the host gives no process or pipe. */
-export type Launch = (entry: string, memoryBytes: number) => Launched
-
 export interface Start {
   command: readonly [string, ...string[]]
   /** The worker is the child of the process that is started, which ends with it. */

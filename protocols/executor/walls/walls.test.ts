@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import { spawn, type StdioOptions } from 'node:child_process'
-import { closeSync, mkdirSync, mkdtempSync, openSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { closeSync, existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { availableParallelism, homedir, tmpdir } from 'node:os'
@@ -38,7 +38,7 @@ const isAlive = (pid: number) => {
 const groupsOf = (pid: number) => {
   const folders = groupFolders(readFileSync('/proc/self/cgroup', 'utf8'), readFileSync('/proc/self/mountinfo', 'utf8'))
   return [folders?.memory, folders?.pids].flatMap((each) =>
-    each === undefined ? [] : readdirSync(each).filter((name) => name.startsWith(`osiris-${pid}-`)),
+    each === undefined || !existsSync(each) ? [] : readdirSync(each).filter((name) => name.startsWith(`osiris-${pid}-`)),
   )
 }
 

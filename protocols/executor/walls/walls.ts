@@ -62,7 +62,7 @@ export class Walls {
     })
   }
 
-  /** See `Launch`. */
+  /** Starts the program behind the walls there are, with so much memory. Throws `unavailable` when the host gives no process, pipe or demanded group. */
   launch(entry: string, memoryBytes: number): Launched {
     const [shell] = this.#shells
     const group = this.#group(memoryBytes)
@@ -189,6 +189,9 @@ export class Walls {
 
 /** One line of at most 200 characters. */
 function brief(error: unknown): string {
+  const { code, syscall } = error as NodeJS.ErrnoException
+  // The sentence would name a path of the host.
+  if (error instanceof Error && code !== undefined && syscall !== undefined) return `${syscall}: ${code}`
   const text = error instanceof Error ? error.message : String(error)
   return text.replaceAll(/\s+/g, ' ').trim().slice(0, 200) || 'it does not work here'
 }
