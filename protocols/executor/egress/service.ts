@@ -19,6 +19,9 @@ import type { EgressPolicy } from './guard.ts'
 /** Refusals that are answered, of one call; beyond it the function waits until its deadline. */
 const REFUSALS_MAX = 1000
 
+/** Asking for them takes 60 µs, and is done twice per connection. */
+const OWN_ADDRESSES_MS = 1000
+
 export interface EgressInit {
   clock: Clock
   events: Events
@@ -39,6 +42,7 @@ export class Egress {
   readonly #open = new Map<InstanceSlot, Map<number, Exchange>>()
   /** Fetches of instances without an open call: of modules that load, mostly. */
   readonly #homeless = new WeakMap<InstanceSlot, number>()
+  #own: { addresses: ReadonlySet<string>; until: number } = { addresses: new Set(), until: Number.NEGATIVE_INFINITY }
   #count = 0
 
   constructor(init: EgressInit) {
@@ -154,7 +158,13 @@ export class Egress {
 
   #policy(): EgressPolicy {
     const { allowPrivate, doors } = this.#init
-    return { allowPrivate, doors: doors(), ownAddresses: ownAddresses() }
+    return { allowPrivate, doors: doors(), ownAddresses: this.#ownAddresses() }
+  }
+
+  #ownAddresses(): ReadonlySet<string> {
+    const now = this.#init.clock.monotonic()
+    if (now >= this.#own.until) this.#own = { addresses: ownAddresses(), until: now + OWN_ADDRESSES_MS }
+    return this.#own.addresses
   }
 }
 
