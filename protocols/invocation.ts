@@ -116,7 +116,7 @@ export interface ColdParts {
 /**
  * Every limit a call can meet; `details.limit` of the error that tells of it, and a label of the metric that counts it.
  * The function's own (`execution.*`): timeout, cpu, memory, payload, result, logs, requests, timers, concurrency. The node's: capacity (calls at once, and
- * their queue), instances (memory for another one), share (of processors, while others want them), namespaceCpu, depth,
+ * their queue), share (of processors, while others want them), namespaceCpu, depth,
  * egressBytes (of a fetch, of all of a call's, of a namespace's per minute).
  */
 export const LIMITS = [
@@ -130,7 +130,6 @@ export const LIMITS = [
   'timers',
   'concurrency',
   'capacity',
-  'instances',
   'share',
   'namespaceCpu',
   'depth',

@@ -1,7 +1,7 @@
 /** Finds each call an instance: one with room, one to be started, or a place in the queue until either is there. */
 import { OsirisError } from '#protocols/errors'
 import type { Clock } from '#protocols/lifecycle'
-import type { Admission } from './admission.ts'
+import { type Admission, nextInTurn } from './admission.ts'
 import type { Call } from './call.ts'
 import type { CodeSource } from './executor.ts'
 import type { FunctionState, InstanceSlot } from './function-state.ts'
@@ -51,6 +51,7 @@ export class Dispatcher {
     const slot = mayRun ? call.fn.choose(call) : undefined
     if (slot !== undefined) return this.#run(call, slot)
     this.#admission.waiting++
+    call.fn.use.waiting++
     call.fn.waiting.push(call)
     this.waiting.add(call.fn)
     this.#init.wake()
@@ -80,6 +81,8 @@ export class Dispatcher {
     if (slot === undefined) return
     slot.worker.calls.delete(call.id)
     this.#admission.running--
+    fn.use.running--
+    fn.use.ended++
     fn.running--
     slot.inFlight--
     if (slot.inFlight === 0 && slot.spoiled) this.retire(slot)
@@ -93,7 +96,7 @@ export class Dispatcher {
     if (insteadOf !== undefined) this.spoil(insteadOf)
     slot.coldMs = this.#init.clock.monotonic() - slot.bornAt
     fn.starting--
-    this.#advanceOne(fn)
+    this.advance()
   }
 
   loadFailed(slot: InstanceSlot, error: OsirisError): void {
@@ -168,35 +171,42 @@ export class Dispatcher {
     this.advance()
   }
 
-  /** Gives free slots to calls that wait, one function after the other. */
+  /** Gives free slots to calls that wait, one at a time: to the namespace that holds least, its functions taking turns. */
   advance(): void {
-    for (const fn of [...this.waiting]) {
-      if (this.#stopped || this.#admission.running >= this.#admission.limits.capacity) return
+    const blocked = new Set<FunctionState>()
+    while (!this.#stopped && this.#admission.running < this.#admission.limits.capacity) {
+      const fn = nextInTurn(this.waiting, blocked)
+      if (fn === undefined) return
       // To the end of the line, if it still waits afterwards.
       this.waiting.delete(fn)
       this.waiting.add(fn)
-      this.#advanceOne(fn)
+      if (!this.#advanceOne(fn)) blocked.add(fn)
     }
   }
 
-  #advanceOne(fn: FunctionState): void {
-    while (fn.waiting.length > 0 && this.#admission.mayStart({ running: fn.running, waiting: 0, runningMax: fn.runningMax })) {
-      const next = fn.waiting[0] as Call
-      const slot = fn.choose(next)
-      if (slot === undefined) return this.#provide(fn)
+  /** Whether one of its calls began. */
+  #advanceOne(fn: FunctionState): boolean {
+    const { use } = fn
+    const next = fn.waiting[0]
+    const mayStart = this.#admission.mayStart({ running: fn.running, waiting: 0, runningMax: fn.runningMax })
+    const slot = next === undefined || !mayStart || use.running >= use.runningMax ? undefined : fn.choose(next)
+    if (next !== undefined && slot !== undefined) {
       fn.waiting.shift()
       this.#admission.waiting--
+      fn.use.waiting--
       next.coldMs = Math.max(0, Math.min(slot.bornAt + slot.coldMs - next.arrivedAt, slot.coldMs))
       if (next.coldMs > 0) next.coldParts = slot.coldParts
       this.#run(next, slot)
-    }
+    } else if (next !== undefined && mayStart) this.#provide(fn)
     if (fn.waiting.length === 0) this.waiting.delete(fn)
+    return slot !== undefined
   }
 
   #run(call: Call, slot: InstanceSlot): void {
     const { fn, invocation } = call
     const now = this.#init.clock.monotonic()
     this.#admission.running++
+    fn.use.running++
     fn.running++
     fn.lastUsedAt = now
     slot.inFlight++
@@ -244,6 +254,7 @@ export class Dispatcher {
 
   #drop(call: Call, error: OsirisError, started: boolean): void {
     this.#admission.waiting--
+    call.fn.use.waiting--
     call.fail(error, 0, started)
     if (call.fn.waiting.length === 0) this.waiting.delete(call.fn)
   }

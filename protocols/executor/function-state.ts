@@ -6,6 +6,7 @@ import { SHARED_ARTIFACT_BYTES_MAX, SHARED_MEMORY_MB } from './bounds.ts'
 import type { WireSettings } from './frames.ts'
 import { type FunctionLimits, limitsOf } from './function-limits.ts'
 import type { ExecutorLimits } from './limits.ts'
+import type { NamespaceUse } from './shares.ts'
 import type { Call } from './call.ts'
 import type { WorkerProcess } from './worker-process.ts'
 
@@ -54,6 +55,8 @@ export class FunctionState {
   /** What it may fetch. */
   readonly egress: readonly EgressPattern[]
   readonly limits: FunctionLimits
+  /** What its namespace holds, over all functions. */
+  readonly use: NamespaceUse
   readonly settings: Buffer
   readonly loadMs: number
   running = 0
@@ -64,7 +67,8 @@ export class FunctionState {
   /** Its instances may share an isolate with others, from this time on; never when it is infinite. */
   sharesFrom: number
 
-  constructor(record: FunctionRecord, node: ExecutorLimits) {
+  constructor(record: FunctionRecord, node: ExecutorLimits, use: NamespaceUse) {
+    this.use = use
     const { settings, parameters } = record.manifest
     const { execution, scale } = settings
     this.record = record

@@ -59,6 +59,8 @@ export interface ExecutorLimits {
   concurrencyMax: number
   /** Processors one namespace may use, on average of the last seconds, even where nobody else wants them. */
   namespaceCpuMax: number
+  /** Over how long a namespace's processor time is averaged: as long as a burst may take more than its share before it pays for it. */
+  shareWindowMs: number
 }
 
 const MIB = 1024 * 1024
@@ -95,4 +97,5 @@ export const DEFAULT_LIMITS: ExecutorLimits = {
   timersMax: 100_000,
   concurrencyMax: 10_000,
   namespaceCpuMax: Number.POSITIVE_INFINITY,
+  shareWindowMs: 10_000,
 }

@@ -43,6 +43,21 @@ export function overloaded(fn: FunctionState, { running, waiting }: Admission): 
   )
 }
 
+export function throttled(fn: FunctionState): OsirisError {
+  const { namespace, throttledBy, running } = fn.use
+  const state =
+    throttledBy === 'namespaceCpu'
+      ? 'it has used all the processor time one may have here'
+      : 'it has used its share, and others want theirs'
+  return new OsirisError(
+    'quota_exceeded',
+    `Cannot take the call of "${fn.title}": namespace "${namespace}" computes much, ${state} (running: ${running})`,
+    {
+      details: { limit: throttledBy ?? 'share' },
+    },
+  )
+}
+
 export function otherFunction({ target, version }: PlacedInvocation, title: string): OsirisError {
   return new OsirisError('not_found', `Cannot run "${target.namespace}/${target.name}": version ${version.slice(0, 16)} is of "${title}"`)
 }

@@ -1,8 +1,8 @@
 import fc from 'fast-check'
-import { afterEach, expect, test } from 'vitest'
+import { afterEach, describe, expect, test } from 'vitest'
 import type { Invocation, Outcome } from '#protocols/invocation'
 import { systemClock } from '#protocols/lifecycle'
-import { judge } from './admission.ts'
+import { mayRunNow, mayWait, nextInTurn } from './admission.ts'
 import { callOf, serviceIn, valueOf, World } from './executor.world.ts'
 import type { ExecutorService } from './service.ts'
 
@@ -16,27 +16,68 @@ const start = async (options: Parameters<typeof serviceIn>[1]) => {
 }
 afterEach(() => executor?.stop())
 
-test('judge() never lets more run, or wait, than the limits say', () => {
+describe('who may run, and who may wait', () => {
   const count = fc.nat(20)
-  fc.assert(
-    fc.property(
-      count,
-      count,
-      count,
-      count,
-      count,
-      count,
-      count,
-      (capacity, queueMax, running, waiting, fnRunning, fnWaiting, runningMax) => {
-        const holds = {
-          run: running < capacity && fnRunning < runningMax && fnWaiting === 0,
-          wait: waiting < queueMax,
-          refuse: waiting >= queueMax || fnWaiting >= Math.max(1, Math.floor(queueMax / 2)),
+  const limits = fc.record({ capacity: fc.integer({ min: 1, max: 20 }), queueMax: count })
+  const held = fc.record({ running: count, waiting: count })
+  /** Namespaces as they may stand, and one of them. */
+  const tenants = fc.array(held, { minLength: 1, maxLength: 8 })
+  const nodeOf = (all: { running: number; waiting: number }[]) => ({
+    running: all.reduce((sum, each) => sum + each.running, 0),
+    waiting: all.reduce((sum, each) => sum + each.waiting, 0),
+  })
+
+  test('never more run, or wait, than the limits say', () => {
+    fc.assert(
+      fc.property(limits, tenants, held, count, (given, all, own, runningMax) => {
+        const node = nodeOf(all)
+        const runs = mayRunNow(given, node.running, { ...own, runningMax })
+        const waits = mayWait(given, node, own, { ...(all[0] as (typeof all)[0]), namespaces: all.length })
+        return (
+          (!runs || (node.running < given.capacity && own.running < runningMax && own.waiting === 0)) &&
+          (!waits || node.waiting < given.queueMax)
+        )
+      }),
+    )
+  })
+  test('whoever holds nothing finds a place, as long as there is any', () => {
+    fc.assert(
+      fc.property(limits, tenants, (given, all) => {
+        const node = nodeOf(all)
+        const nobody = { running: 0, waiting: 0 }
+        return node.waiting >= given.queueMax || mayWait(given, node, nobody, { ...nobody, namespaces: all.length + 1 })
+      }),
+    )
+  })
+  test('a flood leaves half of the queue, and, where others wait, adds nothing to it once it holds its part of a full node', () => {
+    fc.assert(
+      fc.property(limits, held, fc.integer({ min: 1, max: 20 }), (given, flood, othersWaiting) => {
+        const alone = mayWait(given, flood, { running: 0, waiting: 0 }, { ...flood, namespaces: 1 })
+        const full = { running: given.capacity, waiting: flood.waiting + othersWaiting }
+        const beside = mayWait(given, full, { running: 0, waiting: 0 }, { ...flood, running: given.capacity, namespaces: 2 })
+        return (!alone || flood.waiting < given.queueMax - flood.waiting) && !beside
+      }),
+    )
+  })
+  test('the next turn is that of whoever holds least, then of whoever came first; nobody is passed over for ever', () => {
+    const line = fc.array(fc.record({ running: fc.nat(5), runningMax: fc.constantFrom(0, 3, Infinity), waiting: fc.constant(1) }), {
+      maxLength: 10,
+    })
+    fc.assert(
+      fc.property(line, (uses) => {
+        const inLine = uses.map((use) => ({ use: { ...use } }))
+        const turns: unknown[] = []
+        const started = new Set<(typeof inLine)[0]>()
+        for (let next = nextInTurn(inLine, started); next !== undefined; next = nextInTurn(inLine, started)) {
+          const others = inLine.filter((each) => !started.has(each) && each.use.running < each.use.runningMax)
+          expect(next.use.running).toBe(Math.min(...others.map((each) => each.use.running)))
+          started.add(next)
+          turns.push(next)
         }
-        return holds[judge({ capacity, queueMax }, running, waiting, { running: fnRunning, waiting: fnWaiting, runningMax })]
-      },
-    ),
-  )
+        expect(turns).toHaveLength(uses.filter((use) => use.running < use.runningMax).length)
+      }),
+    )
+  })
 })
 
 test('a full queue refuses at once, and everybody let in is answered', async () => {
@@ -134,4 +175,68 @@ test('arguments too large for a call of another function are refused inside, and
   expect(await executor.invoke(callOf(record, ['secret/other', 1]))).toMatchObject({
     error: { code: 'forbidden', message: expect.stringMatching(/^Cannot call "secret\/other"/) },
   })
+})
+
+test('on a full node a flood of one namespace leaves others their turns: they wait, they run, and the flood is refused', async () => {
+  const executor = await start({ capacity: 4, limits: { queueMax: 8 } })
+  const wait = (namespace: string) => world.define(`${WAIT} // ${namespace}`, { namespace })
+  const [flood, calm] = [wait('flood'), wait('calm')]
+  for (const record of [flood, calm]) await executor.invoke(callOf(record, [1]))
+  const floods = Array.from({ length: 20 }, () => executor.invoke(callOf(flood, [150])))
+  const calms = Array.from({ length: 2 }, () => executor.invoke(callOf(calm, [10])))
+  const more = await executor.invoke(callOf(flood, [150]))
+  expect(more).toMatchObject({ kind: 'failed', error: { code: 'overloaded', details: { limit: 'capacity' } }, started: false })
+  for (const outcome of await Promise.all(calms)) expect(valueOf(outcome)).toBe(10)
+  const ended = await Promise.all(floods)
+  expect(ended.filter((each) => each.kind === 'value')).toHaveLength(8)
+  expect(executor.status()).toMatchObject({ inFlight: 0, queued: 0 })
+})
+
+/** Small calls of one namespace on six threads beside a neighbour on one, until something is refused or the time is over: what each was refused for. */
+async function refusals(shareWindowMs: number, timeMs: number): Promise<{ flood: Set<string>; busy: Set<string> }> {
+  const executor = await start({ capacity: 64, limits: { shareWindowMs } })
+  const count = (name: string, namespace: string, concurrency: number) =>
+    world.define(`export default (rounds) => { let sum = 0; for (let i = 0; i < rounds; i++) sum += i % 7; return sum } // ${name}`, {
+      namespace,
+      config: { execution: { concurrency } },
+    })
+  const floods = [1, 2, 3].map((n) => count(`flood ${n}`, 'flood', 2))
+  const busy = count('busy', 'busy', 50)
+  for (const record of [...floods, busy]) valueOf(await executor.invoke(callOf(record, [1])))
+  const refused = { flood: new Set<string>(), busy: new Set<string>() }
+  const end = systemClock.monotonic() + timeMs
+  const client = async (record: typeof busy, name: 'flood' | 'busy') => {
+    while (systemClock.monotonic() < end && refused.flood.size + refused.busy.size === 0) {
+      const outcome = await executor.invoke(callOf(record, [1_000_000]))
+      if (outcome.kind === 'failed') refused[name].add(`${outcome.error.code} ${String(outcome.error.details?.['limit'])}`)
+    }
+  }
+  await Promise.all([...floods.flatMap((record) => Array.from({ length: 8 }, () => client(record, 'flood'))), client(busy, 'busy')])
+  await executor.stop()
+  return refused
+}
+
+test('a flood of small calls is throttled by name where a neighbour computes too, and the neighbour is not', async () => {
+  expect(await refusals(500, 12_000)).toEqual({ flood: new Set(['quota_exceeded share']), busy: new Set() })
+}, 20_000)
+
+test('within the window a burst is nobody’s fault', async () => {
+  expect(await refusals(1e9, 1500)).toEqual({ flood: new Set(), busy: new Set() })
+})
+
+test('a namespace that computes more than the operator gives to one is throttled, its neighbour is not', async () => {
+  const executor = await start({ limits: { namespaceCpuMax: 0.05 } })
+  const spin = 'export default (ms) => { const end = Date.now() + ms; while (Date.now() < end); return ms }'
+  const greedy = world.define(spin, { namespace: 'greedy' })
+  const modest = world.define(spin, { namespace: 'modest' })
+  valueOf(await executor.invoke(callOf(modest, [0])))
+  // Each is far from its own limits.
+  const end = systemClock.monotonic() + 5000
+  let refused: Outcome | undefined
+  while (refused === undefined && systemClock.monotonic() < end) {
+    const outcome = await executor.invoke(callOf(greedy, [90]))
+    if (outcome.kind === 'failed') refused = outcome
+  }
+  expect(refused).toMatchObject({ error: { code: 'quota_exceeded', details: { limit: 'namespaceCpu' } }, started: false })
+  expect(valueOf(await executor.invoke(callOf(modest, [1])))).toBe(1)
 })

@@ -1,5 +1,5 @@
 /** The executor that lives on this node: lets calls in, has each one run, and answers for all of them. */
-import { totalmem } from 'node:os'
+import { availableParallelism, totalmem } from 'node:os'
 import type { FunctionRecord } from '#protocols/catalog'
 import { OsirisError } from '#protocols/errors'
 import type { Events } from '#protocols/events'
@@ -14,11 +14,13 @@ import { Egress, type Resolve, systemResolve, takeFrame } from './egress/index.t
 import { FunctionState, type InstanceSlot } from './function-state.ts'
 import { DEFAULT_LIMITS, type ExecutorLimits } from './limits.ts'
 import { Pool } from './pool.ts'
-import { notRunning, otherFunction, overloaded, refusalOf } from './refusals.ts'
+import { notRunning, otherFunction, overloaded, refusalOf, throttled } from './refusals.ts'
 import { Sharing, sharingIn } from './sharing.ts'
 import { WORKER_ENTRY } from './walls/places.ts'
 import type { WallsMode } from './walls/report.ts'
 import { Walls, type WallsInit } from './walls/walls.ts'
+import { ShareRounds } from './share-rounds.ts'
+import { type NamespaceUse, Shares } from './shares.ts'
 import { groupBytes, Watch } from './watch.ts'
 import type { WorkerEnd } from './worker-end.ts'
 import type { WorkerListener, WorkerProcess } from './worker-process.ts'
@@ -61,6 +63,7 @@ export class ExecutorService implements Executor, Startable, CallOwner, WorkerLi
   readonly #watch: Watch
   readonly #egress: Egress
   readonly #sharing: Sharing
+  readonly #shares: Shares
   readonly #functions = new Map<string, FunctionState>()
   #running = false
 
@@ -72,6 +75,8 @@ export class ExecutorService implements Executor, Startable, CallOwner, WorkerLi
     const limits = { ...DEFAULT_LIMITS, queueMax: capacity, memoryMbMax: memoryOf(totalmem()), ...init.limits }
     this.#limits = { ...limits, instanceMemoryMbMax: Math.min(limits.instanceMemoryMbMax, limits.workerMemoryMbMax, limits.memoryMbMax) }
     this.#admission = new Admission({ capacity, queueMax: this.#limits.queueMax })
+    const hostCores = availableParallelism()
+    this.#shares = new Shares({ hostCores, coresMax: this.#limits.namespaceCpuMax, windowMs: this.#limits.shareWindowMs })
     const onStarted = (worker: WorkerProcess) => this.#started(worker)
     this.#walls = new Walls({
       mode: init.walls ?? 'auto',
@@ -96,7 +101,9 @@ export class ExecutorService implements Executor, Startable, CallOwner, WorkerLi
       doors: init.doors ?? (() => []),
     })
     this.#sharing = new Sharing({ clock, pool: this.#pool, aloneMax: this.#limits.aloneMax, share: (slot) => this.#dispatcher.share(slot) })
-    this.#watch = new Watch({ ...shared, functions: this.#functions, dispatcher: this.#dispatcher, sharing: this.#sharing })
+    const rounds = new ShareRounds(this.#shares, hostCores)
+    const watched = { functions: this.#functions, dispatcher: this.#dispatcher, sharing: this.#sharing, shares: this.#shares, rounds }
+    this.#watch = new Watch({ ...shared, ...watched })
   }
 
   async start(): Promise<void> {
@@ -116,6 +123,7 @@ export class ExecutorService implements Executor, Startable, CallOwner, WorkerLi
     this.#dispatcher.stop(notRunning('the call'))
     await this.#pool.stop()
     this.#egress.stop()
+    for (const fn of this.#functions.values()) this.#shares.release(fn.record.namespace)
     this.#functions.clear()
   }
 
@@ -157,9 +165,14 @@ export class ExecutorService implements Executor, Startable, CallOwner, WorkerLi
   }
 
   #invoke(invocation: PlacedInvocation, fn: FunctionState): Promise<Outcome> {
-    const refusal = this.#running ? refusalOf(invocation, fn, this.#clock.monotonic(), this.#limits.depthMax) : notRunning(`"${fn.title}"`)
+    const now = this.#clock.monotonic()
+    const { use } = fn
+    const refusal = this.#running ? refusalOf(invocation, fn, now, this.#limits.depthMax) : notRunning(`"${fn.title}"`)
     if (refusal !== undefined) return this.#refuse(invocation, refusal, fn)
-    const verdict = this.#admission.judge({ running: fn.running, waiting: fn.waiting.length, runningMax: fn.runningMax })
+    use.askedAt = now
+    if (use.running >= use.runningMax && this.#isThrottled(use, now)) return this.#refuse(invocation, throttled(fn), fn)
+    const demand = { running: fn.running, waiting: fn.waiting.length, runningMax: fn.runningMax }
+    const verdict = this.#admission.judge(demand, use, this.#shares)
     if (verdict === 'refuse') return this.#refuse(invocation, overloaded(fn, this.#admission), fn)
     return new Promise((resolve) => {
       const call = new Call(invocation, fn, this, resolve)
@@ -173,7 +186,7 @@ export class ExecutorService implements Executor, Startable, CallOwner, WorkerLi
     const { namespace, name } = invocation.target
     try {
       const record = await this.recordOf(invocation)
-      const fn = this.#functions.get(invocation.version) ?? new FunctionState(record, this.#limits)
+      const fn = this.#functions.get(invocation.version) ?? new FunctionState(record, this.#limits, this.#shares.use(namespace))
       this.#functions.set(invocation.version, fn)
       return await this.#invoke(invocation, fn)
     } catch (error) {
@@ -213,6 +226,12 @@ export class ExecutorService implements Executor, Startable, CallOwner, WorkerLi
     const code = outcome.kind === 'failed' ? outcome.error.code : null
     const wallMs = this.#clock.monotonic() - call.arrivedAt
     events.emit('call.finished', { id, namespace: target.namespace, name: target.name, meta: outcome.meta, code, wallMs })
+  }
+
+  /** Judged again by what is so now: nobody looks while nothing runs. */
+  #isThrottled(use: NamespaceUse, now: number): boolean {
+    this.#shares.judge(use, now)
+    return use.running >= use.runningMax
   }
 
   #tellLimit({ namespace, name }: FunctionRecord, error: OsirisError): void {

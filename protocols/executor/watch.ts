@@ -6,6 +6,8 @@ import type { FunctionState, InstanceSlot } from './function-state.ts'
 import type { ExecutorLimits } from './limits.ts'
 import type { Pool } from './pool.ts'
 import type { Sharing } from './sharing.ts'
+import type { ShareRounds } from './share-rounds.ts'
+import type { Shares } from './shares.ts'
 import type { WorkerProcess } from './worker-process.ts'
 
 /** While calls run. A runaway allocation gains about 1 MB per millisecond: this bounds what it can take before it is seen. */
@@ -31,6 +33,8 @@ export interface WatchInit {
   functions: Map<string, FunctionState>
   dispatcher: Dispatcher
   sharing: Sharing
+  shares: Shares
+  rounds: ShareRounds
 }
 
 export class Watch {
@@ -81,6 +85,7 @@ export class Watch {
       busy = true
       if (!wasHeldUp) this.#judge(worker, now)
     }
+    if (this.#init.rounds.round(pool.workers, now) && dispatcher.waiting.size > 0) dispatcher.advance()
     if (busy) this.#cancelBusy = this.#init.clock.after(BUSY_MS, () => this.#busyRound())
   }
 
@@ -147,7 +152,10 @@ export class Watch {
     const now = clock.monotonic()
     for (const fn of functions.values()) {
       for (const slot of [...fn.slots]) if (mayRetire(slot) && now - slot.lastUsedAt > fn.idleMs) this.#init.dispatcher.retire(slot)
-      if (fn.slots.length === 0 && !fn.isBusy && now - fn.lastUsedAt > fn.idleMs) functions.delete(fn.version)
+      if (fn.slots.length === 0 && !fn.isBusy && now - fn.lastUsedAt > fn.idleMs) {
+        functions.delete(fn.version)
+        this.#init.shares.release(fn.record.namespace)
+      }
     }
     this.#shrink()
     this.#init.sharing.wake()
