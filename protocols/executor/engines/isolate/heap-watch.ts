@@ -23,11 +23,21 @@ export class HeapWatch {
   }
 
   look(): void {
-    if (this.#isolate.isDisposed) return
-    const { used_heap_size: used, externally_allocated_size: outside } = this.#isolate.getHeapStatisticsSync()
-    const bytes = used + outside
+    const heap = heapOf(this.#isolate)
+    if (heap === undefined) return
+    const bytes = heap.used_heap_size + heap.externally_allocated_size
     if (bytes <= this.#told * (1 + WORTH_TELLING)) return
     this.#told = bytes
     this.#tell(bytes)
+  }
+}
+
+/** Nothing for an isolate that is gone: one that passed its limit throws at whoever enters it next, before it says that it is disposed. */
+export function heapOf(isolate: ivm.Isolate): ivm.HeapStatistics | undefined {
+  if (isolate.isDisposed) return undefined
+  try {
+    return isolate.getHeapStatisticsSync()
+  } catch {
+    return undefined
   }
 }

@@ -28,9 +28,9 @@ export function rejectionText(error: unknown): string {
   return `Unhandled rejection: ${stack ?? message}`
 }
 
-/** Why an isolate is no more; `message` is what isolated-vm says. */
-export function disposedError(message: string): WireError {
-  return message.includes('memory limit')
+/** Why an isolate that nobody here disposed of is no more; `message` is what isolated-vm says, which names the memory limit only to the first who asks. */
+export function disposedError(message: string, isShared: boolean): WireError {
+  return !isShared || message.includes('memory limit')
     ? { code: 'memory_exceeded', message: 'Cannot go on: the function used more memory than its limit (execution.memory)', limit: 'memory' }
     : { code: 'worker_crashed', message: 'Cannot go on: the isolate was disposed' }
 }

@@ -364,7 +364,7 @@ export class Instance implements MailSink {
   /** The isolate is no more: why, or a neighbour in it brought it down. */
   isolateGone(message = ''): void {
     if (this.#gone) return
-    const error = disposedError(message)
+    const error = disposedError(message, this.isShared)
     if (this.#bound !== undefined) return this.#bound.reject(error)
     this.dispose()
     this.#init.onGone()

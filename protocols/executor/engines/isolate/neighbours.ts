@@ -1,5 +1,6 @@
 /** Looks after the instances that share isolates: what became slow or large since it moved in is named, so that it can be put elsewhere. */
 import type ivm from 'isolated-vm'
+import { heapOf } from './heap-watch.ts'
 import type { Instance } from './instance.ts'
 import { isOvergrown } from './shared.ts'
 
@@ -15,7 +16,8 @@ const MODEST_BYTES = 6 * 1024 * 1024
 /** Whether an instance that has an isolate of its own may go where its turns, and loading it again, hold up others. */
 export function mayShare({ isAtRest, isolate, turns }: Instance): boolean {
   if (!isAtRest || isolate.isDisposed || Number(isolate.cpuTime) / 1e6 > MODEST_LOAD_MS + MODEST_TURN_MS * turns.count) return false
-  return isolate.getHeapStatisticsSync().used_heap_size < MODEST_BYTES
+  const heap = heapOf(isolate)
+  return heap !== undefined && heap.used_heap_size < MODEST_BYTES
 }
 
 export class Neighbours {

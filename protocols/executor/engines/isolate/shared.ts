@@ -2,6 +2,7 @@
  * Isolates with several contexts: an isolate holds 2.5 MB before its function does, a further context in it 0.5. Functions of one namespace that were
  * found quick and small share them, on the worker's main thread. README.md says what that costs.
  */
+import { heapOf } from './heap-watch.ts'
 import ivm from 'isolated-vm'
 import { SHARED_MEMORY_MB } from '../../bounds.ts'
 import { type Blank, closeContext, type Opened, openContext } from './context.ts'
@@ -59,6 +60,6 @@ export class SharedIsolates {
 
 /** Whether those who share this isolate have too much together. */
 export function isOvergrown(isolate: ivm.Isolate): boolean {
-  const { used_heap_size: used, externally_allocated_size: outside } = isolate.getHeapStatisticsSync()
-  return used + outside > TOGETHER_MB_MAX * MIB
+  const heap = heapOf(isolate)
+  return heap !== undefined && heap.used_heap_size + heap.externally_allocated_size > TOGETHER_MB_MAX * MIB
 }
