@@ -3,11 +3,12 @@
  * Five places per entry: code, id, x, y, z.
  */
 
-let entries: unknown[] = []
+const { setPrototypeOf } = Object
+
+let entries = emptyList()
 let length = 0
 
 export function say(code: number, id: number, x?: unknown, y?: unknown, z?: unknown): void {
-  // Plain stores into our own array: no method of it that user code could have replaced.
   entries[length] = code
   entries[length + 1] = id
   entries[length + 2] = x
@@ -22,7 +23,12 @@ export function hasMail(): boolean {
 
 export function takeMail(): unknown[] {
   const taken = entries
-  entries = []
+  entries = emptyList()
   length = 0
   return taken
+}
+
+/** Without a prototype: a setter that user code puts on `Array.prototype[0]` would be handed what is stored here, and this array with it. */
+function emptyList(): unknown[] {
+  return setPrototypeOf([], null) as unknown[]
 }
