@@ -104,18 +104,14 @@ describe('harm', () => {
   ])('%s is a TypeError', async (_, expression) => {
     expect(await run(`try { await ${expression} } catch (error) { return error.name }`)).toBe('TypeError')
   })
-  test('an isolate that writes its own mail to the worker gets no further than through the door', async () => {
-    // A setter on Array.prototype is handed the runtime's own outbox; what a taken-over isolate says is checked all the same.
-    const body = `const key = await aes(false); let box
-      Object.defineProperty(Array.prototype, 0, { configurable: true, set(value) { if (value === 8) box = this; Object.defineProperty(this, 0, { value, writable: true, enumerable: true, configurable: true }) } })
+  test('what the runtime has to say is out of the reach of setters on the prototypes of arrays', async () => {
+    const body = `const seen = []
+      for (const place of [0, 1, 2, 3, 4, 5]) Object.defineProperty(Array.prototype, place, { configurable: true, set() { seen.push(place) } })
       console.log('x')
-      delete Array.prototype[0]
-      if (box === undefined) return ['the outbox is out of reach']
-      for (let handle = 0; handle < 50; handle++) box.push(20, 1000 + handle, { op: 'exportKey', format: 'raw', key: handle }, 0, undefined)
-      for (const request of [null, 1, 'x', [], {}, { op: '__proto__' }, { op: 'digest', alg: { name: 'SHA-256' }, data: { length: 1e9 } }]) box.push(20, 1, request, -1, undefined)
-      try { return [(await subtle.exportKey('raw', key)).byteLength] } catch (error) { return [error.name] }`
-    expect(['the outbox is out of reach', 'InvalidAccessError']).toContain(((await run(body)) as string[])[0])
-    expect(await run('return (await subtle.digest("SHA-1", new Uint8Array(1))).byteLength')).toBe(20)
+      await subtle.digest('SHA-1', new Uint8Array(1))
+      for (const place of [0, 1, 2, 3, 4, 5]) delete Array.prototype[place]
+      return seen`
+    expect(await run(body)).toEqual([])
   })
   test('a key does not become extractable by what its holder changes', async () => {
     const body = `const key = await aes(false)
