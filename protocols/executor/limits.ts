@@ -16,7 +16,7 @@ export interface ExecutorLimits {
   workerMemoryMbMax: number
   /** Resident memory of all workers together; above it the least recently used instances go. */
   memoryMbMax: number
-  /** Instances of one worker that keep an isolate each, 2.5 MB. Beyond them the least recently used share isolates, 0.6 MB each. */
+  /** Instances of one worker that keep an isolate each, 2.5 MB. Beyond them the least recently used share isolates, 0.65 MB each. */
   aloneMax: number
   /** What was found too slow or too large for neighbours is not asked again before this. */
   apartMs: number
@@ -74,7 +74,7 @@ export const DEFAULT_LIMITS: ExecutorLimits = {
   workerAllowanceMb: 96,
   workerMemoryMbMax: 2048,
   memoryMbMax: 4096,
-  aloneMax: 32,
+  aloneMax: 16,
   apartMs: 60_000,
   workerIdleMs: 60_000,
   egressConcurrentMax: 6,

@@ -4,6 +4,10 @@ import type { InstanceSlot } from './function-state.ts'
 import type { Pool } from './pool.ts'
 import type { WorkerProcess } from './worker-process.ts'
 
+/** While first calls come so close together, sharing would be in their way… */
+const QUIET_MS = 100
+/** …and is put off, up to so many: they hold 0.6 GB. */
+const PATIENT_MAX = 256
 /** A load takes 1.5 ms of the worker's main thread: this leaves the calls more than half of it. */
 const STEP_MS = 5
 
@@ -32,6 +36,7 @@ export function sharingIn(slots: Iterable<InstanceSlot>): number {
 export class Sharing {
   readonly #init: SharingInit
   #next: InstanceSlot[] = []
+  #chosenAt = 0
   #cancel: (() => void) | undefined
 
   constructor(init: SharingInit) {
@@ -47,19 +52,26 @@ export class Sharing {
   /** To be called when instances were added, and now and then. Costs nothing while a worker holds few. */
   wake(): void {
     if (this.#cancel !== undefined) return
-    if (this.#next.length === 0) this.#next = [...this.#init.pool.workers].flatMap((worker) => this.#candidates(worker))
+    if (this.#next.length === 0) {
+      this.#chosenAt = this.#init.clock.monotonic()
+      this.#next = [...this.#init.pool.workers].flatMap((worker) => this.#candidates(worker))
+    }
     if (this.#next.length > 0) this.#cancel = this.#init.clock.after(STEP_MS, () => this.#step())
   }
 
   #candidates(worker: WorkerProcess): InstanceSlot[] {
     if (worker.slots.size <= this.#init.aloneMax || worker.isBlocked) return []
-    return toShare(worker.slots.values(), this.#init.clock.monotonic(), this.#init.aloneMax)
+    const now = this.#init.clock.monotonic()
+    const isQuiet = now - worker.lastLoadAt > QUIET_MS
+    return toShare(worker.slots.values(), now, isQuiet ? this.#init.aloneMax : Math.max(this.#init.aloneMax, PATIENT_MAX))
   }
 
   #step(): void {
-    const [slot] = this.#next
     this.#cancel = undefined
-    if (slot === undefined) return
+    // Looked at anew where first calls have come meanwhile.
+    if (this.#next.some(({ worker }) => worker.lastLoadAt > this.#chosenAt)) this.#next = []
+    const [slot] = this.#next
+    if (slot === undefined) return this.wake()
     // One at a time is what leaves room for calls.
     if (!isSharing(slot.worker)) {
       this.#next.shift()

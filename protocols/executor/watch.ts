@@ -2,6 +2,7 @@
 import { OsirisError } from '#protocols/errors'
 import type { Clock } from '#protocols/lifecycle'
 import type { Dispatcher } from './dispatcher.ts'
+import { SHRINK_TO, sizesIn, toRetire } from './eviction.ts'
 import type { FunctionState, InstanceSlot } from './function-state.ts'
 import type { ExecutorLimits } from './limits.ts'
 import type { Pool } from './pool.ts'
@@ -68,7 +69,7 @@ export class Watch {
   /** Before another instance goes into a worker that is nearly full: the least recently used ones go. */
   makeRoom(worker: WorkerProcess): void {
     const excessMb = worker.memory.residentBytes() / MIB - this.#init.limits.workerMemoryMbMax * FULL
-    if (excessMb > 0) this.#retireOldest([...worker.slots.values()], excessMb)
+    if (excessMb > 0) this.#retireOldest([worker], excessMb)
   }
 
   #busyRound(): void {
@@ -168,27 +169,21 @@ export class Watch {
     this.#cancelIdle = clock.after(IDLE_MS, () => this.#idleRound())
   }
 
-  /** Least recently used instances go while all workers together have too much; as many as would free the excess at their usual size. */
+  /** Least recently used instances go when all workers together have too much. */
   #shrink(): void {
-    const { functions, limits, pool } = this.#init
-    let resident = 0
-    for (const worker of pool.workers) resident += worker.memory.residentBytes()
-    const excessMb = resident / MIB - limits.memoryMbMax
-    if (excessMb <= 0) return
-    this.#retireOldest(
-      [...functions.values()].flatMap((fn) => fn.slots),
-      excessMb,
-    )
+    const { limits, pool } = this.#init
+    let residentMb = 0
+    for (const worker of pool.workers) residentMb += worker.memory.residentBytes() / MIB
+    if (residentMb > limits.memoryMbMax) this.#retireOldest([...pool.workers], residentMb - limits.memoryMbMax * SHRINK_TO)
   }
 
-  #retireOldest(slots: InstanceSlot[], excessMb: number): void {
-    const idle = slots.filter(mayRetire).toSorted((a, b) => a.lastUsedAt - b.lastUsedAt)
-    for (const slot of idle.slice(0, Math.ceil(excessMb / INSTANCE_MB))) this.#init.dispatcher.retire(slot)
+  #retireOldest(workers: WorkerProcess[], excessMb: number): void {
+    const sizes = new Map(workers.map((worker) => [worker, sizesIn(worker)]))
+    const slots = workers.flatMap((worker) => [...worker.slots.values()])
+    const retired = toRetire(slots, excessMb, (slot) => sizes.get(slot.worker)?.(slot) ?? 0)
+    for (const slot of retired) this.#init.dispatcher.retire(slot)
   }
 }
-
-/** An instance with nothing but its code. */
-const INSTANCE_MB = 2
 
 /** Nothing of it has begun to serve yet. */
 function isLoading(fn: FunctionState): boolean {

@@ -49,6 +49,8 @@ export class WorkerProcess {
   namespace: string | null = null
   idleSince = 0
   isReady = false
+  /** When a first call last came. */
+  lastLoadAt = 0
   /** Instances that are being loaded. */
   loading = 0
   /** Cancelled calls and retired instances the worker has not confirmed: what does not stop must be stopped. */
@@ -134,6 +136,7 @@ export class WorkerProcess {
     }
     this.slots.set(slot.id, slot)
     this.loading++
+    if (insteadOf === undefined) this.lastLoadAt = now
     this.fitMemory()
     this.#frameBytesMax = Math.max(this.#frameBytesMax, fn.resultBytesMax + FRAME_SLACK)
     const [kind, a] = insteadOf === undefined ? [DO.load, fn.memoryMbMax] : [DO.share, insteadOf.id]

@@ -4,27 +4,39 @@ import { type Blank, openContext } from './context.ts'
 
 /** What most functions ask for (`execution.memory`); others get theirs on demand. */
 const MEMORY_MB_USUAL = 64
+/** Bursts of first calls come together: a deploy, a caller that starts. */
+const BURST_OVER_MS = 60_000
 const FILENAME = 'osiris:runtime'
 
 export class Blanks {
   /** The runtime, evaluated. */
   readonly snapshot: ivm.ExternalCopy<ArrayBuffer>
-  readonly #keep: number
+  readonly #usual: number
+  readonly #most: number
+  /** Wanted now: more after a burst that found none, the usual number after a while. */
+  #keep: number
+  #calm: NodeJS.Timeout | undefined
   readonly #random: () => string
   readonly #ready: Blank[] = []
   #making = false
 
   /** `runtime` is the bundle of runtime/main.ts; `random` gives 512 hex characters of entropy. */
-  constructor(init: { runtime: string; keep: number; random: () => string }) {
+  constructor(init: { runtime: string; keep: number; keepMost: number; random: () => string }) {
     this.snapshot = ivm.Isolate.createSnapshot([{ code: init.runtime, filename: FILENAME }], WARM_UP)
-    this.#keep = init.keep
+    this.#usual = this.#keep = init.keep
+    this.#most = init.keepMost
     this.#random = init.random
   }
 
   /** A blank with this limit; made now unless one is waiting. */
   async take(memoryMbMax: number): Promise<Blank> {
-    const ready = memoryMbMax === MEMORY_MB_USUAL ? this.#ready.pop() : undefined
-    return ready ?? (await this.#make(memoryMbMax))
+    if (memoryMbMax !== MEMORY_MB_USUAL) return this.#make(memoryMbMax)
+    const ready = this.#ready.pop()
+    if (ready !== undefined) return ready
+    this.#keep = Math.min(this.#most, this.#keep + 1)
+    clearTimeout(this.#calm)
+    this.#calm = setTimeout(() => this.#settle(), BURST_OVER_MS).unref()
+    return this.#make(memoryMbMax)
   }
 
   /** Makes one if fewer than wanted are waiting; to be called when there is nothing better to do. Whether there is more to do. */
@@ -37,6 +49,11 @@ export class Blanks {
       this.#making = false
     }
     return this.#ready.length < this.#keep
+  }
+
+  #settle(): void {
+    this.#keep = this.#usual
+    for (const blank of this.#ready.splice(this.#usual)) blank.release()
   }
 
   async #make(memoryLimit: number): Promise<Blank> {

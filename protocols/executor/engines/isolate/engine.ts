@@ -19,6 +19,8 @@ const REFILL_LATER_MS = 20
 const REFILL_SOON_MS = 1
 /** A burst of loads finds this many; each holds 1.3 MB. */
 const BLANKS = 4
+/** The next burst, after one that found too few. */
+const BLANKS_MOST = 24
 
 export class IsolateEngine implements Engine {
   readonly #reports: EngineReports
@@ -39,7 +41,7 @@ export class IsolateEngine implements Engine {
 
   constructor(init: { runtime: string; random: () => string; reports: EngineReports }) {
     this.#reports = init.reports
-    this.#blanks = new Blanks({ runtime: init.runtime, keep: BLANKS, random: init.random })
+    this.#blanks = new Blanks({ runtime: init.runtime, keep: BLANKS, keepMost: BLANKS_MOST, random: init.random })
     this.#shared = new SharedIsolates({ snapshot: this.#blanks.snapshot, random: init.random })
     this.#neighbours = new Neighbours((instanceId) => init.reports.unfit(instanceId))
   }

@@ -8,7 +8,7 @@ import { SHARED_MEMORY_MB } from '../../bounds.ts'
 import { type Blank, closeContext, type Opened, openContext } from './context.ts'
 
 /** Contexts in one isolate. Beyond this little is saved, and more would go down with a neighbour. */
-const PLACES = 16
+const PLACES = 24
 /** What the functions of one isolate may hold together, with what they have not let go of yet; a context takes 0.4 MB of it. Above this they part. */
 const TOGETHER_MB_MAX = 40
 const MIB = 1024 * 1024
