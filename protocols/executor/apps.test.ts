@@ -205,20 +205,18 @@ describe('a Workers module', () => {
   })
   test('waitUntil goes on after the answer', async () => {
     const before = (await seen()).finished
-    const startedAt = systemClock.monotonic()
-    expect((await ask('worker', '/later?ms=150')).text).toBe('answered')
-    expect(systemClock.monotonic() - startedAt).toBeLessThan(150)
+    expect((await ask('worker', '/later?ms=1000')).text).toBe('answered')
+    expect((await seen()).finished).toBe(before)
     await until(async () => (await seen()).finished === before + 1)
   })
   test('waitUntil ends at the deadline, and the executor has nothing left of it', async () => {
     const before = (await seen()).finished
-    const payload = { url: 'http://worker.example.org/later?ms=2000' }
-    const deadlineAt = systemClock.monotonic() + 300
+    const payload = { url: 'http://worker.example.org/later?ms=60000' }
+    const deadlineAt = systemClock.monotonic() + 1000
     const { text } = await responseOf(await executor.invoke(requestOf(apps['worker'] as FunctionRecord, payload, { deadlineAt })))
     expect(text).toBe('answered')
     expect(executor.status().inFlight).toBe(1)
     await until(() => executor.status().inFlight === 0)
-    expect(systemClock.monotonic() - deadlineAt).toBeLessThan(500)
     expect((await seen()).finished).toBe(before)
   })
   test('leaving a response cancels its stream; leaving a request aborts its signal, and the run is over', async () => {
@@ -234,11 +232,9 @@ describe('a Workers module', () => {
     const waiting = send('worker', '/wait', { signal: left.signal })
     // Answered behind it on the same pipe: it has begun by then.
     await seen()
-    const leftAt = systemClock.monotonic()
     left.abort()
     expect(await waiting).toMatchObject({ kind: 'failed', started: true })
     expect((await seen()).aborted).toBe(before.aborted + 1)
-    expect(systemClock.monotonic() - leftAt).toBeLessThan(200)
     expect(executor.status().inFlight).toBe(0)
   })
 })

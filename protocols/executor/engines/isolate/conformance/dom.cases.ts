@@ -1,4 +1,4 @@
-/** After the web-platform-tests of dom/events, dom/abort, webmessaging/ and webidl (DOMException). */
+/** Events and abort (DOM Standard), messages (HTML Standard), DOMException (Web IDL): cases written from these texts. */
 import type { Cases } from './program.ts'
 
 export const cases: Cases = {

@@ -1,4 +1,4 @@
-/** After the web-platform-tests of encoding/ and compression/. */
+/** Cases written from the Encoding and Compression Standards. */
 import type { Cases } from './program.ts'
 
 export const cases: Cases = {

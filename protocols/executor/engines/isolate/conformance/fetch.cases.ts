@@ -1,4 +1,4 @@
-/** After the web-platform-tests of fetch/api: headers, request, response, body. */
+/** Headers, Request, Response and their bodies: cases written from the Fetch Standard. */
 import type { Cases } from './program.ts'
 
 export const cases: Cases = {

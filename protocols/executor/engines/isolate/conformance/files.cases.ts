@@ -1,4 +1,4 @@
-/** After the web-platform-tests of FileAPI, xhr/formdata and fetch/api/body. */
+/** Blob, File, FormData (File API, XMLHttpRequest and Fetch Standards): cases written from these texts. */
 import type { Cases } from './program.ts'
 
 export const cases: Cases = {

@@ -1,4 +1,4 @@
-/** After the web-platform-tests of streams/. */
+/** Cases written from the Streams Standard. */
 import type { Cases } from './program.ts'
 
 export const cases: Cases = {

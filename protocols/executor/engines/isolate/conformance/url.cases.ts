@@ -1,4 +1,4 @@
-/** After the web-platform-tests of url/ and urlpattern/. */
+/** Cases written from the URL and URL Pattern Standards. */
 import type { Cases } from './program.ts'
 
 export const cases: Cases = {
