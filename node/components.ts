@@ -66,7 +66,7 @@ async function compose(config: NodeConfig, host: Host, signal: AbortSignal) {
   const random = Math.random
   const logger = createLogger({ level: config.logLevel, name: config.name })
   const events = createEvents((error) => logger.error(`A listener failed: ${String(error)}`))
-  logEvents(events, logger)
+  logEvents(events, logger, clock)
   const access = new Access({ root: universe.root, clock })
   const developerToken = await developerTokenOf(config, host)
   /** Whoever asks from this machine, in a universe for development. */

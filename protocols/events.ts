@@ -11,6 +11,8 @@ export interface EventMap {
   'limit.hit': { namespace: string; name: string; limit: LimitName }
   /** One line a function wrote with console or log. */
   'function.log': { id: string; namespace: string; name: string; version: string; level: LogLevel; text: string; atMs: number }
+  /** Lines of functions that were not written to the node's log, because their namespace writes too many; at most once a second. */
+  'log.dropped': { namespace: string; lines: number }
   /** One request of a function left, or was refused: one event for each hop. `status`: null without a response; bytes as they are on the wire. */
   'function.egress': {
     id: string

@@ -20,6 +20,7 @@ export interface InstrumentsInit {
   node: string
   probes: Probes
   workers: { started: number; ended: number }
+  logs: { dropped: number }
   limits: ReadonlyMap<LimitName, number>
   egress: EgressCounts
 }
@@ -74,6 +75,7 @@ export class Instruments {
       ...workerCounters(init.workers),
       limitHits(init.limits),
       ...egressCounters(init.egress),
+      droppedLines(init.logs),
       ...gauges(init.probes, this.#loop),
     ]
     for (const metric of others) this.#registry.registerMetric(metric)
@@ -147,6 +149,18 @@ function egressCounters({ requests, bytes }: EgressCounts): Counter[] {
       },
     }),
   ]
+}
+
+function droppedLines(logs: InstrumentsInit['logs']): Counter {
+  return new Counter({
+    name: 'osiris_log_lines_dropped_total',
+    help: 'Lines of functions that were not written to the log, because their namespace writes too many',
+    registers: [],
+    collect() {
+      this.reset()
+      this.inc(logs.dropped)
+    },
+  })
 }
 
 /** Counted before this file was loaded: each scrape takes over the difference. */

@@ -1,7 +1,10 @@
 /** Structured logs to stderr. The one address of pino. */
 import { pino } from 'pino'
 import type { Events, LogLevel } from '#protocols/events'
+import type { Clock } from '#protocols/lifecycle'
+import { LineBudget } from './line-budget.ts'
 import { prettyLine, visibleJson } from './pretty.ts'
+import { Lines } from './stderr-lines.ts'
 
 export interface Logger {
   debug(text: string, data?: Record<string, unknown>): void
@@ -17,7 +20,7 @@ export interface LoggerInit {
   name: string
   /** Lines for people instead of JSON. Default: whether stderr is a terminal. */
   pretty?: boolean
-  /** Where lines go. Default: stderr, written at once, so that the last words of a process are not lost. */
+  /** Where lines go. Default: stderr, written at once while it takes them: the last words of a process are not lost, and no slow reader holds it up. */
   write?: (line: string) => void
 }
 
@@ -32,11 +35,10 @@ export function createLogger(init: LoggerInit): Logger {
     formatters: { level: (label: string) => ({ level: label }) },
     timestamp: pino.stdTimeFunctions.isoTime,
   }
-  const toStderr = write ?? ((line: string): void => void process.stderr.write(line))
-  const json = pretty ? toStderr : (write ?? stderrLines())
+  const put = write ?? toStderr((lines) => log.warn({ room: 'telemetry', lines }, `${lines} lines were dropped: nobody read the log`))
   const log = pretty
-    ? pino(options, { write: (line: string) => toStderr(prettyLine(JSON.parse(line) as Record<string, unknown>)) })
-    : pino(options, { write: (line: string) => json(visibleJson(line)) })
+    ? pino(options, { write: (line: string) => put(prettyLine(JSON.parse(line) as Record<string, unknown>)) })
+    : pino(options, { write: (line: string) => put(visibleJson(line)) })
   const line =
     (each: LogLevel) =>
     (text: string, data?: Record<string, unknown>): void =>
@@ -44,28 +46,31 @@ export function createLogger(init: LoggerInit): Logger {
   return { debug: line('debug'), info: line('info'), warn: line('warn'), error: line('error') }
 }
 
-/** Kept for the time when the log can be written again; more is dropped. */
-const UNWRITTEN_BYTES_MAX = 65_536
-
-/** A log that cannot be written (its disk is full, its reader is gone) costs lines, never the node. */
-function stderrLines(): (line: string) => void {
-  const lines = pino.destination({ dest: 2, sync: true, maxLength: UNWRITTEN_BYTES_MAX })
-  lines.on('error', () => {})
-  return (line) => void lines.write(line)
+/** A terminal keeps its order with whatever else is written to it. */
+function toStderr(onDropped: (lines: number) => void): (line: string) => void {
+  if (process.stderr.isTTY) return (line) => void process.stderr.write(line)
+  const lines = new Lines({ onDropped })
+  return (line) => lines.write(line)
 }
 
-/** Writes what rooms and functions tell. Returns the way to stop. */
-export function logEvents(events: Events, logger: Logger): () => void {
+/** Writes what rooms and functions tell; of functions as many lines as their namespace may have. Returns the way to stop. */
+export function logEvents(events: Events, logger: Logger, clock: Clock): () => void {
+  const budget = new LineBudget(clock, (namespace, lines) => {
+    logger.warn(`${lines} lines of functions in "${namespace}" were dropped: they write too many`, { room: 'function', namespace, lines })
+    events.emit('log.dropped', { namespace, lines })
+  })
   const stops = [
+    () => budget.stop(),
     events.on('log', ({ level, room, text, data }) => logger[level](text, { room, ...data })),
-    events.on('function.log', ({ level, namespace, name, version, id, text }) =>
+    events.on('function.log', ({ level, namespace, name, version, id, text }) => {
+      if (!budget.take(namespace)) return
       logger[level](text.slice(0, FUNCTION_TEXT_MAX), {
         room: 'function',
         function: `${namespace}/${name}`,
         version: version.slice(0, 16),
         call: id,
-      }),
-    ),
+      })
+    }),
     events.on('function.egress', ({ namespace, name, version, id, ...request }) =>
       logger.debug(`Fetched from ${request.host}: ${request.code ?? request.status}`, {
         room: 'egress',

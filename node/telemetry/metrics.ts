@@ -43,6 +43,7 @@ export class Metrics {
   readonly #init: MetricsInit
   readonly #stops: (() => void)[]
   readonly #workers = { started: 0, ended: 0 }
+  readonly #logs = { dropped: 0 }
   readonly #limits = new Map<LimitName, number>()
   readonly #egress: EgressCounts = { requests: new Map(), bytes: { in: 0, out: 0 } }
   #pending: Finished[] = []
@@ -64,6 +65,7 @@ export class Metrics {
         bytes.in += bytesIn
         bytes.out += bytesOut
       }),
+      events.on('log.dropped', ({ lines }) => void (this.#logs.dropped += lines)),
       events.on('worker.started', () => void this.#workers.started++),
       events.on('worker.ended', () => void this.#workers.ended++),
     ]
@@ -90,7 +92,14 @@ export class Metrics {
   #load(): Promise<Instruments> {
     this.#loading ??= import('./instruments.ts').then(({ Instruments }) => {
       const { node, probes } = this.#init
-      const instruments = new Instruments({ node, probes, workers: this.#workers, limits: this.#limits, egress: this.#egress })
+      const instruments = new Instruments({
+        node,
+        probes,
+        workers: this.#workers,
+        logs: this.#logs,
+        limits: this.#limits,
+        egress: this.#egress,
+      })
       for (const call of this.#pending) instruments.finished(call)
       this.#pending = []
       this.#instruments = instruments

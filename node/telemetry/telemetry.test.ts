@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { createEvents, type EventMap } from '#protocols/events'
+import { systemClock } from '#protocols/lifecycle'
 import { createLogger, logEvents, Metrics } from './index.ts'
 import { prettyLine, visible, visibleJson } from './pretty.ts'
 
@@ -127,7 +128,7 @@ describe('createLogger()', () => {
   it('writes what rooms and functions tell, until it is told to stop', () => {
     const { lines, logger } = record('debug', false)
     const events = createEvents()
-    const stop = logEvents(events, logger)
+    const stop = logEvents(events, logger, systemClock)
     events.emit('log', { level: 'error', room: 'http', text: 'broken', data: { code: 'internal' } })
     events.emit('function.log', {
       id: 'c1',
