@@ -130,6 +130,14 @@ test('a worker held up by an open call is given time to confirm what was ended i
   expect([within(true, 1, 0), within(true, 0, 1)]).toEqual([10_000, 10_000])
 })
 
+test('first calls that come without a pause put sharing off, not up', async () => {
+  await start({ limits: { aloneMax: 0 } })
+  let called = 0
+  while (called < 200 && (demo()?.sharing ?? 0) === 0) await call(world.define(`export default () => ${++called}`))
+  expect(called).toBeGreaterThan(1)
+  expect(demo()?.sharing).toBeGreaterThan(0)
+})
+
 test('what is slow or large from the start is left alone', async () => {
   await start({ limits: { aloneMax: 0, apartMs: 20 } })
   const large = world.define('globalThis.kept = new Array(2e6).fill(1); export default () => kept.length')

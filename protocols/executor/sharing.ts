@@ -6,8 +6,8 @@ import type { WorkerProcess } from './worker-process.ts'
 
 /** While first calls come so close together, sharing would be in their way… */
 const QUIET_MS = 100
-/** …and is put off, up to so many: they hold 0.6 GB. */
-const PATIENT_MAX = 256
+/** …and is put off, up to so many: beyond them it costs less than what an isolate leaves behind, 0.6 MB that the next one takes. */
+const PATIENT_MAX = 64
 /** A load takes 1.5 ms of the worker's main thread: this leaves the calls more than half of it. */
 const STEP_MS = 5
 
@@ -35,8 +35,6 @@ export function sharingIn(slots: Iterable<InstanceSlot>): number {
 
 export class Sharing {
   readonly #init: SharingInit
-  #next: InstanceSlot[] = []
-  #chosenAt = 0
   #cancel: (() => void) | undefined
 
   constructor(init: SharingInit) {
@@ -46,46 +44,34 @@ export class Sharing {
   stop(): void {
     this.#cancel?.()
     this.#cancel = undefined
-    this.#next = []
   }
 
   /** To be called when instances were added, and now and then. Costs nothing while a worker holds few. */
   wake(): void {
     if (this.#cancel !== undefined) return
-    if (this.#next.length === 0) {
-      this.#chosenAt = this.#init.clock.monotonic()
-      this.#next = [...this.#init.pool.workers].flatMap((worker) => this.#candidates(worker))
-    }
-    if (this.#next.length > 0) this.#cancel = this.#init.clock.after(STEP_MS, () => this.#step())
+    const isDue = [...this.#init.pool.workers].some((worker) => this.#next(worker) !== undefined)
+    if (isDue) this.#cancel = this.#init.clock.after(STEP_MS, () => this.#step())
   }
 
-  #candidates(worker: WorkerProcess): InstanceSlot[] {
-    if (worker.slots.size <= this.#init.aloneMax || worker.isBlocked) return []
-    const now = this.#init.clock.monotonic()
-    const isQuiet = now - worker.lastLoadAt > QUIET_MS
-    return toShare(worker.slots.values(), now, isQuiet ? this.#init.aloneMax : Math.max(this.#init.aloneMax, PATIENT_MAX))
-  }
-
+  /** One of each worker, chosen anew every time: what is used meanwhile, and first calls that come, count. */
   #step(): void {
     this.#cancel = undefined
-    // Looked at anew where first calls have come meanwhile.
-    if (this.#next.some(({ worker }) => worker.lastLoadAt > this.#chosenAt)) this.#next = []
-    const [slot] = this.#next
-    if (slot === undefined) return this.wake()
-    // One at a time is what leaves room for calls.
-    if (!isSharing(slot.worker)) {
-      this.#next.shift()
-      if (mayGo(slot)) void this.#init.share(slot).catch(() => {})
+    for (const worker of this.#init.pool.workers) {
+      const slot = isSharing(worker) ? undefined : this.#next(worker)
+      if (slot !== undefined) void this.#init.share(slot).catch(() => {})
     }
     this.wake()
+  }
+
+  #next(worker: WorkerProcess): InstanceSlot | undefined {
+    if (worker.slots.size <= this.#init.aloneMax || worker.isBlocked || worker.isEnded) return undefined
+    const now = this.#init.clock.monotonic()
+    const isQuiet = now - worker.lastLoadAt > QUIET_MS
+    return toShare(worker.slots.values(), now, isQuiet ? this.#init.aloneMax : Math.max(this.#init.aloneMax, PATIENT_MAX))[0]
   }
 }
 
 function isSharing(worker: WorkerProcess): boolean {
   for (const slot of worker.slots.values()) if (slot.isShared && slot.state === 'loading') return true
   return false
-}
-
-function mayGo(slot: InstanceSlot): boolean {
-  return slot.state === 'ready' && slot.inFlight === 0 && !slot.worker.isEnded && !slot.worker.isBlocked
 }
