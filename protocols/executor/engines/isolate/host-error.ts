@@ -35,6 +35,9 @@ export function disposedError(message: string, isShared: boolean): WireError {
     : { code: 'worker_crashed', message: 'Cannot go on: the isolate was disposed' }
 }
 
+/** Somebody else than the runtime wrote into the isolate's outbox. */
+export const TAMPERED: WireError = { code: 'worker_crashed', message: 'Cannot go on: what the isolate says is nothing its runtime writes' }
+
 function isWireError(error: unknown): error is WireError {
   return typeof error === 'object' && error !== null && 'code' in error && 'message' in error && !(error instanceof Error)
 }

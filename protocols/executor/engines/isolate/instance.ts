@@ -6,7 +6,7 @@ import type { EngineReports, LoadParts } from '../engine.ts'
 import { hasMail, ownerOf, tell } from './answer.ts'
 import type { Entries } from './context.ts'
 import { Desk } from './crypto/desk.ts'
-import { deadline, disposedError, errorJson, wireError, notReady, rejectionText } from './host-error.ts'
+import { deadline, disposedError, errorJson, wireError, notReady, rejectionText, TAMPERED } from './host-error.ts'
 import { HeapWatch } from './heap-watch.ts'
 import type { InstanceInit } from './instance-init.ts'
 import { loadModule } from './load.ts'
@@ -302,7 +302,8 @@ export class Instance implements MailSink {
     if (this.#gone) return
     const { drain } = this.#entries
     const read = (mail: unknown) => {
-      if (mail !== undefined && !this.#gone) readMail(mail as unknown[], this)
+      if (mail === undefined || this.#gone || readMail(mail, this)) return
+      this.isolateGone('', TAMPERED)
     }
     if (!this.turns.isIdle) return this.turns.aside(drain, [], DRAIN, read, (error) => this.#turnBroke(0, error))
     try {
@@ -362,9 +363,8 @@ export class Instance implements MailSink {
   }
 
   /** The isolate is no more: why, or a neighbour in it brought it down. */
-  isolateGone(message = ''): void {
+  isolateGone(message = '', error = disposedError(message, this.isShared)): void {
     if (this.#gone) return
-    const error = disposedError(message, this.isShared)
     if (this.#bound !== undefined) return this.#bound.reject(error)
     this.dispose()
     this.#init.onGone()

@@ -1,5 +1,6 @@
 /** What the isolate said since the last turn, entry by entry, to where it belongs. */
 import type { EngineReports } from '../engine.ts'
+import { isSound } from './mail-shapes.ts'
 import { OUT } from './runtime/codes.ts'
 
 export interface MailSink {
@@ -18,12 +19,15 @@ export interface MailSink {
 
 const PLACES = 5
 
-export function readMail(mail: unknown[], sink: MailSink): void {
+/** Whether the runtime wrote it: at the first entry that it never writes, reading ends. */
+export function readMail(mail: unknown, sink: MailSink): boolean {
+  if (!Array.isArray(mail)) return false
   const { reports } = sink
-  for (let at = 0; at + PLACES <= mail.length; at += PLACES) {
+  for (let at = 0; at < mail.length; at += PLACES) {
     const id = mail[at + 1] as number
-    const x = mail[at + 2]
-    const y = mail[at + 3]
+    const x = mail[at + 2] as unknown
+    const y = mail[at + 3] as unknown
+    if (!isSound(mail[at], id, x, y, mail[at + 4])) return false
     switch (mail[at]) {
       case OUT.value:
         sink.settled(id, x as string)
@@ -86,4 +90,5 @@ export function readMail(mail: unknown[], sink: MailSink): void {
         break
     }
   }
+  return true
 }

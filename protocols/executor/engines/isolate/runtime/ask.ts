@@ -34,7 +34,7 @@ export function ask(ref: unknown, args: unknown[]): Promise<unknown> {
     open++
     const asker = owner()
     mapSet(waiting, id, { resolve, reject, owner: asker })
-    say(OUT.ask, id, stringify({ kind: 'call', ref, args: text }), asker)
+    say(OUT.ask, id, stringify({ __proto__: null, kind: 'call', ref, args: text }), asker)
   })
 }
 

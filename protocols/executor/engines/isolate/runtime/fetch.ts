@@ -174,7 +174,8 @@ function headOf(request: Request): WireFetch {
   if (url.length > FETCH_URL_MAX) throw new TypeError(`Cannot fetch: the URL is longer than ${FETCH_URL_MAX} characters`)
   const excess = excessOf(headers, 'request')
   if (excess !== undefined) throw new TypeError(`Cannot fetch: ${excess}`)
-  return { call: 0, method, url, headers, redirect: redirect as WireFetch['redirect'], streams: false }
+  // Without a prototype: a `toJSON` of the user's there would be asked.
+  return { __proto__: null, call: 0, method, url, headers, redirect, streams: false } as unknown as WireFetch
 }
 
 /** What the network did is a TypeError, as the standard has it; what the platform decided carries its code. */
