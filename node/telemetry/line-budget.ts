@@ -1,9 +1,10 @@
 /** How many lines the functions of one namespace may write to the node's log, so that a flood costs neither the node its time nor others their lines. */
 import type { Clock } from '#protocols/lifecycle'
 
-export const LINES_PER_SECOND = 1_000
-/** What may come at once: more than what a dozen calls may write each. */
-export const LINES_AT_ONCE = 4_000
+/** A line costs the node 6 µs and the log its length: so many of 1 KB are 3 % of a core and 5 MB a second. */
+export const LINES_PER_SECOND = 5_000
+/** What may come at once: what forty calls may write each. */
+export const LINES_AT_ONCE = 10_000
 const TOLD_EVERY_MS = 1_000
 
 interface Account {
