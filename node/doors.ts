@@ -1,5 +1,6 @@
 /** Where nodes of the universe listen: what no function of theirs may fetch from. Pure. */
 import { isIP } from 'node:net'
+import { hostOf, portOf } from '#protocols/egress'
 
 export interface Door {
   /** `*`: every address of this host. */
@@ -28,9 +29,9 @@ function doorOfMultiaddr(text: string): Door[] {
 
 function doorOfUrl(text: string): Door[] {
   if (!URL.canParse(text)) return []
-  const { hostname, port, protocol } = new URL(text)
-  const address = hostname.replace(/^\[|\]$/g, '')
+  const url = new URL(text)
+  const address = hostOf(url)
   const isHere = address === 'localhost' || address === '0.0.0.0' || address === '::'
   if (!isHere && isIP(address) === 0) return []
-  return [{ address: isHere ? '*' : address, port: port === '' ? (protocol === 'https:' ? 443 : 80) : Number(port) }]
+  return [{ address: isHere ? '*' : address, port: portOf(url) }]
 }

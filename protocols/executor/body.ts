@@ -2,6 +2,7 @@
 import type { OsirisError } from '#protocols/errors'
 import type { ByteStream } from '#protocols/invocation'
 import { CHUNK_BYTES, WINDOW_BYTES } from './bounds.ts'
+import { Window } from './window.ts'
 
 /** Credit goes back in portions, not with every chunk. */
 const PORTION_BYTES = WINDOW_BYTES / 4
@@ -87,21 +88,16 @@ export class ResponseBody implements AsyncIterable<Uint8Array>, AsyncIterator<Ui
 
 /** A request's body on its way into a worker. */
 export class RequestBody {
-  #granted = WINDOW_BYTES
-  #room: (() => void) | undefined
-  #stopped = false
+  readonly #window = new Window()
 
-  /** The function took this much. Throws when that is more than it was given: a worker that grants itself room would have the node hold what it does not read. */
+  /** The function took this much. Throws when that is more than it was given. */
   credit(bytes: number): void {
-    this.#granted += bytes
-    if (this.#granted > WINDOW_BYTES) throw new Error('more credit than bytes')
-    this.#wake()
+    this.#window.credit(bytes)
   }
 
   /** Nobody reads any more: the source is left early. */
   stop(): void {
-    this.#stopped = true
-    this.#wake()
+    this.#window.close()
   }
 
   /** Sends the source chunk by chunk; resolves when it is at its end, was stopped, or `send` said that it is too much. Rejects when the source fails. */
@@ -109,23 +105,12 @@ export class RequestBody {
     for await (const chunk of source) {
       for (let at = 0; at < chunk.length; at += CHUNK_BYTES) {
         const part = chunk.subarray(at, at + CHUNK_BYTES)
-        while (this.#granted < part.length && !this.#stopped) await this.#nextRoom()
-        if (this.#stopped) return
-        this.#granted -= part.length
+        while (!this.#window.take(part.length)) {
+          if (this.#window.isClosed) return
+          await this.#window.changed()
+        }
         if (!send(part)) return
       }
     }
-  }
-
-  #nextRoom(): Promise<void> {
-    return new Promise((resolve) => {
-      this.#room = resolve
-    })
-  }
-
-  #wake(): void {
-    const room = this.#room
-    this.#room = undefined
-    room?.()
   }
 }

@@ -99,3 +99,17 @@ export const DEFAULT_LIMITS: ExecutorLimits = {
   namespaceCpuMax: Number.POSITIVE_INFINITY,
   shareWindowMs: 10_000,
 }
+
+/**
+ * Memory one worker may have with these instances: their limits, and the allowance. The kernel's limit is just that, with everything of the process in it,
+ * for it is never late; the look at resident memory leaves out what the process had when it was ready (`restingBytes`).
+ */
+export function workerBytesMax(
+  slots: Iterable<{ fn: { memoryMbMax: number } }>,
+  { workerAllowanceMb, workerMemoryMbMax }: ExecutorLimits,
+  restingBytes = 0,
+): number {
+  let megabytes = workerAllowanceMb
+  for (const slot of slots) megabytes += slot.fn.memoryMbMax
+  return Math.min(restingBytes + megabytes * MIB, workerMemoryMbMax * MIB)
+}

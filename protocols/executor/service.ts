@@ -12,7 +12,7 @@ import { Dispatcher } from './dispatcher.ts'
 import type { CallOut, CodeSource, Executor, ExecutorStatus } from './executor.ts'
 import { Egress, type Resolve, systemResolve, takeFrame } from './egress/index.ts'
 import { FunctionState, type InstanceSlot } from './function-state.ts'
-import { DEFAULT_LIMITS, type ExecutorLimits } from './limits.ts'
+import { DEFAULT_LIMITS, type ExecutorLimits, workerBytesMax } from './limits.ts'
 import { Pool } from './pool.ts'
 import { notRunning, otherFunction, overloaded, refusalOf, throttled } from './refusals.ts'
 import { Sharing, sharingIn } from './sharing.ts'
@@ -21,7 +21,7 @@ import type { WallsMode } from './walls/report.ts'
 import { Walls, type WallsInit } from './walls/walls.ts'
 import { ShareRounds } from './share-rounds.ts'
 import { type NamespaceUse, Shares } from './shares.ts'
-import { groupBytes, Watch } from './watch.ts'
+import { Watch } from './watch.ts'
 import type { WorkerEnd } from './worker-end.ts'
 import type { WorkerListener, WorkerProcess } from './worker-process.ts'
 
@@ -84,7 +84,7 @@ export class ExecutorService implements Executor, Startable, CallOwner, WorkerLi
       ...(init.wallsHost === undefined ? {} : { host: init.wallsHost }),
     })
     const entry = init.workerEntry ?? WORKER_ENTRY
-    const launch = () => this.#walls.launch(entry, groupBytes([], this.#limits))
+    const launch = () => this.#walls.launch(entry, workerBytesMax([], this.#limits))
     this.#pool = new Pool({ clock, spares, launch, listener: this, onStarted })
     const shared = { clock, limits: this.#limits, pool: this.#pool }
     this.#dispatcher = new Dispatcher({
@@ -210,7 +210,7 @@ export class ExecutorService implements Executor, Startable, CallOwner, WorkerLi
   }
 
   memoryFor(worker: WorkerProcess): number {
-    return groupBytes(worker.slots.values(), this.#limits)
+    return workerBytesMax(worker.slots.values(), this.#limits)
   }
 
   over(call: Call): void {

@@ -4,7 +4,7 @@ import type { Clock } from '#protocols/lifecycle'
 import type { Dispatcher } from './dispatcher.ts'
 import { SHRINK_TO, sizesIn, toRetire } from './eviction.ts'
 import type { FunctionState, InstanceSlot } from './function-state.ts'
-import type { ExecutorLimits } from './limits.ts'
+import { type ExecutorLimits, workerBytesMax } from './limits.ts'
 import type { Pool } from './pool.ts'
 import type { Sharing } from './sharing.ts'
 import type { ShareRounds } from './share-rounds.ts'
@@ -118,7 +118,7 @@ export class Watch {
     if (!worker.isReady) return
     if (worker.ping() === BLOCKED_ROUNDS) this.#init.pool.relieve(worker)
     const resident = worker.memory.residentBytes()
-    const allowed = allowedBytes(worker, limits)
+    const allowed = workerBytesMax(worker.slots.values(), limits, worker.restingBytes)
     if (resident <= allowed) return
     const busy = worker.busy()
     const reason = `${Math.round(resident / MIB)} MB resident, at most ${Math.round(allowed / MIB)}`
@@ -208,24 +208,10 @@ function lateFunctions(worker: WorkerProcess, now: number, graceMs: number): Set
   return late
 }
 
-/** What the kernel lets a worker have: the limits of its instances, and the allowance with everything else of the process in it. No look can be late for this one. */
-export function groupBytes(slots: Iterable<InstanceSlot>, limits: ExecutorLimits): number {
-  let megabytes = limits.workerAllowanceMb
-  for (const slot of slots) megabytes += slot.fn.memoryMbMax
-  return Math.min(megabytes, limits.workerMemoryMbMax) * MIB
-}
-
 /**
  * How long a worker may take to confirm what was ended in it. While a call that is still open may be what holds up its main thread, the confirmation
  * waits behind it, and nobody is to blame.
  */
 export function confirmationMs(worker: Pick<WorkerProcess, 'isHeld' | 'calls' | 'loading'>, limits: ExecutorLimits): number {
   return worker.isHeld && worker.calls.size + worker.loading > 0 ? HELD_MS_MAX : limits.killGraceMs
-}
-
-/** What the process had when it was ready, what its instances may have, and the engine's own needs. */
-export function allowedBytes(worker: { restingBytes: number; slots: Map<number, InstanceSlot> }, limits: ExecutorLimits): number {
-  let megabytes = limits.workerAllowanceMb
-  for (const slot of worker.slots.values()) megabytes += slot.fn.memoryMbMax
-  return Math.min(worker.restingBytes + megabytes * MIB, limits.workerMemoryMbMax * MIB)
 }

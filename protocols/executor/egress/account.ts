@@ -1,7 +1,6 @@
 /** What one call has fetched so far, and what it may. */
-import { OsirisError } from '#protocols/errors'
-import type { LimitName } from '#protocols/invocation'
 import type { ExecutorLimits } from '../limits.ts'
+import { exceeded } from './failures.ts'
 
 export type EgressLimits = Pick<
   ExecutorLimits,
@@ -61,8 +60,4 @@ export class Account {
     this.#waitingForHead++
     next()
   }
-}
-
-export function exceeded(limit: LimitName, state: string): OsirisError {
-  return new OsirisError('quota_exceeded', `Cannot fetch: ${state}`, { details: { limit } })
 }

@@ -4,7 +4,7 @@ import { pipeline, type Transform } from 'node:stream'
 import { createGunzip, createInflate, createInflateRaw } from 'node:zlib'
 import { OsirisError } from '#protocols/errors'
 import type { Clock } from '#protocols/lifecycle'
-import { actOf, codeOf } from './dial.ts'
+import { broken, wordOf } from './failures.ts'
 import type { Destination } from './guard.ts'
 
 export interface BodyRules {
@@ -44,7 +44,7 @@ export async function* decodedBody(
     }
   } catch (error) {
     if (error instanceof OsirisError) throw error
-    throw new OsirisError('unavailable', `${actOf(destination)}: its body broke (${codeOf(error)})`, { cause: error })
+    throw broken(destination, `its body broke (${wordOf(error)})`, error)
   }
 }
 
@@ -55,7 +55,7 @@ async function* onTheWire(
   { clock, idleMs, onWire }: BodyRules,
 ): AsyncGenerator<Uint8Array> {
   const chunks = response[Symbol.asyncIterator]() as AsyncIterator<Uint8Array>
-  const late = new OsirisError('unavailable', `${actOf(destination)}: nothing of its body came for ${idleMs} ms`)
+  const late = broken(destination, `nothing of its body came for ${idleMs} ms`)
   for (;;) {
     const cancel = clock.after(idleMs, () => response.destroy(late))
     const { done, value } = await chunks.next().finally(cancel)

@@ -5,6 +5,7 @@ import { connect as connectTls } from 'node:tls'
 import { OsirisError } from '#protocols/errors'
 import type { Clock } from '#protocols/lifecycle'
 import { plainAddress } from './addresses.ts'
+import { broken, denied, wordOf } from './failures.ts'
 import { type Destination, type EgressPolicy, isLocalhost, judgeAddress } from './guard.ts'
 
 /** All addresses of a host name, best first; rejects when there is none. */
@@ -51,7 +52,7 @@ export async function dial(destination: Destination, init: DialInit, signal: Abo
   const onAbort = () => giveUp.abort(signal.reason)
   if (signal.aborted) onAbort()
   signal.addEventListener('abort', onAbort, { once: true })
-  const late = new OsirisError('unavailable', `${actOf(destination)}: no connection within ${init.connectMs} ms`)
+  const late = broken(destination, `no connection within ${init.connectMs} ms`)
   const cancel = init.clock.after(init.connectMs, () => giveUp.abort(late))
   try {
     const addresses = await within(addressesOf(destination, init), giveUp.signal)
@@ -73,9 +74,9 @@ async function addressesOf(destination: Destination, { resolve }: DialInit): Pro
     const addresses = await resolve(host)
     if (addresses.length > 0) return addresses
   } catch (error) {
-    throw new OsirisError('unavailable', `${actOf(destination)}: its name does not resolve (${codeOf(error)})`, { cause: error })
+    throw broken(destination, `its name does not resolve (${wordOf(error)})`, error)
   }
-  throw new OsirisError('unavailable', `${actOf(destination)}: its name does not resolve`)
+  throw broken(destination, 'its name does not resolve')
 }
 
 async function connectFirst(destination: Destination, addresses: string[], init: DialInit, signal: AbortSignal): Promise<Dialed> {
@@ -88,7 +89,7 @@ async function connectFirst(destination: Destination, addresses: string[], init:
       last = error
     }
   }
-  throw new OsirisError('unavailable', `${actOf(destination)}: no connection (${codeOf(last)})`, { cause: last })
+  throw broken(destination, `no connection (${wordOf(last)})`, last)
 }
 
 async function connect(destination: Destination, address: string, init: DialInit, signal: AbortSignal): Promise<Socket> {
@@ -100,7 +101,7 @@ async function connect(destination: Destination, address: string, init: DialInit
     await ready(tcp, 'connect', signal)
     const { remoteAddress, remotePort } = tcp
     if (remoteAddress === undefined || plainAddress(remoteAddress) !== plainAddress(address) || remotePort !== port)
-      throw new OsirisError('egress_denied', `${actOf(destination)}: the connection leads elsewhere`)
+      throw denied(destination, 'the connection leads elsewhere')
     judgeAddress(destination, plainAddress(remoteAddress), init.policy())
     if (url.protocol === 'http:') return tcp
     const name = isIP(host) === 0 ? { servername: host } : {}
@@ -139,13 +140,4 @@ function within<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
     signal.addEventListener('abort', abort, { once: true })
     work.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort))
   })
-}
-
-export function actOf({ url }: Destination): string {
-  return `Cannot fetch from "${url.host.slice(0, 300)}"`
-}
-
-export function codeOf(error: unknown): string {
-  const { code, message } = error as { code?: unknown; message?: unknown }
-  return typeof code === 'string' ? code : String(message).slice(0, 200)
 }

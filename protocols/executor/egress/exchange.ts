@@ -7,9 +7,10 @@ import { RequestBody, ResponseBody } from '../body.ts'
 import type { Call } from '../call.ts'
 import { DO, type WireFetch } from '../frames.ts'
 import type { InstanceSlot } from '../function-state.ts'
-import { type Account, type EgressLimits, exceeded } from './account.ts'
+import type { Account, EgressLimits } from './account.ts'
 import { codingsOf, decodedBody } from './decode.ts'
 import { dial, type Dialed, type DialInit } from './dial.ts'
+import { broken, brokenBytes, exceeded } from './failures.ts'
 import { type Destination, judgeUrl } from './guard.ts'
 import { headersIn } from './headers.ts'
 import { type Hop, isRedirect, nextHop } from './redirect.ts'
@@ -238,28 +239,10 @@ export class Exchange {
   }
 }
 
-/** Why a fetch did not come to its end, as its function gets told. */
-export function brokenBytes({ code, message, details, cause }: OsirisError): Uint8Array {
-  const limit = details?.['limit']
-  const word = (cause as { code?: unknown } | undefined)?.code
-  return Buffer.from(
-    JSON.stringify({
-      code,
-      message,
-      ...(typeof limit === 'string' ? { limit } : {}),
-      ...(typeof word === 'string' && /^[A-Z_0-9]{1,64}$/.test(word) ? { cause: word } : {}),
-    }),
-  )
-}
-
 function follow(hop: Hop, status: number, location: string, destination: Destination): Hop {
   try {
     return nextHop(hop, status, location)
   } catch (error) {
     throw broken(destination, (error as Error).message)
   }
-}
-
-function broken({ url }: Destination, state: string): OsirisError {
-  return new OsirisError('unavailable', `Cannot fetch from "${url.host.slice(0, 300)}": ${state}`)
 }

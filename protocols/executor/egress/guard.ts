@@ -3,6 +3,7 @@ import { isIP } from 'node:net'
 import { coversUrl, type EgressPattern, hostOf, portOf } from '#protocols/egress'
 import { OsirisError } from '#protocols/errors'
 import { kindOf, plainAddress } from './addresses.ts'
+import { denied } from './failures.ts'
 
 /** What the operator and the host say. */
 export interface EgressPolicy {
@@ -41,15 +42,15 @@ export function judgeUrl(text: string, patterns: readonly EgressPattern[], polic
   if (!URL.canParse(text)) throw new OsirisError('invalid_argument', `Cannot fetch ${JSON.stringify(text.slice(0, 200))}: it is not a URL`)
   const url = new URL(text)
   const { protocol } = url
-  if (protocol !== 'http:' && protocol !== 'https:') throw denied(url, `the scheme "${protocol.slice(0, 40)}" is not http or https`)
-  if (url.username !== '' || url.password !== '') throw denied(url, 'a URL with a user name in it is not fetched')
+  if (protocol !== 'http:' && protocol !== 'https:') throw denied({ url }, `the scheme "${protocol.slice(0, 40)}" is not http or https`)
+  if (url.username !== '' || url.password !== '') throw denied({ url }, 'a URL with a user name in it is not fetched')
   const host = hostOf(url)
   const port = portOf(url)
-  if (host === '') throw denied(url, 'it names no host')
-  if (BAD_PORTS.has(port)) throw denied(url, `port ${port} is not one of HTTP`)
+  if (host === '') throw denied({ url }, 'it names no host')
+  if (BAD_PORTS.has(port)) throw denied({ url }, `port ${port} is not one of HTTP`)
   const covering = patterns.filter((each) => coversUrl(each, url))
   if (covering.length === 0)
-    throw denied(url, patterns.length === 0 ? 'the function has no "egress"' : 'the function\'s "egress" does not allow it')
+    throw denied({ url }, patterns.length === 0 ? 'the function has no "egress"' : 'the function\'s "egress" does not allow it')
   const isNamed = covering.some((each) => each.hosts === 'exact') && (isIP(host) !== 0 || isLocalhost(host))
   return { url, host, port, mayBePrivate: isNamed && policy.allowPrivate }
 }
@@ -68,19 +69,15 @@ export function judgeAddress(destination: Destination, address: string, policy: 
     if (door.port !== port) return false
     return plainAddress(door.address) === plain || (isOwn && (door.address === '*' || isOfThisHost(plainAddress(door.address), policy)))
   })
-  if (isDoor) throw denied(url, 'a node of the universe listens there')
+  if (isDoor) throw denied({ url }, 'a node of the universe listens there')
   // As it came: an address inside another one is not public for what is inside.
   const kind = kindOf(address)
   if (kind === 'public' && !isOwn) return
-  if (kind === 'never') throw denied(url, `${address.slice(0, 64)} is not a public address`)
+  if (kind === 'never') throw denied({ url }, `${address.slice(0, 64)} is not a public address`)
   if (!mayBePrivate)
-    throw denied(url, `${address.slice(0, 64)} is a private address${policy.allowPrivate ? ', and "egress" does not name it' : ''}`)
+    throw denied({ url }, `${address.slice(0, 64)} is a private address${policy.allowPrivate ? ', and "egress" does not name it' : ''}`)
 }
 
 function isOfThisHost(plain: string, { ownAddresses }: EgressPolicy): boolean {
   return ownAddresses.has(plain) || plain.startsWith('127.') || plain === '::1'
-}
-
-export function denied(url: URL, state: string): OsirisError {
-  return new OsirisError('egress_denied', `Cannot fetch from "${url.host.slice(0, 300)}": ${state}`)
 }

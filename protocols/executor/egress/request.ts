@@ -4,7 +4,7 @@ import type { Socket } from 'node:net'
 import { OsirisError } from '#protocols/errors'
 import type { Clock } from '#protocols/lifecycle'
 import { HEADER_CHARACTERS_MAX } from '../bounds.ts'
-import { actOf, codeOf } from './dial.ts'
+import { broken, wordOf } from './failures.ts'
 import type { Destination } from './guard.ts'
 import { type HeaderList, headersOut } from './headers.ts'
 
@@ -50,7 +50,7 @@ export async function exchange(
   const body = pour(destination, request, sent, times, onSent)
   const failed = new Promise<never>((_, reject) => void body.catch(reject))
   failed.catch(() => {})
-  const late = new OsirisError('unavailable', `${actOf(destination)}: no response within ${times.headMs} ms`)
+  const late = broken(destination, `no response within ${times.headMs} ms`)
   let isWaiting = true
   let cancel = () => {}
   void body.then(
@@ -76,9 +76,9 @@ function framing({ method, body, bodyBytes }: Sent): string[] {
 
 function headOf(destination: Destination, request: ClientRequest): Promise<IncomingMessage> {
   return new Promise((resolve, reject) => {
-    const fail = (state: string, cause?: unknown) => reject(new OsirisError('unavailable', `${actOf(destination)}: ${state}`, { cause }))
+    const fail = (state: string, cause?: unknown) => reject(broken(destination, state, cause))
     request.once('response', resolve)
-    request.on('error', (error) => (error instanceof OsirisError ? reject(error) : fail(`the connection broke (${codeOf(error)})`, error)))
+    request.on('error', (error) => (error instanceof OsirisError ? reject(error) : fail(`the connection broke (${wordOf(error)})`, error)))
     request.once('upgrade', () => fail('it answered with another protocol'))
     request.once('close', () => fail('the connection was closed before a response'))
   })
@@ -104,14 +104,13 @@ async function pour(
     if (request.destroyed) return
     if (!request.write(chunk)) await drained(destination, request, times)
   }
-  if (bodyBytes !== undefined && bytes !== bodyBytes)
-    throw new OsirisError('unavailable', `${actOf(destination)}: the request's body has another length than it said`)
+  if (bodyBytes !== undefined && bytes !== bodyBytes) throw broken(destination, "the request's body has another length than it said")
   request.end()
 }
 
 function drained(destination: Destination, request: ClientRequest, { clock, idleMs }: Times): Promise<void> {
   return new Promise((resolve) => {
-    const late = new OsirisError('unavailable', `${actOf(destination)}: it took nothing of the request's body for ${idleMs} ms`)
+    const late = broken(destination, `it took nothing of the request's body for ${idleMs} ms`)
     const cancel = clock.after(idleMs, () => request.destroy(late))
     const done = () => {
       cancel()

@@ -1,25 +1,22 @@
 /** A body that leaves the isolate, as far as the host has granted room for it. */
 import type { ReadableStream } from 'web-streams-polyfill'
-import { CHUNK_BYTES, INLINE_BYTES_MAX, WINDOW_BYTES } from '../../../bounds.ts'
+import { CHUNK_BYTES, INLINE_BYTES_MAX } from '../../../bounds.ts'
+import { Window } from '../../../window.ts'
 import { chunkBytes } from './body.ts'
 import { isLongerThan } from './text.ts'
 
 export class OutgoingStream {
-  #granted = WINDOW_BYTES
-  #room: (() => void) | undefined
+  readonly #window = new Window()
   #reader: { cancel(reason: unknown): Promise<unknown> } | undefined
-  #stopped = false
 
   /** The host took this much. */
   credit(bytes: number): void {
-    this.#granted += bytes
-    this.#wake()
+    this.#window.credit(bytes)
   }
 
   /** Nothing is said any more; the stream is cancelled. */
   stop(reason: unknown): void {
-    this.#stopped = true
-    this.#wake()
+    this.#window.close()
     void this.#reader?.cancel(reason).catch(() => {})
   }
 
@@ -29,28 +26,17 @@ export class OutgoingStream {
     this.#reader = reader
     for (;;) {
       const { done, value } = await reader.read()
-      if (done || this.#stopped) return
+      if (done || this.#window.isClosed) return
       const bytes = chunkBytes(value)
       for (let at = 0; at < bytes.length; at += CHUNK_BYTES) {
         const part = bytes.slice(at, at + CHUNK_BYTES)
-        while (this.#granted < part.length && !this.#stopped) await this.#nextRoom()
-        if (this.#stopped) return
-        this.#granted -= part.length
+        while (!this.#window.take(part.length)) {
+          if (this.#window.isClosed) return
+          await this.#window.changed()
+        }
         send(part)
       }
     }
-  }
-
-  #nextRoom(): Promise<void> {
-    return new Promise((resolve) => {
-      this.#room = resolve
-    })
-  }
-
-  #wake(): void {
-    const room = this.#room
-    this.#room = undefined
-    room?.()
   }
 }
 
