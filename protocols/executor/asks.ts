@@ -6,6 +6,7 @@ import type { Random } from '#protocols/lifecycle'
 import type { Call } from './call.ts'
 import type { CallOut } from './executor.ts'
 import { DO } from './frames.ts'
+import { limitMet } from './function-limits.ts'
 import type { InstanceSlot } from './function-state.ts'
 import { decodeAsk } from './hostile.ts'
 import { askerOf, countRequest } from './requests.ts'
@@ -47,10 +48,7 @@ async function run(
   if (first === undefined || asker === undefined)
     throw new OsirisError('deadline_exceeded', `Cannot call "${ref}": the call that asked for it is over`)
   const depth = Math.max(...calls.map((call) => call.invocation.depth)) + 1
-  if (depth > depthMax)
-    throw new OsirisError('depth_exceeded', `Cannot call "${ref}": ${depth} calls deep (at most ${depthMax})`, {
-      details: { limit: 'depth' },
-    })
+  if (depth > depthMax) throw limitMet('depth_exceeded', 'depth', `Cannot call "${ref}": ${depth} calls deep (at most ${depthMax})`)
   countRequest(asker, `Cannot call "${ref}"`, met)
   const outcome = await callOut({ id: idOf(random), ...invocationFor(target, args, first, calls, depth) })
   if (outcome.kind === 'value') return outcome.value

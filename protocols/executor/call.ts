@@ -12,7 +12,7 @@ import {
 import { type RequestBody, ResponseBody } from './body.ts'
 import { decodeError, decodeHead } from './hostile.ts'
 import { CLOSED, HEAD_LENGTH_MASK, OPEN } from './frames.ts'
-import { clampedNote } from './function-limits.ts'
+import { clampedNote, limitMet } from './function-limits.ts'
 import type { FunctionState, InstanceSlot } from './function-state.ts'
 
 /** What a call needs of the service: called once when it is over, on this side or the worker's. */
@@ -76,9 +76,7 @@ export class Call {
     if (this.invocation.payload.kind !== 'call') throw new Error('a value for a request')
     if (bytes.length > resultBytesMax)
       return this.fail(
-        new OsirisError('result_too_large', `Cannot return the result of "${this.fn.title}": it is longer than ${resultBytesMax} bytes`, {
-          details: { limit: 'result' },
-        }),
+        limitMet('result_too_large', 'result', `Cannot return the result of "${this.fn.title}": it is longer than ${resultBytesMax} bytes`),
         runUs,
       )
     this.cpuUs = cpuUs

@@ -1,4 +1,5 @@
 /** What one function may use: what it asks for (`execution.*`), else the executor's default, and never more than the operator allows. Pure. */
+import { type ErrorCode, OsirisError } from '#protocols/errors'
 import type { LimitName } from '#protocols/invocation'
 import type { FunctionSettings } from '#protocols/manifest'
 import type { ExecutorLimits } from './limits.ts'
@@ -53,6 +54,11 @@ export function limitsOf(execution: FunctionSettings['execution'], maxima: Maxim
     concurrencyMax: least('concurrency', execution.concurrencyMax, maxima.concurrencyMax),
     clamped,
   }
+}
+
+/** The error of a call that met a limit: callers find its name in `details.limit`, and a figure counts it. */
+export function limitMet(code: ErrorCode, limit: LimitName, sentence: string): OsirisError {
+  return new OsirisError(code, sentence, { details: { limit } })
 }
 
 /** What an error adds where the function asked for more. */

@@ -2,7 +2,7 @@
 import { OsirisError } from '#protocols/errors'
 import type { PlacedInvocation } from '#protocols/invocation'
 import type { Admission } from './admission.ts'
-import { clampedNote } from './function-limits.ts'
+import { clampedNote, limitMet } from './function-limits.ts'
 import type { FunctionState } from './function-state.ts'
 
 /** Why this call must not begin, if so; before it is known whether there is room. */
@@ -10,36 +10,30 @@ export function refusalOf(invocation: PlacedInvocation, fn: FunctionState, now: 
   const { payload, target, depth } = invocation
   if (target.name !== fn.record.name || target.namespace !== fn.record.namespace) return otherFunction(invocation, fn.title)
   if (depth > depthMax)
-    return new OsirisError('depth_exceeded', `Cannot run "${fn.title}": it is ${depth} calls deep (at most ${depthMax})`, {
-      details: { limit: 'depth' },
-    })
+    return limitMet('depth_exceeded', 'depth', `Cannot run "${fn.title}": it is ${depth} calls deep (at most ${depthMax})`)
   const bytes = payload.kind === 'call' ? payload.args.length : payload.body instanceof Uint8Array ? payload.body.length : 0
   if (bytes > fn.payloadBytesMax)
-    return new OsirisError(
+    return limitMet(
       'payload_too_large',
+      'payload',
       `Cannot call "${fn.title}": the payload has ${bytes} bytes (at most ${fn.payloadBytesMax})${clampedNote(fn.limits, 'payload')}`,
-      {
-        details: { limit: 'payload' },
-      },
     )
   if (invocation.deadlineAt <= now)
-    return new OsirisError('deadline_exceeded', `Cannot run "${fn.title}": its deadline has passed already`, {
-      details: { limit: 'timeout' },
-    })
+    return limitMet('deadline_exceeded', 'timeout', `Cannot run "${fn.title}": its deadline has passed already`)
   return invocation.signal?.aborted === true ? callerGone(fn) : undefined
 }
 
 export function overloaded(fn: FunctionState, { running, waiting }: Admission): OsirisError {
   if (fn.running >= fn.runningMax)
-    return new OsirisError(
+    return limitMet(
       'overloaded',
+      'concurrency',
       `Cannot take the call of "${fn.title}": ${fn.running} calls of it run already (execution.concurrency, scale.max), and ${fn.waiting.length} wait`,
-      { details: { limit: 'concurrency' } },
     )
-  return new OsirisError(
+  return limitMet(
     'overloaded',
+    'capacity',
     `Cannot take the call of "${fn.title}": the queue is full (running: ${running}, waiting: ${waiting})`,
-    { details: { limit: 'capacity' } },
   )
 }
 
@@ -49,12 +43,10 @@ export function throttled(fn: FunctionState): OsirisError {
     throttledBy === 'namespaceCpu'
       ? 'it has used all the processor time one may have here'
       : 'it has used its share, and others want theirs'
-  return new OsirisError(
+  return limitMet(
     'quota_exceeded',
+    throttledBy ?? 'share',
     `Cannot take the call of "${fn.title}": namespace "${namespace}" computes much, ${state} (running: ${running})`,
-    {
-      details: { limit: throttledBy ?? 'share' },
-    },
   )
 }
 

@@ -1,9 +1,9 @@
 /** A request on its way into a worker: head at once, body as the function takes it. */
-import { OsirisError } from '#protocols/errors'
 import type { FetchPayload } from '#protocols/invocation'
 import { RequestBody } from './body.ts'
 import type { Call } from './call.ts'
 import { DO, type WireRequest } from './frames.ts'
+import { limitMet } from './function-limits.ts'
 import type { InstanceSlot } from './function-state.ts'
 
 export function startRequest(call: Call, slot: InstanceSlot, payload: FetchPayload, msLeft: number): void {
@@ -33,9 +33,7 @@ async function pump(call: Call, slot: InstanceSlot, body: AsyncIterable<Uint8Arr
     if (bytes <= fn.payloadBytesMax) return worker.frame(DO.end, call.id)
     worker.cancel(call)
     call.fail(
-      new OsirisError('payload_too_large', `Cannot call "${fn.title}": the request's body is longer than ${fn.payloadBytesMax} bytes`, {
-        details: { limit: 'payload' },
-      }),
+      limitMet('payload_too_large', 'payload', `Cannot call "${fn.title}": the request's body is longer than ${fn.payloadBytesMax} bytes`),
     )
   } catch (error) {
     if (!call.isOver) worker.frame(DO.broken, call.id, 0, 0, Buffer.from((error as Error).message.slice(0, 1024)))

@@ -1,8 +1,7 @@
 /** Sub-requests: what a call asks of others while it runs, fetches and calls of other functions alike. Each is counted when it is asked for. */
-import { OsirisError } from '#protocols/errors'
 import type { LimitName } from '#protocols/invocation'
 import type { Call } from './call.ts'
-import { clampedNote } from './function-limits.ts'
+import { clampedNote, limitMet } from './function-limits.ts'
 import type { InstanceSlot } from './function-state.ts'
 
 /**
@@ -26,9 +25,9 @@ export function countRequest(call: Call, act: string, met: (limit: LimitName) =>
   }
   if (!call.metRequests) met('requests')
   call.metRequests = true
-  throw new OsirisError(
+  throw limitMet(
     'quota_exceeded',
+    'requests',
     `${act}: the call has made its ${limits.requestsMax} requests (execution.requests)${clampedNote(limits, 'requests')}`,
-    { details: { limit: 'requests' } },
   )
 }

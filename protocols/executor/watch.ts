@@ -1,8 +1,8 @@
 /** One timer for everything that must not depend on a worker's good will: deadlines, memory, idleness. */
-import { OsirisError } from '#protocols/errors'
 import type { Clock } from '#protocols/lifecycle'
 import type { Dispatcher } from './dispatcher.ts'
 import { SHRINK_TO, sizesIn, toRetire } from './eviction.ts'
+import { limitMet } from './function-limits.ts'
 import type { FunctionState, InstanceSlot } from './function-state.ts'
 import { type ExecutorLimits, workerBytesMax } from './limits.ts'
 import type { Pool } from './pool.ts'
@@ -94,12 +94,7 @@ export class Watch {
     for (const call of fn.waiting.filter((each) => each.invocation.deadlineAt <= now)) {
       const ms = Math.round(now - call.arrivedAt)
       const why = isLoading(fn) ? 'its module was not ready' : 'no instance was free'
-      this.#init.dispatcher.unqueue(
-        call,
-        new OsirisError('deadline_exceeded', `Cannot run "${fn.title}": ${why} within ${ms} ms`, {
-          details: { limit: 'timeout' },
-        }),
-      )
+      this.#init.dispatcher.unqueue(call, limitMet('deadline_exceeded', 'timeout', `Cannot run "${fn.title}": ${why} within ${ms} ms`))
     }
   }
 

@@ -1,8 +1,7 @@
 /** Why a worker ended, and what its calls are told. */
 import { OsirisError } from '#protocols/errors'
+import { limitMet } from './function-limits.ts'
 import type { FunctionState } from './function-state.ts'
-
-const TIMEOUT = { details: { limit: 'timeout' } }
 
 /** Why a worker is no more. `blamed`: the functions whose calls brought it down, when that is known. */
 export interface WorkerEnd {
@@ -16,14 +15,12 @@ export function errorFor(end: WorkerEnd, fn: FunctionState, isLate = false): Osi
   const { title } = fn
   if (end.code === 'stopped') return new OsirisError('unavailable', `Cannot finish "${title}": the node is stopping`)
   if (end.blamed.has(fn) && end.code === 'memory_exceeded')
-    return new OsirisError(
+    return limitMet(
       'memory_exceeded',
+      'memory',
       `Cannot finish "${title}": it used more memory than its ${fn.memoryMbMax} MB (${end.reason})`,
-      {
-        details: { limit: 'memory' },
-      },
     )
   if (isLate || (end.blamed.has(fn) && end.code === 'deadline_exceeded'))
-    return new OsirisError('deadline_exceeded', `Cannot finish "${title}": it did not stop at its deadline (${end.reason})`, TIMEOUT)
+    return limitMet('deadline_exceeded', 'timeout', `Cannot finish "${title}": it did not stop at its deadline (${end.reason})`)
   return new OsirisError('worker_crashed', `Cannot finish "${title}": its worker process is gone (${end.reason})`)
 }

@@ -39,7 +39,7 @@ export class Account {
   take(bytes: number): void {
     const { egressCallBytesMax } = this.#limits
     this.#bytes += bytes
-    if (this.#bytes > egressCallBytesMax) throw exceeded('egressBytes', `the call has moved more than ${egressCallBytesMax} bytes`)
+    if (this.#bytes > egressCallBytesMax) throw exceeded(`the call has moved more than ${egressCallBytesMax} bytes`)
   }
 
   /** Runs `start` now, or as soon as fewer wait for their response's head. The queue is no longer than the fetches of a call. */

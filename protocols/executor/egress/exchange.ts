@@ -168,7 +168,7 @@ export class Exchange {
     const { egressBytesOutMax } = this.#init.limits
     this.#bytesOut += bytes
     if (this.#record !== undefined) this.#record.bytesOut += bytes
-    if (this.#bytesOut > egressBytesOutMax) throw exceeded('egressBytes', `the request's body is longer than ${egressBytesOutMax} bytes`)
+    if (this.#bytesOut > egressBytesOutMax) throw exceeded(`the request's body is longer than ${egressBytesOutMax} bytes`)
     this.#init.account.take(bytes)
     this.#init.charge(bytes)
   }
@@ -181,7 +181,7 @@ export class Exchange {
   #countDecoded(bytes: number): void {
     const { egressBytesInMax } = this.#init.limits
     this.#bytesIn += bytes
-    if (this.#bytesIn > egressBytesInMax) throw exceeded('egressBytes', `the response's body is longer than ${egressBytesInMax} bytes`)
+    if (this.#bytesIn > egressBytesInMax) throw exceeded(`the response's body is longer than ${egressBytesInMax} bytes`)
     this.#init.account.take(bytes)
   }
 

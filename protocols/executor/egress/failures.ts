@@ -1,6 +1,6 @@
 /** Why a fetch does not come to its end: in sentences, and as its function gets told. */
 import { OsirisError } from '#protocols/errors'
-import type { LimitName } from '#protocols/invocation'
+import { limitMet } from '../function-limits.ts'
 
 /** The network's doing; `cause` brings the system's word along. */
 export function broken({ url }: { url: URL }, state: string, cause?: unknown): OsirisError {
@@ -11,8 +11,9 @@ export function denied({ url }: { url: URL }, state: string): OsirisError {
   return new OsirisError('egress_denied', `${actOf(url)}: ${state}`)
 }
 
-export function exceeded(limit: LimitName, state: string): OsirisError {
-  return new OsirisError('quota_exceeded', `Cannot fetch: ${state}`, { details: { limit } })
+/** More bytes than one fetch, one call or one namespace may move. */
+export function exceeded(state: string): OsirisError {
+  return limitMet('quota_exceeded', 'egressBytes', `Cannot fetch: ${state}`)
 }
 
 /** The system's word for it, or else the error's. */

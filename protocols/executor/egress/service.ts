@@ -186,7 +186,7 @@ function answerNo(slot: InstanceSlot, id: number, error: OsirisError): void {
 }
 
 function overBudget(namespace: string, bytesPerMinute: number): OsirisError {
-  return exceeded('egressBytes', `namespace "${namespace}" has used its ${bytesPerMinute} bytes per minute`)
+  return exceeded(`namespace "${namespace}" has used its ${bytesPerMinute} bytes per minute`)
 }
 
 function ownAddresses(): ReadonlySet<string> {
