@@ -86,6 +86,7 @@ export function serviceIn(
       | 'resolve'
       | 'walls'
       | 'wallsHost'
+      | 'hostCores'
     >
   > = {},
 ): ExecutorService {

@@ -193,9 +193,12 @@ test('on a full node a flood of one namespace leaves others their turns: they wa
   expect(executor.status()).toMatchObject({ inFlight: 0, queued: 0 })
 })
 
+/** What even a crowded machine gives the flood more of, and the neighbour asks far less than half of. */
+const FEW_CORES = 0.1
+
 /** Small calls of one namespace on six threads beside a neighbour that now and then computes a little, until something is refused or the time is over: what each was refused for. */
 async function refusals(shareWindowMs: number, timeMs: number): Promise<{ flood: Set<string>; busy: Set<string> }> {
-  const executor = await start({ capacity: 64, limits: { shareWindowMs } })
+  const executor = await start({ capacity: 64, hostCores: FEW_CORES, limits: { shareWindowMs } })
   const count = (name: string, namespace: string, concurrency: number) =>
     world.define(`export default (rounds) => { let sum = 0; for (let i = 0; i < rounds; i++) sum += i % 7; return sum } // ${name}`, {
       namespace,
@@ -206,14 +209,17 @@ async function refusals(shareWindowMs: number, timeMs: number): Promise<{ flood:
   for (const record of [...floods, busy]) valueOf(await executor.invoke(callOf(record, [1])))
   const refused = { flood: new Set<string>(), busy: new Set<string>() }
   const end = systemClock.monotonic() + timeMs
-  const client = async (record: typeof busy, name: 'flood' | 'busy', pauseMs: number) => {
+  const client = async (record: typeof busy, name: 'flood' | 'busy', rounds: number, pauseMs: number) => {
     while (systemClock.monotonic() < end && refused.flood.size + refused.busy.size === 0) {
-      const outcome = await executor.invoke(callOf(record, [1_000_000]))
+      const outcome = await executor.invoke(callOf(record, [rounds]))
       if (outcome.kind === 'failed') refused[name].add(`${outcome.error.code} ${String(outcome.error.details?.['limit'])}`)
       if (pauseMs > 0) await setTimeout(pauseMs)
     }
   }
-  await Promise.all([...floods.flatMap((record) => Array.from({ length: 8 }, () => client(record, 'flood', 0))), client(busy, 'busy', 20)])
+  await Promise.all([
+    ...floods.flatMap((record) => Array.from({ length: 8 }, () => client(record, 'flood', 1_000_000, 0))),
+    client(busy, 'busy', 50_000, 20),
+  ])
   await executor.stop()
   return refused
 }

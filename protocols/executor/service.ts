@@ -47,6 +47,8 @@ export interface ExecutorServiceInit {
   workerEntry?: string
   /** Default: `auto`, whatever walls the host offers. */
   walls?: WallsMode
+  /** Processors of this host, to be shared while they are short. Default: what the system says; tests make them few, whatever else runs beside them. */
+  hostCores?: number
   /** What the walls are made of; tests take things away. */
   wallsHost?: WallsInit['host']
 }
@@ -75,7 +77,7 @@ export class ExecutorService implements Executor, Startable, CallOwner, WorkerLi
     const limits = { ...DEFAULT_LIMITS, queueMax: capacity, memoryMbMax: memoryOf(totalmem()), ...init.limits }
     this.#limits = { ...limits, instanceMemoryMbMax: Math.min(limits.instanceMemoryMbMax, limits.workerMemoryMbMax, limits.memoryMbMax) }
     this.#admission = new Admission({ capacity, queueMax: this.#limits.queueMax })
-    const hostCores = availableParallelism()
+    const hostCores = init.hostCores ?? availableParallelism()
     this.#shares = new Shares({ hostCores, coresMax: this.#limits.namespaceCpuMax, windowMs: this.#limits.shareWindowMs })
     const onStarted = (worker: WorkerProcess) => this.#started(worker)
     this.#walls = new Walls({

@@ -1,5 +1,5 @@
 import fc from 'fast-check'
-import { afterEach, expect, test } from 'vitest'
+import { afterEach, expect, test, vi } from 'vitest'
 import { systemClock } from '#protocols/lifecycle'
 import type { FunctionRecord } from '#protocols/catalog'
 import { until } from '#protocols/until'
@@ -9,6 +9,10 @@ import type { ExecutorService } from './service.ts'
 import { DEFAULT_LIMITS } from './limits.ts'
 import { toShare } from './sharing.ts'
 import { confirmationMs } from './watch.ts'
+
+/** Who shares is looked at once a second, and a machine that is busy makes a small function look large: it is asked again. */
+const SETTLED_MS = 20_000
+vi.setConfig({ testTimeout: 30_000 })
 
 const world = new World()
 let executor: ExecutorService
@@ -24,12 +28,12 @@ const call = async (record: FunctionRecord, ...args: unknown[]) => {
 }
 const define = (source: string, count: number) => Array.from({ length: count }, (_, n) => world.define(source.replaceAll('N', String(n))))
 const demo = () => executor.status().workers.find((worker) => worker.namespace === 'demo')
-/** Called, the last one last, until as many are together as are not left alone. On a busy machine a first call may look slow, and is asked again. */
+/** Called, the last one last, until as many are together as are not left alone. */
 const settle = async (records: FunctionRecord[], alone: number) => {
   await until(async () => {
     for (const record of records) await call(record)
     return demo()?.sharing === records.length - alone && demo()?.instances === records.length
-  })
+  }, SETTLED_MS)
 }
 
 test('toShare() leaves the most recently used alone, and takes only what is idle and may share', () => {
@@ -76,7 +80,7 @@ test('a web function, timers and what it logs work where it shares an isolate', 
   const ask = async () =>
     responseOf(await executor.invoke(requestOf(record as FunctionRecord, { method: 'POST', body: Buffer.from('hi') })))
   expect((await ask()).text).toBe('hi')
-  await until(() => demo()?.sharing === 1 && demo()?.instances === 1)
+  await until(() => demo()?.sharing === 1 && demo()?.instances === 1, SETTLED_MS)
   expect(await ask()).toMatchObject({ status: 201, text: 'hi' })
 })
 
@@ -85,7 +89,7 @@ test('a function that becomes slow moves out, and its neighbours stay', async ()
   const records = define('export default (ms = 0) => { const end = Date.now() + ms; while (Date.now() < end); return N }', 3)
   await settle(records, 0)
   for (const ms of [40, 40]) expect((await call(records[0] as FunctionRecord, ms)).cold).toBe(false)
-  await until(() => demo()?.instances === 2)
+  await until(() => demo()?.instances === 2, SETTLED_MS)
   expect((await call(records[0] as FunctionRecord)).cold).toBe(true)
   expect(demo()?.sharing).toBeGreaterThanOrEqual(2)
   expect((await call(records[1] as FunctionRecord)).cold).toBe(false)
@@ -96,7 +100,7 @@ test('a function that keeps much moves out with those beside it, before it is to
   const records = define('const kept = []; export default (mb = 0) => { kept.push(new Array(mb * 131072).fill(N)); return N }', 3)
   await settle(records, 0)
   expect((await call(records[0] as FunctionRecord, 45)).value).toBe(0)
-  await until(() => demo()?.instances === 0)
+  await until(() => demo()?.instances === 0, SETTLED_MS)
   for (const [n, record] of records.entries()) expect(await call(record)).toEqual({ value: n, cold: true })
 })
 
@@ -144,6 +148,6 @@ test('what is slow or large from the start is left alone', async () => {
   const own = world.define('export default () => 1', { config: { execution: { memory: '32MB' } } })
   const small = world.define('export default () => 2')
   for (const record of [large, own, small]) await call(record)
-  await until(() => demo()?.sharing === 1 && demo()?.instances === 3)
+  await until(() => demo()?.sharing === 1 && demo()?.instances === 3, SETTLED_MS)
   for (const record of [large, own, small]) expect((await call(record)).cold).toBe(false)
 })
