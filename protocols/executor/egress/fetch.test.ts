@@ -128,7 +128,7 @@ describe('a request', () => {
     const [method, text, headers] = valueOf(await run(body, server)) as [string, string, Record<string, string>]
     expect([method, text]).toEqual(['PUT', 'déjà'])
     expect(headers).toEqual({
-      ...{ host: server.origin.slice('http://'.length), connection: 'close', 'content-length': '6', 'accept-encoding': 'gzip;q=0.5' },
+      ...{ host: server.origin.slice('http://'.length), connection: 'keep-alive', 'content-length': '6', 'accept-encoding': 'gzip;q=0.5' },
       ...{
         'x-a': 'b',
         cookie: 'c=d',
@@ -213,6 +213,19 @@ describe('streams', () => {
       await first; await writer.close(); for (;;) { const { done, value } = await reader.read(); if (done) return said.join('') ; said.push(new TextDecoder().decode(value)) } }`
     const record = world.define(source, { config: { egress: [server.origin] } })
     expect(valueOf(await executor.invoke(callOf(record, [server.origin])))).toBe('abcd')
+  })
+  test('a server that answers before it has read the upload is heard', async () => {
+    const server = await site((_, response) => response.writeHead(413).end('too long'))
+    const body = `const said = {}
+      for (let i = 0; i < 20; i++) {
+        let left = 40
+        const body = new ReadableStream({ pull(c) { if (left-- === 0) c.close(); else c.enqueue(new Uint8Array(64 * 1024)) } })
+        const word = await fetch(origin, { method: 'POST', body }).then(async (r) => r.status + ' ' + (await r.text()), (error) => error.message)
+        said[word] = (said[word] ?? 0) + 1
+      }
+      return said`
+    expect(valueOf(await run(body, server))).toEqual({ '413 too long': 20 })
+    await until(() => server.open === 0)
   })
   test('an upload whose source breaks is its own error, and the server sees no end of it', async () => {
     let isWhole: boolean | undefined

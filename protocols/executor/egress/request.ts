@@ -40,7 +40,17 @@ export async function exchange(
     createConnection: () => socket,
     method: sent.method,
     path: url.pathname + url.search,
-    headers: ['host', url.host, 'connection', 'close', 'osiris-egress', 'function', ...headersOut(sent.headers).flat(), ...framing(sent)],
+    // Nothing else goes over it. But a server that answers before it has read the body, and is told to close, resets the connection: its answer is lost.
+    headers: [
+      'host',
+      url.host,
+      'connection',
+      'keep-alive',
+      'osiris-egress',
+      'function',
+      ...headersOut(sent.headers).flat(),
+      ...framing(sent),
+    ],
     setHost: false,
     maxHeaderSize: 2 * HEADER_CHARACTERS_MAX,
   })

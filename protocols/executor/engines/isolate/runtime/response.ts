@@ -27,7 +27,7 @@ export class Response extends Body {
     if (source !== null && NULL_BODY.has(status)) throw new TypeError(`A response with status ${status} has no body`)
     super(source)
     this.#status = status
-    this.#statusText = stringOf(init.statusText ?? '')
+    this.#statusText = kind === 'basic' ? stringOf(init.statusText) : reasonOf(init.statusText ?? '')
     this.#headers = new Headers(init.headers)
     this.#type = kind
     if (type !== null && !this.#headers.has('content-type')) this.#headers.set('content-type', type)
@@ -50,7 +50,6 @@ export class Response extends Body {
     return new Response(null, { status: 0 }, 'error')
   }
 
-  /** What the host sends: head and body, the body taken away. */
   /** What a fetch got: nothing of it is judged again. */
   static received(head: WireFetched, source: Source): Response {
     const { status, statusText, headers, url, redirected } = head
@@ -109,6 +108,13 @@ export class Response extends Body {
   get [Symbol.toStringTag](): string {
     return 'Response'
   }
+}
+
+/** RFC 9112's reason-phrase. */
+function reasonOf(value: unknown): string {
+  const reason = stringOf(value)
+  if (/[^\t\x20-\x7e\x80-\xff]/.test(reason)) throw new TypeError('A status text has characters it must not have')
+  return reason
 }
 
 function statusOf(status: number, kind: string): number {
