@@ -23,7 +23,7 @@ const limitsShape = z.strictObject({
   concurrency: count(1, 10_000).optional(),
   /** Calls that wait, over all functions. */
   queue: count(0, 100_000).optional(),
-  /** Memory of all instances together. */
+  /** Memory of all workers together: what does not fit is overloaded. */
   totalMemory: byteSize(64 * MIB, 1024 * 1024 * MIB).optional(),
   /** Processors one namespace may use, on average of the last seconds. */
   namespaceCpu: z

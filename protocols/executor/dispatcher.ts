@@ -6,9 +6,11 @@ import type { Call } from './call.ts'
 import type { CodeSource } from './executor.ts'
 import type { FunctionState, InstanceSlot } from './function-state.ts'
 import type { ExecutorLimits } from './limits.ts'
+import type { MemoryBudget } from './memory-budget.ts'
 import type { Pool } from './pool.ts'
-import { callerGone } from './refusals.ts'
+import { callerGone, shortOfMemory } from './refusals.ts'
 import { startRequest } from './request.ts'
+import { Shortage } from './shortage.ts'
 import { errorFor, type WorkerEnd } from './worker-end.ts'
 import type { WorkerProcess } from './worker-process.ts'
 
@@ -18,6 +20,7 @@ export interface DispatcherInit {
   limits: ExecutorLimits
   admission: Admission
   pool: Pool
+  memory: MemoryBudget
   /** Something is under way: the watch is to look at it. */
   wake: () => void
   /** An instance is about to go into this worker. */
@@ -29,11 +32,16 @@ export class Dispatcher {
   readonly #admission: Admission
   /** Functions with calls that wait, in the order their turn comes. */
   readonly waiting = new Set<FunctionState>()
+  readonly #memory: MemoryBudget
+  readonly #shortage = new Shortage()
   #stopped = false
+  /** Whether there is memory is being found out, which may end workers that hold nothing. */
+  #isAsking = false
 
   constructor(init: DispatcherInit) {
     this.#init = init
     this.#admission = init.admission
+    this.#memory = init.memory
   }
 
   start(): void {
@@ -49,7 +57,7 @@ export class Dispatcher {
   /** A call that was let in; `mayRun` when nobody of its function waits before it. */
   place(call: Call, mayRun: boolean): void {
     const slot = mayRun ? call.fn.choose(call) : undefined
-    if (slot !== undefined) return this.#run(call, slot)
+    if (slot !== undefined && this.#mayBegin(slot)) return this.#run(call, slot)
     this.#admission.waiting++
     call.fn.use.waiting++
     call.fn.waiting.push(call)
@@ -85,22 +93,27 @@ export class Dispatcher {
     fn.use.ended++
     fn.running--
     slot.inFlight--
+    if (slot.inFlight === 0) this.#memory.end(slot)
     if (slot.inFlight === 0 && slot.spoiled) this.retire(slot)
-    if (this.waiting.size > 0) this.advance()
+    if (this.waiting.size > 0 && this.#shortage.mayAdvance(this.waiting.size, this.#memory.roomMb)) this.advance()
   }
 
   loaded(slot: InstanceSlot): void {
     const { fn, insteadOf } = slot
     slot.state = 'ready'
+    this.#memory.rest(slot)
     slot.insteadOf = undefined
     if (insteadOf !== undefined) this.spoil(insteadOf)
     slot.coldMs = this.#init.clock.monotonic() - slot.bornAt
     fn.starting--
+    // What was promised to the load is its call's, not that of whoever is next.
+    if (!this.#shortage.isOver) this.#advanceOne(fn)
     this.advance()
   }
 
   loadFailed(slot: InstanceSlot, error: OsirisError): void {
     const { fn } = slot
+    this.#memory.changed()
     fn.starting--
     fn.remove(slot)
     if (!slot.isShared) return this.#failWaiting(fn, error, true)
@@ -132,6 +145,7 @@ export class Dispatcher {
   }
 
   gone(slot: InstanceSlot): void {
+    this.#memory.changed()
     slot.fn.remove(slot)
     this.advance()
   }
@@ -146,6 +160,7 @@ export class Dispatcher {
     if (slot.state !== 'ready' || slot.worker.isEnded) return
     slot.fn.remove(slot)
     slot.worker.retire(slot)
+    this.#memory.changed()
     this.#init.wake()
   }
 
@@ -154,9 +169,11 @@ export class Dispatcher {
     slot.fn.starting--
     slot.fn.remove(slot)
     slot.worker.retire(slot)
+    this.#memory.changed()
   }
 
   ended(worker: WorkerProcess, end: WorkerEnd): void {
+    this.#memory.changed()
     for (const slot of worker.slots.values()) {
       const { fn, state } = slot
       slot.state = 'gone'
@@ -173,6 +190,7 @@ export class Dispatcher {
 
   /** Gives free slots to calls that wait, one at a time: to the namespace that holds least, its functions taking turns. */
   advance(): void {
+    if (this.#isAsking) return
     const blocked = new Set<FunctionState>()
     while (!this.#stopped && this.#admission.running < this.#admission.limits.capacity) {
       const fn = nextInTurn(this.waiting, blocked)
@@ -184,12 +202,23 @@ export class Dispatcher {
     }
   }
 
+  /** Now and then while calls wait: asks again whether there is memory for them, and refuses those for whom there will be none. */
+  memoryRound(now: number): void {
+    this.#memory.round(now)
+    if (this.#shortage.isOver) return
+    // How long a process takes to start is nobody's doing who was let into it.
+    for (const worker of this.#init.pool.workers) if (!worker.isReady && worker.loading > 0) this.#shortage.moves(now)
+    this.advance()
+    for (const fn of this.#shortage.overdue(now)) this.#failWaiting(fn, shortOfMemory(fn, this.#memory.budgetMb), false)
+  }
+
   /** Whether one of its calls began. */
   #advanceOne(fn: FunctionState): boolean {
     const { use } = fn
     const next = fn.waiting[0]
     const mayStart = this.#admission.mayStart({ running: fn.running, waiting: 0, runningMax: fn.runningMax })
-    const slot = next === undefined || !mayStart || use.running >= use.runningMax ? undefined : fn.choose(next)
+    const chosen = next === undefined || !mayStart || use.running >= use.runningMax ? undefined : fn.choose(next)
+    const slot = chosen !== undefined && this.#mayBegin(chosen) ? chosen : undefined
     if (next !== undefined && slot !== undefined) {
       fn.waiting.shift()
       this.#admission.waiting--
@@ -197,8 +226,8 @@ export class Dispatcher {
       next.coldMs = Math.max(0, Math.min(slot.bornAt + slot.coldMs - next.arrivedAt, slot.coldMs))
       if (next.coldMs > 0) next.coldParts = slot.coldParts
       this.#run(next, slot)
-    } else if (next !== undefined && mayStart) this.#provide(fn)
-    if (fn.waiting.length === 0) this.waiting.delete(fn)
+    } else if (next !== undefined && mayStart && chosen === undefined) this.#provide(fn)
+    if (fn.waiting.length === 0) this.#waitsNoMore(fn)
     return slot !== undefined
   }
 
@@ -209,6 +238,8 @@ export class Dispatcher {
     fn.use.running++
     fn.running++
     fn.lastUsedAt = now
+    if (slot.inFlight === 0) this.#memory.begin(slot)
+    if (fn.shortSince > 0) this.#shortage.letIn(fn, now)
     slot.inFlight++
     slot.lastUsedAt = now
     const msLeft = Math.max(1, Math.ceil(Math.min(invocation.deadlineAt - now, fn.timeoutMs)))
@@ -223,9 +254,27 @@ export class Dispatcher {
   #provide(fn: FunctionState): void {
     if (fn.starting > 0 || this.#admission.running >= this.#admission.limits.capacity) return
     const wanted = fn.callsOthers ? fn.instancesMax : Math.ceil((fn.running + fn.waiting.length) / fn.concurrencyMax)
-    if (fn.usableSlots() >= Math.max(1, Math.min(wanted, fn.instancesMax))) return
+    if (fn.usableSlots() >= Math.max(1, Math.min(wanted, fn.instancesMax)) || !this.#mayLoad(fn)) return
     fn.starting++
     void this.#load(fn)
+  }
+
+  #mayBegin(slot: InstanceSlot): boolean {
+    return slot.inFlight > 0 || this.#hasMemory(slot.fn, this.#memory.growthMb(slot))
+  }
+
+  #mayLoad(fn: FunctionState): boolean {
+    return this.#hasMemory(fn, this.#memory.newMb(fn))
+  }
+
+  #hasMemory(fn: FunctionState, wantedMb: number): boolean {
+    if (wantedMb <= this.#memory.roomMb) return true
+    const now = this.#init.clock.monotonic()
+    this.#isAsking = true
+    const has = this.#memory.admits(wantedMb, fn, now, this.#shortage.canWait(fn, now))
+    this.#isAsking = false
+    if (!has) this.#shortage.meets(fn, wantedMb, now)
+    return has
   }
 
   async #load(fn: FunctionState): Promise<void> {
@@ -235,11 +284,15 @@ export class Dispatcher {
       const artifact = await code.artifact(fn.record.manifest.artifact.digest, { timeoutMs: limits.artifactMs })
       const artifactMs = clock.monotonic() - beganAt
       if (this.#stopped) return
+      // Others may have begun meanwhile.
+      if (!this.#mayLoad(fn)) return void fn.starting--
       const worker = pool.workerFor(fn)
       this.#init.makeRoom(worker)
       const slot = worker.load(fn, artifact, beganAt)
       slot.coldParts.artifact = artifactMs
       fn.slots.push(slot)
+      this.#memory.begin(slot)
+      if (fn.shortSince > 0) this.#shortage.letIn(fn, clock.monotonic())
       this.#init.wake()
     } catch (error) {
       fn.starting--
@@ -249,13 +302,18 @@ export class Dispatcher {
 
   #failWaiting(fn: FunctionState, error: OsirisError, started: boolean): void {
     for (const call of fn.waiting.splice(0)) this.#drop(call, error, started)
+    this.#waitsNoMore(fn)
+  }
+
+  #waitsNoMore(fn: FunctionState): void {
     this.waiting.delete(fn)
+    if (fn.shortSince > 0) this.#shortage.leaves(fn)
   }
 
   #drop(call: Call, error: OsirisError, started: boolean): void {
     this.#admission.waiting--
     call.fn.use.waiting--
     call.fail(error, 0, started)
-    if (call.fn.waiting.length === 0) this.waiting.delete(call.fn)
+    if (call.fn.waiting.length === 0) this.#waitsNoMore(call.fn)
   }
 }

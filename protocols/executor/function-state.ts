@@ -29,6 +29,8 @@ export interface InstanceSlot {
   coldParts: ColdParts
   /** The most memory its worker has told of. */
   peakBytes: number
+  /** What it counts in the memory of all workers now. */
+  countedMb: number
   /** It shares an isolate with others of its namespace; until it is loaded, it takes the place of this one. */
   isShared: boolean
   insteadOf: InstanceSlot | undefined
@@ -63,6 +65,10 @@ export class FunctionState {
   readonly waiting: Call[] = []
   readonly slots: InstanceSlot[] = []
   starting = 0
+  /** The most memory one of its instances was seen to use after a call; 0 before. */
+  peakMb = 0
+  /** Since when its calls wait for memory; 0 when they do not. */
+  shortSince = 0
   lastUsedAt = 0
   /** Its instances may share an isolate with others, from this time on; never when it is infinite. */
   sharesFrom: number

@@ -14,7 +14,7 @@ export interface ExecutorLimits {
   workerAllowanceMb: number
   /** Resident memory of one worker, whatever its instances may have. */
   workerMemoryMbMax: number
-  /** Resident memory of all workers together; above it the least recently used instances go. */
+  /** Memory of all workers together, the pages of files they have in common not counted. Calls that would promise more are `overloaded`; above it the least recently used instances go. */
   memoryMbMax: number
   /** Instances of one worker that keep an isolate each, 2.5 MB. Beyond them the least recently used share isolates, 0.65 MB each. */
   aloneMax: number

@@ -20,6 +20,11 @@ export class MemoryProbe {
     return residentOf(read(this.#statm) ?? '') * PAGE_BYTES
   }
 
+  /** Resident memory without the pages of files, Node's own code above all: processes have those in common, and a sum would count them many times. */
+  ownBytes(): number {
+    return ownOf(read(this.#statm) ?? '') * PAGE_BYTES
+  }
+
   /** User and system time of all its threads, in steps of 10 ms; its ended children not counted. */
   cpuMs(): number | undefined {
     const stat = read(this.#stat)
@@ -55,6 +60,11 @@ export function ticksOf(stat: string): number {
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
   const ticks = Number(fields[11]) + Number(fields[12])
   return Number.isFinite(ticks) ? ticks : 0
+}
+
+/** The second field of `statm` less the third, pages of files and of shared memory. */
+export function ownOf(statm: string): number {
+  return Math.max(0, residentOf(statm) - residentOf(statm.slice(statm.indexOf(' ') + 1)))
 }
 
 /** The second field of `statm` (proc(5)): resident pages. */

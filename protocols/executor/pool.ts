@@ -17,6 +17,8 @@ export interface PoolInit {
   spares: number
   launch: () => Launched
   listener: WorkerListener
+  /** Whether there is memory for another spare. */
+  mayRefill: () => boolean
   onStarted: (worker: WorkerProcess) => void
 }
 
@@ -52,10 +54,24 @@ export class Pool {
     return this.#all
   }
 
+  get spares(): readonly WorkerProcess[] {
+    return this.#spares
+  }
+
+  /** Whether an instance of this version would go into a process that is there. */
+  hasProcessFor(fn: FunctionState): boolean {
+    return this.#spares.length > 0 || this.#byKey.has(this.#keyOf(fn))
+  }
+
+  /** After there was no memory for them. */
+  refill(): void {
+    this.#refillSoon()
+  }
+
   /** The worker that runs this version; taken from the spares when there is none. Throws when no process can be started. */
   workerFor(fn: FunctionState): WorkerProcess {
     const { namespace } = fn.record
-    const key = this.#killers.has(fn.version) ? `${namespace}/${fn.version}` : namespace
+    const key = this.#keyOf(fn)
     const known = this.#byKey.get(key)
     if (known !== undefined) return known
     const worker = this.#takeSpare() ?? this.#spawn()
@@ -90,6 +106,10 @@ export class Pool {
     this.#refillSoon()
   }
 
+  #keyOf({ record, version }: FunctionState): string {
+    return this.#killers.has(version) ? `${record.namespace}/${version}` : record.namespace
+  }
+
   /** One that has answered already, if there is any: the others are still starting. */
   #takeSpare(): WorkerProcess | undefined {
     const ready = this.#spares.findIndex((worker) => worker.isReady)
@@ -101,7 +121,7 @@ export class Pool {
     this.#refilling = true
     this.#init.clock.after(REFILL_MS, () => {
       this.#refilling = false
-      if (this.#stopped) return
+      if (this.#stopped || !this.#init.mayRefill()) return
       try {
         this.#spares.push(this.#spawn())
       } catch {

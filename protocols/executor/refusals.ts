@@ -37,6 +37,14 @@ export function overloaded(fn: FunctionState, { running, waiting }: Admission): 
   )
 }
 
+export function shortOfMemory(fn: FunctionState, budgetMb: number): OsirisError {
+  return limitMet(
+    'overloaded',
+    'memory',
+    `Cannot take the call of "${fn.title}": there is no memory for it while others run (all together have ${budgetMb} MB)`,
+  )
+}
+
 export function throttled(fn: FunctionState): OsirisError {
   const { namespace, throttledBy, running } = fn.use
   const state =

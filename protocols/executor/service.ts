@@ -13,6 +13,7 @@ import type { CallOut, CodeSource, Executor, ExecutorStatus } from './executor.t
 import { Egress, type Resolve, systemResolve, takeFrame } from './egress/index.ts'
 import { FunctionState, type InstanceSlot } from './function-state.ts'
 import { DEFAULT_LIMITS, type ExecutorLimits, workerBytesMax } from './limits.ts'
+import { MemoryBudget } from './memory-budget.ts'
 import { Pool } from './pool.ts'
 import { notRunning, otherFunction, overloaded, refusalOf, throttled } from './refusals.ts'
 import { Sharing, sharingIn } from './sharing.ts'
@@ -87,8 +88,10 @@ export class ExecutorService implements Executor, Startable, CallOwner, WorkerLi
     })
     const entry = init.workerEntry ?? WORKER_ENTRY
     const launch = () => this.#walls.launch(entry, workerBytesMax([], this.#limits))
-    this.#pool = new Pool({ clock, spares, launch, listener: this, onStarted })
-    const shared = { clock, limits: this.#limits, pool: this.#pool }
+    this.#pool = new Pool({ clock, spares, launch, listener: this, mayRefill: () => memory.admitsSpare(), onStarted })
+    const retire = (slot: InstanceSlot) => this.#dispatcher.retire(slot)
+    const memory = new MemoryBudget({ budgetMb: this.#limits.memoryMbMax, pool: this.#pool, retire })
+    const shared = { clock, limits: this.#limits, pool: this.#pool, memory }
     this.#dispatcher = new Dispatcher({
       ...shared,
       code,
@@ -223,6 +226,7 @@ export class ExecutorService implements Executor, Startable, CallOwner, WorkerLi
   answered(call: Call, outcome: Outcome): void {
     const { events } = this.#init
     if (outcome.kind === 'failed') this.#tellLimit(call.fn.record, outcome.error)
+    if (outcome.kind === 'failed' && outcome.error.code === 'memory_exceeded') call.fn.peakMb = call.fn.memoryMbMax
     if (!events.has('call.finished')) return
     const { id, target } = call.invocation
     const code = outcome.kind === 'failed' ? outcome.error.code : null

@@ -5,6 +5,7 @@ import { SHRINK_TO, sizesIn, toRetire } from './eviction.ts'
 import { limitMet } from './function-limits.ts'
 import type { FunctionState, InstanceSlot } from './function-state.ts'
 import { type ExecutorLimits, workerBytesMax } from './limits.ts'
+import type { MemoryBudget } from './memory-budget.ts'
 import type { Pool } from './pool.ts'
 import type { Sharing } from './sharing.ts'
 import type { ShareRounds } from './share-rounds.ts'
@@ -31,6 +32,7 @@ export interface WatchInit {
   clock: Clock
   limits: ExecutorLimits
   pool: Pool
+  memory: MemoryBudget
   functions: Map<string, FunctionState>
   dispatcher: Dispatcher
   sharing: Sharing
@@ -86,6 +88,7 @@ export class Watch {
       busy = true
       if (!wasHeldUp) this.#judge(worker, now)
     }
+    dispatcher.memoryRound(now)
     if (this.#init.rounds.round(pool.workers, now) && dispatcher.waiting.size > 0) dispatcher.advance()
     if (busy) this.#cancelBusy = this.#init.clock.after(BUSY_MS, () => this.#busyRound())
   }
@@ -154,6 +157,8 @@ export class Watch {
       }
     }
     this.#shrink()
+    this.#init.memory.round(now)
+    pool.refill()
     this.#init.sharing.wake()
     for (const worker of [...pool.workers]) {
       if (worker.key === null) continue
@@ -167,9 +172,9 @@ export class Watch {
   /** Least recently used instances go when all workers together have too much. */
   #shrink(): void {
     const { limits, pool } = this.#init
-    let residentMb = 0
-    for (const worker of pool.workers) residentMb += worker.memory.residentBytes() / MIB
-    if (residentMb > limits.memoryMbMax) this.#retireOldest([...pool.workers], residentMb - limits.memoryMbMax * SHRINK_TO)
+    let heldMb = 0
+    for (const worker of pool.workers) heldMb += worker.memory.ownBytes() / MIB
+    if (heldMb > limits.memoryMbMax) this.#retireOldest([...pool.workers], heldMb - limits.memoryMbMax * SHRINK_TO)
   }
 
   #retireOldest(workers: WorkerProcess[], excessMb: number): void {

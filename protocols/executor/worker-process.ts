@@ -57,6 +57,7 @@ export class WorkerProcess {
   readonly unconfirmed = new Map<string, { slot: InstanceSlot; since: number; isRetired: boolean }>()
   /** Resident memory when it was ready and held nothing. */
   restingBytes = 0
+  restingOwnBytes = 0
   readonly #listener: WorkerListener
   readonly #process: Launched
   readonly #writer: FrameWriter
@@ -131,6 +132,7 @@ export class WorkerProcess {
       coldMs: 0,
       coldParts: { artifact: 0, isolate: 0, compile: 0, first: 0 },
       peakBytes: 0,
+      countedMb: 0,
       isShared: insteadOf !== undefined,
       insteadOf,
     }
@@ -306,6 +308,7 @@ export class WorkerProcess {
       case SAY.ready:
         this.isReady = true
         this.restingBytes = this.memory.residentBytes()
+        this.restingOwnBytes = this.memory.ownBytes()
         return
       default:
         throw new Error(`a frame of kind ${kind}`)
