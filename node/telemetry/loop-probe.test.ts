@@ -21,9 +21,19 @@ function stepped() {
   return { clock, pass, isWaiting: () => due !== undefined }
 }
 
+/** Processors as the test says. */
+function scheduleOf() {
+  const state = { ranMs: 0, waitedMs: { main: 0, helper: 0 } }
+  return { ...state, read: scheduleAt, close: () => {} }
+}
+
+function scheduleAt(this: { ranMs: number; waitedMs: { [thread: string]: number } }) {
+  return { ranMs: this.ranMs, waitedMs: new Map(Object.entries(this.waitedMs)) }
+}
+
 it('tells the longest delay once, and begins anew', () => {
   const { clock, pass } = stepped()
-  const probe = new LoopProbe({ clock, notScheduledMs: () => 0 })
+  const probe = new LoopProbe({ clock, schedule: scheduleOf() })
   pass(20)
   pass(150)
   pass(60)
@@ -34,18 +44,38 @@ it('tells the longest delay once, and begins anew', () => {
 
 it('does not wait for its timer to see that it is late', () => {
   const { clock, pass } = stepped()
-  const probe = new LoopProbe({ clock: { ...clock, after: () => () => {} }, notScheduledMs: () => 0 })
+  const probe = new LoopProbe({ clock: { ...clock, after: () => () => {} }, schedule: scheduleOf() })
   pass(90)
   expect(probe.take()).toBe(70)
 })
 
 it('leaves out the time in which the machine gave this process no processor', () => {
   const { clock, pass } = stepped()
-  let elsewhere = 0
-  const probe = new LoopProbe({ clock, notScheduledMs: () => elsewhere })
-  elsewhere += 200
+  const schedule = scheduleOf()
+  const probe = new LoopProbe({ clock, schedule })
+  schedule.waitedMs.main = 200
   pass(230)
   expect(probe.take()).toBe(10)
+})
+
+it('leaves out the time in which it waited for a thread that got no processor: a helper of a collection', () => {
+  const { clock, pass } = stepped()
+  const schedule = scheduleOf()
+  const probe = new LoopProbe({ clock, schedule })
+  schedule.waitedMs.helper = 90
+  schedule.ranMs = 5
+  pass(120)
+  expect(probe.take()).toBe(10)
+})
+
+it('counts what it computed, whoever waited meanwhile', () => {
+  const { clock, pass } = stepped()
+  const schedule = scheduleOf()
+  const probe = new LoopProbe({ clock, schedule })
+  schedule.waitedMs.helper = 150
+  schedule.ranMs = 140
+  pass(170)
+  expect(probe.take()).toBe(140)
 })
 
 it('sees this very process held up', () => {
@@ -62,7 +92,7 @@ it('sees this very process held up', () => {
 
 it('stop() leaves no timer', () => {
   const { clock, isWaiting } = stepped()
-  const probe = new LoopProbe({ clock, notScheduledMs: () => 0 })
+  const probe = new LoopProbe({ clock, schedule: scheduleOf() })
   probe.stop()
   expect(isWaiting()).toBe(false)
 })
