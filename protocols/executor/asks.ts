@@ -6,10 +6,10 @@ import type { Random } from '#protocols/lifecycle'
 import type { Call } from './call.ts'
 import type { CallOut } from './executor.ts'
 import { DO } from './frames.ts'
-import { limitMet } from './function-limits.ts'
+import { limitMet } from './limits/function-limits.ts'
 import type { InstanceSlot } from './function-state.ts'
 import { decodeAsk } from './hostile.ts'
-import { askerOf, countRequest } from './requests.ts'
+import { askerOf, countRequest } from './limits/requests.ts'
 
 export interface AskInit {
   callOut: CallOut

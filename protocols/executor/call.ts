@@ -12,7 +12,7 @@ import {
 import { type RequestBody, ResponseBody } from './body.ts'
 import { decodeError, decodeHead } from './hostile.ts'
 import { CLOSED, HEAD_LENGTH_MASK, OPEN } from './frames.ts'
-import { clampedNote, limitMet } from './function-limits.ts'
+import { clampedNote, limitMet } from './limits/function-limits.ts'
 import type { FunctionState, InstanceSlot } from './function-state.ts'
 
 /** What a call needs of the service: called once when it is over, on this side or the worker's. */

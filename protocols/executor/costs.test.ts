@@ -6,7 +6,7 @@ import { bill } from './billing.ts'
 import type { Call } from './call.ts'
 import { callOf, type Define, requestOf, responseOf, serviceIn, valueOf, World } from './executor.world.ts'
 import type { FunctionState } from './function-state.ts'
-import { ticksOf } from './memory.ts'
+import { ticksOf } from './memory/memory-probe.ts'
 import type { ExecutorService } from './service.ts'
 
 const world = new World()

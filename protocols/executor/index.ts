@@ -1,7 +1,7 @@
 export type * from './executor.ts'
 export type { WallState, WallsMode } from './walls/report.ts'
 export { ExecutorClient, type ExecutorClientInit } from './client.ts'
-export type { ExecutorLimits } from './limits.ts'
+export type { ExecutorLimits } from './limits/limits.ts'
 export { serveExecutor } from './serve.ts'
 export { probeWalls, type WallsProbe } from './walls/probe.ts'
 export { ExecutorService, type ExecutorServiceInit } from './service.ts'

@@ -2,7 +2,7 @@
 import { OsirisError } from '#protocols/errors'
 import type { PlacedInvocation } from '#protocols/invocation'
 import type { Admission } from './admission.ts'
-import { clampedNote, limitMet } from './function-limits.ts'
+import { clampedNote, limitMet } from './limits/function-limits.ts'
 import type { FunctionState } from './function-state.ts'
 
 /** Why this call must not begin, if so; before it is known whether there is room. */

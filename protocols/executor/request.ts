@@ -3,7 +3,7 @@ import type { FetchPayload } from '#protocols/invocation'
 import { RequestBody } from './body.ts'
 import type { Call } from './call.ts'
 import { DO, type WireRequest } from './frames.ts'
-import { limitMet } from './function-limits.ts'
+import { limitMet } from './limits/function-limits.ts'
 import type { InstanceSlot } from './function-state.ts'
 
 export function startRequest(call: Call, slot: InstanceSlot, payload: FetchPayload, msLeft: number): void {

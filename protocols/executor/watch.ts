@@ -1,15 +1,15 @@
 /** One timer for everything that must not depend on a worker's good will: deadlines, memory, idleness. */
 import type { Clock } from '#protocols/lifecycle'
 import type { Dispatcher } from './dispatcher.ts'
-import { SHRINK_TO, sizesIn, toRetire } from './eviction.ts'
-import { limitMet } from './function-limits.ts'
+import { SHRINK_TO, sizesIn, toRetire } from './memory/eviction.ts'
+import { limitMet } from './limits/function-limits.ts'
 import type { FunctionState, InstanceSlot } from './function-state.ts'
-import { type ExecutorLimits, workerBytesMax } from './limits.ts'
-import type { MemoryBudget } from './memory-budget.ts'
+import { type ExecutorLimits, workerBytesMax } from './limits/limits.ts'
+import type { MemoryBudget } from './memory/budget.ts'
 import type { Pool } from './pool.ts'
-import type { Sharing } from './sharing.ts'
-import type { ShareRounds } from './share-rounds.ts'
-import type { Shares } from './shares.ts'
+import type { Sharing } from './memory/sharing.ts'
+import type { ShareRounds } from './shares/share-rounds.ts'
+import type { Shares } from './shares/shares.ts'
 import type { WorkerProcess } from './worker-process.ts'
 
 /** While calls run. A runaway allocation gains about 1 MB per millisecond: this bounds what it can take before it is seen. */

@@ -1,6 +1,6 @@
 /** Why a worker ended, and what its calls are told. */
 import { OsirisError } from '#protocols/errors'
-import { limitMet } from './function-limits.ts'
+import { limitMet } from './limits/function-limits.ts'
 import type { FunctionState } from './function-state.ts'
 
 /** Why a worker is no more. `blamed`: the functions whose calls brought it down, when that is known. */

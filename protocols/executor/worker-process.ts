@@ -10,7 +10,7 @@ import { DO, FrameReader, FrameWriter, LOG_LEVELS, SAY, sendTo } from './frames.
 import type { FunctionState, InstanceSlot } from './function-state.ts'
 import { decodeError, decodeParts } from './hostile.ts'
 import { bill } from './billing.ts'
-import { MemoryProbe } from './memory.ts'
+import { MemoryProbe } from './memory/memory-probe.ts'
 import type { Ending, Launched } from './walls/launch.ts'
 import { errorFor, type WorkerEnd } from './worker-end.ts'
 

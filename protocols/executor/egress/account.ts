@@ -1,5 +1,5 @@
 /** What one call has fetched so far, and what it may. */
-import type { ExecutorLimits } from '../limits.ts'
+import type { ExecutorLimits } from '../limits/limits.ts'
 import { exceeded } from './failures.ts'
 
 export type EgressLimits = Pick<

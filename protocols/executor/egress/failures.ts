@@ -1,6 +1,6 @@
 /** Why a fetch does not come to its end: in sentences, and as its function gets told. */
 import { OsirisError } from '#protocols/errors'
-import { limitMet } from '../function-limits.ts'
+import { limitMet } from '../limits/function-limits.ts'
 
 /** The network's doing; `cause` brings the system's word along. */
 export function broken({ url }: { url: URL }, state: string, cause?: unknown): OsirisError {

@@ -30,8 +30,6 @@ export interface Launched {
   settled(): void
   /** Memory the kernel lets it have, in bytes; nothing where the kernel does not judge. Lower than before takes effect when it needs no more. */
   allow(bytes: number): void
-  /** The most memory it ever had by the kernel's account; 0 where there is none. */
-  peakBytes(): number
   /** Called once, also when the process could not be started. */
   onEnded(listener: (ending: Ending) => void): void
   /** Ends it and everything it started, now. */
@@ -83,7 +81,6 @@ export function start({ command: [program, ...args], monitored, seccomp, group }
       if (monitored) pid = childrenOf(pid)[0] ?? pid
     },
     allow: (bytes) => group?.allow(bytes),
-    peakBytes: () => group?.peakBytes() ?? 0,
     onEnded(listener) {
       ended = listener
     },

@@ -97,13 +97,6 @@ export class OpenCalls {
     return this.#calls.get(callId)?.cpuMs ?? 0
   }
 
-  /** Those that used more than this. */
-  overdrawn(cpuMsMax: number): number[] {
-    const over: number[] = []
-    for (const [callId, call] of this.#calls) if (call.cpuMs > cpuMsMax && isCpuBound(call, cpuMsMax)) over.push(callId)
-    return over
-  }
-
   /** Milliseconds since it came in. */
   age(callId: number): number {
     const call = this.#calls.get(callId)

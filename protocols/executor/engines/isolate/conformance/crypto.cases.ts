@@ -1,4 +1,4 @@
-/** Cases written from Web Cryptography; known answers and misuse are in `crypto.test.ts` and `crypto.misuse.test.ts` of the room. */
+/** Cases written from Web Cryptography; known answers and misuse are in `crypto.test.ts` and `crypto.misuse.test.ts` of `crypto/`. */
 import type { Cases } from './program.ts'
 
 export const cases: Cases = {

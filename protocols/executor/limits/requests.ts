@@ -1,11 +1,11 @@
 /** Sub-requests: what a call asks of others while it runs, fetches and calls of other functions alike. Each is counted when it is asked for. */
 import type { LimitName } from '#protocols/invocation'
-import type { Call } from './call.ts'
+import type { Call } from '../call.ts'
 import { clampedNote, limitMet } from './function-limits.ts'
-import type { InstanceSlot } from './function-state.ts'
+import type { InstanceSlot } from '../function-state.ts'
 
 /**
- * The call of this instance that the worker names, or, where it names none (asked for after an `await` while several overlap), the one that has asked
+ * The call of this instance that the worker names, or, where it names none (code that an ended call left behind asked), the one that has asked
  * least: so nobody is refused for what a neighbour asked, and all together never ask more than they may. Undefined when none is open.
  */
 export function askerOf(slot: InstanceSlot, callId: number): Call | undefined {

@@ -1,5 +1,5 @@
 /** Which instances go when memory is short: those that were not used for longest, as many as hold what is to be freed. Pure. */
-import type { InstanceSlot } from './function-state.ts'
+import type { InstanceSlot } from '../function-state.ts'
 
 const MIB = 1024 * 1024
 /** An instance that shares an isolate weighs this part of one that has its own (README.md, "Memory of an instance"). */

@@ -3,11 +3,11 @@
  * it when it is used up, and ten times a second.
  */
 import { sizesIn, toRetire } from './eviction.ts'
-import type { FunctionState, InstanceSlot } from './function-state.ts'
-import { fits, idleMb, type MemoryNeed, promisedMb, worstMb } from './memory-promise.ts'
-import type { Pool } from './pool.ts'
-import type { WorkerEnd } from './worker-end.ts'
-import type { WorkerProcess } from './worker-process.ts'
+import type { FunctionState, InstanceSlot } from '../function-state.ts'
+import { fits, idleMb, type MemoryNeed, promisedMb, worstMb } from './promise.ts'
+import type { Pool } from '../pool.ts'
+import type { WorkerEnd } from '../worker-end.ts'
+import type { WorkerProcess } from '../worker-process.ts'
 
 const MIB = 1024 * 1024
 /** A look costs 3 µs a worker and 50 ns an instance. */

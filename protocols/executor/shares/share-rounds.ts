@@ -1,7 +1,7 @@
 /** Feeds the shares with what the kernel says: processor time of each worker, and what the host has to spare. */
 import { cpus } from 'node:os'
 import type { Shares } from './shares.ts'
-import type { WorkerProcess } from './worker-process.ts'
+import type { WorkerProcess } from '../worker-process.ts'
 
 /** Kernel figures come in steps of 10 ms, and reading them costs 3 µs per worker. */
 const ROUND_MS = 100

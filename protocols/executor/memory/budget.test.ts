@@ -4,10 +4,10 @@ import { afterEach, describe, expect, test } from 'vitest'
 import type { FunctionRecord } from '#protocols/catalog'
 import { createEvents } from '#protocols/events'
 import type { Outcome } from '#protocols/invocation'
-import { callOf, serviceIn, valueOf, World } from './executor.world.ts'
-import { ownOf } from './memory.ts'
-import { fits, idleMb, promisedMb, worstMb } from './memory-promise.ts'
-import type { ExecutorService } from './service.ts'
+import { callOf, serviceIn, valueOf, World } from '../executor.world.ts'
+import { ownOf } from './memory-probe.ts'
+import { fits, idleMb, promisedMb, worstMb } from './promise.ts'
+import type { ExecutorService } from '../service.ts'
 
 const megabytes = fc.double({ min: 0, max: 4096, noNaN: true })
 const need = fc.record({ limitMb: fc.integer({ min: 8, max: 2048 }), peakMb: megabytes, isShared: fc.boolean() })

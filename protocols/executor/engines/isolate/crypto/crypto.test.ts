@@ -1,8 +1,8 @@
 /** crypto.subtle inside an isolate: known answers of the standards, round trips of everything, and misuse. */
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { callOf, type Define, serviceIn, valueOf, World } from './executor.world.ts'
-import type { ExecutorService } from './service.ts'
+import { callOf, type Define, serviceIn, valueOf, World } from '../../../executor.world.ts'
+import type { ExecutorService } from '../../../service.ts'
 
 const world = new World()
 let executor: ExecutorService

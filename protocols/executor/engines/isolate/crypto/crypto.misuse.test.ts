@@ -3,8 +3,8 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Outcome } from '#protocols/invocation'
 import { systemClock } from '#protocols/lifecycle'
 import { until } from '#protocols/until'
-import { callOf, requestOf, responseOf, serviceIn, valueOf, World } from './executor.world.ts'
-import type { ExecutorService } from './service.ts'
+import { callOf, requestOf, responseOf, serviceIn, valueOf, World } from '../../../executor.world.ts'
+import type { ExecutorService } from '../../../service.ts'
 
 const world = new World()
 let executor: ExecutorService

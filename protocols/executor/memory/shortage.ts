@@ -1,5 +1,5 @@
 /** Functions whose calls wait for memory: how long they may, and when it is worth asking again. */
-import type { FunctionState } from './function-state.ts'
+import type { FunctionState } from '../function-state.ts'
 
 /**
  * Without anybody of them being let in for so long, they are refused: a first call gives back most of what it was promised within milliseconds, and many of them

@@ -2,8 +2,8 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { FunctionRecord } from '#protocols/catalog'
 import { until } from '#protocols/until'
-import { callOf, serviceIn, World } from './executor.world.ts'
-import type { ExecutorService } from './service.ts'
+import { callOf, serviceIn, World } from '../executor.world.ts'
+import type { ExecutorService } from '../service.ts'
 
 const world = new World()
 let executor: ExecutorService

@@ -3,12 +3,12 @@ import { afterEach, expect, test, vi } from 'vitest'
 import { systemClock } from '#protocols/lifecycle'
 import type { FunctionRecord } from '#protocols/catalog'
 import { until } from '#protocols/until'
-import { callOf, responseOf, requestOf, serviceIn, valueOf, World } from './executor.world.ts'
-import type { InstanceSlot } from './function-state.ts'
-import type { ExecutorService } from './service.ts'
-import { DEFAULT_LIMITS } from './limits.ts'
+import { callOf, responseOf, requestOf, serviceIn, valueOf, World } from '../executor.world.ts'
+import type { InstanceSlot } from '../function-state.ts'
+import type { ExecutorService } from '../service.ts'
+import { DEFAULT_LIMITS } from '../limits/limits.ts'
 import { toShare } from './sharing.ts'
-import { confirmationMs } from './watch.ts'
+import { confirmationMs } from '../watch.ts'
 
 /** Who shares is looked at once a second, and a machine that is busy makes a small function look large: it is asked again. */
 const SETTLED_MS = 20_000

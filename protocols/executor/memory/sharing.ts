@@ -1,8 +1,8 @@
 /** Which instances share an isolate: where a worker holds many, those that were not used for longest, one at a time. */
 import type { Clock } from '#protocols/lifecycle'
-import type { InstanceSlot } from './function-state.ts'
-import type { Pool } from './pool.ts'
-import type { WorkerProcess } from './worker-process.ts'
+import type { InstanceSlot } from '../function-state.ts'
+import type { Pool } from '../pool.ts'
+import type { WorkerProcess } from '../worker-process.ts'
 
 /** While first calls come so close together, sharing would be in their way… */
 const QUIET_MS = 100

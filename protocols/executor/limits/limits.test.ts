@@ -3,10 +3,10 @@ import { afterEach, describe, expect, test } from 'vitest'
 import { createEvents } from '#protocols/events'
 import type { LimitName, Outcome } from '#protocols/invocation'
 import { functionConfigSchema, settingsOf } from '#protocols/manifest'
-import { callOf, serviceIn, valueOf, World } from './executor.world.ts'
+import { callOf, serviceIn, valueOf, World } from '../executor.world.ts'
 import { limitsOf } from './function-limits.ts'
 import { DEFAULT_LIMITS, type ExecutorLimits } from './limits.ts'
-import type { ExecutorService } from './service.ts'
+import type { ExecutorService } from '../service.ts'
 
 const world = new World()
 let executor: ExecutorService | undefined
