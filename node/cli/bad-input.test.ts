@@ -107,7 +107,7 @@ it.each([
   ['rejects', 'function_failed', ['RangeError: Nobody answered', 'at ask (rejects.ts:5:9)', 'at async rejects (rejects.ts:9:10)']],
   ['cycle', 'result_not_serializable', ['Cannot return the result of "cycle": result.friends[0].friends[0] leads back to result']],
   ['big-int', 'result_not_serializable', ['result.items[1].total is a BigInt']],
-  ['too-large', 'result_too_large', ['it is longer than 1048576 bytes (execution.payload)']],
+  ['too-large', 'result_too_large', ['it is longer than 1048576 bytes (execution.result)']],
 ])('%s: %s, and why', async (name, code, parts) => {
   const { err, ...rest } = await told(name, false)
   expect(rest).toEqual({ code: 1, out: '' })

@@ -8,7 +8,7 @@ import type { NamedCaller } from './callers.ts'
 import { type Connection, connectionOf, type Flight } from './connection.ts'
 import type { Invocations } from './invocations.ts'
 import type { HttpLimits } from './limits.ts'
-import { report, reportUnexpected } from './report.ts'
+import { reportBroken, reportUnexpected } from './report.ts'
 import { respond, respondError } from './respond.ts'
 
 export interface DirectParts {
@@ -48,7 +48,9 @@ export function invoke(exchange: Exchange, target: Target, payload: Payload, cal
 function answer(exchange: Exchange, outcome: Outcome): void {
   const streamed = respond(exchange.response, outcome)
   if (streamed === undefined) return endExchange(exchange)
-  streamed.catch((error: unknown) => report(exchange.parts.events, nameOf(exchange.request), error)).finally(() => endExchange(exchange))
+  streamed
+    .catch((error: unknown) => reportBroken(exchange.parts.events, nameOf(exchange.request), error))
+    .finally(() => endExchange(exchange))
 }
 
 /** Ends the exchange with an error that the router never saw, or should not have let out. */

@@ -51,6 +51,7 @@ const answers: Record<string, (payload: FetchPayload) => Outcome | Promise<Outco
   short: () => response(parts('abc'), { headers: [['content-length', '5']] }),
   long: () => response(parts('abc', 'def'), { headers: [['content-length', '5']] }),
   broken: () => response(parts('a', new OsirisError('worker_crashed', 'Cannot go on'))),
+  loud: () => response(parts('a', new OsirisError('function_failed', 'x'.repeat(4096)))),
   cookies: () =>
     response(text('ok'), {
       headers: [
@@ -219,6 +220,15 @@ describe('what a client sees of a response', () => {
     await expect(at('/long').then((each) => each.text())).rejects.toThrow('terminated')
   })
 
+  it('a function whose streams break writes no more than a line of some hundred characters each into the log of the node', async () => {
+    const lines: unknown[] = []
+    const stop = node.events.on('log', (line) => void lines.push(line))
+    await expect(at('/loud').then((each) => each.text())).rejects.toThrow('terminated')
+    await until(() => lines.length > 0)
+    stop()
+    expect(lines).toMatchObject([{ level: 'warn', data: { code: 'function_failed' } }])
+    expect(JSON.stringify(lines).length).toBeLessThan(600)
+  })
   it('a stream that breaks cuts the connection, and is told to who runs the node', async () => {
     await expect(at('/broken').then((each) => each.text())).rejects.toThrow('terminated')
     await until(() => told.some((line) => line.includes('Cannot go on')))

@@ -7,7 +7,17 @@ export function reportUnexpected(events: Events, what: string, error: unknown): 
   report(events, what, error)
 }
 
-export function report(events: Events, what: string, error: unknown): void {
+/** So much of what a function says about its own end goes into the node's log for each answer that broke: anybody may call it again and again. */
+const TEXT_MAX = 300
+
+/** An answer that broke after its head: its client sees a cut connection and no reason, so the log has it. The stack is told only where it is the node's fault. */
+export function reportBroken(events: Events, what: string, error: unknown): void {
+  if (!(error instanceof OsirisError) || error.code === 'internal') return report(events, what, error)
+  const text = `Cannot finish ${what.slice(0, 200)}: ${error.message.slice(0, TEXT_MAX)}`
+  events.emit('log', { level: 'warn', room: 'http', text, data: { code: error.code } })
+}
+
+function report(events: Events, what: string, error: unknown): void {
   const { message, stack } = error instanceof Error ? error : { message: String(error), stack: undefined }
   events.emit('log', {
     level: 'error',

@@ -180,7 +180,9 @@ export class Call {
   #failed(thrown: OsirisError, runUs: number, started: boolean): FailedOutcome {
     const limit = thrown.details?.['limit']
     const note = isLimitName(limit) ? clampedNote(this.fn.limits, limit) : ''
-    const error = note === '' ? thrown : OsirisError.fromShape({ ...thrown.toShape(), message: thrown.message + note })
+    // What was refused on this side, and thrown on by the function, has it already.
+    const error =
+      note === '' || thrown.message.endsWith(note) ? thrown : OsirisError.fromShape({ ...thrown.toShape(), message: thrown.message + note })
     return { kind: 'failed', error, started, meta: this.meta(runUs) }
   }
 

@@ -1,6 +1,5 @@
 /** fetch of real functions in real workers, to real servers on loopback that the operator lets them reach. */
-import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import type { IncomingMessage, RequestListener, Server, ServerResponse } from 'node:http'
 import { gzipSync, deflateRawSync, deflateSync } from 'node:zlib'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { createEvents, type EventMap } from '#protocols/events'
@@ -9,6 +8,7 @@ import { systemClock } from '#protocols/lifecycle'
 import { until } from '#protocols/until'
 import { callOf, requestOf, responseOf, serviceIn, valueOf, World } from '../executor.world.ts'
 import type { ExecutorService } from '../service.ts'
+import { siteIn } from './site.fixture.ts'
 
 const world = new World()
 const events = createEvents()
@@ -28,33 +28,7 @@ afterAll(async () => {
   }
 })
 
-interface Site {
-  origin: string
-  /** Requests as they came. */
-  seen: IncomingMessage[]
-  /** Connections as they came. */
-  connects: number
-  /** Those of them that are open. */
-  open: number
-}
-
-async function site(answer: RequestListener): Promise<Site> {
-  const found: Site = { origin: '', seen: [], connects: 0, open: 0 }
-  const server = createServer((request, response) => {
-    found.seen.push(request)
-    answer(request, response)
-  })
-  server.on('connection', (socket) => {
-    found.connects++
-    found.open++
-    socket.on('close', () => found.open--)
-  })
-  servers.push(server)
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  found.origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
-  return found
-}
-
+const site = (answer: RequestListener) => siteIn(servers, answer)
 const codeOf = (outcome: Outcome) => (outcome.kind === 'failed' ? outcome.error.code : outcome.kind)
 const messageOf = (outcome: Outcome) => (outcome.kind === 'failed' ? outcome.error.message : outcome.kind)
 /** Runs `body` as a value function with `origin` as its argument. */
@@ -246,11 +220,9 @@ describe('streams', () => {
 })
 
 describe('giving up', () => {
-  const hang = (_: IncomingMessage, response: ServerResponse) => response.flushHeaders()
+  const hang = (request: IncomingMessage, response: ServerResponse) => void (request.url === '/head' || response.flushHeaders())
   test('a signal ends a fetch with its reason, before the head, in the body, and before it began', async () => {
-    const server = await site((request, response) => {
-      if (request.url !== '/head') hang(request, response)
-    })
+    const server = await site(hang)
     const body = `const reason = (p) => p.then(() => 'done', (error) => error === 'why' ? error : error.name), said = []
       let c = new AbortController(); setTimeout(() => c.abort('why'), 30); said.push(await reason(fetch(origin + '/head', { signal: c.signal })))
       c = new AbortController(); const r = await fetch(origin, { signal: c.signal }); setTimeout(() => c.abort(), 30); said.push(await reason(r.text()))
@@ -283,6 +255,28 @@ describe('giving up', () => {
     caller.abort()
     await outcome
     await until(() => server.open === 0)
+  })
+  test('a fetch with the signal of a request whose client has gone is rejected: what its function tidies up then is tidied up', async () => {
+    const server = await site(hang)
+    const source = `let open = 0, why
+      export default { async fetch(request) {
+        const to = new URL(request.url).searchParams.get('to')
+        if (to === null) return Response.json([open, why])
+        open++
+        try { return new Response(await (await fetch(to, { signal: request.signal })).text()) } catch (error) { why = error.name; throw error } finally { open-- }
+      } }`
+    const record = world.define(source, { config: { egress: [server.origin] } })
+    for (const path of ['/head', '/body']) {
+      const caller = new AbortController()
+      const before = server.connects
+      const url = `http://site.example/?to=${encodeURIComponent(server.origin + path)}`
+      const outcome = executor.invoke(requestOf(record, { url }, { signal: caller.signal }))
+      await until(() => server.connects > before)
+      caller.abort()
+      await outcome
+      await until(() => server.open === 0)
+      expect((await responseOf(await executor.invoke(requestOf(record)))).text).toBe('[0,"AbortError"]')
+    }
   })
   test('a loop of fetches stops at the answer: nothing is connected after it', async () => {
     const server = await site((_, response) => response.end('x'))

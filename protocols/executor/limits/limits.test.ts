@@ -81,6 +81,14 @@ describe('a call that meets', () => {
     const { run } = await start({ cpuMsMax: 40, requestsMax: 1 })
     const outcome = await run('export default () => { for (;;); }', { cpu: '5s' })
     expect(outcome).toMatchObject({ error: { message: expect.stringMatching(/40 ms \(execution\.cpu\).*more than this node allows/) } })
+    const asks = `import { call } from 'osiris/function'; export default async () => { for (;;) await call('demo/x') }`
+    const { error } = (await run(asks, { requests: 9 })) as { error: Error }
+    expect(error.message.split('more than this node allows')).toHaveLength(2)
+  })
+  test('result names the limit it is', async () => {
+    const { run } = await start()
+    const outcome = await run('export default () => "x".repeat(20)', { result: '10B', payload: '1KB' })
+    expect(outcome).toMatchObject({ error: { message: expect.stringContaining('longer than 10 bytes (execution.result)') } })
   })
   test('logs loses lines, no more, and the loss is told and counted', async () => {
     const { run, met, lines } = await start()

@@ -28,6 +28,11 @@ const INSTALL = 'install bubblewrap (apt-get install bubblewrap, dnf install bub
 const DELEGATE = 'start the node in a control group of its own: systemd-run --user --scope -p Delegate=yes, or Delegate=yes in its unit'
 
 export function reportOf(standing: Standing): WallState[] {
+  const walls = wallsOf(standing)
+  return standing.mode === 'off' ? walls.map((each) => (each.state === 'stands' ? each : { ...each, fix: 'leave out --walls off' })) : walls
+}
+
+function wallsOf(standing: Standing): WallState[] {
   const { shell, cgroup, hasLimits, hasSetpriv } = standing
   const isSandboxed = shell.kind === 'bubblewrap'
   const isApart = shell.kind !== 'plain'

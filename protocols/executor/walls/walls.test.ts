@@ -336,5 +336,6 @@ describe('where something is missing', () => {
       expect(valueOf(await executor.invoke(callOf(greet)))).toBe('hello')
       expect(new Set(Object.values(stateOf(executor)))).toEqual(new Set(['missing', 'weaker']))
       expect(warnings).toEqual(['Walls are switched off: a worker is a process and nothing else'])
+      expect(new Set(executor.status().walls.map((each) => each.fix))).toEqual(new Set(['leave out --walls off']))
     }))
 })

@@ -13,7 +13,7 @@ import { Headers } from './headers.ts'
 import { IncomingStream } from './incoming-stream.ts'
 import { say } from './outbox.ts'
 import { isLong, OutgoingStream } from './outgoing-stream.ts'
-import { apply, mapDelete, mapForEach, mapGet, mapSet, parse, SafeMap, stringify } from './primordials.ts'
+import { apply, mapDelete, mapForEach, mapGet, mapSet, parse, PromiseThen, resolved, SafeMap, stringify } from './primordials.ts'
 import { Request, type RequestInit } from './request.ts'
 import { Response } from './response.ts'
 import { enter, isOver, onCallEnd, owner } from './state.ts'
@@ -71,7 +71,11 @@ class Fetching {
   readonly #resolve: (response: Response) => void
   readonly #reject: (reason: unknown) => void
   readonly #outgoing = new OutgoingStream()
-  readonly #onAbort = () => this.#abort(this.#signal.reason)
+  readonly #onAbort = () => {
+    const { reason } = this.#signal
+    this.#leave(reason)
+    this.#fail(reason)
+  }
   #incoming: IncomingStream | undefined
 
   constructor(signal: AbortSignal, resolve: (response: Response) => void, reject: (reason: unknown) => void) {
@@ -123,10 +127,12 @@ class Fetching {
     this.#fail(errorOf(broken))
   }
 
-  /** Its call is over: nobody is left to hear. */
+  /** Its call is over. A signal that is aborted with the call, later in this turn, still rejects it; then nobody is left to hear. */
   drop(): void {
-    this.#close()
+    mapDelete(fetching, this.id)
+    open--
     this.#outgoing.stop(new TypeError('The call is over'))
+    void PromiseThen(resolved(undefined), () => this.#signal.removeEventListener('abort', this.#onAbort))
   }
 
   #upload(stream: ReadableStream): void {
@@ -136,12 +142,10 @@ class Fetching {
         () => {
           if (mapGet(fetching, this.id) === this) say(OUT.fetchEnd, this.id)
         },
-        (error: unknown) => this.#abort(error),
+        (error: unknown) => {
+          if (this.#leave(error)) this.#fail(error)
+        },
       )
-  }
-
-  #abort(reason: unknown): void {
-    if (this.#leave(reason)) this.#fail(reason)
   }
 
   /** Whether it was under way. */

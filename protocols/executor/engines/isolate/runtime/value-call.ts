@@ -89,7 +89,7 @@ export function resultText(fn: ValueFunction, value: unknown): string {
   if (isLongerThan(text, fn.resultMax))
     return failureText(
       'result_too_large',
-      `Cannot return the result of "${fn.name}": it is longer than ${fn.resultMax} bytes (execution.payload)`,
+      `Cannot return the result of "${fn.name}": it is longer than ${fn.resultMax} bytes (execution.result)`,
       'result',
     )
   if (isDeeperThan(text, RESULT_DEPTH_MAX))
