@@ -183,7 +183,7 @@ export class Dispatcher {
       if (slot.isShared) continue
       // Another function brought it down, and no call of this one had begun: it is loaded again, in another worker.
       if (end.blamed.size > 0 && !end.blamed.has(fn)) continue
-      this.#failWaiting(fn, errorFor(end, fn), true)
+      this.#failWaiting(fn, errorFor(end, fn, end.code === 'deadline_exceeded'), true)
     }
     this.advance()
   }

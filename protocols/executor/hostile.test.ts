@@ -49,6 +49,15 @@ describe('time', () => {
     const outcomes = await Promise.all([stuck, late].map((record) => executor.invoke(callOf(record))))
     expect(outcomes.map(codeOf)).toEqual(['deadline_exceeded', 'deadline_exceeded'])
   })
+  test('who has time left when a call of the same function costs the worker is not told of the deadline', async () => {
+    const record = world.define(
+      `export default (spin) => { if (!spin) return new Promise(() => {}); Array.prototype.reverse.call({ length: 2 ** 53 - 1 }) }`,
+      { namespace: 'same', config: { execution: { timeout: '8s' } } },
+    )
+    const waiting = executor.invoke(callOf(record, [false]))
+    const spinning = executor.invoke(callOf(record, [true], { deadlineAt: systemClock.monotonic() + 200 }))
+    expect([await waiting, await spinning].map(codeOf)).toEqual(['worker_crashed', 'deadline_exceeded'])
+  })
   test('a function that was being loaded when a neighbour cost the worker is loaded again, and its caller hears nothing of it', async () => {
     const spin = world.define('export default () => Array.prototype.reverse.call({ length: 2 ** 53 - 1 })', {
       namespace: 'reload',

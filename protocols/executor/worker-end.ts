@@ -10,8 +10,8 @@ export interface WorkerEnd {
   blamed: ReadonlySet<FunctionState>
 }
 
-/** What a call, or a load, gets told when its worker ended. A call whose time was over gets told that, whoever brought the worker down. */
-export function errorFor(end: WorkerEnd, fn: FunctionState, isLate = false): OsirisError {
+/** What a call, or a load, gets told when its worker ended. One whose time was over gets told that, whoever brought the worker down; one that had time left never is. */
+export function errorFor(end: WorkerEnd, fn: FunctionState, isLate: boolean): OsirisError {
   const { title } = fn
   if (end.code === 'stopped') return new OsirisError('unavailable', `Cannot finish "${title}": the node is stopping`)
   if (end.blamed.has(fn) && end.code === 'memory_exceeded')
@@ -20,7 +20,6 @@ export function errorFor(end: WorkerEnd, fn: FunctionState, isLate = false): Osi
       'memory',
       `Cannot finish "${title}": it used more memory than its ${fn.memoryMbMax} MB (${end.reason})`,
     )
-  if (isLate || (end.blamed.has(fn) && end.code === 'deadline_exceeded'))
-    return limitMet('deadline_exceeded', 'timeout', `Cannot finish "${title}": it did not stop at its deadline (${end.reason})`)
+  if (isLate) return limitMet('deadline_exceeded', 'timeout', `Cannot finish "${title}": it did not stop at its deadline (${end.reason})`)
   return new OsirisError('worker_crashed', `Cannot finish "${title}": its worker process is gone (${end.reason})`)
 }
