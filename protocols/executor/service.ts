@@ -67,6 +67,7 @@ export class ExecutorService implements Executor, Startable, CallOwner, WorkerLi
   readonly #egress: Egress
   readonly #sharing: Sharing
   readonly #shares: Shares
+  readonly #rounds: ShareRounds
   readonly #functions = new Map<string, FunctionState>()
   #running = false
 
@@ -106,8 +107,14 @@ export class ExecutorService implements Executor, Startable, CallOwner, WorkerLi
       doors: init.doors ?? (() => []),
     })
     this.#sharing = new Sharing({ clock, pool: this.#pool, aloneMax: this.#limits.aloneMax, share: (slot) => this.#dispatcher.share(slot) })
-    const rounds = new ShareRounds(this.#shares, hostCores)
-    const watched = { functions: this.#functions, dispatcher: this.#dispatcher, sharing: this.#sharing, shares: this.#shares, rounds }
+    this.#rounds = new ShareRounds(this.#shares, hostCores)
+    const watched = {
+      functions: this.#functions,
+      dispatcher: this.#dispatcher,
+      sharing: this.#sharing,
+      shares: this.#shares,
+      rounds: this.#rounds,
+    }
     this.#watch = new Watch({ ...shared, ...watched })
   }
 
@@ -205,6 +212,7 @@ export class ExecutorService implements Executor, Startable, CallOwner, WorkerLi
   }
 
   #started(worker: WorkerProcess): void {
+    this.#rounds.began(worker)
     this.#init.events.emit('worker.started', { namespace: worker.namespace ?? '', pid: worker.pid })
   }
 
@@ -299,6 +307,7 @@ export class ExecutorService implements Executor, Startable, CallOwner, WorkerLi
 
   ended(worker: WorkerProcess, end: WorkerEnd): void {
     this.#pool.remove(worker)
+    this.#rounds.ended(worker, this.now(), end.blamed.size > 0)
     for (const fn of end.blamed) this.#pool.quarantine(fn.version)
     const { namespace, pid } = worker
     if (namespace !== null) this.#init.events.emit('worker.ended', { namespace, pid, reason: end.reason })

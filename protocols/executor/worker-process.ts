@@ -383,8 +383,8 @@ export class WorkerProcess {
     this.#process.pipe.destroy()
     const now = this.#listener.now()
     bill(this, end.blamed, now)
-    this.memory.close()
     for (const call of [...this.calls.values()]) call.fail(errorFor(end, call.fn, now > call.deadlineAt))
     this.#listener.ended(this, end)
+    this.memory.close()
   }
 }

@@ -13,6 +13,8 @@ export class ShareRounds {
   readonly #idleTimes: () => number
   /** Processor time of each worker when it was last read: what a spare used before it had a namespace is nobody's. */
   readonly #seen = new WeakMap<WorkerProcess, number>()
+  /** What each had used when it was given a namespace. */
+  readonly #starts = new WeakMap<WorkerProcess, number>()
   #roundAt = Number.NEGATIVE_INFINITY
   #idleAt = 0
   #idleMs = 0
@@ -29,16 +31,34 @@ export class ShareRounds {
   round(workers: Iterable<WorkerProcess>, now: number): boolean {
     if (now - this.#roundAt < ROUND_MS) return false
     this.#roundAt = now
-    for (const worker of workers) {
-      if (worker.namespace === null) continue
-      const usedMs = worker.memory.cpuMs()
-      if (usedMs === undefined) continue
-      this.#shares.charge(worker.namespace, Math.max(0, usedMs - (this.#seen.get(worker) ?? usedMs)), now)
-      this.#seen.set(worker, usedMs)
-    }
+    for (const worker of workers) this.#charge(worker, now)
     this.#lookIdle(now)
     this.#shares.round(now, this.#idleCores)
     return true
+  }
+
+  /** It has a namespace from now on. */
+  began(worker: WorkerProcess): void {
+    const usedMs = worker.memory.cpuMs() ?? 0
+    this.#seen.set(worker, usedMs)
+    this.#starts.set(worker, usedMs)
+  }
+
+  /**
+   * It is being ended, and nobody reads it again: what it used since the last round would be free for whoever loses a worker with each call. Whoever is to
+   * blame pays for its start as well, because another one has to be started.
+   */
+  ended(worker: WorkerProcess, now: number, isBlamed: boolean): void {
+    this.#charge(worker, now)
+    if (isBlamed && worker.namespace !== null) this.#shares.charge(worker.namespace, this.#starts.get(worker) ?? 0, now)
+  }
+
+  #charge(worker: WorkerProcess, now: number): void {
+    if (worker.namespace === null) return
+    const usedMs = worker.memory.cpuMs()
+    if (usedMs === undefined) return
+    this.#shares.charge(worker.namespace, Math.max(0, usedMs - (this.#seen.get(worker) ?? usedMs)), now)
+    this.#seen.set(worker, usedMs)
   }
 
   #lookIdle(now: number): void {
