@@ -110,6 +110,7 @@ async function compose(config: NodeConfig, host: Host, signal: AbortSignal) {
         ...{ clock, random, events, nodeName: config.name, capacity: config.capacity, spares: config.spares },
         ...{ limits: config.limits, walls: config.walls },
         egressPrivate: config.egressPrivate,
+        codeStore: host.codeStore,
         doors: () => doorsOf({ http: http.url, p2p: network.addresses() }, network.members.list()),
       })
     : undefined

@@ -9,8 +9,10 @@
  * <data>/caller.token    only where the join token brought one: how the command line on this host acts (0600)
  * <data>/store/          level: feeds, known peers
  * <data>/artifacts/      built code by digest
+ * <data>/compiled/       what V8 made of it, authenticated with a secret made of node.key
  * ```
  */
+import { hkdfSync } from 'node:crypto'
 import { open, readFile, rename } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Level } from 'level'
@@ -43,6 +45,8 @@ export interface Host {
   /** Where to look for the mesh first: the addresses of the join tokens. */
   bootstrap: string[]
   artifactsDir: string
+  /** Where compiled code is kept, and the secret that shows that this node wrote it. */
+  codeStore: { folder: string; key: Uint8Array }
   /** The caller's token that a join token brought, this time or an earlier one. */
   callerToken: string | undefined
   /** Binds the directory to the universe: from now on it opens with no other. Idempotent. */
@@ -79,6 +83,8 @@ export async function openHost(init: HostInit): Promise<Host> {
     const artifactsDir = join(init.dataDir, 'artifacts')
     makeFolder(artifactsDir)
     const bootstrap = [...new Set([...tokens.flatMap((token) => token.bootstrap), ...addresses])]
+    const key = new Uint8Array(hkdfSync('sha256', identity.seed, '', 'osiris/compiled/1', 32))
+    const codeStore = { folder: join(init.dataDir, 'compiled'), key }
     const tokenPath = join(init.dataDir, 'caller.token')
     const brought = tokens.find((token) => token.token !== undefined)?.token
     const callerToken = brought ?? (isNew ? undefined : (await readIfThere(tokenPath))?.trim())
@@ -92,7 +98,7 @@ export async function openHost(init: HostInit): Promise<Host> {
       if (!bound && store.status === 'open') await store.clear()
       await store.close()
     }
-    return { identity, universe, root, isNew, store, bootstrap, artifactsDir, callerToken, keep, close }
+    return { identity, universe, root, isNew, store, bootstrap, artifactsDir, codeStore, callerToken, keep, close }
   } catch (error) {
     await store.close()
     throw diskError(error, init.dataDir)

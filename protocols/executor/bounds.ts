@@ -29,3 +29,9 @@ export const CRYPTO_OPEN_MAX = 16
 /** Instances share an isolate when their function has this limit, the usual one, and an artifact that is compiled in less than a millisecond. */
 export const SHARED_MEMORY_MB = 64
 export const SHARED_ARTIFACT_BYTES_MAX = 32 * 1024
+/** Compiled code is kept of artifacts above this, which take longer than a trip to a thread and back to compile… */
+export const CACHED_ARTIFACT_BYTES_MIN = 32 * 1024
+/** …and up to this: what compiling once more takes has to fit beside the instances of a worker. */
+export const CACHED_ARTIFACT_BYTES_MAX = 2 * 1024 * 1024
+/** What is kept of one: no more than fits into any frame of a worker. */
+export const CODE_CACHE_BYTES_MAX = 2 * 1024 * 1024

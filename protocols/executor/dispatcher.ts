@@ -21,6 +21,8 @@ export interface DispatcherInit {
   admission: Admission
   pool: Pool
   memory: MemoryBudget
+  /** Compiled code of its artifact, where there is some. */
+  compiledOf: (fn: FunctionState) => Promise<Uint8Array | undefined> | undefined
   /** Something is under way: the watch is to look at it. */
   wake: () => void
   /** An instance is about to go into this worker. */
@@ -128,7 +130,7 @@ export class Dispatcher {
     const artifact = await code.artifact(fn.record.manifest.artifact.digest, { timeoutMs: limits.artifactMs })
     if (this.#stopped || old.state !== 'ready' || old.inFlight > 0 || worker.isEnded || fn.starting > 0) return
     fn.starting++
-    const slot = worker.load(fn, artifact, clock.monotonic(), old)
+    const slot = worker.load(fn, artifact, clock.monotonic(), { insteadOf: old })
     slot.lastUsedAt = old.lastUsedAt
     fn.slots.push(slot)
     this.#init.wake()
@@ -281,14 +283,15 @@ export class Dispatcher {
     const { clock, code, limits, pool } = this.#init
     const beganAt = clock.monotonic()
     try {
-      const artifact = await code.artifact(fn.record.manifest.artifact.digest, { timeoutMs: limits.artifactMs })
+      const { digest } = fn.record.manifest.artifact
+      const [artifact, compiled] = await Promise.all([code.artifact(digest, { timeoutMs: limits.artifactMs }), this.#init.compiledOf(fn)])
       const artifactMs = clock.monotonic() - beganAt
       if (this.#stopped) return
       // Others may have begun meanwhile.
       if (!this.#mayLoad(fn)) return void fn.starting--
       const worker = pool.workerFor(fn)
       this.#init.makeRoom(worker)
-      const slot = worker.load(fn, artifact, beganAt)
+      const slot = worker.load(fn, artifact, beganAt, { code: compiled })
       slot.coldParts.artifact = artifactMs
       fn.slots.push(slot)
       this.#memory.begin(slot)

@@ -4,6 +4,7 @@
  */
 import type { FunctionRecord } from '#protocols/catalog'
 import type { Invocation, Outcome, PlacedInvocation } from '#protocols/invocation'
+import type { CodeCacheStatus } from './compiled/cache.ts'
 import type { WallState } from './walls/report.ts'
 
 export interface WorkerStatus {
@@ -26,6 +27,8 @@ export interface ExecutorStatus {
   warm: string[]
   /** What stands between workers and this host. */
   walls: WallState[]
+  /** Compiled code that is kept for later loads. */
+  compiled: CodeCacheStatus
 }
 
 export interface Executor {

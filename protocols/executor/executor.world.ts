@@ -86,6 +86,7 @@ export function serviceIn(
       | 'resolve'
       | 'walls'
       | 'wallsHost'
+      | 'codeStore'
       | 'hostCores'
     >
   > = {},
@@ -105,6 +106,7 @@ export function serviceIn(
     ...(options.limits === undefined ? {} : { limits: options.limits }),
     ...(options.workerEntry === undefined ? {} : { workerEntry: options.workerEntry }),
     ...(options.walls === undefined ? {} : { walls: options.walls }),
+    ...(options.codeStore === undefined ? {} : { codeStore: options.codeStore }),
     ...(options.wallsHost === undefined ? {} : { wallsHost: options.wallsHost }),
   })
 }

@@ -41,12 +41,16 @@ export const DO = {
    * where that would be no good, the answer is `loadFailed`.
    */
   share: 28,
+  /** id: the instance of the `load` that follows; payload: its compiled code, as `SAY.codeCache` gave it. */
+  codeCache: 29,
+  /** First of all frames. Payload: the start-up snapshot of all workers here, or nothing: then it makes its own. */
+  snapshot: 30,
 } as const
 
 /** Worker to node. */
 export const SAY = {
   ready: 32,
-  /** id: instance; payload: JSON `[isolate, compile, first]`, microseconds each, or nothing. */
+  /** id: instance, a: 1 when the code it was given was used instead of compiling; payload: JSON `[isolate, compile, first]`, microseconds each, or nothing. */
   loaded: 33,
   /** id: instance; payload: error JSON. */
   loadFailed: 34,
@@ -92,6 +96,8 @@ export const SAY = {
   fetchCredit: 68,
   /** id: instance that shares an isolate. It no longer should: it is to be retired. */
   unfit: 76,
+  /** id: instance; payload: compiled code of its artifact, for later loads. At most once, after a `loaded` that used none. */
+  codeCache: 77,
 } as const
 
 /** Flags in `b` of `response`, above the head's length. */

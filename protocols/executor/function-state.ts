@@ -3,6 +3,7 @@ import type { FunctionRecord } from '#protocols/catalog'
 import type { ColdParts } from '#protocols/invocation'
 import { type EgressPattern, parseEgress } from '#protocols/egress'
 import { SHARED_ARTIFACT_BYTES_MAX, SHARED_MEMORY_MB } from './bounds.ts'
+import type { CodeState } from './compiled/word.ts'
 import type { WireSettings } from './frames.ts'
 import { type FunctionLimits, limitsOf } from './limits/function-limits.ts'
 import type { ExecutorLimits } from './limits/limits.ts'
@@ -34,6 +35,28 @@ export interface InstanceSlot {
   /** It shares an isolate with others of its namespace; until it is loaded, it takes the place of this one. */
   isShared: boolean
   insteadOf: InstanceSlot | undefined
+  /** Compiled code of its artifact, until its worker has had its word. */
+  code: CodeState
+}
+
+type NewSlot = Pick<InstanceSlot, 'id' | 'fn' | 'worker' | 'bornAt' | 'insteadOf' | 'code'> & { now: number }
+
+/** An instance that begins to load. */
+export function slotOf({ now, ...own }: NewSlot): InstanceSlot {
+  return {
+    ...own,
+    state: 'loading',
+    inFlight: 0,
+    spoiled: false,
+    lastUsedAt: own.bornAt,
+    loadingSince: now,
+    wantedAt: now,
+    coldMs: 0,
+    coldParts: { artifact: 0, isolate: 0, compile: 0, first: 0 },
+    peakBytes: 0,
+    countedMb: 0,
+    isShared: own.insteadOf !== undefined,
+  }
 }
 
 /** The module must be ready within this, or within the function's own timeout if that is longer. */

@@ -226,7 +226,7 @@ describe('workers', () => {
         if (kind === 2) socket.write(lies(JSON.parse(payload)[0], id)) } })
     const lies = (what, id) => ({ garbage: require('node:crypto').randomBytes(1000), huge: Buffer.from([255, 255, 255, 255, 35]), short: Buffer.from([1, 0, 0, 0, 35]),
       kind: frame(99, id), other: frame(35, id + 1000, 0, 0, '1'), zero: frame(35, 0, 0, 0, '1'), twice: frame(33, 1), response: frame(37, id, 0, 0, '{}'), chunk: frame(38, id, 0, 0, 'x'),
-      error: frame(36, id, 0, 0, 'not json'), level: frame(43, id, 1, 77, 'x'), closed: frame(42, id), good: frame(35, id, 0, 0, '1') })[what]`
+      error: frame(36, id, 0, 0, 'not json'), level: frame(43, id, 1, 77, 'x'), closed: frame(42, id), code: frame(77, 1, 0, 0, 'machine code'), good: frame(35, id, 0, 0, '1') })[what]`
 
   describe('taken over', () => {
     const folder = mkdtempSync(join(tmpdir(), 'osiris-'))
@@ -240,7 +240,7 @@ describe('workers', () => {
       await lied.stop()
       rmSync(folder, { recursive: true })
     })
-    test.each(['garbage', 'huge', 'short', 'kind', 'other', 'zero', 'twice', 'response', 'chunk', 'error', 'level', 'closed'])(
+    test.each(['garbage', 'huge', 'short', 'kind', 'other', 'zero', 'twice', 'response', 'chunk', 'error', 'level', 'closed', 'code'])(
       'a worker that sends %s is killed, and only its calls end',
       async (lie) => {
         expect(valueOf(await lied.invoke(callOf(honest, ['good'])))).toBe(1)

@@ -1,5 +1,6 @@
 /** Worker processes: one per namespace in use, one for each version that once had to be killed, and spares that hold nothing yet. */
 import type { Clock } from '#protocols/lifecycle'
+import { DO } from './frames.ts'
 import type { FunctionState } from './function-state.ts'
 import type { Launched } from './walls/launch.ts'
 import type { WorkerEnd } from './worker-end.ts'
@@ -16,6 +17,8 @@ export interface PoolInit {
   clock: Clock
   spares: number
   launch: () => Launched
+  /** Of all workers; none: each makes its own. */
+  snapshot: () => Uint8Array | undefined
   listener: WorkerListener
   /** Whether there is memory for another spare. */
   mayRefill: () => boolean
@@ -96,6 +99,10 @@ export class Pool {
     this.#killers.add(version)
   }
 
+  isQuarantined(version: string): boolean {
+    return this.#killers.has(version)
+  }
+
   /** To be called once for every worker that ended. */
   remove(worker: WorkerProcess): void {
     this.#all.delete(worker)
@@ -134,6 +141,7 @@ export class Pool {
 
   #spawn(): WorkerProcess {
     const worker = new WorkerProcess(this.#init.listener, this.#init.launch())
+    worker.frame(DO.snapshot, 0, 0, 0, this.#init.snapshot())
     worker.unref()
     this.#all.add(worker)
     return worker

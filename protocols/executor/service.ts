@@ -1,6 +1,7 @@
 /** The executor that lives on this node: lets calls in, has each one run, and answers for all of them. */
 import { availableParallelism, totalmem } from 'node:os'
 import type { FunctionRecord } from '#protocols/catalog'
+import { digestOf } from '#protocols/codec'
 import { OsirisError } from '#protocols/errors'
 import type { Events } from '#protocols/events'
 import { failed, isLimitName, type LimitName, type Outcome, type PlacedInvocation } from '#protocols/invocation'
@@ -8,6 +9,8 @@ import type { Clock, MaybePromise, Random, Startable } from '#protocols/lifecycl
 import { Admission } from './admission.ts'
 import { answerAsk } from './asks.ts'
 import { Call, type CallOwner } from './call.ts'
+import { CodeCache, type CodeStore } from './compiled/cache.ts'
+import { sharedSnapshot } from './compiled/snapshot.ts'
 import { Dispatcher } from './dispatcher.ts'
 import type { CallOut, CodeSource, Executor, ExecutorStatus } from './executor.ts'
 import { Egress, type Resolve, systemResolve, takeFrame } from './egress/index.ts'
@@ -17,7 +20,7 @@ import { MemoryBudget } from './memory/budget.ts'
 import { Pool } from './pool.ts'
 import { notRunning, otherFunction, overloaded, refusalOf, throttled } from './refusals.ts'
 import { Sharing, sharingIn } from './memory/sharing.ts'
-import { WORKER_ENTRY } from './walls/places.ts'
+import { engineTag, WORKER_ENTRY } from './walls/places.ts'
 import type { WallsMode } from './walls/report.ts'
 import { Walls, type WallsInit } from './walls/walls.ts'
 import { ShareRounds } from './shares/share-rounds.ts'
@@ -50,6 +53,8 @@ export interface ExecutorServiceInit {
   walls?: WallsMode
   /** Processors of this host, to be shared while they are short. Default: what the system says; tests make them few, whatever else runs beside them. */
   hostCores?: number
+  /** Where compiled code is kept beyond the life of this node. Default: in memory only. */
+  codeStore?: CodeStore
   /** What the walls are made of; tests take things away. */
   wallsHost?: WallsInit['host']
 }
@@ -66,10 +71,12 @@ export class ExecutorService implements Executor, Startable, CallOwner, WorkerLi
   readonly #watch: Watch
   readonly #egress: Egress
   readonly #sharing: Sharing
+  readonly #compiled: CodeCache
   readonly #shares: Shares
   readonly #rounds: ShareRounds
   readonly #functions = new Map<string, FunctionState>()
   #running = false
+  #snapshot: Uint8Array | undefined
 
   constructor(init: ExecutorServiceInit) {
     const { clock, code, capacity, spares } = init
@@ -88,14 +95,24 @@ export class ExecutorService implements Executor, Startable, CallOwner, WorkerLi
       ...(init.wallsHost === undefined ? {} : { host: init.wallsHost }),
     })
     const entry = init.workerEntry ?? WORKER_ENTRY
+    this.#compiled = new CodeCache({ clock, ...(init.codeStore === undefined ? {} : { store: init.codeStore }) })
     const launch = () => this.#walls.launch(entry, workerBytesMax([], this.#limits))
-    this.#pool = new Pool({ clock, spares, launch, listener: this, mayRefill: () => memory.admitsSpare(), onStarted })
+    this.#pool = new Pool({
+      clock,
+      spares,
+      launch,
+      listener: this,
+      snapshot: () => this.#snapshot,
+      mayRefill: () => memory.admitsSpare(),
+      onStarted,
+    })
     const retire = (slot: InstanceSlot) => this.#dispatcher.retire(slot)
     const memory = new MemoryBudget({ budgetMb: this.#limits.memoryMbMax, pool: this.#pool, retire })
     const shared = { clock, limits: this.#limits, pool: this.#pool, memory }
     this.#dispatcher = new Dispatcher({
       ...shared,
       code,
+      compiledOf: (fn) => (this.#snapshot === undefined || this.#pool.isQuarantined(fn.version) ? undefined : this.#compiled.find(fn)),
       admission: this.#admission,
       wake: () => this.#watch.wake(),
       makeRoom: (worker) => this.#watch.makeRoom(worker),
@@ -121,11 +138,20 @@ export class ExecutorService implements Executor, Startable, CallOwner, WorkerLi
   async start(): Promise<void> {
     if (this.#running) return
     this.#running = true
-    await this.#walls.raise()
+    await Promise.all([this.#walls.raise(), this.#openCode()])
     if (!this.#running) return
     this.#dispatcher.start()
     this.#pool.start()
     this.#watch.start()
+  }
+
+  /** Without a snapshot that all workers have, nothing that one compiled fits another. */
+  async #openCode(): Promise<void> {
+    const { codeStore, workerEntry = WORKER_ENTRY } = this.#init
+    if (codeStore === undefined) return
+    const tag = engineTag(workerEntry)
+    this.#snapshot = await sharedSnapshot(codeStore, tag, workerEntry)
+    if (this.#snapshot !== undefined) await this.#compiled.start(JSON.stringify([tag, digestOf(this.#snapshot)]))
   }
 
   async stop(): Promise<void> {
@@ -135,6 +161,7 @@ export class ExecutorService implements Executor, Startable, CallOwner, WorkerLi
     this.#dispatcher.stop(notRunning('the call'))
     await this.#pool.stop()
     this.#egress.stop()
+    await this.#compiled.stop()
     for (const fn of this.#functions.values()) this.#shares.release(fn.record.namespace)
     this.#functions.clear()
   }
@@ -158,6 +185,7 @@ export class ExecutorService implements Executor, Startable, CallOwner, WorkerLi
       })),
       warm: warm.map((fn) => fn.version),
       walls: this.#walls.report(),
+      compiled: this.#compiled.status(),
     }
   }
 
@@ -301,6 +329,18 @@ export class ExecutorService implements Executor, Startable, CallOwner, WorkerLi
     answerAsk(slot, askId, text, callId, { ...this.#init, met: (limit) => this.met(slot, limit) }, this.#limits.depthMax)
   }
 
+  codeSeen(slot: InstanceSlot, isUsed: boolean): void {
+    if (isUsed) this.#compiled.used()
+    else this.#compiled.rejected(slot.fn)
+  }
+
+  codeMade(slot: InstanceSlot, bytes: Uint8Array): void {
+    const { fn, worker } = slot
+    if (this.#snapshot === undefined || this.#pool.isQuarantined(fn.version)) return
+    worker.compiled.add(fn)
+    this.#compiled.give(fn, bytes)
+  }
+
   egress(slot: InstanceSlot, kind: number, fetchId: number, b: number, payload: Buffer): void {
     takeFrame(this.#egress, slot, kind, fetchId, b, payload)
   }
@@ -311,12 +351,17 @@ export class ExecutorService implements Executor, Startable, CallOwner, WorkerLi
     for (const fn of end.blamed) this.#pool.quarantine(fn.version)
     const { namespace, pid } = worker
     if (namespace !== null) this.#init.events.emit('worker.ended', { namespace, pid, reason: end.reason })
+    if (end.code !== 'stopped') for (const fn of [...end.blamed, ...worker.compiled, ...heldBy(worker)]) this.#compiled.drop(fn)
     this.#dispatcher.ended(worker, end)
   }
 }
 
 /** A function may go on after it met these, so they are told then, and not with its end. */
 const TOLD_WHEN_MET: ReadonlySet<LimitName> = new Set(['logs', 'requests', 'timers'])
+
+function heldBy(worker: WorkerProcess): FunctionState[] {
+  return [...worker.slots.values()].map((slot) => slot.fn)
+}
 
 /** Half of the host's memory, the rest being the node's and everybody else's; never more than the default. */
 function memoryOf(hostBytes: number): number {

@@ -7,8 +7,9 @@ import { type LimitName, LIMITS } from '#protocols/invocation'
 import { ASK_BYTES_MAX, LOG_LINE_MAX } from './bounds.ts'
 import type { Call } from './call.ts'
 import { DO, FrameReader, FrameWriter, LOG_LEVELS, SAY, sendTo } from './frames.ts'
-import type { FunctionState, InstanceSlot } from './function-state.ts'
+import { type FunctionState, type InstanceSlot, slotOf } from './function-state.ts'
 import { decodeError, decodeParts } from './hostile.ts'
+import { afterLoaded, codeStateOf, takeCode } from './compiled/word.ts'
 import { bill } from './billing.ts'
 import { MemoryProbe } from './memory/memory-probe.ts'
 import type { Ending, Launched } from './walls/launch.ts'
@@ -34,13 +35,26 @@ export interface WorkerListener {
   ask(slot: InstanceSlot, askId: number, text: string, callId: number): void
   /** A function met a limit that is watched over inside. */
   met(slot: InstanceSlot, limit: LimitName): void
+  /** Whether the compiled code that a load had with it was used. */
+  codeSeen(slot: InstanceSlot, isUsed: boolean): void
+  /** Compiled code of its artifact. */
+  codeMade(slot: InstanceSlot, bytes: Uint8Array): void
   /** A frame about a fetch, of the kinds `SAY.fetch…`. Throws at what is malformed. */
   egress(slot: InstanceSlot, kind: number, fetchId: number, b: number, payload: Buffer): void
   /** After every call of it has been ended. */
   ended(worker: WorkerProcess, end: WorkerEnd): void
 }
 
+export interface LoadOptions {
+  /** An idle instance of the same version: the new one shares an isolate with others. */
+  insteadOf?: InstanceSlot
+  /** Compiled code of the artifact. */
+  code?: Uint8Array | undefined
+}
+
 export class WorkerProcess {
+  /** Functions whose compiled code it gave. */
+  readonly compiled = new Set<FunctionState>()
   readonly calls = new Map<number, Call>()
   readonly slots = new Map<number, InstanceSlot>()
   memory: MemoryProbe
@@ -116,31 +130,15 @@ export class WorkerProcess {
     for (const call of this.calls.values()) if (call.slot === slot) yield call
   }
 
-  /** With `insteadOf`, an idle instance of the same version, the new one shares an isolate with others. */
-  load(fn: FunctionState, artifact: Uint8Array, now: number, insteadOf?: InstanceSlot): InstanceSlot {
-    const slot: InstanceSlot = {
-      id: ++this.#lastSlot,
-      fn,
-      worker: this,
-      state: 'loading',
-      inFlight: 0,
-      spoiled: false,
-      lastUsedAt: now,
-      bornAt: now,
-      loadingSince: this.#listener.now(),
-      wantedAt: this.#listener.now(),
-      coldMs: 0,
-      coldParts: { artifact: 0, isolate: 0, compile: 0, first: 0 },
-      peakBytes: 0,
-      countedMb: 0,
-      isShared: insteadOf !== undefined,
-      insteadOf,
-    }
+  load(fn: FunctionState, artifact: Uint8Array, now: number, { insteadOf, code }: LoadOptions = {}): InstanceSlot {
+    const own = { id: ++this.#lastSlot, fn, worker: this, bornAt: now, now: this.#listener.now(), insteadOf }
+    const slot = slotOf({ ...own, code: codeStateOf(artifact.length, insteadOf !== undefined, code !== undefined) })
     this.slots.set(slot.id, slot)
     this.loading++
     if (insteadOf === undefined) this.lastLoadAt = now
     this.fitMemory()
     this.#frameBytesMax = Math.max(this.#frameBytesMax, fn.resultBytesMax + FRAME_SLACK)
+    if (code !== undefined && slot.code === 'given') this.#writer.bytes(DO.codeCache, slot.id, 0, 0, code)
     const [kind, a] = insteadOf === undefined ? [DO.load, fn.memoryMbMax] : [DO.share, insteadOf.id]
     this.#writer.bytes(kind, slot.id, a, fn.settings.length, fn.settings, artifact)
     this.#flushSoon()
@@ -273,7 +271,8 @@ export class WorkerProcess {
       case SAY.loadFailed:
       case SAY.gone:
       case SAY.unfit:
-        return this.#onInstance(kind, this.#slotFor(id), buffer.subarray(start, end))
+      case SAY.codeCache:
+        return this.#onInstance(kind, this.#slotFor(id), a, buffer.subarray(start, end))
       case SAY.ask: {
         const slot = this.#slotFor(a)
         if (slot !== undefined) this.#listener.ask(slot, id, buffer.toString('utf8', start, end), b)
@@ -323,14 +322,22 @@ export class WorkerProcess {
     this.memory = new MemoryProbe(this.pid)
   }
 
-  #onInstance(kind: number, slot: InstanceSlot | undefined, payload: Buffer): void {
+  #onInstance(kind: number, slot: InstanceSlot | undefined, a: number, payload: Buffer): void {
     if (slot === undefined) return
     if (kind === SAY.unfit) return slot.isShared ? this.#listener.unfit(slot) : undefined
     if (kind === SAY.loaded) {
       if (slot.state !== 'loading') throw new Error('a second loaded')
+      const had = slot.code
+      slot.code = afterLoaded(had, a)
+      if (had === 'given') this.#listener.codeSeen(slot, a !== 0)
       this.loading--
       Object.assign(slot.coldParts, decodeParts(payload))
       return this.#listener.loaded(slot)
+    }
+    if (kind === SAY.codeCache) {
+      const bytes = takeCode(slot.code, slot.state === 'loading', slot.fn.record.manifest.artifact.bytes, payload)
+      slot.code = 'never'
+      return this.#listener.codeMade(slot, bytes)
     }
     const error = decodeError(payload, slot.fn.title)
     this.slots.delete(slot.id)

@@ -115,7 +115,15 @@ export class FakeExecutor implements Executor {
   }
 
   status(): ExecutorStatus {
-    return { capacity: this.capacity, inFlight: this.inFlight, queued: 0, workers: [], warm: [...this.warm], walls: [] }
+    return {
+      capacity: this.capacity,
+      inFlight: this.inFlight,
+      queued: 0,
+      workers: [],
+      warm: [...this.warm],
+      walls: [],
+      compiled: { used: 0, made: 0, forged: 0, rejected: 0, unwritten: 0, memoryBytes: 0, diskBytes: 0 },
+    }
   }
 
   async invoke(invocation: PlacedInvocation): Promise<Outcome> {

@@ -7,6 +7,8 @@ export interface LoadRequest {
   artifact: string
   /** An idle instance of the same version, alone in its isolate, that this one takes the place of: it shares an isolate with others. */
   insteadOf?: number
+  /** Compiled code of the artifact, as `codeCache` told it. */
+  cached?: Uint8Array
 }
 
 export interface Engine {
@@ -30,6 +32,8 @@ export interface LoadParts {
   isolate: number
   compile: number
   first: number
+  /** The code that was given was used. */
+  fromCache: boolean
 }
 
 export interface EngineReports {
@@ -65,6 +69,8 @@ export interface EngineReports {
   retired(instanceId: number): void
   /** It is too slow or too large for those it shares an isolate with, and is to be retired. Once. */
   unfit(instanceId: number): void
+  /** Compiled code of its artifact, for later loads. At most once, after a load that used none. */
+  codeCache(instanceId: number, bytes: Uint8Array): void
   /** The instance is no more; its calls end with this error. */
   gone(instanceId: number, error: string): void
 }

@@ -1,9 +1,11 @@
 /** Where on this host the parts of a worker lie, and where they are inside its own file system, which has nothing else. */
 import { execFile } from 'node:child_process'
-import { realpathSync } from 'node:fs'
+import { createHash } from 'node:crypto'
+import { readFileSync, realpathSync, statSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, extname } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { NODE_FLAGS } from './launch.ts'
 
 /** Made by `node scripts/runtime.ts`. */
 export const WORKER_ENTRY = fileURLToPath(new URL('../worker/worker.generated.js', import.meta.url))
@@ -23,6 +25,16 @@ export interface Places {
   mounts: Mount[]
   /** Starts Node inside; its arguments follow. */
   node: string[]
+}
+
+/** What decides, besides the text, whether code that a worker compiled fits another one: V8, its bindings, the processor, the worker's program. */
+export function engineTag(entry: string): string {
+  const require = createRequire(import.meta.url)
+  const parts = [entry, RUNTIME, ...PACKAGES.map((name) => require.resolve(`${name}/package.json`))]
+  const hash = createHash('sha256')
+  for (const path of parts) hash.update(readFileSync(path))
+  const { size, mtimeMs } = statSync(process.execPath)
+  return JSON.stringify([process.version, process.versions.v8, process.arch, size, mtimeMs, NODE_FLAGS, hash.digest('hex')])
 }
 
 /** Throws when this host's Node is not what bubblewrap can be told to show: a system without glibc's loader, a Node that is elsewhere. */

@@ -5,6 +5,8 @@ import { EVENT } from '../engines/isolate/runtime/codes.ts'
 import { DO, type FrameHandler } from '../frames.ts'
 
 export function dispatch(engine: Engine, pong: () => void): FrameHandler {
+  /** What came for the load that is next. */
+  let cached: Uint8Array | undefined
   return (kind, id, a, b, buffer, start, end) => {
     switch (kind) {
       case DO.call:
@@ -14,11 +16,18 @@ export function dispatch(engine: Engine, pong: () => void): FrameHandler {
         const body = start + b === end ? undefined : buffer.subarray(start + b, end)
         return engine.request(a, id, millisecondsIn(head), head, body)
       }
+      case DO.codeCache:
+        cached = new Uint8Array(buffer.subarray(start, end))
+        return
       case DO.load:
       case DO.share: {
         const settings = buffer.toString('utf8', start, start + b)
         const code = { instanceId: id, settings, artifact: buffer.toString('utf8', start + b, end) }
-        return engine.load(kind === DO.load ? { ...code, memoryMbMax: a } : { ...code, memoryMbMax: SHARED_MEMORY_MB, insteadOf: a })
+        const given = cached === undefined ? {} : { cached }
+        cached = undefined
+        return engine.load(
+          kind === DO.load ? { ...code, ...given, memoryMbMax: a } : { ...code, memoryMbMax: SHARED_MEMORY_MB, insteadOf: a },
+        )
       }
       case DO.chunk:
         return engine.chunk(id, buffer.subarray(start, end))

@@ -34,8 +34,8 @@ export function reportsTo(writer: FrameWriter): { reports: EngineReports; flushS
   return {
     flushSoon,
     reports: {
-      loaded: (instanceId, { isolate, compile, first }) =>
-        text(SAY.loaded, instanceId, 0, 0, JSON.stringify([isolate, compile, first].map(microseconds))),
+      loaded: (instanceId, { isolate, compile, first, fromCache }) =>
+        text(SAY.loaded, instanceId, fromCache ? 1 : 0, 0, JSON.stringify([isolate, compile, first].map(microseconds))),
       loadFailed: (instanceId, error) => text(SAY.loadFailed, instanceId, 0, 0, error),
       value: (callId, runMs, cpuMs, json) => text(SAY.value, callId, microseconds(runMs), microseconds(cpuMs), json),
       failed: (callId, runMs, cpuMs, error, spoiled) =>
@@ -71,6 +71,7 @@ export function reportsTo(writer: FrameWriter): { reports: EngineReports; flushS
       fetchCancel: (instanceId, fetchId) => bytes(SAY.fetchCancel, fetchId, instanceId),
       fetchCredit: (instanceId, fetchId, count) => bytes(SAY.fetchCredit, fetchId, instanceId, count),
       heard: (callId) => bytes(SAY.heard, callId),
+      codeCache: (instanceId, value) => bytes(SAY.codeCache, instanceId, 0, 0, value),
       unfit: (instanceId) => bytes(SAY.unfit, instanceId),
       retired: (instanceId) => bytes(SAY.retired, instanceId),
       gone: (instanceId, error) => text(SAY.gone, instanceId, 0, 0, error),

@@ -8,6 +8,11 @@ const MEMORY_MB_USUAL = 64
 const BURST_OVER_MS = 60_000
 const FILENAME = 'osiris:runtime'
 
+/** `runtime` is the bundle of runtime/main.ts. */
+export function makeSnapshot(runtime: string): ivm.ExternalCopy<ArrayBuffer> {
+  return ivm.Isolate.createSnapshot([{ code: runtime, filename: FILENAME }], WARM_UP)
+}
+
 export class Blanks {
   /** The runtime, evaluated. */
   readonly snapshot: ivm.ExternalCopy<ArrayBuffer>
@@ -20,9 +25,9 @@ export class Blanks {
   readonly #ready: Blank[] = []
   #making = false
 
-  /** `runtime` is the bundle of runtime/main.ts; `random` gives 512 hex characters of entropy. */
-  constructor(init: { runtime: string; keep: number; keepMost: number; random: () => string }) {
-    this.snapshot = ivm.Isolate.createSnapshot([{ code: init.runtime, filename: FILENAME }], WARM_UP)
+  /** `random` gives 512 hex characters of entropy. */
+  constructor(init: { snapshot: ivm.ExternalCopy<ArrayBuffer>; keep: number; keepMost: number; random: () => string }) {
+    this.snapshot = init.snapshot
     this.#usual = this.#keep = init.keep
     this.#most = init.keepMost
     this.#random = init.random

@@ -9,6 +9,7 @@ export interface Entries {
   call: ivm.Reference<(id: number, args: string) => string | undefined>
   request: ivm.Reference<(id: number, head: string, body: unknown) => void>
   event: ivm.Reference<(kind: number, id: number, value: unknown) => number>
+  start: ivm.Reference<(make: unknown, names: string) => void>
   drain: ivm.Reference<() => unknown[] | undefined>
   last: ivm.Reference<() => string | undefined>
 }
@@ -29,7 +30,7 @@ export interface Blank {
 
 export type Opened = Omit<Blank, 'isShared' | 'release'>
 
-const NAMES = ['configure', 'call', 'request', 'event', 'drain', 'last'] as const
+const NAMES = ['configure', 'call', 'request', 'event', 'start', 'drain', 'last'] as const
 
 /** `random` gives 512 hex characters of entropy: the only thing of the host a context can reach. */
 export function openContext(isolate: ivm.Isolate, context: ivm.Context, random: () => string): Opened {

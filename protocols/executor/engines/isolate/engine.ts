@@ -1,7 +1,10 @@
 /** V8 isolates behind the engine's contract: one isolate per instance, all of them in this worker process. */
+import ivm from 'isolated-vm'
 import type { MaybePromise } from '#protocols/lifecycle'
 import type { Engine, EngineReports, LoadRequest } from '../engine.ts'
-import { Blanks } from './blank.ts'
+import { CACHED_ARTIFACT_BYTES_MAX, CACHED_ARTIFACT_BYTES_MIN } from '../../bounds.ts'
+import { Blanks, makeSnapshot } from './blank.ts'
+import { CacheMaker } from './cache-maker.ts'
 import type { Blank } from './context.ts'
 import { Gate } from './crypto/gate.ts'
 import { errorJson } from './host-error.ts'
@@ -22,11 +25,17 @@ const BLANKS = 4
 /** The next burst, after one that found too few. */
 const BLANKS_MOST = 24
 
+/** For every engine of this host: compiled code of one fits another then. */
+export function snapshotOf(runtime: string): Uint8Array {
+  return new Uint8Array(makeSnapshot(runtime).copy())
+}
+
 export class IsolateEngine implements Engine {
   readonly #reports: EngineReports
   readonly #blanks: Blanks
   readonly #shared: SharedIsolates
   readonly #neighbours: Neighbours
+  readonly #caches: CacheMaker
   readonly #timeouts = new Timeouts()
   readonly #gate = new Gate()
   readonly #instances = new Map<number, Instance>()
@@ -39,9 +48,13 @@ export class IsolateEngine implements Engine {
   /** Loaded, not called yet. */
   #isFresh = false
 
-  constructor(init: { runtime: string; random: () => string; reports: EngineReports }) {
+  /** `snapshot` as `snapshotOf` made it; none: it is made here, of `runtime`. */
+  constructor(init: { runtime: string; snapshot?: Uint8Array | undefined; random: () => string; reports: EngineReports }) {
     this.#reports = init.reports
-    this.#blanks = new Blanks({ runtime: init.runtime, keep: BLANKS, keepMost: BLANKS_MOST, random: init.random })
+    const snapshot = init.snapshot === undefined ? makeSnapshot(init.runtime) : new ivm.ExternalCopy(new Uint8Array(init.snapshot).buffer)
+    this.#blanks = new Blanks({ snapshot, keep: BLANKS, keepMost: BLANKS_MOST, random: init.random })
+    const made = (instanceId: number, bytes: Uint8Array) => this.#instances.has(instanceId) && init.reports.codeCache(instanceId, bytes)
+    this.#caches = new CacheMaker({ snapshot: this.#blanks.snapshot, made })
     this.#shared = new SharedIsolates({ snapshot: this.#blanks.snapshot, random: init.random })
     this.#neighbours = new Neighbours((instanceId) => init.reports.unfit(instanceId))
   }
@@ -144,14 +157,21 @@ export class IsolateEngine implements Engine {
       })
       if (!this.#expected.delete(instanceId)) return instance.dispose()
       this.#instances.set(instanceId, instance)
-      const parts = await instance.load(request.settings, request.artifact)
+      const { importsFunction, ...parts } = await instance.load(request)
       if (instance.isShared) this.#neighbours.movedIn(instance)
       this.#reports.loaded(instanceId, { isolate, ...parts })
+      if (!parts.fromCache) this.#keepCode(request, importsFunction)
     } catch (error) {
       this.#instances.delete(instanceId)
       instance?.dispose()
       this.#reports.loadFailed(instanceId, errorJson(error))
     }
+  }
+
+  #keepCode({ instanceId, artifact }: LoadRequest, importsFunction: boolean): void {
+    const { length } = artifact
+    if (length > CACHED_ARTIFACT_BYTES_MIN && length <= CACHED_ARTIFACT_BYTES_MAX)
+      this.#caches.later({ instanceId, artifact, importsFunction })
   }
 
   /** Its isolate is no more, and neither are those it shared it with. */

@@ -2,14 +2,14 @@
 import { isUtf8 } from 'node:buffer'
 import type ivm from 'isolated-vm'
 import type { WireSettings } from '../../frames.ts'
-import type { EngineReports, LoadParts } from '../engine.ts'
+import type { EngineReports, LoadParts, LoadRequest } from '../engine.ts'
 import { hasMail, ownerOf, tell } from './answer.ts'
 import type { Entries } from './context.ts'
 import { Desk } from './crypto/desk.ts'
 import { deadline, disposedError, errorJson, wireError, notReady, rejectionText, TAMPERED } from './host-error.ts'
 import { HeapWatch } from './heap-watch.ts'
 import type { InstanceInit } from './instance-init.ts'
-import { loadModule } from './load.ts'
+import { type Compiled, loadModule } from './load.ts'
 import { type MailSink, readMail } from './mail.ts'
 import { billOf, endingOf, OpenCalls } from './open-calls.ts'
 import { EVENT } from './runtime/codes.ts'
@@ -59,12 +59,16 @@ export class Instance implements MailSink {
   }
 
   /** Compiles and evaluates the module; rejects with a WireError. */
-  async load(settingsJson: string, artifact: string): Promise<Pick<LoadParts, 'compile' | 'first'>> {
+  async load({ settings: settingsJson, artifact, cached }: LoadRequest): Promise<Omit<LoadParts, 'isolate'> & Compiled> {
     const settings = JSON.parse(settingsJson) as WireSettings
     this.#open.cpuMsMax = settings.cpuMs
     const startedAt = performance.now()
     let compiledAt = startedAt
-    const compiled = () => void (compiledAt = performance.now())
+    let how: Compiled = { fromCache: false, importsFunction: false }
+    const compiled = (found: Compiled) => {
+      compiledAt = performance.now()
+      how = found
+    }
     const bound = new Promise<void>((resolve, reject) => {
       this.#bound = { resolve, reject }
     })
@@ -73,13 +77,13 @@ export class Instance implements MailSink {
       this.#entries.configure.applySync(undefined, [settingsJson])
       this.turns.entered()
       const code = this.#stacks.take(settings.name, artifact)
-      const evaluated = loadModule(this.#init.blank, settings, code, compiled).finally(() => this.turns.left())
+      const evaluated = loadModule({ blank: this.#init.blank, settings, code, cached, compiled }).finally(() => this.turns.left())
       void evaluated.then(
         () => this.#pump(),
         (error: unknown) => this.#turnBroke(0, error),
       )
       await bound
-      return { compile: compiledAt - startedAt, first: performance.now() - compiledAt }
+      return { compile: compiledAt - startedAt, first: performance.now() - compiledAt, ...how }
     } catch (error) {
       throw this.#stacks.error(wireError(error))
     } finally {

@@ -83,6 +83,12 @@ export function reportsWith(stacks: Stacks, reports: EngineReports): EngineRepor
   }
 }
 
+/** The code of an artifact. */
+export function withoutMap(artifact: string): string {
+  const at = mapStart(artifact)
+  return at < 0 ? artifact : artifact.slice(0, at)
+}
+
 /** Where the artifact's last line begins, if that is a map of a length the builder attaches; -1 otherwise. */
 function mapStart(artifact: string): number {
   const at = artifact.lastIndexOf(`\n${MAP_COMMENT}`) + 1

@@ -23,6 +23,8 @@ export interface Entry {
   configure(settings: string): void
   /** After the module loaded: its namespace. */
   bind(namespace: unknown): void
+  /** Instead of a module: a function that makes its namespace of what `names` (JSON) says of `exports`. */
+  start(make: (...given: unknown[]) => unknown, names: string): void
   call(id: number, args: string): string | undefined
   request(id: number, head: string, body: string | Uint8Array<ArrayBuffer> | undefined): void
   /** The call on whose account it ran; 0 for nobody's. */
@@ -38,21 +40,24 @@ export function createEntry(): Entry {
   let web: WebFunction | undefined
   let lost: string | undefined
   const env: Record<string, string> = {}
+  const exports = { env, log: (...parts: unknown[]) => write(1, parts), call: (ref: unknown, ...args: unknown[]) => ask(ref, args) }
+  const bind = (namespace: unknown) => {
+    const answer = bindDefault(namespace, settings, env)
+    if (typeof answer === 'string') return say(OUT.loaded, 0, answer)
+    value = answer.value
+    web = answer.web
+    say(OUT.loaded, 0, undefined)
+  }
   return {
-    exports: { env, log: (...parts: unknown[]) => write(1, parts), call: (ref: unknown, ...args: unknown[]) => ask(ref, args) },
+    exports,
+    bind,
+    start: (make, names) => bind(make(...(parse(names) as (keyof typeof exports)[]).map((name) => exports[name]))),
     configure(text) {
       settings = parse(text) as WireSettings
       limits.logBytesMax = settings.logBytesMax
       limits.timersMax = settings.timersMax
       assign(env, settings.env)
       freeze(env)
-    },
-    bind(namespace) {
-      const answer = bindDefault(namespace, settings, env)
-      if (typeof answer === 'string') return say(OUT.loaded, 0, answer)
-      value = answer.value
-      web = answer.web
-      say(OUT.loaded, 0, undefined)
     },
     call(id, args) {
       lost = undefined
