@@ -1,5 +1,6 @@
 /** For a person who asks: the walls of this host, shown by a worker that was really started behind them. */
 import { OsirisError } from '#protocols/errors'
+import { DO, FrameWriter, sendTo } from '../frames.ts'
 import { wallsHost } from './host.ts'
 import type { Launched } from './launch.ts'
 import { WORKER_ENTRY } from './places.ts'
@@ -45,6 +46,10 @@ async function firstWord(worker: Launched): Promise<void> {
   worker.onEnded(({ reason }) => reject(new OsirisError('unavailable', `Cannot start a worker: ${reason}`)))
   worker.pipe.on('error', () => {})
   worker.pipe.once('data', () => resolve())
+  // Without one: it makes its own.
+  const writer = new FrameWriter((parts) => sendTo(worker.pipe, parts))
+  writer.bytes(DO.snapshot, 0, 0, 0)
+  writer.flush()
   try {
     await promise
   } finally {
