@@ -9,7 +9,8 @@ import { ownOf } from './memory-probe.ts'
 import { fits, idleMb, promisedMb, worstMb } from './promise.ts'
 import type { ExecutorService } from '../service.ts'
 
-const megabytes = fc.double({ min: 0, max: 4096, noNaN: true })
+/** Whole pages, as the kernel counts: their sums are exact. */
+const megabytes = fc.nat({ max: 2 ** 20 }).map((pages) => pages / 256)
 const need = fc.record({ limitMb: fc.integer({ min: 8, max: 2048 }), peakMb: megabytes, isShared: fc.boolean() })
 
 describe('what an instance is promised', () => {
