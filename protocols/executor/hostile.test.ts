@@ -9,7 +9,7 @@ import { createEvents, type EventMap } from '#protocols/events'
 import type { Outcome } from '#protocols/invocation'
 import { systemClock } from '#protocols/lifecycle'
 import { until } from '#protocols/until'
-import { callOf, serviceIn, valueOf, World } from './executor.world.ts'
+import { callOf, requestOf, responseOf, serviceIn, valueOf, World } from './executor.world.ts'
 import type { ExecutorService } from './service.ts'
 
 const world = new World()
@@ -200,6 +200,34 @@ describe('workers', () => {
       }
     },
   )
+
+  test('a rejection whose telling rejects again, for ever, costs its own instance and nobody else’s', async () => {
+    const record = world.define('export default (code) => (0, eval)(`(async () => (${code}))`)()', { namespace: 'rejects' })
+    const neighbour = world.define('export default () => 2', { namespace: 'rejects' })
+    for (let round = 0; round < 12; round++) valueOf(await executor.invoke(callOf(record, ['1'])))
+    expect(valueOf(await executor.invoke(callOf(neighbour)))).toBe(2)
+    const pids = () => executor.status().workers.flatMap(({ pid, namespace }) => (namespace === 'rejects' ? [pid] : []))
+    const before = pids()
+    // What becomes of an unhandled rejection on its way out of the isolate reads these, and what they do is rejected again.
+    for (const code of [
+      '[...(Array.prototype.stack = Promise.prototype.stack = new Proxy(fetch, { get: () => fetch, has: () => true }))]',
+      'Array.prototype.then = Promise.prototype.then = new Proxy({}, { get: () => /x/, has: () => true })',
+      '(() => { throw (Array.prototype.description = Promise.prototype.description = []) })()',
+    ])
+      await executor.invoke(callOf(record, [code]))
+    expect(valueOf(await executor.invoke(callOf(neighbour)))).toBe(2)
+    expect(pids()).toEqual(before)
+  })
+
+  test('a toJSON on every array and object neither breaks responses nor what a function fetches', async () => {
+    const record = world.define(
+      `Array.prototype.toJSON = Object.prototype.toJSON = () => 'mine'
+      export default { fetch: async () => { const code = await fetch('http://127.0.0.1/', { headers: { a: 'b' } }).catch((error) => error.code); return new Response(code, { headers: { a: 'b' } }) } }`,
+      { namespace: 'json', config: { egress: ['*'] } },
+    )
+    const { text, headers } = await responseOf(await executor.invoke(requestOf(record, { url: 'http://x/' })))
+    expect([text, headers['a']]).toEqual(['egress_denied', 'b'])
+  })
 
   test('SIGKILL during calls is worker_crashed, and the next call works', async () => {
     const source = 'export default (ms) => ms ? new Promise((resolve) => setTimeout(resolve, ms, 1)) : 2'

@@ -82,10 +82,13 @@ export function allowance({ cores, isShort, active, used, usedByOthers, callMs, 
   runningMax: number
   throttledBy: LimitName | undefined
 } {
-  if (used >= coresMax) return { runningMax: 0, throttledBy: 'namespaceCpu' }
-  if (!isShort || active <= 1) return { runningMax: Number.POSITIVE_INFINITY, throttledBy: undefined }
-  const withinShare = Math.ceil(((cores / active - used) * windowMs) / Math.max(callMs, CALL_MS_MIN))
-  return { runningMax: Math.max(withinShare, Math.round(cores - usedByOthers), 0), throttledBy: 'share' }
+  /** Calls that bring use to so many processors. */
+  const callsUntil = (coresOwn: number) => Math.ceil(((coresOwn - used) * windowMs) / Math.max(callMs, CALL_MS_MIN))
+  const bound = Math.max(0, callsUntil(coresMax))
+  const share =
+    !isShort || active <= 1 ? Number.POSITIVE_INFINITY : Math.max(callsUntil(cores / active), Math.round(cores - usedByOthers), 0)
+  if (bound === share && bound === Number.POSITIVE_INFINITY) return { runningMax: bound, throttledBy: undefined }
+  return bound <= share ? { runningMax: bound, throttledBy: 'namespaceCpu' } : { runningMax: share, throttledBy: 'share' }
 }
 
 export class Shares {

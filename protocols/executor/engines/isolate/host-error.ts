@@ -38,6 +38,12 @@ export function disposedError(message: string, isShared: boolean): WireError {
 /** Somebody else than the runtime wrote into the isolate's outbox. */
 export const TAMPERED: WireError = { code: 'worker_crashed', message: 'Cannot go on: what the isolate says is nothing its runtime writes' }
 
+/** Each unhandled rejection makes another one. */
+export const ENDLESS: WireError = {
+  code: 'worker_crashed',
+  message: 'Cannot go on: what the function rejects is rejected again, without end',
+}
+
 function isWireError(error: unknown): error is WireError {
   return typeof error === 'object' && error !== null && 'code' in error && 'message' in error && !(error instanceof Error)
 }

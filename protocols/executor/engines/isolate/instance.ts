@@ -6,13 +6,14 @@ import type { EngineReports, LoadParts, LoadRequest } from '../engine.ts'
 import { hasMail, ownerOf, tell } from './answer.ts'
 import type { Entries } from './context.ts'
 import { Desk } from './crypto/desk.ts'
-import { deadline, disposedError, errorJson, wireError, notReady, rejectionText, TAMPERED } from './host-error.ts'
+import { deadline, disposedError, ENDLESS, errorJson, wireError, notReady, rejectionText, TAMPERED } from './host-error.ts'
 import { HeapWatch } from './heap-watch.ts'
 import type { InstanceInit } from './instance-init.ts'
 import { type Compiled, loadModule } from './load.ts'
 import { type MailSink, readMail } from './mail.ts'
 import { billOf, endingOf, OpenCalls } from './open-calls.ts'
 import { EVENT } from './runtime/codes.ts'
+import { settle } from './settle.ts'
 import { reportsWith, Stacks } from './stacks.ts'
 import { DRAIN, Turns, WITH_BYTES } from './turns.ts'
 
@@ -329,24 +330,29 @@ export class Instance implements MailSink {
   #callBroke(callId: number, error: unknown): void {
     if (this.#brokeForGood(callId, error)) return
     this.#logRejection(callId, error)
-    const recover = (text: unknown) => {
+    this.#settle(callId, (text) => {
       if (typeof text === 'string') this.settled(callId, hasMail(text) ? text.slice(1) : text)
       this.#pump()
-    }
-    if (this.turns.isIdle) recover(this.#entries.last.applySync(undefined, []))
-    else this.turns.aside(this.#entries.last, [], {}, recover, () => {})
+    })
   }
 
   #turnBroke(callId: number, error: unknown): void {
     if (this.#brokeForGood(callId, error)) return
     const bound = this.#bound
-    if (bound !== undefined) {
+    if (bound === undefined) this.#logRejection(callId, error)
+    this.#settle(callId, () => {
       // The module may have run to its end all the same: then it is a rejection that nobody handled.
       this.#pump()
-      if (!this.#isLoaded) return bound.reject(error)
-    }
-    this.#logRejection(callId, error)
-    this.#pump()
+      if (bound === undefined) return
+      if (this.#isLoaded) this.#logRejection(callId, error)
+      else bound.reject(error)
+    })
+  }
+
+  /** What is left to settle settles, as long as rejections come of it; only then can mail be fetched without losing it. */
+  #settle(callId: number, settled: (text: unknown) => void): void {
+    const broke = (error: unknown) => this.#brokeForGood(callId, error) || this.#logRejection(callId, error)
+    settle({ turns: this.turns, last: this.#entries.last, broke, settled, endless: () => this.isolateGone('', ENDLESS) })
   }
 
   /** The isolate is gone, or the turn ran out of time: then whoever was first to run out of it ends. */
@@ -386,7 +392,9 @@ export class Instance implements MailSink {
     this.reports.closed(callId, billOf(call))
   }
 
-  #logRejection(callId: number, error: unknown): void {
+  /** It ends nothing. */
+  #logRejection(callId: number, error: unknown): false {
     this.reports.log(this.id, this.#open.has(callId) ? callId : 0, 3, rejectionText(error))
+    return false
   }
 }

@@ -9,11 +9,11 @@ import { Body, type Source } from './body.ts'
 import { EVENT, OUT } from './codes.ts'
 import { osirisError } from './errors.ts'
 import type { AbortSignal } from './abort.ts'
-import { Headers } from './headers.ts'
+import { Headers, pairsText } from './headers.ts'
 import { IncomingStream } from './incoming-stream.ts'
 import { say } from './outbox.ts'
 import { isLong, OutgoingStream } from './outgoing-stream.ts'
-import { apply, mapDelete, mapForEach, mapGet, mapSet, parse, PromiseThen, resolved, SafeMap, stringify } from './primordials.ts'
+import { apply, mapDelete, mapForEach, mapGet, mapSet, parse, PromiseThen, resolved, SafeMap, slice, stringify } from './primordials.ts'
 import { Request, type RequestInit } from './request.ts'
 import { Response } from './response.ts'
 import { enter, isOver, onCallEnd, owner } from './state.ts'
@@ -91,11 +91,11 @@ class Fetching {
     this.#signal.addEventListener('abort', this.#onAbort, { once: true })
     head.call = this.owner
     const isShort = source === null || ((typeof source === 'string' || source instanceof Uint8Array) && !isLong(source))
-    if (isShort) return say(OUT.fetch, this.id, stringify(head), source ?? undefined)
+    if (isShort) return say(OUT.fetch, this.id, textOf(head), source ?? undefined)
     head.streams = true
     if (typeof source === 'string') head.bytes = utf8Length(source)
     else if (source instanceof Uint8Array) head.bytes = source.length
-    say(OUT.fetch, this.id, stringify(head))
+    say(OUT.fetch, this.id, textOf(head))
     this.#upload(new Response(source).body as ReadableStream)
   }
 
@@ -178,8 +178,11 @@ function headOf(request: Request): WireFetch {
   if (url.length > FETCH_URL_MAX) throw new TypeError(`Cannot fetch: the URL is longer than ${FETCH_URL_MAX} characters`)
   const excess = excessOf(headers, 'request')
   if (excess !== undefined) throw new TypeError(`Cannot fetch: ${excess}`)
-  // Without a prototype: a `toJSON` of the user's there would be asked.
-  return { __proto__: null, call: 0, method, url, headers, redirect, streams: false } as unknown as WireFetch
+  return { call: 0, method, url, headers, redirect: redirect as WireFetch['redirect'], streams: false }
+}
+
+function textOf({ headers, ...head }: WireFetch): string {
+  return `${slice(stringify({ __proto__: null, ...head }), 0, -1)},"headers":${pairsText(headers)}}`
 }
 
 /** What the network did is a TypeError, as the standard has it; what the platform decided carries its code. */

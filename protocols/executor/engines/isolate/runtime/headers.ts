@@ -1,5 +1,6 @@
 /** Headers (Fetch Standard): names in lower case, values joined by ", ", `set-cookie` kept apart. */
 
+import { stringify } from './primordials.ts'
 import { stringOf, trimHttp } from './text.ts'
 
 export type HeadersInput = Headers | Iterable<Iterable<string>> | Record<string, string>
@@ -100,6 +101,16 @@ export class Headers {
     if (pair.length !== 2) throw new TypeError('A header is a pair of name and value')
     this.append(pair[0] as string, pair[1] as string)
   }
+}
+
+/** The JSON of pairs. Of texts alone: `toJSON` of arrays and objects is the user's to plant, and would be asked. */
+export function pairsText(pairs: [string, string][]): string {
+  let text = ''
+  for (let index = 0; index < pairs.length; index++) {
+    const pair = pairs[index] as [string, string]
+    text += `${index === 0 ? '' : ','}[${stringify(stringOf(pair[0]))},${stringify(stringOf(pair[1]))}]`
+  }
+  return `[${text}]`
 }
 
 function nameOf(name: unknown): string {

@@ -7,10 +7,11 @@ import { OUT } from './codes.ts'
 import { uncaught } from './console.ts'
 import { failureText, thrownText } from './errors.ts'
 import { AbortController } from './abort.ts'
+import { pairsText } from './headers.ts'
 import { IncomingStream } from './incoming-stream.ts'
 import { say } from './outbox.ts'
 import { isLong, OutgoingStream } from './outgoing-stream.ts'
-import { apply, parse, PromiseThen, resolved, stringify } from './primordials.ts'
+import { apply, parse, PromiseThen, resolved } from './primordials.ts'
 import { Request } from './request.ts'
 import { Response } from './response.ts'
 import { routeValue } from './route-value.ts'
@@ -99,7 +100,7 @@ class WebCall implements Active {
       const excess = excessOf(headers)
       if (excess !== undefined) return this.fail(failureText('function_failed', `Cannot answer for "${this.#name}": ${excess}`))
       this.#answered = true
-      this.#send(stringify({ __proto__: null, status, headers }), source)
+      this.#send(`{"status":${status},"headers":${pairsText(headers)}}`, source)
     } catch (error) {
       this.fail(thrownText(error))
     }
