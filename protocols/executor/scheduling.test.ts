@@ -115,6 +115,17 @@ test('calls beyond an instance’s concurrency start another instance, up to its
   expect(executor.status().workers.find((worker) => worker.namespace === 'demo')?.instances).toBe(3)
 })
 
+test('whoever waits for a worker that ends is run by another one', async () => {
+  const executor = await start({ capacity: 1, limits: { queueMax: 4 } })
+  const record = world.define(WAIT)
+  await executor.invoke(callOf(record, [1]))
+  const { pid } = executor.status().workers.find((worker) => worker.namespace === 'demo') as { pid: number }
+  const [running, ...waiting] = [5000, 2, 3].map((ms) => executor.invoke(callOf(record, [ms], { deadlineAt: systemClock.monotonic() + 4000 })))
+  process.kill(pid, 'SIGKILL')
+  expect(await running).toMatchObject({ kind: 'failed', error: { code: 'worker_crashed' } })
+  expect((await Promise.all(waiting)).map(valueOf)).toEqual([2, 3])
+})
+
 test('a caller that leaves the queue frees its place', async () => {
   const executor = await start({ capacity: 1 })
   const record = world.define(WAIT)

@@ -1,7 +1,7 @@
 /** One timer for everything that must not depend on a worker's good will: deadlines, memory, idleness. */
 import type { Clock } from '#protocols/lifecycle'
 import type { Dispatcher } from './dispatcher.ts'
-import { SHRINK_TO, sizesIn, toRetire } from './memory/eviction.ts'
+import { oldestIn, SHRINK_TO } from './memory/eviction.ts'
 import { limitMet } from './limits/function-limits.ts'
 import type { FunctionState, InstanceSlot } from './function-state.ts'
 import { type ExecutorLimits, workerBytesMax } from './limits/limits.ts'
@@ -178,10 +178,7 @@ export class Watch {
   }
 
   #retireOldest(workers: WorkerProcess[], excessMb: number): void {
-    const sizes = new Map(workers.map((worker) => [worker, sizesIn(worker)]))
-    const slots = workers.flatMap((worker) => [...worker.slots.values()])
-    const retired = toRetire(slots, excessMb, (slot) => sizes.get(slot.worker)?.(slot) ?? 0)
-    for (const slot of retired) this.#init.dispatcher.retire(slot)
+    for (const slot of oldestIn(workers, excessMb)) this.#init.dispatcher.retire(slot)
   }
 }
 

@@ -75,7 +75,7 @@ export class WorkerProcess {
   readonly #listener: WorkerListener
   readonly #process: Launched
   readonly #writer: FrameWriter
-  /** One of its functions holds up its main thread: it takes no more calls until that is over. */
+  /** It takes no more calls: it has ended, or one of its functions holds up its main thread until that is over. */
   isBlocked = false
   #pingsUnanswered = 0
   #frameBytesMax = FRAME_SLACK
@@ -387,6 +387,8 @@ export class WorkerProcess {
   #end(end: WorkerEnd): void {
     if (this.#ended) return
     this.#ended = true
+    // Each call that fails here lets the next one in: not into this worker.
+    this.isBlocked = true
     this.#process.pipe.destroy()
     const now = this.#listener.now()
     bill(this, end.blamed, now)

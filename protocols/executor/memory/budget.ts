@@ -2,7 +2,7 @@
  * The memory of all workers together, kept within its budget by who may begin. A counter for the call path; what the kernel says about each worker corrects
  * it when it is used up, and ten times a second.
  */
-import { sizesIn, toRetire } from './eviction.ts'
+import { oldestIn } from './eviction.ts'
 import type { FunctionState, InstanceSlot } from '../function-state.ts'
 import { fits, idleMb, type MemoryNeed, promisedMb, worstMb } from './promise.ts'
 import type { Pool } from '../pool.ts'
@@ -151,9 +151,7 @@ export class MemoryBudget {
     for (const spare of pool.spares.slice(SPARES_LEAST)) if (left > 0 && spare.isReady) drop(spare)
     if (left <= 0) return
     const workers = [...pool.workers]
-    const sizes = new Map(workers.map((worker) => [worker, sizesIn(worker)]))
-    const others = workers.flatMap((worker) => [...worker.slots.values()].filter((slot) => slot.fn !== fn && slot.fn.waiting.length === 0))
-    for (const slot of toRetire(others, left, (each) => sizes.get(each.worker)?.(each) ?? 0)) retire(slot)
+    for (const slot of oldestIn(workers, left, (each) => each.fn !== fn && each.fn.waiting.length === 0)) retire(slot)
     // Its end gives the memory back at once, and what no instance accounts for too.
     for (const worker of workers) if (mayDrop(worker)) worker.kill(SHORT)
   }

@@ -41,3 +41,17 @@ export function toRetire<S extends Pick<InstanceSlot, 'state' | 'inFlight' | 'la
   }
   return chosen
 }
+
+/** The same over the instances of these workers that may go, each at the size it has in its own. */
+export function oldestIn(
+  workers: (Omit<Held, 'slots'> & { slots: Map<number, InstanceSlot> })[],
+  excessMb: number,
+  mayGo: (slot: InstanceSlot) => boolean = () => true,
+): InstanceSlot[] {
+  const sizes = new Map<InstanceSlot, number>()
+  for (const worker of workers) {
+    const sizeMb = sizesIn(worker)
+    for (const slot of worker.slots.values()) if (mayGo(slot)) sizes.set(slot, sizeMb(slot))
+  }
+  return toRetire(sizes.keys(), excessMb, (slot) => sizes.get(slot) ?? 0)
+}
