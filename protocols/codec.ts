@@ -2,9 +2,10 @@
  * One codec for everything that is hashed, signed or sent: deterministic DAG-CBOR (https://ipld.io/specs/codecs/dag-cbor/spec/).
  * The only address of `@ipld/dag-cbor` and of SHA-256 naming.
  */
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import * as dagCbor from '@ipld/dag-cbor'
 import type { z } from 'zod'
+import { RARE, readCanonical } from './canonical.ts'
 import { OsirisError } from './errors.ts'
 
 /** Bytes of a value; the same value has the same bytes on every node. `undefined` fields must be left out before. */
@@ -19,6 +20,32 @@ export function decode(bytes: Uint8Array): unknown {
   } catch (error) {
     throw new OsirisError('invalid_argument', `Cannot decode ${bytes.length} bytes of CBOR: ${(error as Error).message}`, { cause: error })
   }
+}
+
+/**
+ * The same, for bytes that are hashed or signed: only those `encode` would have made, lists and maps at most `depthMax` within each other.
+ * Byte strings share memory with `bytes`. Throws `invalid_argument`.
+ */
+export function decodeCanonical(bytes: Uint8Array, depthMax: number): unknown {
+  try {
+    const read = readCanonical(bytes, depthMax)
+    return read === RARE ? decodeRare(bytes, depthMax) : read
+  } catch (error) {
+    throw new OsirisError('invalid_argument', `Cannot decode ${bytes.length} bytes of CBOR: ${(error as Error).message}`, { cause: error })
+  }
+}
+
+function decodeRare(bytes: Uint8Array, depthMax: number): unknown {
+  const value: unknown = dagCbor.decode(bytes)
+  if (depthExceeds(value, depthMax)) throw new Error('it nests too deep')
+  if (Buffer.compare(bytes, dagCbor.encode(value)) !== 0) throw new Error('it is not canonical')
+  return value
+}
+
+function depthExceeds(value: unknown, left: number): boolean {
+  if (typeof value !== 'object' || value === null || value instanceof Uint8Array) return false
+  if (left === 0) return true
+  return Object.values(value).some((each) => depthExceeds(each, left - 1))
 }
 
 /** Hostile bytes → a checked value. Throws `invalid_argument` that names the message and the first thing wrong with it. */
@@ -39,5 +66,5 @@ export function parse<S extends z.ZodType>(schema: S, value: unknown, what: stri
 
 /** SHA-256 of the bytes as 64 lower-case hex characters: the one form of every digest in Osiris. */
 export function digestOf(bytes: Uint8Array): string {
-  return createHash('sha256').update(bytes).digest('hex')
+  return hash('sha256', bytes, 'hex')
 }

@@ -29,3 +29,11 @@ export function publicKeyOf(id: string): KeyObject {
 export function verifySignature(key: KeyObject, bytes: Uint8Array, signature: Uint8Array): boolean {
   return signature.length === 64 && verify(null, bytes, key, signature)
 }
+
+/** The same on another thread of the host. */
+export function verifySignatureAside(key: KeyObject, bytes: Uint8Array, signature: Uint8Array): Promise<boolean> {
+  if (signature.length !== 64) return Promise.resolve(false)
+  return new Promise((resolve, reject) => {
+    verify(null, bytes, key, signature, (error, good) => (error === null ? resolve(good) : reject(error)))
+  })
+}

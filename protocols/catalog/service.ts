@@ -20,7 +20,7 @@ import type {
   VersionRecord,
   WriteOptions,
 } from './catalog.ts'
-import type { Entry } from './ledger/entry.ts'
+import type { Entry, VerifyOn } from './ledger/entry.ts'
 import type { Head } from './ledger/feeds.ts'
 import type { FunctionState } from './ledger/fold.ts'
 import { Ledger, type Refusals } from './ledger/ledger.ts'
@@ -57,6 +57,8 @@ export interface CatalogServiceInit {
   events: Events
   nodeName: string
   limits?: Partial<CatalogLimits>
+  /** Where signatures of many entries are verified; default `threads`. */
+  verifyOn?: VerifyOn
   /** Taken in at the first start, where the universe's creator hands it out (`createGenesis`). */
   genesis?: Uint8Array
 }

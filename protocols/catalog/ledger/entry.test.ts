@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { expect, it } from 'vitest'
 import { createIdentity, createUniverse, type Identity } from '#protocols/access'
 import { decode, encode } from '#protocols/codec'
-import { createGenesis, type Envelope, ENTRY_BYTES_MAX, openEntry, Refusal, signEntry } from './entry.ts'
+import { createGenesis, type Envelope, ENTRY_BYTES_MAX, openEntries, openEntry, Refusal, signEntry } from './entry.ts'
 
 const author = createIdentity()
 
@@ -101,4 +101,19 @@ it('the genesis of a universe has the same bytes each time', () => {
 it('payload and signature are two byte strings, as the format says', () => {
   const parts = decode(signEntry(author, envelope()).bytes) as Uint8Array[]
   expect(parts.map((part) => part.length)).toEqual([encode(envelope()).length, 64])
+})
+
+it('several at once get the verdicts each gets alone, in their order', async () => {
+  const good = [1, 2, 3].map((seq) => signEntry(author, envelope({ seq })))
+  const payload = encode(envelope())
+  const bad = [
+    signedOver(payload, createIdentity()),
+    encode([payload, new Uint8Array(63)]),
+    Buffer.from('x'),
+    new Uint8Array(ENTRY_BYTES_MAX + 1),
+  ]
+  const list = [...good.map((entry) => entry.bytes), ...bad]
+  const opened = await openEntries(list)
+  expect(opened.slice(0, 3)).toEqual(good)
+  expect(opened.map((each) => (each instanceof Refusal ? each.reason : 'accepted'))).toEqual(list.map(reasonOf))
 })

@@ -9,6 +9,7 @@ import {
   comparePlaces,
   type Entry,
   ENTRY_BYTES_MAX,
+  openEntries,
   openEntry,
   reopenEntry,
   type Place,
@@ -16,6 +17,7 @@ import {
   Refusal,
   type RefusalReason,
   signEntry,
+  type VerifyOn,
 } from './entry.ts'
 import { bodyOf, factOf, Fold, type FunctionState } from './fold.ts'
 import { Feeds, type Head } from './feeds.ts'
@@ -33,6 +35,8 @@ export interface LedgerInit {
   storage: Storage
   clock: Clock
   events: Events
+  /** Default `threads`; a simulator says `here`. */
+  verifyOn?: VerifyOn
   /** Hears of functions whose state is new, and of the entries that brought it, when they are on disk. */
   onChange: (states: FunctionState[], entries: Entry[]) => void
 }
@@ -47,6 +51,7 @@ export class Ledger {
   readonly #root: Universe
   readonly #clock: Clock
   readonly #events: Events
+  readonly #verifyOn: VerifyOn
   readonly #onChange: LedgerInit['onChange']
   readonly #feeds: Feeds
   readonly #fold = new Fold()
@@ -64,6 +69,7 @@ export class Ledger {
     this.#root = init.universe
     this.#clock = init.clock
     this.#events = init.events
+    this.#verifyOn = init.verifyOn ?? 'threads'
     this.#onChange = init.onChange
     this.#feeds = new Feeds({ storage: init.storage, onDurable: (entries) => this.#apply(entries) })
   }
@@ -105,12 +111,22 @@ export class Ledger {
 
   /** Judges foreign bytes by themselves: form, signature, universe, time, authority. Counts and throws `Refusal`. */
   open(bytes: Uint8Array): Entry {
-    return this.#counted(() => {
-      const entry = openEntry(bytes)
-      if (entry.universe !== this.universe) throw new Refusal('universe', 'it belongs to another universe')
-      if (drifts(entry.hlc, this.#clock.now())) throw new Refusal('drift', 'its time lies in the future')
-      if (entry.type === 'genesis' && !this.#isGenesis(entry)) throw new Refusal('authority', 'only the root may write a genesis')
-      return entry
+    return this.#counted(() => this.#judgeAlone(openEntry(bytes)))
+  }
+
+  /** The same for several, each with its own verdict, in their order; counts, does not throw. */
+  async openAll(list: readonly Uint8Array[]): Promise<(Entry | Refusal)[]> {
+    const opened = await openEntries(list, this.#verifyOn)
+    return opened.map((each) => {
+      try {
+        return this.#counted(() => {
+          if (each instanceof Refusal) throw each
+          return this.#judgeAlone(each)
+        })
+      } catch (error) {
+        if (error instanceof Refusal) return error
+        throw error
+      }
     })
   }
 
@@ -204,6 +220,13 @@ export class Ledger {
     if (!this.#sorted) this.#places = this.#places.toSorted(comparePlaces)
     this.#sorted = true
     return this.#places
+  }
+
+  #judgeAlone(entry: Entry): Entry {
+    if (entry.universe !== this.universe) throw new Refusal('universe', 'it belongs to another universe')
+    if (drifts(entry.hlc, this.#clock.now())) throw new Refusal('drift', 'its time lies in the future')
+    if (entry.type === 'genesis' && !this.#isGenesis(entry)) throw new Refusal('authority', 'only the root may write a genesis')
+    return entry
   }
 
   #isGenesis(entry: Entry): boolean {
