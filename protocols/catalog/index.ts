@@ -1,6 +1,7 @@
 export { type ArtifactStore, DirectoryArtifacts } from './artifacts.ts'
 export type * from './catalog.ts'
 export { CatalogClient, type CatalogClientInit } from './client.ts'
+export type { Authority, NamespaceRecord } from './ledger/authority.ts'
 export { createGenesis } from './ledger/entry.ts'
 export type { Storage } from './ledger/storage.ts'
 export { serveCatalog } from './serve.ts'

@@ -136,7 +136,7 @@ describe('the door', () => {
 
   const envelope = (part: Partial<Envelope> = {}): Envelope => ({
     ...{ format: 1, universe: universeId(universe.universe), author: author.id, seq: 1, prev: null },
-    ...{ hlc: { wallMs: Date.now(), counter: 0 }, type: 'note', body: {}, by: 'eve' },
+    ...{ hlc: { wallMs: Date.now(), counter: 0 }, type: 'note', body: {}, by: 'eve', grant: null },
     ...part,
   })
   const push = (bytes: Uint8Array) =>
@@ -153,7 +153,10 @@ describe('the door', () => {
     await refused(good.bytes.subarray(1), 'malformed')
     await refused(signEntry(author, envelope({ universe: 'f'.repeat(16) })).bytes, 'universe')
     await refused(signEntry(author, envelope({ hlc: { wallMs: Date.now() + 10_000, counter: 0 } })).bytes, 'drift')
-    await refused(signEntry(author, envelope({ type: 'genesis', body: { name: 'test', root: author.id } })).bytes, 'authority')
+    await refused(
+      signEntry(author, envelope({ type: 'genesis', body: { name: 'test', root: author.id, recovery: null } })).bytes,
+      'authority',
+    )
     await expect(push(new Uint8Array(70_000))).rejects.toMatchObject({ code: 'payload_too_large' })
     expect(node.service.status().entries).toBe(0)
     await push(good.bytes)

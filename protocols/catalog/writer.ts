@@ -64,32 +64,38 @@ export class Writer {
       const { digest } = checked.artifact
       if ((await this.#init.artifacts.get(digest)) === undefined) await this.#init.artifacts.put(digest, artifact)
       this.#init.network.provide(digest)
-      const append = () => this.#init.ledger.append('publish', { manifest: checked }, by)
+      const append = () => this.#init.ledger.append('publish', { manifest: checked, after: this.#after(namespace, name, LIVE) }, by)
       return this.#write({ namespace, name, alias: LIVE, targets: [{ version, weight: 100 }], routes: settings.routes, append })
     })
     return this.#published({ namespace, name, selector: version }, place, changed, options)
   }
 
   async point(namespace: string, name: string, alias: string, targets: AliasTargets, options: WriteOptions): Promise<Published> {
-    const body = parse(pointSchema, { namespace, name, alias, targets }, 'the alias')
+    const body = parse(pointSchema, { namespace, name, alias, targets, after: null }, 'the alias')
     const by = await this.#permit(options, namespace)
     const records = await this.#recordsOf(namespace, name, body.targets)
     const routes = alias === LIVE ? records.flatMap((record) => record.manifest.settings.routes) : []
     const keys = [functionKey(namespace, name), ...(routes.length > 0 ? ['routes'] : [])]
-    const append = () => this.#init.ledger.append('point', body, by)
+    const append = () => this.#init.ledger.append('point', { ...body, after: this.#after(namespace, name, alias) }, by)
     const { changed, place } = await this.#locks.run(keys, () => this.#write({ ...body, routes, append }))
     return this.#published({ namespace, name, selector: records[0]?.version ?? LIVE }, place, changed, options)
   }
 
   async retire(namespace: string, name: string, options: WriteOptions): Promise<Receipt> {
-    const body = parse(retireSchema, { namespace, name }, 'the function')
+    const body = parse(retireSchema, { namespace, name, after: null }, 'the function')
     const by = await this.#permit(options, namespace)
     await this.#init.reads.versions(namespace, name)
     const entry = await this.#locks.run([functionKey(namespace, name)], async () => {
-      if (this.#init.view.state(namespace, name) === undefined) throw this.#init.view.missing(body)
-      return this.#init.ledger.append('retire', body, by)
+      const state = this.#init.view.state(namespace, name)
+      if (state === undefined) throw this.#init.view.missing(body)
+      return this.#init.ledger.append('retire', { ...body, after: state.last.hash }, by)
     })
     return this.#acknowledge(entry, options)
+  }
+
+  /** The entry that set an alias to what it means here now. */
+  #after(namespace: string, name: string, alias: string): string | null {
+    return this.#init.ledger.state(namespace, name)?.setBy[alias]?.hash ?? null
   }
 
   /** Who asks, once it is known that they may. */

@@ -1,6 +1,17 @@
 /** What the known types of entries say. A body that does not fit its type is kept like an unknown type: in the feed, without effect on the view. */
 import { z } from 'zod'
-import { manifestSchema, nameSchema, versionSchema } from '#protocols/manifest'
+import { CAPABILITIES } from '#protocols/access'
+import { digestSchema, manifestSchema, nameSchema, versionSchema } from '#protocols/manifest'
+
+/** Authors a revocation or a transfer may pin: fits one entry beside everything else. */
+const PINS_MAX = 512
+/** Grants in one admission, patterns in one grant. */
+const SCOPES_MAX = 16
+const PATTERNS_MAX = 64
+
+/** An Ed25519 public key: of a node, a person, a root. */
+export const keySchema = z.string().regex(/^[0-9a-f]{64}$/, 'a key is 64 lower-case hex characters')
+const timeSchema = z.int().min(0)
 
 /** Words that a reference reads as an ordinal or as a version may not name an alias. */
 const aliasSchema = nameSchema.refine(
@@ -16,15 +27,99 @@ export const targetsSchema = z
   .refine((targets) => targets.reduce((sum, each) => sum + each.weight, 0) === 100, 'the weights must add up to 100')
   .refine((targets) => new Set(targets.map((each) => each.version)).size === targets.length, 'a version may stand only once')
 
-/** The first entry of the root's feed: which universe this is, and by whose authority. */
-export const genesisSchema = z.strictObject({ name: nameSchema, root: z.string().regex(/^[0-9a-f]{64}$/) })
-/** Makes the manifest a version of its function and points `live` at it. */
-export const publishSchema = z.strictObject({ manifest: manifestSchema })
-/** Points an alias at versions published before. */
-export const pointSchema = z.strictObject({ namespace: nameSchema, name: nameSchema, alias: aliasSchema, targets: targetsSchema })
-/** Takes a function out of the view. */
-export const retireSchema = z.strictObject({ namespace: nameSchema, name: nameSchema })
+/** A namespace by name, a prefix with a trailing `*`, or `*` for all. Names are ASCII by `nameSchema`, so that no two look alike. */
+const patternSchema = z.string().regex(/^(\*|[a-z][a-z0-9-]{0,62}\*?)$/, 'expected a namespace, a prefix with a trailing "*", or "*"')
 
-export const bodySchemas = { genesis: genesisSchema, publish: publishSchema, point: pointSchema, retire: retireSchema } as const
+/** What may be done where: one `Grant` of `#protocols/access`. */
+export const scopeSchema = z.strictObject({
+  can: z.array(z.enum(CAPABILITIES)).min(1).max(CAPABILITIES.length),
+  namespaces: z.array(patternSchema).min(1).max(PATTERNS_MAX),
+})
+
+/** The last entry of each author that counts; an author not listed is pinned at 0. */
+const pinsSchema = z
+  .array(z.strictObject({ author: keySchema, seq: z.int().min(0) }))
+  .max(PINS_MAX)
+  .refine((pins) => new Set(pins.map((each) => each.author)).size === pins.length, 'an author may stand only once')
+
+/** The first entry of the root's feed: which universe this is, and by whose authority. `recovery`: a second key with the root's powers, kept offline. */
+export const genesisSchema = z.strictObject({ name: nameSchema, root: keySchema, recovery: keySchema.nullable() })
+/** A node may take part, and holds these grants. By the root, or by a holder of `admin` on `*`. */
+export const admitSchema = z.strictObject({
+  member: keySchema,
+  name: z.string().min(1).max(64),
+  roles: z.array(z.string().min(1).max(32)).max(16),
+  grants: z.array(scopeSchema).max(SCOPES_MAX),
+  expiresAtMs: timeSchema.nullable(),
+})
+/** Ends a member for good: its entries beyond `seq` count nowhere. By the root. What it gave others before stands. */
+export const banSchema = z.strictObject({ member: keySchema, seq: z.int().min(0) })
+/** Makes `owner` the owner (`admin`) of a namespace: nobody's (`of` null), or handed over by the owner or whoever stands above (`of`: the entry that made the present one). */
+export const namespaceSchema = z.strictObject({ namespace: nameSchema, owner: keySchema, of: digestSchema.nullable(), pins: pinsSchema })
+/** Gives a key part of what the grant it stands on gives its author. */
+export const grantSchema = z.strictObject({ subject: keySchema, ...scopeSchema.shape, expiresAtMs: timeSchema.nullable() })
+/** Ends a grant (an admission, a namespace) and all under it. By its issuer, an issuer further up, or the root. */
+export const revokeSchema = z.strictObject({ grant: digestSchema, pins: pinsSchema })
+/** `to` takes over what `from` held; `from` ends at `seq`. By `from` itself, with `to`'s signature in `proof`, or by the root or the recovery key. */
+export const rotateSchema = z.strictObject({
+  from: keySchema,
+  to: keySchema,
+  seq: z.int().min(0),
+  proof: z
+    .instanceof(Uint8Array)
+    .refine((bytes) => bytes.length === 64, 'a signature has 64 bytes')
+    .nullable(),
+})
+
+/** Hash of the entry which the author saw as the last before: what lets a lost concurrent edit be told from one that was overwritten on purpose. */
+const afterSchema = digestSchema.nullable()
+/** Makes the manifest a version of its function and points `live` at it. `after`: of `live`. */
+export const publishSchema = z.strictObject({ manifest: manifestSchema, after: afterSchema })
+/** Points an alias at versions published before. `after`: of this alias. */
+export const pointSchema = z.strictObject({
+  namespace: nameSchema,
+  name: nameSchema,
+  alias: aliasSchema,
+  targets: targetsSchema,
+  after: afterSchema,
+})
+/** Takes a function out of the view. `after`: of the function. */
+export const retireSchema = z.strictObject({ namespace: nameSchema, name: nameSchema, after: afterSchema })
+
+/** A name a function reads its secret by: the same as in a manifest. */
+const secretNameSchema = z.string().regex(/^[A-Za-z_][A-Za-z0-9_]{0,127}$/)
+/** That a secret's version has this digest; never the secret. `digest` null takes the secret out. */
+export const secretSchema = z.strictObject({
+  namespace: nameSchema,
+  name: secretNameSchema,
+  version: z.int().min(1),
+  digest: digestSchema.nullable(),
+})
+/** Where events of a namespace are sent. `url` null takes the hook out; `secret` names what signs the deliveries. */
+export const hookSchema = z.strictObject({
+  namespace: nameSchema,
+  name: nameSchema,
+  url: z
+    .url({ protocol: /^https?$/ })
+    .max(2048)
+    .nullable(),
+  events: z.array(z.string().min(1).max(128)).max(32),
+  secret: secretNameSchema.nullable(),
+})
+
+export const bodySchemas = {
+  genesis: genesisSchema,
+  admit: admitSchema,
+  ban: banSchema,
+  namespace: namespaceSchema,
+  grant: grantSchema,
+  revoke: revokeSchema,
+  rotate: rotateSchema,
+  publish: publishSchema,
+  point: pointSchema,
+  retire: retireSchema,
+  secret: secretSchema,
+  hook: hookSchema,
+} as const
 export type EntryType = keyof typeof bodySchemas
 export type BodyOf<T extends EntryType> = z.infer<(typeof bodySchemas)[T]>

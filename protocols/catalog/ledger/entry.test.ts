@@ -8,7 +8,15 @@ const author = createIdentity()
 
 function envelope(part: Partial<Envelope> = {}): Envelope {
   const place = { format: 1 as const, universe: '0'.repeat(16), author: author.id, seq: 1, prev: null }
-  return { ...place, hlc: { wallMs: 5, counter: 0 }, type: 'retire', body: { namespace: 'demo', name: 'x' }, by: 'ada', ...part }
+  return {
+    ...place,
+    hlc: { wallMs: 5, counter: 0 },
+    type: 'retire',
+    body: { namespace: 'demo', name: 'x' },
+    by: 'ada',
+    grant: null,
+    ...part,
+  }
 }
 
 function reasonOf(bytes: Uint8Array): string {
@@ -95,7 +103,11 @@ it('property: hostile bytes are refused, never fatal, and any changed byte is no
 it('the genesis of a universe has the same bytes each time', () => {
   const universe = createUniverse('demo', author.id)
   expect(createGenesis(author, universe)).toEqual(createGenesis(author, universe))
-  expect(openEntry(createGenesis(author, universe))).toMatchObject({ seq: 1, type: 'genesis', body: { name: 'demo', root: author.id } })
+  expect(openEntry(createGenesis(author, universe))).toMatchObject({
+    seq: 1,
+    type: 'genesis',
+    body: { name: 'demo', root: author.id, recovery: null },
+  })
 })
 
 it('payload and signature are two byte strings, as the format says', () => {

@@ -32,6 +32,8 @@ export interface Envelope {
   body: Record<string, unknown>
   /** Subject of the caller who asked for it. */
   by: string
+  /** Hash of the entry that gave the author the authority this one stands on; `null` for the root's and the recovery key's own. */
+  grant: string | null
 }
 
 /** What each key holds; exactly these keys. By hand: every entry passes here, and a schema would cost it a fifth of its signature. */
@@ -45,6 +47,7 @@ const ENVELOPE: { readonly [K in keyof Envelope]: (value: unknown) => boolean } 
   type: (value) => typeof value === 'string' && /^[a-z][a-z0-9.-]{0,62}$/.test(value),
   body: isMap,
   by: (value) => typeof value === 'string' && value.length <= 256,
+  grant: (value) => value === null || isHex64(value),
 }
 const ENVELOPE_KEYS = Object.keys(ENVELOPE) as (keyof Envelope)[]
 
@@ -115,10 +118,10 @@ export function reopenEntry(bytes: Uint8Array, hash: string): Entry {
 }
 
 /** The first entry of a universe, signed by its root. The same bytes each time, so whoever holds the root key may make it again. */
-export function createGenesis(root: Identity, universe: Universe): Uint8Array {
-  const body = { name: universe.name, root: universe.root }
+export function createGenesis(root: Identity, universe: Universe, recovery: string | null = null): Uint8Array {
+  const body = { name: universe.name, root: universe.root, recovery }
   const place = { format: 1 as const, universe: universeId(universe), author: root.id, seq: 1, prev: null }
-  return signEntry(root, { ...place, hlc: { wallMs: 0, counter: 0 }, type: 'genesis', body, by: 'root' }).bytes
+  return signEntry(root, { ...place, hlc: { wallMs: 0, counter: 0 }, type: 'genesis', body, by: 'root', grant: null }).bytes
 }
 
 /** Total order of all entries of a universe: by time, ties by author and seq. */

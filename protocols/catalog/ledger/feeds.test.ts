@@ -13,7 +13,7 @@ function chain(length: number, by = author, text = ''): Entry[] {
   const entries: Entry[] = []
   for (let seq = 1; seq <= length; seq += 1) {
     const place = { format: 1 as const, universe: '0'.repeat(16), author: by.id, seq, prev: entries.at(-1)?.hash ?? null }
-    entries.push(signEntry(by, { ...place, hlc: { wallMs: seq, counter: 0 }, type: 'note', body: { text }, by: 'ada' }))
+    entries.push(signEntry(by, { ...place, hlc: { wallMs: seq, counter: 0 }, type: 'note', body: { text }, by: 'ada', grant: null }))
   }
   return entries
 }

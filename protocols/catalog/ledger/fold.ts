@@ -23,6 +23,8 @@ export interface FunctionState {
   /** In order of first publication. */
   versions: readonly Version[]
   aliases: Readonly<Record<string, AliasTargets>>
+  /** The entry that set each alias: what the next edit of it says it came after. */
+  setBy: Readonly<Record<string, Place>>
   /** Not part of the view until the next publish; the versions stay, so that ordinals go on. */
   retired: boolean
   /** The last entry that had an effect: what a caller is told when there is nothing to write. */
@@ -60,7 +62,7 @@ export function factOf(entry: Entry): Fact | undefined {
   }
   if (entry.type === 'retire') {
     const body = bodyOf(entry, 'retire')
-    return body && { ...common, ...body, change: { type: 'retire' } }
+    return body && { ...common, namespace: body.namespace, name: body.name, change: { type: 'retire' } }
   }
   return undefined
 }
@@ -79,9 +81,14 @@ export function step(state: FunctionState | undefined, fact: Fact): FunctionStat
     case 'point':
       return state === undefined || state.retired || !change.targets.every((target) => hasVersion(state, target.version))
         ? state
-        : { ...state, aliases: { ...state.aliases, [change.alias]: change.targets }, last: fact.place }
+        : {
+            ...state,
+            aliases: { ...state.aliases, [change.alias]: change.targets },
+            setBy: { ...state.setBy, [change.alias]: fact.place },
+            last: fact.place,
+          }
     case 'retire':
-      return state === undefined || state.retired ? state : { ...state, aliases: {}, retired: true, last: fact.place }
+      return state === undefined || state.retired ? state : { ...state, aliases: {}, setBy: {}, retired: true, last: fact.place }
   }
 }
 
@@ -102,6 +109,7 @@ function publish(state: FunctionState | undefined, fact: Fact, change: Change & 
     name: fact.name,
     versions: known ? versions : [...versions, added()],
     aliases: { ...state?.aliases, live: [{ version, weight: 100 }] },
+    setBy: { ...state?.setBy, live: fact.place },
     retired: false,
     last: fact.place,
   }

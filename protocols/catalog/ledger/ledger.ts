@@ -97,7 +97,7 @@ export class Ledger {
     const tip = this.#feeds.tip(this.author)
     const hlc = tick(observe(this.#hlc, tip.hlc), this.#clock.now())
     const place = { format: 1 as const, universe: this.universe, author: this.author, seq: tip.seq + 1, prev: tip.hash }
-    const entry = signEntry(this.#identity, { ...place, hlc, type, body, by })
+    const entry = signEntry(this.#identity, { ...place, hlc, type, body, by, grant: null })
     if (entry.bytes.length > ENTRY_BYTES_MAX) {
       throw new OsirisError(
         'payload_too_large',
