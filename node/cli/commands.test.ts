@@ -64,7 +64,8 @@ function node(
         deploy,
       ),
     nodes: () => note(() => answers.nodes ?? [], 'nodes'),
-    ledger: (options) => note(() => ({ status: { viewDigest: '', functions: 0, entries: 0, heads: [] }, lines: [] }), 'ledger', options),
+    ledger: (options) =>
+      note(() => ({ status: { viewDigest: '', functions: 0, entries: 0, heads: [], frozen: [] }, lines: [] }), 'ledger', options),
     functions: {
       list: (namespace) => note(() => answers.functions ?? [], 'list', namespace),
       get: (ref) => note(detail, 'get', ref),

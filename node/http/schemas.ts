@@ -133,6 +133,7 @@ export const ledgerSchema = z.object({
     functions: z.int(),
     entries: z.int(),
     heads: z.array(z.object({ author: z.string(), seq: z.int(), hash: z.string() })),
+    frozen: z.array(z.object({ author: z.string(), seq: z.int() })),
   }),
   lines: z.array(
     z.object({

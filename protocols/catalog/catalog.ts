@@ -79,8 +79,10 @@ export interface LedgerStatus {
   viewDigest: string
   functions: number
   entries: number
-  /** Last entry known of each author. */
+  /** Last entry known of each author; of a frozen one, the last before the fork. */
   heads: { author: string; seq: number; hash: string }[]
+  /** Authors that wrote two entries with one seq: from that seq on nothing of theirs has an effect. */
+  frozen: { author: string; seq: number }[]
 }
 
 /** One entry as people read it. */

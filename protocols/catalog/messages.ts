@@ -6,6 +6,7 @@ import { z } from 'zod'
 import { OsirisError } from '#protocols/errors'
 import { digestSchema, manifestSchema, nameSchema, versionSchema } from '#protocols/manifest'
 import { targetsSchema } from './ledger/bodies.ts'
+import { FROZEN_MAX } from './ledger/frozen.ts'
 
 export const PROTOCOL = 'catalog/1'
 /** Gossip of fresh entries: a message is the bytes of one entry. */
@@ -14,6 +15,8 @@ export const TOPIC = 'ledger'
 export const ARTIFACT_BYTES_MAX = 16 * 1024 * 1024
 /** One answer to `entries`; keeps a pull from holding much memory on either side. */
 export const ENTRIES_BYTES_MAX = 512 * 1024
+/** One answer to `proofs`. */
+export const PROOFS_BYTES_MAX = 512 * 1024
 /** A list of all functions of a large universe. */
 export const LIST_BYTES_MAX = 256 * 1024 * 1024
 const FEEDS_MAX = 10_000
@@ -25,6 +28,7 @@ const callerSchema = z.strictObject({ subject: z.string().max(256), token: z.str
 const refSchema = z.strictObject({ namespace: nameSchema, name: nameSchema, selector: z.string().max(64).optional() })
 const writeSchema = { caller: callerSchema, ack: z.enum(['accepted', 'committed']), timeoutMs: z.int().min(1).max(TIMEOUT_MS_MAX) }
 const readSchema = { caller: callerSchema.optional() }
+const frozenSchema = z.array(z.strictObject({ author: hashSchema, seq: z.int().min(1) })).max(FROZEN_MAX)
 
 /** Reads. `caller` is for those who are no member with a role. */
 export const requestSchema = z.discriminatedUnion('type', [
@@ -52,10 +56,12 @@ export const requestSchema = z.discriminatedUnion('type', [
   z.strictObject({
     type: z.literal('entries'),
     wants: z
-      .array(z.strictObject({ author: hashSchema, from: z.int().min(1) }))
+      .array(z.strictObject({ author: hashSchema, from: z.int().min(1), to: z.int().min(1).optional() }))
       .min(1)
       .max(WANTS_MAX),
   }),
+  /** Proofs of equivocation; `known`: what the asker has, by author and first seq without effect. */
+  z.strictObject({ type: z.literal('proofs'), known: frozenSchema }),
   /** The entry is the body. Answered when it is on disk, and the artifact it publishes too where `keep` names it. */
   z.strictObject({ type: z.literal('push'), keep: digestSchema.optional() }),
 ])
@@ -111,6 +117,7 @@ export const statusSchema = z.strictObject({
   functions: z.int(),
   entries: z.int(),
   heads: headsSchema,
+  frozen: frozenSchema,
 })
 export const logSchema = z.array(
   z.strictObject({

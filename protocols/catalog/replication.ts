@@ -8,8 +8,10 @@ import type { Events } from '#protocols/events'
 import type { Clock, Random } from '#protocols/lifecycle'
 import { collect } from '#protocols/body'
 import type { Message, Network, Peer } from '#protocols/network'
+import { ForkExchange } from './fork-exchange.ts'
 import { type Entry, Refusal, type RefusalReason } from './ledger/entry.ts'
 import type { Head } from './ledger/feeds.ts'
+import { claimsFork, type ForkProof } from './ledger/forks.ts'
 import type { Ledger } from './ledger/ledger.ts'
 import {
   emptySchema,
@@ -55,6 +57,7 @@ export class Replication {
   readonly #random: Random
   readonly #events: Events
   readonly #pullIntervalMs: number
+  readonly #forks: ForkExchange
   readonly #pulls = new Map<Peer, Promise<boolean>>()
   readonly #greeted = new Set<Peer>()
   /** `peer author` → monotonic time until when. */
@@ -70,6 +73,11 @@ export class Replication {
     this.#random = init.random
     this.#events = init.events
     this.#pullIntervalMs = init.pullIntervalMs
+    this.#forks = new ForkExchange({
+      ledger: init.ledger,
+      publish: (data) => void this.#publish(data),
+      request: (peer, request, timeoutMs) => this.#request(peer, request, timeoutMs),
+    })
   }
 
   start(): void {
@@ -130,7 +138,12 @@ export class Replication {
 
   /** Tells everyone who listens. */
   async gossip(entry: Entry): Promise<void> {
-    await this.#network.publish(TOPIC, entry.bytes).catch((error: unknown) => this.#tell(error))
+    await this.#publish(entry.bytes)
+  }
+
+  /** Tells everyone who listens that an author is frozen, and why. */
+  tell(proof: ForkProof): void {
+    this.#forks.tell(proof)
   }
 
   /** Whether the peer has the entry on disk now, and the artifact `keep` too. */
@@ -143,6 +156,10 @@ export class Replication {
   /** `false`: must not be passed on. */
   #hear(from: Peer, data: Uint8Array): boolean {
     try {
+      if (claimsFork(data)) {
+        this.#ledger.convict(data)
+        return true
+      }
       if (this.#ledger.holds(digestOf(data))) return true
       const entry = this.#ledger.open(data)
       if (this.#ledger.judge(entry) === 'gap') void this.pull(from)
@@ -172,21 +189,27 @@ export class Replication {
   }
 
   async #pull(peer: Peer, timeoutMs: number): Promise<boolean> {
+    await this.#forks.exchange(peer, timeoutMs).catch((error: unknown) => this.#tell(error))
     const heads = await this.#heads(peer, timeoutMs)
     this.#synced = true
+    await this.#forks.compare(peer, heads, timeoutMs)
     const refused = new Set<string>()
+    /** What does not follow our last entry may follow another one in its place. */
+    const unchained = new Set<string>()
     let news = false
     for (;;) {
       const wants = this.#ledger.wants(heads).filter((want) => !refused.has(want.author) && !this.#avoids(peer, want.author))
       if (wants.length === 0) return news
       const asked = wants.slice(0, WANTS_MAX)
-      await this.#takeAll(await this.#entries(peer, asked, timeoutMs), refused)
+      await this.#takeAll(await this.#entries(peer, asked, timeoutMs), refused, unchained)
       const still = this.#ledger.wants(heads)
       for (const want of asked) {
         if (still.some((each) => each.author === want.author && each.from === want.from)) refused.add(want.author)
         else news = true
       }
       for (const author of refused) this.#avoid(peer, author)
+      for (const author of unchained) await this.#forks.search(peer, author, this.#ledger.tip(author).seq, timeoutMs)
+      unchained.clear()
     }
   }
 
@@ -212,12 +235,12 @@ export class Replication {
   }
 
   /** A feed with a bad entry is left alone for the rest of this pull. */
-  async #takeAll(batch: Uint8Array[], refused: Set<string>): Promise<void> {
+  async #takeAll(batch: Uint8Array[], refused: Set<string>, unchained: Set<string>): Promise<void> {
     const writes: Promise<unknown>[] = []
     for (let at = 0; at < batch.length; at += BREATH) {
       for (const entry of await this.#ledger.openAll(batch.slice(at, at + BREATH))) {
         if (entry instanceof Refusal) this.#tell(entry)
-        else if (!refused.has(entry.author)) writes.push(this.#take(entry, refused))
+        else if (!refused.has(entry.author)) writes.push(this.#take(entry, refused, unchained))
       }
       await breathe()
     }
@@ -225,15 +248,23 @@ export class Replication {
     for (const result of results) if (result.status === 'rejected') this.#tell(result.reason)
   }
 
-  #take(entry: Entry, refused: Set<string>): Promise<unknown> {
+  #take(entry: Entry, refused: Set<string>, unchained: Set<string>): Promise<unknown> {
     const write = this.#ledger.take(entry)
-    write.catch(() => refused.add(entry.author))
+    write.catch((error: unknown) => {
+      if (error instanceof Refusal && error.reason === 'chain' && !refused.has(entry.author)) unchained.add(entry.author)
+      refused.add(entry.author)
+    })
     return write
   }
 
   #request(peer: Peer, request: Request, timeoutMs: number, body?: Uint8Array): Promise<Message> {
     const message = { head: encode(request), ...(body === undefined ? {} : { body }) }
     return this.#network.request(peer, PROTOCOL, message, { timeoutMs, signal: this.#controller.signal })
+  }
+
+  async #publish(data: Uint8Array): Promise<void> {
+    if (this.#controller.signal.aborted) return
+    await this.#network.publish(TOPIC, data).catch((error: unknown) => this.#tell(error))
   }
 
   #tell(error: unknown): void {

@@ -9,6 +9,7 @@ import { heads } from './handlers/heads.ts'
 import { list } from './handlers/list.ts'
 import { log } from './handlers/log.ts'
 import { point } from './handlers/point.ts'
+import { proofs } from './handlers/proofs.ts'
 import { publish } from './handlers/publish.ts'
 import { push } from './handlers/push.ts'
 import { retire } from './handlers/retire.ts'
@@ -32,6 +33,7 @@ const handlers: { [T in RequestType]: Handler<T> } = {
   retire,
   heads,
   entries,
+  proofs,
   push,
 }
 

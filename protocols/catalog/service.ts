@@ -83,7 +83,11 @@ export class CatalogService implements Catalog, Startable {
     this.#init = init
     this.#limits = { ...CATALOG_LIMITS, ...init.limits }
     this.#view = new View({ random })
-    this.#ledger = new Ledger({ ...init, onChange: (states, entries) => this.#changed(states, entries) })
+    this.#ledger = new Ledger({
+      ...init,
+      onChange: (states, entries) => this.#changed(states, entries),
+      onFork: (proof) => this.#replication.tell(proof),
+    })
     this.#replication = new Replication({
       ledger: this.#ledger,
       network,
@@ -156,7 +160,13 @@ export class CatalogService implements Catalog, Startable {
 
   status(): LedgerStatus {
     const { entries } = this.#ledger
-    return { viewDigest: this.#digest.value(), functions: this.#view.size, entries, heads: this.#ledger.heads() }
+    return {
+      viewDigest: this.#digest.value(),
+      functions: this.#view.size,
+      entries,
+      heads: this.#ledger.heads(),
+      frozen: this.#ledger.frozen(),
+    }
   }
 
   async log(options: { after?: string; limit: number }): Promise<LedgerLine[]> {
@@ -182,16 +192,21 @@ export class CatalogService implements Catalog, Startable {
   }
 
   /** For other catalogs: stored entries of these feeds from those places on, at most `bytesMax` (one at least). */
-  async entries(wants: readonly { author: string; from: number }[], bytesMax: number): Promise<Uint8Array[]> {
+  async entries(wants: readonly { author: string; from: number; to?: number | undefined }[], bytesMax: number): Promise<Uint8Array[]> {
     const found: Uint8Array[] = []
     let left = bytesMax
-    for (const { author, from } of wants) {
+    for (const { author, from, to = Number.POSITIVE_INFINITY } of wants) {
       if (left <= 0) break
-      const entries = await this.#ledger.read(author, from, from + READ_MAX - 1, left)
+      const entries = await this.#ledger.read(author, from, Math.min(to, from + READ_MAX - 1), left)
       for (const each of entries) left -= each.length
       found.push(...entries)
     }
     return found
+  }
+
+  /** Proofs of equivocation that whoever knows `known` lacks, as bytes (`openProof` verifies them), at most `bytesMax` (one at least). */
+  proofs(known: readonly { author: string; seq: number }[], bytesMax: number): Promise<Uint8Array[]> {
+    return this.#ledger.proofs(known, bytesMax)
   }
 
   /** For other catalogs: takes in one entry; `true` when it is on disk here. Throws `invalid_argument`, `storage_full`, `unavailable`. */
@@ -251,7 +266,8 @@ export class CatalogService implements Catalog, Startable {
       this.#view.set(state)
     }
     if (states.length > 0) this.#init.network.advertise({ functions: this.#view.size })
-    if (entries.length === 0) return
+    // What was on disk already is told by the start itself.
+    if (!this.#running) return
     for (const { namespace, name } of states) this.#init.events.emit('catalog.changed', { namespace, name })
     this.#placement.consider(entries)
   }

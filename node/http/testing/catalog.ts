@@ -75,7 +75,8 @@ export class FakeCatalog implements Catalog {
   status() {
     const last = this.#lines.at(-1)
     const heads = last === undefined ? [] : [{ author: last.author, seq: last.seq, hash: last.hash }]
-    return { viewDigest: digestOf(Buffer.from(String(this.#lines.length))), functions: this.#rows.size, entries: this.#lines.length, heads }
+    const viewDigest = digestOf(Buffer.from(String(this.#lines.length)))
+    return { viewDigest, functions: this.#rows.size, entries: this.#lines.length, heads, frozen: [] }
   }
 
   log(options: { after?: string; limit: number }): LedgerLine[] {

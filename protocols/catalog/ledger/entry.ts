@@ -57,7 +57,17 @@ export interface Entry extends Envelope {
 }
 
 /** Why an entry was refused at the door. */
-export type RefusalReason = 'oversized' | 'malformed' | 'universe' | 'signature' | 'drift' | 'order' | 'chain' | 'fork' | 'authority'
+export type RefusalReason =
+  | 'oversized'
+  | 'malformed'
+  | 'universe'
+  | 'signature'
+  | 'drift'
+  | 'order'
+  | 'chain'
+  | 'fork'
+  | 'frozen'
+  | 'authority'
 
 export class Refusal extends Error {
   readonly reason: RefusalReason

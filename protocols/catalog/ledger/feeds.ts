@@ -92,6 +92,11 @@ export class Feeds {
     return this.#feeds.get(author)?.pending ?? NO_TIP
   }
 
+  /** Hash of an entry that is on disk or on its way there. */
+  hashAt(author: string, seq: number): string | undefined {
+    return this.#feeds.get(author)?.hashes[seq - 1]
+  }
+
   /** What is on disk. */
   heads(): Head[] {
     const heads: Head[] = []

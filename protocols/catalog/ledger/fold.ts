@@ -25,7 +25,7 @@ export interface FunctionState {
   aliases: Readonly<Record<string, AliasTargets>>
   /** The entry that set each alias: what the next edit of it says it came after. */
   setBy: Readonly<Record<string, Place>>
-  /** Not part of the view until the next publish; the versions stay, so that ordinals go on. */
+  /** Not part of the view until the next publish; the versions stay, so that ordinals go on. Without versions there is no such function, nor was there. */
   retired: boolean
   /** The last entry that had an effect: what a caller is told when there is nothing to write. */
   last: Place
@@ -129,6 +129,8 @@ interface Row {
   /** Of the first `folded` facts. */
   state: FunctionState | undefined
   folded: number
+  /** What `flush` last gave out. */
+  told: FunctionState | undefined
 }
 
 /** The states of all functions. Facts go in one by one; `flush` folds what they touched, each function once. */
@@ -140,7 +142,7 @@ export class Fold {
     const key = functionKey(fact.namespace, fact.name)
     let row = this.#rows.get(key)
     if (row === undefined) {
-      row = { facts: [], state: undefined, folded: 0 }
+      row = { facts: [], state: undefined, folded: 0, told: undefined }
       this.#rows.set(key, row)
     }
     const at = positionOf(row.facts, fact.place)
@@ -152,13 +154,24 @@ export class Fold {
     this.#touched.add(row)
   }
 
+  /** Takes out the facts of these places, as if they had never been: for good. */
+  remove(isOut: (place: Place) => boolean): void {
+    for (const row of this.#rows.values()) {
+      const kept = row.facts.filter((fact) => !isOut(fact.place))
+      if (kept.length === row.facts.length) continue
+      Object.assign(row, { facts: kept, state: undefined, folded: 0 })
+      this.#touched.add(row)
+    }
+  }
+
   /** States that are new since the last flush. */
   flush(): FunctionState[] {
     const changed: FunctionState[] = []
     for (const row of this.#touched) {
-      const before = row.state
       for (; row.folded < row.facts.length; row.folded += 1) row.state = step(row.state, row.facts[row.folded] as Fact)
-      if (row.state !== undefined && row.state !== before) changed.push(row.state)
+      const state = row.state ?? (row.told && { ...row.told, versions: [], aliases: {}, setBy: {}, retired: true })
+      if (state !== undefined && state !== row.told) changed.push(state)
+      row.told = row.state
     }
     this.#touched.clear()
     return changed

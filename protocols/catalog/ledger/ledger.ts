@@ -20,7 +20,9 @@ import {
   type VerifyOn,
 } from './entry.ts'
 import { bodyOf, factOf, Fold, type FunctionState } from './fold.ts'
-import { Feeds, type Head } from './feeds.ts'
+import { Feeds, type Head, type Tip } from './feeds.ts'
+import { type ForkProof, openProof, proveFork } from './forks.ts'
+import { Frozen, type FrozenAuthor } from './frozen.ts'
 import { DRIFT_MS_MAX, drifts, type Hlc, HLC_ZERO, observe, tick } from './hlc.ts'
 import { plainJson } from './plain-json.ts'
 import type { Storage } from './storage.ts'
@@ -39,6 +41,8 @@ export interface LedgerInit {
   verifyOn?: VerifyOn
   /** Hears of functions whose state is new, and of the entries that brought it, when they are on disk. */
   onChange: (states: FunctionState[], entries: Entry[]) => void
+  /** Hears of each proof that freezes an author, or more of its entries than before. */
+  onFork: (proof: ForkProof) => void
 }
 
 /** Why entries were refused here since the start, and how often. */
@@ -53,7 +57,9 @@ export class Ledger {
   readonly #events: Events
   readonly #verifyOn: VerifyOn
   readonly #onChange: LedgerInit['onChange']
+  readonly #onFork: LedgerInit['onFork']
   readonly #feeds: Feeds
+  readonly #frozen: Frozen
   readonly #fold = new Fold()
   readonly #refusals: Refusals = {}
   readonly #recent = new Set<string>()
@@ -71,11 +77,14 @@ export class Ledger {
     this.#events = init.events
     this.#verifyOn = init.verifyOn ?? 'threads'
     this.#onChange = init.onChange
+    this.#onFork = init.onFork
+    this.#frozen = new Frozen({ storage: init.storage, universe: this.universe })
     this.#feeds = new Feeds({ storage: init.storage, onDurable: (entries) => this.#apply(entries) })
   }
 
   /** Reads everything from disk. Damage is logged and left to replication. */
   async load(): Promise<void> {
+    await this.#frozen.load()
     const damaged = await this.#feeds.load((entry) => this.#index(entry))
     this.#onChange(this.#fold.flush(), [])
     for (const author of damaged) this.#warn(`The feed of ${author.slice(0, 8)} is damaged on disk: fetching the rest from peers`)
@@ -95,6 +104,12 @@ export class Ledger {
       )
     }
     const tip = this.#feeds.tip(this.author)
+    if (tip.seq + 1 >= this.#frozen.from(this.author)) {
+      throw new OsirisError(
+        'unavailable',
+        `Cannot write to the ledger: this node's key wrote two entries ${this.#frozen.from(this.author)} and is frozen; replace the key`,
+      )
+    }
     const hlc = tick(observe(this.#hlc, tip.hlc), this.#clock.now())
     const place = { format: 1 as const, universe: this.universe, author: this.author, seq: tip.seq + 1, prev: tip.hash }
     const entry = signEntry(this.#identity, { ...place, hlc, type, body, by, grant: null })
@@ -114,7 +129,12 @@ export class Ledger {
     return this.#counted(() => this.#judgeAlone(openEntry(bytes)))
   }
 
-  /** The same for several, each with its own verdict, in their order; counts, does not throw. */
+  /** As `open`, without what depends on this node: its clock, its authority. Counts and throws `Refusal`. */
+  opened(bytes: Uint8Array): Entry {
+    return this.#counted(() => this.#judgeUniverse(openEntry(bytes)))
+  }
+
+  /** As `open` for several, each with its own verdict, in their order; counts, does not throw. */
   async openAll(list: readonly Uint8Array[]): Promise<(Entry | Refusal)[]> {
     const opened = await openEntries(list, this.#verifyOn)
     return opened.map((each) => {
@@ -132,7 +152,7 @@ export class Ledger {
 
   /** Whether a judged entry comes next, is known, or comes too early. Counts and throws `Refusal`. */
   judge(entry: Entry): 'next' | 'known' | 'gap' {
-    return this.#counted(() => this.#feeds.judge(entry))
+    return this.#counted(() => this.#place(entry))
   }
 
   /** Stores a judged entry. Throws `Refusal`, `storage_full`, `unavailable`. */
@@ -146,13 +166,26 @@ export class Ledger {
     return this.#recent.has(hash)
   }
 
+  /** What is on disk and in force: of a frozen author only what came before the fork, so that they are the same whichever branch is here. */
   heads(): Head[] {
-    return this.#feeds.heads()
+    return this.#feeds.heads().flatMap((head) => {
+      const seq = Math.min(head.seq, this.#frozen.from(head.author) - 1)
+      const hash = this.#feeds.hashAt(head.author, seq)
+      return hash === undefined ? [] : [{ author: head.author, seq, hash }]
+    })
+  }
+
+  hashAt(author: string, seq: number): string | undefined {
+    return this.#feeds.hashAt(author, seq)
+  }
+
+  tip(author: string): Tip {
+    return this.#feeds.tip(author)
   }
 
   /** The next seq of each feed in which these heads are ahead, and records that are damaged here. */
   wants(heads: readonly Head[]): { author: string; from: number }[] {
-    const behind = heads.filter((head) => head.seq > this.#feeds.tip(head.author).seq)
+    const behind = heads.filter(({ author, seq }) => Math.min(seq, this.#frozen.from(author) - 1) > this.#feeds.tip(author).seq)
     return [
       ...behind.map((head) => ({ author: head.author, from: this.#feeds.tip(head.author).seq + 1 })),
       ...this.#feeds.damaged().map(({ author, seq }) => ({ author, from: seq })),
@@ -161,6 +194,33 @@ export class Ledger {
 
   read(author: string, from: number, to: number, bytesMax: number): Promise<Uint8Array[]> {
     return this.#feeds.read(author, from, to, bytesMax)
+  }
+
+  /** Authors whose entries have no effect from a seq on. */
+  frozen(): FrozenAuthor[] {
+    return this.#frozen.list()
+  }
+
+  /** Proofs that whoever knows `known` lacks, as bytes, at most `bytesMax` (one at least). */
+  proofs(known: readonly FrozenAuthor[], bytesMax: number): Promise<Uint8Array[]> {
+    return this.#frozen.lackedBy(known, bytesMax)
+  }
+
+  /** Judges foreign bytes that claim to be a proof, and freezes its author. Whether that was news. Counts and throws `Refusal`. */
+  convict(bytes: Uint8Array): boolean {
+    const proof = this.#counted(() => openProof(bytes, this.universe))
+    // Of keys that have no feed here there may be any number: whoever makes them up fills nobody's disk with them.
+    return this.#feeds.tip(proof.author).seq > 0 && this.#freeze(proof)
+  }
+
+  /** Makes the proof out of an opened entry and the one on disk in its place. Nothing happens when they are the same, or ours cannot be read. */
+  async accuse(entry: Entry): Promise<void> {
+    if (!this.#frozen.isNews(entry)) return
+    await this.#feeds.settled()
+    const [bytes] = await this.#feeds.read(entry.author, entry.seq, entry.seq, ENTRY_BYTES_MAX)
+    if (bytes === undefined) return
+    const ours = openEntry(bytes)
+    if (ours.hash !== entry.hash) this.#freeze(proveFork(ours, entry))
   }
 
   /** Also of functions that are retired. */
@@ -207,13 +267,38 @@ export class Ledger {
   }
 
   #index(entry: Entry): void {
+    this.#hlc = observe(this.#hlc, entry.hlc)
+    if (entry.seq >= this.#frozen.from(entry.author)) return
     const place = placeOf(entry)
     const last = this.#places.at(-1)
     this.#sorted &&= last === undefined || comparePlaces(last, place) < 0
     this.#places.push(place)
-    this.#hlc = observe(this.#hlc, entry.hlc)
     const fact = factOf(entry)
     if (fact !== undefined) this.#fold.insert(fact)
+  }
+
+  /** As `judge`, uncounted. A second entry in one place is on its way to be proven. */
+  #place(entry: Entry): 'next' | 'known' | 'gap' {
+    if (entry.seq >= this.#frozen.from(entry.author)) throw new Refusal('frozen', 'its author wrote two entries with one seq')
+    try {
+      return this.#feeds.judge(entry)
+    } catch (error) {
+      if (error instanceof Refusal && error.reason === 'fork') this.accuse(entry).catch((failure: unknown) => this.#warn(String(failure)))
+      throw error
+    }
+  }
+
+  #freeze(proof: ForkProof): boolean {
+    if (!this.#frozen.isNews(proof)) return false
+    const { author, seq } = proof
+    this.#frozen.add(proof).catch((error: unknown) => this.#warn(`A proof against ${author.slice(0, 8)} is not on disk: ${String(error)}`))
+    const isOut = (place: Place) => place.author === author && place.seq >= seq
+    this.#places = this.#places.filter((place) => !isOut(place))
+    this.#fold.remove(isOut)
+    this.#warn(`${author.slice(0, 8)} wrote two entries ${seq}: nothing it wrote from there on has an effect any more`)
+    this.#onChange(this.#fold.flush(), [])
+    this.#onFork(proof)
+    return true
   }
 
   #inOrder(): Place[] {
@@ -222,9 +307,17 @@ export class Ledger {
     return this.#places
   }
 
-  #judgeAlone(entry: Entry): Entry {
+  #judgeUniverse(entry: Entry): Entry {
     if (entry.universe !== this.universe) throw new Refusal('universe', 'it belongs to another universe')
-    if (drifts(entry.hlc, this.#clock.now())) throw new Refusal('drift', 'its time lies in the future')
+    return entry
+  }
+
+  #judgeAlone(entry: Entry): Entry {
+    this.#judgeUniverse(entry)
+    if (drifts(entry.hlc, this.#clock.now())) {
+      this.#place(entry)
+      throw new Refusal('drift', 'its time lies in the future')
+    }
     if (entry.type === 'genesis' && !this.#isGenesis(entry)) throw new Refusal('authority', 'only the root may write a genesis')
     return entry
   }

@@ -18,7 +18,8 @@ export class ViewDigest {
   set(state: FunctionState): void {
     const key = functionKey(state.namespace, state.name)
     const bucket = Number.parseInt(digestOf(Buffer.from(key)).slice(0, 2), 16)
-    this.#buckets[bucket]?.set(key, state)
+    if (state.versions.length === 0) this.#buckets[bucket]?.delete(key)
+    else this.#buckets[bucket]?.set(key, state)
     this.#digests[bucket] = undefined
     this.#whole = undefined
   }
