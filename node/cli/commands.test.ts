@@ -22,7 +22,8 @@ beforeEach(() => {
 })
 afterEach(() => rmSync(dir, { recursive: true, force: true }))
 
-const receipt = { author: 'a', seq: 1, hash: 'h', state: 'committed' as const, holders: [] }
+const signed = { holder: 'b'.repeat(64), node: 'node-1', atMs: 0, signature: 'c'.repeat(128) }
+const receipt = { author: 'a', seq: 1, hash: 'h', state: 'committed' as const, holders: [], needed: 1, members: 1, receipts: [signed] }
 const summary: FunctionSummary = {
   namespace: 'demo',
   name: 'greet',

@@ -44,12 +44,19 @@ export const problemSchema = z.looseObject({
   stack: z.string().optional(),
 })
 
-const receiptSchema = z.object({
+const commitmentSchema = z.object({
+  state: ackSchema,
+  needed: z.int().openapi({ description: 'Receipts that make it committed: of a majority of the catalog members, of three at most' }),
+  members: z.int(),
+  receipts: z
+    .array(z.object({ holder: z.string(), node: z.string().nullable(), atMs: z.number(), signature: z.string() }))
+    .openapi({ description: 'Those that count; each signed by the key of its holder' }),
+})
+const receiptSchema = commitmentSchema.extend({
   author: z.string(),
   seq: z.int(),
   hash: z.string(),
-  state: ackSchema,
-  holders: z.array(z.string()),
+  holders: z.array(z.string()).openapi({ description: 'Names of the nodes that have the entry on disk' }),
 })
 
 const aliasTargetsSchema = z.array(z.object({ version: versionSchema, weight: weightSchema }))
@@ -144,6 +151,7 @@ export const ledgerSchema = z.object({
       type: z.string(),
       content: z.record(z.string(), z.unknown()),
       by: z.string(),
+      commitment: commitmentSchema,
     }),
   ),
 })

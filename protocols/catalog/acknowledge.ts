@@ -1,56 +1,68 @@
-/** Waits until a fresh entry is on disk elsewhere. */
+/** Tells peers of a fresh entry, and waits until receipts of enough of them are here. */
 import type { Clock } from '#protocols/lifecycle'
 import type { Peer } from '#protocols/network'
 
 export interface SpreadOptions {
   clock: Clock
+  /** Asked at once. */
   peers: readonly Peer[]
-  /** Whether the peer has it on disk; may reject. */
-  push: (peer: Peer) => Promise<boolean>
-  /** Peers needed before it counts… */
-  needed: number
-  /** …of these. */
-  counts: (peer: Peer) => boolean
-  /** How long to go on waiting for the rest once enough have it. */
+  /** Asked (once more) when those were not enough after `restMs`, or have all answered: for a receipt they would not give otherwise. */
+  others: readonly Peer[]
+  /** Whether the peer has the entry on disk; may reject. A receipt that comes with it is in the count when this resolves. */
+  push: (peer: Peer, time: 'first' | 'again') => Promise<boolean>
+  /** Whether the receipts that are here suffice. */
+  isEnough: () => boolean
+  /** Calls back whenever a receipt has come, by whatever way. Returns the way to stop. */
+  onReceipt: (listener: () => void) => () => void
+  /** How long to go on waiting for the rest once there are enough. */
   restMs: number
   timeoutMs: number
 }
 
-/** How many of a set of `members` (the writer included) must hold an entry: a majority, of three at most (DESIGN 5). */
-export function majorityOf(members: number): number {
-  return Math.floor(Math.min(3, members) / 2) + 1
-}
-
-/** The peers that have it when all have answered, when enough have and `restMs` passed, or when the time is up. */
+/** The peers that have it when all have answered, when there are enough and `restMs` passed, or when the time is up. */
 export function spread(options: SpreadOptions): Promise<Peer[]> {
-  const { clock, peers, needed } = options
+  const { clock, isEnough } = options
   return new Promise((resolve) => {
-    const holders: Peer[] = []
-    let open = peers.length
+    const holders = new Set<Peer>()
+    let open = 0
     let rested = false
+    let widened = false
     const cancels: (() => void)[] = []
     const end = () => {
-      for (const cancel of cancels) cancel()
+      for (const cancel of cancels.splice(0)) cancel()
       resolve([...holders])
     }
+    const answered = (peer: Peer, held: boolean) => {
+      open -= 1
+      if (held) holders.add(peer)
+      look()
+    }
+    const ask = (peers: readonly Peer[], time: 'first' | 'again') => {
+      open += peers.length
+      for (const peer of peers) {
+        options.push(peer, time).then(
+          (held) => answered(peer, held),
+          () => answered(peer, false),
+        )
+      }
+    }
     const look = () => {
-      if (open === 0 || (rested && holders.filter(options.counts).length >= needed)) end()
+      if (open > 0 && !rested) return
+      if (isEnough()) return end()
+      if (widened) return
+      widened = true
+      ask(options.others, 'again')
     }
     const rest = () => {
       rested = true
       look()
     }
-    cancels.push(clock.after(options.timeoutMs, end), clock.after(Math.min(options.restMs, options.timeoutMs), rest))
-    const answered = (peer: Peer, held: boolean) => {
-      open -= 1
-      if (held) holders.push(peer)
-      look()
-    }
-    for (const peer of peers)
-      options.push(peer).then(
-        (held) => answered(peer, held),
-        () => answered(peer, false),
-      )
+    cancels.push(
+      clock.after(options.timeoutMs, end),
+      clock.after(Math.min(options.restMs, options.timeoutMs), rest),
+      options.onReceipt(look),
+    )
+    ask(options.peers, 'first')
     look()
   })
 }

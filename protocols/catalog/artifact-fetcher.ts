@@ -19,6 +19,8 @@ const PROVIDERS_MS_MAX = 2000
 
 export interface FetchOptions {
   timeoutMs: number
+  /** Asked before anybody else: whoever is sure to have it. */
+  first?: Peer
   signal?: AbortSignal
 }
 
@@ -65,7 +67,7 @@ export class ArtifactFetcher {
   }
 
   async #await(digest: string, options: FetchOptions): Promise<Uint8Array> {
-    const transfer = this.#transferOf(digest)
+    const transfer = this.#transferOf(digest, options.first)
     transfer.waiting += 1
     let cancel = () => {}
     const given = new Promise<never>((_, reject) => {
@@ -89,11 +91,11 @@ export class ArtifactFetcher {
     }
   }
 
-  #transferOf(digest: string): Transfer {
+  #transferOf(digest: string, first: Peer | undefined): Transfer {
     const known = this.#transfers.get(digest)
     if (known !== undefined && !known.controller.signal.aborted) return known
     const controller = new AbortController()
-    const bytes = this.#transfer(digest, controller.signal).finally(() => {
+    const bytes = this.#transfer(digest, first, controller.signal).finally(() => {
       if (this.#transfers.get(digest) === transfer) this.#transfers.delete(digest)
     })
     bytes.catch(() => {})
@@ -102,8 +104,8 @@ export class ArtifactFetcher {
     return transfer
   }
 
-  async #transfer(digest: string, signal: AbortSignal): Promise<Uint8Array> {
-    const bytes = await firstOf(this.#holders(digest, signal), (peer, ended) => this.#ask(peer, digest, ended), {
+  async #transfer(digest: string, first: Peer | undefined, signal: AbortSignal): Promise<Uint8Array> {
+    const bytes = await firstOf(this.#holders(digest, first, signal), (peer, ended) => this.#ask(peer, digest, ended), {
       clock: this.#clock,
       hedgeMs: HEDGE_MS,
       inFlightMax: IN_FLIGHT_MAX,
@@ -120,10 +122,12 @@ export class ArtifactFetcher {
   }
 
   /** Likely holders first, then the other members with the catalog role, then whoever told the DHT. */
-  async *#holders(digest: string, signal: AbortSignal): AsyncGenerator<Peer> {
+  async *#holders(digest: string, first: Peer | undefined, signal: AbortSignal): AsyncGenerator<Peer> {
     const members = this.#network.members.withRole('catalog').map((member) => member.peer)
     const asked = new Set([this.#network.peer, ...members])
-    yield* rendezvous(digest, members)
+    const isKnown = first !== undefined && members.includes(first)
+    if (isKnown) yield first
+    yield* rendezvous(digest, members).filter((peer) => !isKnown || peer !== first)
     for await (const peer of this.#network.providers(digest, { timeoutMs: PROVIDERS_MS_MAX, signal })) {
       if (asked.has(peer)) continue
       asked.add(peer)

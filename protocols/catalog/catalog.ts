@@ -48,15 +48,37 @@ export interface RouteRecord {
   name: string
 }
 
+/** What one catalog signed: that it has the entry, and the artifact it publishes (if it does), on its disk, synced. Provable offline (`ledger/receipts.ts`). */
+export interface HolderReceipt {
+  /** Public key of the catalog. */
+  holder: string
+  /** Its name, as far as the node that answers knows it; for people. */
+  node: string | null
+  /** By the holder's clock, milliseconds since the epoch. */
+  atMs: number
+  /** 128 hex characters. */
+  signature: string
+}
+
+/** How far an entry has come. */
+export interface Commitment {
+  /** `accepted`: on disk on the node that wrote it, synced. `committed`: receipts of a majority of the catalog members are here (`needed`). */
+  state: 'accepted' | 'committed'
+  /** Receipts that make it committed: of a majority of the catalog members, of three at most. */
+  needed: number
+  /** The catalog members of whom receipts count: for a write those known when it was accepted. */
+  members: number
+  /** The receipts that count, the writer's own among them, oldest first. */
+  receipts: HolderReceipt[]
+}
+
 /** How far a write has come. */
-export interface Receipt {
+export interface Receipt extends Commitment {
   /** The entry: whose feed, which place in it, and its hash. */
   author: string
   seq: number
   hash: string
-  /** `accepted`: on disk here, synced. `committed`: on disk on a majority of the catalog members known then (at most 3 count). */
-  state: 'accepted' | 'committed'
-  /** Names of the nodes that have it on disk, this one included. */
+  /** Names of the nodes that have the entry on disk, the writing one included; more than gave receipts where only some keep the artifact. */
   holders: string[]
 }
 
@@ -96,6 +118,7 @@ export interface LedgerLine {
   content: Record<string, unknown>
   /** Who asked for it. */
   by: string
+  commitment: Commitment
 }
 
 export interface Catalog {

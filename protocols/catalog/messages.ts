@@ -7,10 +7,13 @@ import { OsirisError } from '#protocols/errors'
 import { digestSchema, manifestSchema, nameSchema, versionSchema } from '#protocols/manifest'
 import { targetsSchema } from './ledger/bodies.ts'
 import { FROZEN_MAX } from './ledger/frozen.ts'
+import { RECEIPTS_MAX } from './ledger/receipts.ts'
 
 export const PROTOCOL = 'catalog/1'
 /** Gossip of fresh entries: a message is the bytes of one entry. */
 export const TOPIC = 'ledger'
+/** Gossip of fresh receipts: a message is a list of them. */
+export const RECEIPTS_TOPIC = 'receipts'
 
 export const ARTIFACT_BYTES_MAX = 16 * 1024 * 1024
 /** One answer to `entries`; keeps a pull from holding much memory on either side. */
@@ -21,6 +24,8 @@ export const PROOFS_BYTES_MAX = 512 * 1024
 export const LIST_BYTES_MAX = 256 * 1024 * 1024
 const FEEDS_MAX = 10_000
 const WANTS_MAX = 64
+/** Entries whose receipts are asked for at once; the answer is at most 512 KiB. */
+export const RECEIPTED_MAX = 128
 const TIMEOUT_MS_MAX = 900_000
 
 const hashSchema = digestSchema
@@ -62,8 +67,16 @@ export const requestSchema = z.discriminatedUnion('type', [
   }),
   /** Proofs of equivocation; `known`: what the asker has, by author and first seq without effect. */
   z.strictObject({ type: z.literal('proofs'), known: frozenSchema }),
-  /** The entry is the body. Answered when it is on disk, and the artifact it publishes too where `keep` names it. */
-  z.strictObject({ type: z.literal('push'), keep: digestSchema.optional() }),
+  /** The entry is the body. Answered when it is on disk, and with `keep` the artifact it publishes too. */
+  z.strictObject({ type: z.literal('push'), keep: z.boolean().optional() }),
+  /** Receipts of these entries: those known, and the asked one's own. */
+  z.strictObject({
+    type: z.literal('receipts'),
+    of: z
+      .array(z.strictObject({ author: hashSchema, seq: z.int().min(1) }))
+      .min(1)
+      .max(RECEIPTED_MAX),
+  }),
 ])
 export type Request = z.infer<typeof requestSchema>
 export type RequestType = Request['type']
@@ -99,11 +112,25 @@ export const versionsSchema = z.array(
 export const routesSchema = z.array(z.strictObject({ route: z.string().max(1024), namespace: nameSchema, name: nameSchema }))
 /** `same`: what the asker has is what there is; else the body holds it. */
 export const routesAnswerSchema = z.strictObject({ digest: digestSchema, same: z.boolean() })
-export const receiptSchema = z.strictObject({
+const commitmentSchema = z.strictObject({
+  state: z.enum(['accepted', 'committed']),
+  needed: z.int(),
+  members: z.int(),
+  receipts: z
+    .array(
+      z.strictObject({
+        holder: authorSchema,
+        node: z.string().nullable(),
+        atMs: z.number(),
+        signature: z.string().regex(/^[0-9a-f]{128}$/),
+      }),
+    )
+    .max(RECEIPTS_MAX),
+})
+export const receiptSchema = commitmentSchema.extend({
   author: authorSchema,
   seq: z.int().min(1),
   hash: hashSchema,
-  state: z.enum(['accepted', 'committed']),
   holders: z.array(z.string()),
 })
 export const publishedSchema = z.strictObject({ record: recordSchema, receipt: receiptSchema, changed: z.boolean() })
@@ -111,7 +138,9 @@ export const headSchema = z.strictObject({ author: authorSchema, seq: z.int().mi
 export const headsSchema = z.array(headSchema).max(FEEDS_MAX)
 export const sameSchema = z.strictObject({ same: z.boolean() })
 export const entriesSchema = z.array(z.instanceof(Uint8Array))
-export const pushAnswerSchema = z.strictObject({ held: z.boolean() })
+/** `receipt`: where the artifact that the entry publishes is on disk too. */
+export const pushAnswerSchema = z.strictObject({ held: z.boolean(), receipt: z.instanceof(Uint8Array).optional() })
+export const receiptsSchema = z.array(z.instanceof(Uint8Array)).max(RECEIPTED_MAX * (RECEIPTS_MAX + 1))
 export const statusSchema = z.strictObject({
   viewDigest: digestSchema,
   functions: z.int(),
@@ -128,6 +157,7 @@ export const logSchema = z.array(
     type: z.string(),
     content: z.record(z.string(), z.unknown()),
     by: z.string(),
+    commitment: commitmentSchema,
   }),
 )
 export const emptySchema = z.strictObject({})

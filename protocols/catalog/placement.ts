@@ -1,5 +1,5 @@
 /** Copies of artifacts where they belong: the k first members by rendezvous hash fetch each new one in the background. */
-import type { Network, Peer } from '#protocols/network'
+import { type Network, type Peer, peerOf } from '#protocols/network'
 import type { ArtifactFetcher } from './artifact-fetcher.ts'
 import type { ArtifactStore } from './artifacts.ts'
 import type { Entry } from './ledger/entry.ts'
@@ -16,7 +16,8 @@ export class Placement {
   readonly #network: Network
   readonly #store: ArtifactStore
   readonly #fetcher: ArtifactFetcher
-  readonly #waiting = new Set<string>()
+  /** Digest → who published it, and so has it. */
+  readonly #waiting = new Map<string, Peer>()
   #running = 0
 
   constructor(init: { network: Network; store: ArtifactStore; fetcher: ArtifactFetcher }) {
@@ -28,8 +29,9 @@ export class Placement {
   /** Looks at fresh entries; returns at once. */
   consider(entries: readonly Entry[]): void {
     for (const entry of entries) {
-      const digest = entry.type === 'publish' ? artifactOf(entry) : undefined
-      if (digest !== undefined && this.#waiting.size < WAITING_MAX && this.#isHolder(digest)) this.#waiting.add(digest)
+      const digest = artifactOf(entry)
+      if (digest !== undefined && this.#waiting.size < WAITING_MAX && this.#isHolder(digest))
+        this.#waiting.set(digest, peerOf(entry.author))
     }
     while (this.#running < AT_ONCE && this.#waiting.size > 0) void this.#work()
   }
@@ -45,11 +47,11 @@ export class Placement {
 
   async #work(): Promise<void> {
     this.#running += 1
-    for (const digest of this.#waiting) {
+    for (const [digest, first] of this.#waiting) {
       this.#waiting.delete(digest)
       if (await this.#store.has(digest)) continue
       // What cannot be had now comes when it is first asked for.
-      await this.#fetcher.get(digest, { timeoutMs: FETCH_MS_MAX }).catch(() => {})
+      await this.#fetcher.get(digest, { timeoutMs: FETCH_MS_MAX, first }).catch(() => {})
     }
     this.#running -= 1
   }
@@ -62,6 +64,7 @@ export function keepersOf(digest: string, members: readonly Peer[]): Peer[] {
 
 /** The digest of the artifact that a publish entry names. */
 export function artifactOf(entry: Entry): string | undefined {
+  if (entry.type !== 'publish') return undefined
   const { manifest } = entry.body as { manifest?: { artifact?: { digest?: unknown } } }
   const digest = manifest?.artifact?.digest
   return typeof digest === 'string' && /^[0-9a-f]{64}$/.test(digest) ? digest : undefined

@@ -146,11 +146,10 @@ export class Replication {
     this.#forks.tell(proof)
   }
 
-  /** Whether the peer has the entry on disk now, and the artifact `keep` too. */
-  async push(peer: Peer, entry: Entry, timeoutMs: number, keep?: string): Promise<boolean> {
-    const message = { type: 'push', ...(keep === undefined ? {} : { keep }) } as const
-    const response = await this.#request(peer, message, timeoutMs, entry.bytes)
-    return decodeAs(pushAnswerSchema, response.head, 'the answer to push').held
+  /** Whether the peer has the entry on disk now, and its receipt, not judged yet. With `keep` it fetches the artifact first that the entry publishes. */
+  async push(peer: Peer, entry: Entry, timeoutMs: number, keep: boolean): Promise<{ held: boolean; receipt?: Uint8Array | undefined }> {
+    const response = await this.#request(peer, { type: 'push', keep }, timeoutMs, entry.bytes)
+    return decodeAs(pushAnswerSchema, response.head, 'the answer to push')
   }
 
   /** `false`: must not be passed on. */

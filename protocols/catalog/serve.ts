@@ -12,6 +12,7 @@ import { point } from './handlers/point.ts'
 import { proofs } from './handlers/proofs.ts'
 import { publish } from './handlers/publish.ts'
 import { push } from './handlers/push.ts'
+import { receipts } from './handlers/receipts.ts'
 import { retire } from './handlers/retire.ts'
 import { routes } from './handlers/routes.ts'
 import { status } from './handlers/status.ts'
@@ -35,6 +36,7 @@ const handlers: { [T in RequestType]: Handler<T> } = {
   entries,
   proofs,
   push,
+  receipts,
 }
 
 /** Answers peers until the returned function is called. */

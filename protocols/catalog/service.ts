@@ -1,11 +1,12 @@
 /** The catalog on this node: ledger, view and artifacts. Messages of peers are handled in handlers/. */
 import type { Access, Identity, Universe } from '#protocols/access'
+import { digestOf } from '#protocols/codec'
 import { OsirisError } from '#protocols/errors'
 import type { Events } from '#protocols/events'
 import type { FunctionRef } from '#protocols/function'
 import type { Clock, MaybePromise, Random, Startable } from '#protocols/lifecycle'
 import type { Manifest } from '#protocols/manifest'
-import type { Network, Peer } from '#protocols/network'
+import { type Network, type Peer, peerOf } from '#protocols/network'
 import { ArtifactFetcher, type FetchOptions } from './artifact-fetcher.ts'
 import type { ArtifactStore } from './artifacts.ts'
 import type {
@@ -20,13 +21,17 @@ import type {
   VersionRecord,
   WriteOptions,
 } from './catalog.ts'
-import type { Entry, VerifyOn } from './ledger/entry.ts'
+import { commitmentOf, catalogKeys } from './commitment.ts'
+import { ENTRY_BYTES_MAX, type Entry, reopenEntry, type VerifyOn } from './ledger/entry.ts'
 import type { Head } from './ledger/feeds.ts'
 import type { FunctionState } from './ledger/fold.ts'
 import { Ledger, type Refusals } from './ledger/ledger.ts'
+import type { ReceiptFault, SignedReceipt } from './ledger/receipts.ts'
+import { ReceiptStore, type Spot } from './ledger/receipt-store.ts'
 import type { Storage } from './ledger/storage.ts'
 import { ViewDigest } from './ledger/view-digest.ts'
-import { Placement } from './placement.ts'
+import { artifactOf, Placement } from './placement.ts'
+import { ReceiptExchange } from './receipt-exchange.ts'
 import { Replication } from './replication.ts'
 import { View } from './view.ts'
 import { Writer } from './writer.ts'
@@ -70,6 +75,8 @@ export class CatalogService implements Catalog, Startable {
   readonly #view: View
   readonly #digest = new ViewDigest()
   readonly #replication: Replication
+  readonly #receipts: ReceiptStore
+  readonly #exchange: ReceiptExchange
   readonly #fetcher: ArtifactFetcher
   readonly #placement: Placement
   readonly #writer: Writer
@@ -96,6 +103,19 @@ export class CatalogService implements Catalog, Startable {
       events,
       pullIntervalMs: this.#limits.pullIntervalMs,
     })
+    this.#receipts = new ReceiptStore({
+      ...init,
+      universe: this.#ledger.universe,
+      hashAt: (author, seq) => this.#ledger.hashAt(author, seq),
+      catalogs: () => this.#catalogs(),
+    })
+    this.#exchange = new ReceiptExchange({
+      ...{ network, clock, random, events },
+      receipts: this.#receipts,
+      others: () => this.#replication.others(),
+      prepare: () => this.#receipts.index(this.#ledger.heads()),
+      intervalMs: this.#limits.pullIntervalMs,
+    })
     this.#fetcher = new ArtifactFetcher({ network, clock, store: artifacts, onStored: (digest) => network.provide(digest) })
     this.#writer = new Writer({
       ...init,
@@ -103,6 +123,10 @@ export class CatalogService implements Catalog, Startable {
       view: this.#view,
       reads: this,
       replication: this.#replication,
+      receipts: this.#receipts,
+      exchange: this.#exchange,
+      catalogs: () => this.#catalogs(),
+      nameOf: (key) => this.#nameOf(key),
       visibleMs: this.#limits.visibleMs,
     })
     this.#placement = new Placement({ network, store: artifacts, fetcher: this.#fetcher })
@@ -114,6 +138,7 @@ export class CatalogService implements Catalog, Startable {
     await this.#loaded
     this.#running = true
     this.#replication.start()
+    this.#exchange.start()
     this.#init.events.emit('catalog.changed', {})
   }
 
@@ -122,6 +147,7 @@ export class CatalogService implements Catalog, Startable {
     this.#running = false
     this.#fetcher.stop()
     this.#placement.stop()
+    await this.#exchange.stop()
     await this.#replication.stop()
     await this.#ledger.settled()
   }
@@ -173,12 +199,23 @@ export class CatalogService implements Catalog, Startable {
     if (!(options.limit >= 1 && options.limit <= LOG_MAX)) {
       throw new OsirisError('invalid_argument', `Cannot read ${options.limit} entries of the log: 1 to ${LOG_MAX} at a time`)
     }
-    return this.#ledger.log(options)
+    const catalogs = this.#catalogs()
+    const lines: LedgerLine[] = []
+    for (const line of await this.#ledger.log(options)) {
+      const counting = this.#receipts.counting(await this.#receipts.of(line), catalogs)
+      lines.push({ ...line, commitment: commitmentOf(counting, catalogs.size, (key) => this.#nameOf(key)) })
+    }
+    return lines
   }
 
   /** Entries refused at this node's door since the start, by reason. */
   refusals(): Refusals {
     return this.#ledger.refusals()
+  }
+
+  /** Receipts refused since the start, by fault. */
+  receiptRefusals(): Partial<Record<ReceiptFault, number>> {
+    return this.#receipts.refused()
   }
 
   /** For other catalogs: the artifact if it is on this node's disk. */
@@ -214,10 +251,46 @@ export class CatalogService implements Catalog, Startable {
     return this.#replication.accept(peer, bytes)
   }
 
-  /** For other catalogs: fetches the artifact unless it is here; whether it is on disk then. Throws as `artifact` does. */
-  async keeps(digest: string, timeoutMs: number): Promise<boolean> {
-    await this.artifact(digest, { timeoutMs })
-    return this.#init.artifacts.has(digest)
+  /** For other catalogs: this node's receipt of an entry that it took in, if the artifact it publishes is here too; with `keep` it is fetched before. Throws as `artifact` does. */
+  async receiptOf(bytes: Uint8Array, options: { keep: boolean; timeoutMs: number; first: Peer }): Promise<Uint8Array | undefined> {
+    const entry = reopenEntry(bytes, digestOf(bytes))
+    const artifact = artifactOf(entry)
+    if (artifact !== undefined && options.keep) await this.artifact(artifact, { timeoutMs: options.timeoutMs, first: options.first })
+    return (await this.#sign(entry))?.bytes
+  }
+
+  /** For other catalogs: receipts of these entries that are here, and this node's own where more are needed. */
+  async receipts(of: readonly Spot[]): Promise<Uint8Array[]> {
+    const found: Uint8Array[] = []
+    const catalogs = this.#catalogs()
+    for (const spot of of) {
+      const known = this.#receipts.counting(await this.#receipts.of(spot), catalogs)
+      const { state } = commitmentOf(known, catalogs.size, () => undefined)
+      const own =
+        state === 'committed' || known.some((each) => each.holder === this.#init.identity.id) ? undefined : await this.#signAt(spot)
+      for (const each of own === undefined ? known : [...known, own]) found.push(each.bytes)
+    }
+    return found
+  }
+
+  async #signAt({ author, seq }: Spot): Promise<SignedReceipt | undefined> {
+    const hash = this.#ledger.hashAt(author, seq)
+    const [bytes] = hash === undefined ? [] : await this.#ledger.read(author, seq, seq, ENTRY_BYTES_MAX)
+    return bytes === undefined || hash === undefined ? undefined : this.#sign(reopenEntry(bytes, hash))
+  }
+
+  async #sign(entry: Entry): Promise<SignedReceipt | undefined> {
+    const artifact = artifactOf(entry)
+    return artifact === undefined || (await this.#init.artifacts.has(artifact)) ? this.#receipts.sign(entry) : undefined
+  }
+
+  /** Keys of the catalog members whose receipts count. */
+  #catalogs(): ReadonlySet<string> {
+    return catalogKeys(this.#init.identity.id, this.#init.network)
+  }
+
+  #nameOf(key: string): string | undefined {
+    return key === this.#init.identity.id ? this.#init.nodeName : this.#init.network.members.get(peerOf(key))?.name
   }
 
   async #load(): Promise<void> {
@@ -269,6 +342,7 @@ export class CatalogService implements Catalog, Startable {
     // What was on disk already is told by the start itself.
     if (!this.#running) return
     for (const { namespace, name } of states) this.#init.events.emit('catalog.changed', { namespace, name })
+    this.#receipts.expect(entries)
     this.#placement.consider(entries)
   }
 }

@@ -5,16 +5,20 @@ import { OsirisError } from '#protocols/errors'
 import { formatRef, type FunctionRef, LIVE } from '#protocols/function'
 import type { Clock } from '#protocols/lifecycle'
 import { type Manifest, manifestSchema, versionOf } from '#protocols/manifest'
-import type { Network } from '#protocols/network'
-import { majorityOf, spread } from './acknowledge.ts'
+import { identityOf, type Network, type Peer } from '#protocols/network'
+import { spread } from './acknowledge.ts'
 import type { ArtifactStore } from './artifacts.ts'
 import type { AliasTargets, Catalog, FunctionRecord, Published, Receipt, WriteOptions } from './catalog.ts'
+import { commitmentOf } from './commitment.ts'
 import { pointSchema, retireSchema } from './ledger/bodies.ts'
 import type { Entry, Place } from './ledger/entry.ts'
 import { artifactOf, keepersOf } from './placement.ts'
 import { functionKey } from './ledger/fold.ts'
 import type { Ledger } from './ledger/ledger.ts'
+import type { ReceiptStore } from './ledger/receipt-store.ts'
+import { majorityOf } from './ledger/receipts.ts'
 import { Locks } from './locks.ts'
+import type { ReceiptExchange } from './receipt-exchange.ts'
 import type { Replication } from './replication.ts'
 import { assertRoutesFree } from './route-claims.ts'
 import type { View } from './view.ts'
@@ -25,6 +29,12 @@ export interface WriterInit {
   /** Reads that ask another member about what is unknown here. */
   reads: Pick<Catalog, 'get' | 'versions'>
   replication: Replication
+  receipts: ReceiptStore
+  exchange: ReceiptExchange
+  /** Keys of the catalog members known now, this node's own among them. */
+  catalogs: () => ReadonlySet<string>
+  /** Name of the node with a key. */
+  nameOf: (key: string) => string | undefined
   artifacts: ArtifactStore
   network: Network
   access: Access
@@ -126,35 +136,58 @@ export class Writer {
     return { record, receipt: await this.#acknowledge(place, options), changed }
   }
 
-  /** Tells everyone, and waits for as many as were asked for. */
+  /** Tells everyone, and waits for the receipts that were asked for. */
   async #acknowledge(place: Entry | Place, options: WriteOptions): Promise<Receipt> {
-    const { clock, network, nodeName } = this.#init
-    const entry = 'bytes' in place ? place : await this.#init.ledger.entryAt(place)
-    const peers = this.#init.replication.others()
-    const needed = majorityOf(peers.length + 1) - 1
-    // Only who keeps the artifact as well counts for a version: an entry without its code is a promise nobody can keep.
-    const artifact = entry.type === 'publish' ? artifactOf(entry) : undefined
-    const keepers = artifact === undefined ? peers : keepersOf(artifact, [network.peer, ...peers])
-    void this.#init.replication.gossip(entry)
-    const spreading = spread({
-      clock,
-      peers,
-      needed,
-      counts: (peer) => keepers.includes(peer),
-      restMs: this.#init.visibleMs,
-      timeoutMs: options.timeoutMs,
-      push: (peer) => this.#init.replication.push(peer, entry, options.timeoutMs, keepers.includes(peer) ? artifact : undefined),
-    })
+    const { ledger, network, nodeName, nameOf, receipts } = this.#init
+    const entry = 'bytes' in place ? place : await ledger.entryAt(place)
+    const catalogs = this.#init.catalogs()
+    await receipts.sign(entry)
+    const spreading = this.#spread(entry, catalogs, options.timeoutMs)
     const holders = options.ack === 'committed' ? await spreading : []
-    const names = holders.map((peer) => network.members.get(peer)?.name ?? peer)
-    const state = holders.filter((peer) => keepers.includes(peer)).length >= needed ? 'committed' : 'accepted'
-    const receipt: Receipt = { author: entry.author, seq: entry.seq, hash: entry.hash, state, holders: [nodeName, ...names] }
-    if (options.ack === 'accepted' || state === 'committed') return receipt
+    const commitment = commitmentOf(receipts.counting(await receipts.of(entry), catalogs), catalogs.size, nameOf)
+    const names = [nodeName, ...holders.map((peer) => network.members.get(peer)?.name ?? peer)]
+    const receipt: Receipt = { author: entry.author, seq: entry.seq, hash: entry.hash, holders: names, ...commitment }
+    if (options.ack === 'accepted' || receipt.state === 'committed') return receipt
     throw new OsirisError(
       'not_committed',
-      `Cannot confirm the entry within ${options.timeoutMs} ms: ${names.length + 1} of ${needed + 1} catalog members have it; it stands and will spread`,
+      `Cannot confirm the entry within ${options.timeoutMs} ms: ${receipt.receipts.length} of ${receipt.needed} catalog members that are needed gave their receipt (members: ${receipt.members}); it stands and will spread`,
       { details: { receipt } },
     )
+  }
+
+  /** Ends when enough receipts are here or the time is up, with the peers that have the entry. */
+  async #spread(entry: Entry, catalogs: ReadonlySet<string>, timeoutMs: number): Promise<Peer[]> {
+    const { clock, network, replication, receipts, exchange, visibleMs } = this.#init
+    const needed = majorityOf(catalogs.size)
+    const artifact = artifactOf(entry)
+    const peers = replication.others()
+    const keepers = artifact === undefined ? peers : keepersOf(artifact, [network.peer, ...peers])
+    const here = receipts.counting(await receipts.of(entry), catalogs)
+    const holders = new Set(here.map((each) => each.holder))
+    void replication.gossip(entry)
+    const reached = await spread({
+      clock,
+      peers,
+      // An entry without its code is a promise nobody can keep: whoever is to count gets the artifact as well.
+      others: artifact === undefined ? [] : peers.filter((peer) => !keepers.includes(peer)),
+      restMs: visibleMs,
+      timeoutMs,
+      isEnough: () => holders.size >= needed,
+      onReceipt: (look) =>
+        receipts.onTaken(({ author, seq }, holder) => {
+          if (author !== entry.author || seq !== entry.seq || !catalogs.has(holder)) return
+          holders.add(holder)
+          look()
+        }),
+      push: async (peer, time) => {
+        const { held, receipt } = await replication.push(peer, entry, timeoutMs, time === 'again' || keepers.includes(peer))
+        // A false receipt is counted among the refused, and nowhere else.
+        if (receipt !== undefined) await receipts.take(receipt, identityOf(peer)).catch(() => false)
+        return held
+      },
+    })
+    void exchange.gossip(receipts.counting(await receipts.of(entry), catalogs))
+    return reached
   }
 }
 

@@ -7,6 +7,7 @@ export type { Faults } from './memory-links.ts'
 export type { BeatInit } from './mesh-network.ts'
 export type { KnownPeers } from './neighbours.ts'
 export * from './network.ts'
+export { identityOf, peerOf } from './peer.ts'
 
 /** Loads libp2p ahead of need: 150 ms of a node's start that can pass while it waits for something else. */
 export async function loadLibp2p(): Promise<void> {

@@ -1,6 +1,16 @@
 /** A catalog of one process: enough of the contract to manage functions over HTTP, without ledger and replicas. */
 import { digestOf } from '#protocols/codec'
-import type { AliasTargets, Catalog, FunctionRecord, LedgerLine, Published, Receipt, VersionRecord, WriteOptions } from '#protocols/catalog'
+import type {
+  AliasTargets,
+  Catalog,
+  Commitment,
+  FunctionRecord,
+  LedgerLine,
+  Published,
+  Receipt,
+  VersionRecord,
+  WriteOptions,
+} from '#protocols/catalog'
 import { OsirisError } from '#protocols/errors'
 import { type FunctionRef, formatRef, LIVE } from '#protocols/function'
 import { type Manifest, versionOf } from '#protocols/manifest'
@@ -103,7 +113,9 @@ export class FakeCatalog implements Catalog {
   #write(type: string, content: Record<string, unknown>, options: WriteOptions): Receipt {
     const seq = this.#lines.length + 1
     const hash = digestOf(Buffer.from(`entry ${seq}`))
-    this.#lines.push({ author: 'fake', seq, hash, atMs: 1_700_000_000_000 + seq, type, content, by: options.caller.subject })
-    return { author: 'fake', seq, hash, state: options.ack, holders: ['node-1'] }
+    const signed = { holder: 'f'.repeat(64), node: 'node-1', atMs: 1_700_000_000_000 + seq, signature: 'e'.repeat(128) }
+    const commitment: Commitment = { state: options.ack, needed: 1, members: 1, receipts: [signed] }
+    this.#lines.push({ author: 'fake', seq, hash, atMs: 1_700_000_000_000 + seq, type, content, by: options.caller.subject, commitment })
+    return { author: 'fake', seq, hash, holders: ['node-1'], ...commitment }
   }
 }

@@ -243,13 +243,13 @@ export class Ledger {
     return { ...this.#refusals }
   }
 
-  async log(options: { after?: string; limit: number }): Promise<LedgerLine[]> {
+  async log(options: { after?: string; limit: number }): Promise<Omit<LedgerLine, 'commitment'>[]> {
     const places = this.#inOrder()
     const at = options.after === undefined ? -1 : places.findIndex((place) => place.hash === options.after)
     if (options.after !== undefined && at < 0) {
       throw new OsirisError('not_found', `Cannot read the log after "${options.after.slice(0, 64)}": there is no such entry`)
     }
-    const lines: LedgerLine[] = []
+    const lines: Omit<LedgerLine, 'commitment'>[] = []
     for (const place of places.slice(at + 1, at + 1 + options.limit)) {
       const [bytes] = await this.#feeds.read(place.author, place.seq, place.seq, ENTRY_BYTES_MAX)
       if (bytes !== undefined) lines.push(lineOf(reopenEntry(bytes, place.hash)))
@@ -348,7 +348,7 @@ export class Ledger {
   }
 }
 
-function lineOf(entry: Entry): LedgerLine {
+function lineOf(entry: Entry): Omit<LedgerLine, 'commitment'> {
   const { author, seq, hash, hlc, type, body, by } = entry
   return { author, seq, hash, atMs: hlc.wallMs, type, content: plainJson(body) as Record<string, unknown>, by }
 }
