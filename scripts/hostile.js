@@ -10,7 +10,7 @@ const vitest = fileURLToPath(new URL('../node_modules/vitest/vitest.mjs', import
 const env = { ...process.env, HOSTILE_RUNS: values.runs, HOSTILE_ONLY: values.only }
 const { status } = spawnSync(node, [vitest, 'run', 'fixtures/hostile'], { env, stdio: 'inherit' })
 // A worker that was taken over is played by a program in its place, for which there is no function to deploy.
-const frames = [vitest, 'run', 'protocols/executor/hostile.test.ts', '-t', 'frames made at random']
+const frames = [vitest, 'run', 'protocols/executor/fuzz.test.ts']
 const fuzzed =
   values.only === '' ? spawnSync(node, frames, { env: { ...process.env, HOSTILE_FRAMES: '100000' }, stdio: 'inherit' }).status : 0
 process.exitCode = status === 0 ? (fuzzed ?? 1) : (status ?? 1)

@@ -108,6 +108,7 @@ export function serviceIn(
     ...(options.walls === undefined ? {} : { walls: options.walls }),
     ...(options.codeStore === undefined ? {} : { codeStore: options.codeStore }),
     ...(options.wallsHost === undefined ? {} : { wallsHost: options.wallsHost }),
+    ...(options.hostCores === undefined ? {} : { hostCores: options.hostCores }),
   })
 }
 

@@ -144,63 +144,7 @@ describe('logs', () => {
   })
 })
 
-/** Frames a worker in another's place sends; `npm run test:hostile` asks for more. */
-const FRAMES = Number(process.env['HOSTILE_FRAMES'] ?? 2_000)
-const FRAMES_PER_CALL = 100
-
-/** Loads, and answers each call by so many frames of nearly the right form as its first argument says, then by its second. */
-const FUZZER = `
-  const { Socket } = require('node:net'), { randomBytes, randomInt } = require('node:crypto'); const socket = new Socket({ fd: 3 })
-  const frame = (kind, id, a, b, payload) => { const head = Buffer.alloc(17); head.writeUInt32LE(13 + payload.length); head[4] = kind
-    head.writeUInt32LE(id >>> 0, 5); head.writeUInt32LE(a >>> 0, 9); head.writeUInt32LE(b >>> 0, 13); return Buffer.concat([head, payload]) }
-  const kinds = [...Array(17).keys()].map((n) => n + 32).concat([64, 65, 66, 67, 68, 72, 73, 74, 76, 0, 255])
-  const number = (near) => [near, near + 1, 0, 1, 2 ** 31, 2 ** 32 - 1, randomInt(100)][randomInt(7)]
-  const texts = ['', '1', '"forged"', 'null', '{}', '[1,2,3]', '{"code":"internal","message":"x"}', '{"status":200,"headers":[]}', '{"kind":"call","ref":"fuzz-honest/x","args":"[]"}', '{"call":1,"method":"GET","url":"http://127.0.0.1/","headers":[],"redirect":"follow","streams":false}']
-  const some = () => randomInt(3) === 0 ? randomBytes(randomInt(64)) : Buffer.from(texts[randomInt(texts.length)])
-  // Those that end a worker at once are rare, so that the others are met.
-  const mild = [39, 40, 41, 43, 46, 48, 65, 66, 67, 68, 72, 73, 74]
-  const any = (id) => frame(randomInt(20) === 0 ? kinds[randomInt(kinds.length)] : mild[randomInt(mild.length)], number(id), number(1), number(0), some())
-  socket.write(frame(32, process.pid, 0, 0, Buffer.alloc(0))); socket.on('end', () => process.exit()).on('error', () => process.exit())
-  let rest = Buffer.alloc(0)
-  socket.on('data', (chunk) => { rest = Buffer.concat([rest, chunk])
-    while (rest.length >= 4 && rest.length >= 4 + rest.readUInt32LE(0)) { const size = 4 + rest.readUInt32LE(0); const [kind, id] = [rest[4], rest.readUInt32LE(5)]
-      const payload = rest.subarray(17, size); rest = rest.subarray(size)
-      if (kind === 1) socket.write(frame(33, id, 0, 0, Buffer.alloc(0)))
-      if (kind === 2) { const [count, answer] = JSON.parse(payload); for (let i = 0; i < count; i++) socket.write(any(id)); socket.write(frame(35, id, 0, 0, Buffer.from(JSON.stringify(answer)))) } } })`
-
 describe('workers', () => {
-  test.runIf(FRAMES > 0)(
-    'frames made at random: every call ends typed, no answer crosses, the others stay',
-    { timeout: 300_000 },
-    async () => {
-      const folder = mkdtempSync(join(tmpdir(), 'osiris-'))
-      const workerEntry = join(folder, 'fuzzer.cjs')
-      writeFileSync(workerEntry, FUZZER)
-      const fuzzed = serviceIn(world, { workerEntry, spares: 2 })
-      try {
-        await fuzzed.start()
-        const honest = world.define('export default 1', { namespace: 'fuzz-honest' })
-        for (let sent = 0; sent < FRAMES; sent += FRAMES_PER_CALL) {
-          const record = world.define(`export default ${sent}`, {
-            namespace: `fuzz-${sent % 7}`,
-            config: { execution: { timeout: '300ms' } },
-          })
-          const [crazy, sane] = await Promise.all([
-            fuzzed.invoke(callOf(record, [FRAMES_PER_CALL, sent])),
-            fuzzed.invoke(callOf(honest, [0, `mine-${sent}`])),
-          ])
-          expect(valueOf(sane)).toBe(`mine-${sent}`)
-          expect(
-            crazy.kind === 'value' || ['worker_crashed', 'deadline_exceeded', 'function_failed', 'unavailable'].includes(codeOf(crazy)),
-          ).toBe(true)
-        }
-      } finally {
-        await fuzzed.stop()
-        rmSync(folder, { recursive: true })
-      }
-    },
-  )
-
   test('a rejection whose telling rejects again, for ever, costs its own instance and nobody else’s', async () => {
     const record = world.define('export default (code) => (0, eval)(`(async () => (${code}))`)()', { namespace: 'rejects' })
     const neighbour = world.define('export default () => 2', { namespace: 'rejects' })
