@@ -25,17 +25,17 @@ export function createClient(transport: Transport): Osiris {
 }
 
 function functionsOver(transport: Transport): FunctionsOfOsiris {
-  const point: FunctionsOfOsiris['point'] = async (ref, alias, target) => {
+  const point: FunctionsOfOsiris['point'] = async (ref, alias, target, choice = {}) => {
     const targets: SelectorTargets = typeof target === 'string' ? [{ version: target, weight: 100 }] : target
-    return transport.point(wholeOf(ref), alias, targets)
+    return transport.point(wholeOf(ref), alias, targets, choice)
   }
   return {
     list: (namespace) => transport.list(namespace),
     get: async (ref) => transport.get(parseRef(ref)),
     versions: async (ref) => transport.versions(wholeOf(ref)),
     point,
-    rollback: async (ref, to) => point(ref, LIVE, to ?? (await versionBefore(transport, wholeOf(ref)))),
-    remove: async (ref) => transport.remove(wholeOf(ref)),
+    rollback: async (ref, to, choice) => point(ref, LIVE, to ?? (await versionBefore(transport, wholeOf(ref))), choice),
+    remove: async (ref, choice = {}) => transport.remove(wholeOf(ref), choice),
   }
 }
 

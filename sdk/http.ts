@@ -1,7 +1,7 @@
 /** Reaching one node over HTTP with `fetch`. No dependencies; runs in browsers. */
 import { OsirisError } from '#protocols/errors'
 import { formatRef, type FunctionRef } from '#protocols/function'
-import type { Deploy } from '#protocols/management'
+import type { Deploy, WriteChoice } from '#protocols/management'
 import { errorOf, isProblem, unreached } from './http-errors.ts'
 import type { Transport } from './transport.ts'
 
@@ -68,38 +68,40 @@ export function httpTransport(options: HttpOptions): Transport {
       if (isProblem(response)) throw await errorOf(response, act, base)
       return response
     },
-    deploy({ namespace, name, ack, ...body }: Deploy) {
-      const query = ack === undefined ? '' : `?ack=${ack}`
+    deploy({ namespace, name, ack, timeoutMs, ...body }: Deploy) {
+      const query = queryOf({ ack, timeoutMs })
       return json(`deploy "${namespace}/${name}"`, 'PUT', pathOf({ namespace, name }) + query, body)
     },
     async list(namespace) {
-      const query = namespace === undefined ? '' : `?namespace=${encodeURIComponent(namespace)}`
-      return (await json<{ functions: Awaited<ReturnType<Transport['list']>> }>('list functions', 'GET', `/v1/functions${query}`)).functions
+      const path = `/v1/functions${queryOf({ namespace })}`
+      return (await json<{ functions: Awaited<ReturnType<Transport['list']>> }>('list functions', 'GET', path)).functions
     },
     get: (ref) => json(`read "${formatRef(ref)}"`, 'GET', pathOf(ref)),
     async versions(ref) {
       const act = `list the versions of "${formatRef(ref)}"`
       return (await json<{ versions: Awaited<ReturnType<Transport['versions']>> }>(act, 'GET', `${pathOf(ref)}/versions`)).versions
     },
-    point: (ref, alias, targets) =>
-      json(`point "${formatRef(ref)}@${alias}"`, 'PUT', `${pathOf(ref)}/aliases/${encodeURIComponent(alias)}`, { targets }),
-    async remove(ref) {
-      return (await json<{ receipt: Awaited<ReturnType<Transport['remove']>> }>(`remove "${formatRef(ref)}"`, 'DELETE', pathOf(ref)))
-        .receipt
+    point(ref, alias, targets, choice) {
+      const path = `${pathOf(ref)}/aliases/${encodeURIComponent(alias)}`
+      return json(`point "${formatRef(ref)}@${alias}"`, 'PUT', path + queryOf(choice), { targets })
+    },
+    async remove(ref, choice) {
+      const act = `remove "${formatRef(ref)}"`
+      return (await json<{ receipt: Awaited<ReturnType<Transport['remove']>> }>(act, 'DELETE', pathOf(ref) + queryOf(choice))).receipt
     },
     async nodes() {
       return (await json<{ nodes: Awaited<ReturnType<Transport['nodes']>> }>('list nodes', 'GET', '/v1/nodes')).nodes
     },
     network: () => json('read the network', 'GET', '/v1/network'),
-    ledger({ after, limit }) {
-      const query = new URLSearchParams({
-        ...(after === undefined ? {} : { after }),
-        ...(limit === undefined ? {} : { limit: String(limit) }),
-      })
-      return json('read the ledger', 'GET', `/v1/ledger?${query.toString()}`)
-    },
+    ledger: ({ after, limit }) => json('read the ledger', 'GET', `/v1/ledger${queryOf({ after, limit })}`),
     async close() {},
   }
+}
+
+/** With its question mark; nothing where nothing is said. */
+function queryOf(words: { [K in keyof WriteChoice | 'namespace' | 'after' | 'limit']?: string | number | undefined }): string {
+  const said = Object.entries(words).flatMap(([key, value]): [string, string][] => (value === undefined ? [] : [[key, String(value)]]))
+  return said.length === 0 ? '' : `?${new URLSearchParams(said).toString()}`
 }
 
 function pathOf(ref: FunctionRef): string {

@@ -66,8 +66,8 @@ export function meshTransport(parts: MeshParts): Transport {
     list: (namespace) => functions.list(namespace === undefined ? {} : { namespace }),
     get: (ref) => functions.get(ref),
     versions: (ref) => functions.versions(ref.namespace, ref.name),
-    point: (ref, alias, targets) => functions.point(ref, alias, targets, caller),
-    remove: (ref) => functions.remove(ref, caller),
+    point: (ref, alias, targets, choice) => functions.point(ref, alias, targets, caller, choice),
+    remove: (ref, choice) => functions.remove(ref, caller, choice),
     nodes: async () => byName(network.members.list().map(nodeOf)),
     network: async () => networkOf({ name: universe.name, id: universeId(universe) }, network),
     async ledger({ after, limit = 100 }) {

@@ -10,14 +10,17 @@ import type {
   Pointed,
   SelectorTargets,
   VersionSummary,
+  WriteChoice,
 } from '#protocols/management'
-import type { Receipt } from '#protocols/catalog'
+import type { Commitment, HolderReceipt, Receipt } from '#protocols/catalog'
 
 export type {
+  Commitment,
   Deploy,
   Deployed,
   FunctionDetail,
   FunctionSummary,
+  HolderReceipt,
   LedgerPage,
   NetworkSummary,
   NodeSummary,
@@ -25,6 +28,7 @@ export type {
   Receipt,
   SelectorTargets,
   VersionSummary,
+  WriteChoice,
 }
 
 /** The functions of a namespace as methods: `typeof import('./demo')` → the same names, every result awaited. */
@@ -48,7 +52,7 @@ export interface Osiris {
   fetch(ref: string, input: Request | string | URL, init?: RequestInit): Promise<Response>
   /** `osiris.namespace('demo').greet('Ada')`; `sendMail` stands for `send-mail`. Never thenable: it may be awaited and returned from async functions. */
   namespace<T = AnyFunctions>(namespace: string): NamespaceFunctions<T>
-  /** Builds and publishes a version, and points `live` at it. */
+  /** Builds and publishes a version, and points `live` at it. Every write waits for `committed` unless told otherwise (`WriteChoice`); the answer carries the receipts. */
   deploy(deploy: Deploy): Promise<Deployed>
   readonly functions: FunctionsOfOsiris
   nodes(): Promise<NodeSummary[]>
@@ -71,8 +75,8 @@ export interface FunctionsOfOsiris {
   /** Oldest first. */
   versions(ref: string): Promise<VersionSummary[]>
   /** Points an alias at what a selector means now (`v2`, a version, an alias), or at several with weights that add up to 100. */
-  point(ref: string, alias: string, target: string | SelectorTargets): Promise<Pointed>
+  point(ref: string, alias: string, target: string | SelectorTargets, choice?: WriteChoice): Promise<Pointed>
   /** Points `live` at `to`; without it at the version published before the live one. Rejects with `conflict` when there is none. */
-  rollback(ref: string, to?: string): Promise<Pointed>
-  remove(ref: string): Promise<Receipt>
+  rollback(ref: string, to?: string, choice?: WriteChoice): Promise<Pointed>
+  remove(ref: string, choice?: WriteChoice): Promise<Receipt>
 }

@@ -158,6 +158,16 @@ export function sdkSuite(name: string, open: () => Promise<OpenSdk>): void {
         await eventually(async () => expect(await osiris.call('sdk/removed').catch((error) => error.code)).toBe('not_found'))
       })
 
+      it('every write carries its receipts, and waits for as much as it is told to', async () => {
+        const { receipt } = await osiris.deploy({ namespace: 'sdk', name: 'signed', source: GREET, timeoutMs: 5000 })
+        expect(receipt).toMatchObject({ state: 'committed', seq: expect.any(Number) })
+        expect(receipt.receipts.length).toBeGreaterThanOrEqual(receipt.needed)
+        for (const each of receipt.receipts) expect(each).toMatchObject({ holder: expect.any(String), signature: expect.any(String) })
+        const choice = { ack: 'accepted', timeoutMs: 1000 } as const
+        expect((await osiris.functions.point('sdk/signed', 'canary', 'v1', choice)).receipt.hash).not.toBe(receipt.hash)
+        expect((await osiris.functions.remove('sdk/signed', choice)).receipts.length).toBeGreaterThan(0)
+      })
+
       it('a source that does not compile is build_failed, and nothing is published', async () => {
         await expect(osiris.deploy({ namespace: 'sdk', name: 'broken', source: 'export default (' })).rejects.toMatchObject({
           code: 'build_failed',

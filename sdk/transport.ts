@@ -12,6 +12,7 @@ import type {
   Pointed,
   SelectorTargets,
   VersionSummary,
+  WriteChoice,
 } from '#protocols/management'
 import type { LedgerOptions } from './osiris.ts'
 
@@ -23,8 +24,8 @@ export interface Transport {
   list(namespace: string | undefined): Promise<FunctionSummary[]>
   get(ref: FunctionRef): Promise<FunctionDetail>
   versions(ref: FunctionRef): Promise<VersionSummary[]>
-  point(ref: FunctionRef, alias: string, targets: SelectorTargets): Promise<Pointed>
-  remove(ref: FunctionRef): Promise<Receipt>
+  point(ref: FunctionRef, alias: string, targets: SelectorTargets, choice: WriteChoice): Promise<Pointed>
+  remove(ref: FunctionRef, choice: WriteChoice): Promise<Receipt>
   nodes(): Promise<NodeSummary[]>
   network(): Promise<NetworkSummary>
   ledger(options: LedgerOptions): Promise<LedgerPage>

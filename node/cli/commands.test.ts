@@ -72,8 +72,8 @@ function node(
       get: (ref) => note(detail, 'get', ref),
       versions: (ref) => note(() => [], 'versions', ref),
       point: (ref, alias, target) => note(detail, 'point', ref, alias, target),
-      rollback: (ref, to) => note(detail, 'rollback', ref, to),
-      remove: (ref) => note(() => receipt, 'remove', ref),
+      rollback: (ref, to, choice) => note(detail, 'rollback', ref, to, choice),
+      remove: (ref, choice) => note(() => receipt, 'remove', ref, choice),
     },
   }
 }
@@ -154,6 +154,31 @@ it('deploy takes a file by its name, with what it imports', async () => {
   expect(asked[0]?.[1]).toMatchObject({ namespace: 'demo', name: 'greet', entry: 'greet.ts' })
   const { files } = (asked[0] as unknown[])[1] as { files: object }
   expect(Object.keys(files).toSorted()).toEqual(['greet.ts', 'word.ts'])
+})
+
+it('writes wait for committed unless told otherwise, and say who signed', async () => {
+  writeFileSync(join(dir, 'greet.ts'), 'export default () => 1')
+  const deploy = (...words: string[]) => osiris(['deploy', join(dir, 'greet.ts'), ...words])
+  expect((await deploy()).err).toContain('committed by 1 of 1 (node-1)\n')
+  expect(asked.at(-1)?.[1]).not.toHaveProperty('ack')
+  await deploy('--ack', 'accepted', '--timeout', '500ms')
+  expect(asked.at(-1)?.[1]).toMatchObject({ ack: 'accepted', timeoutMs: 500 })
+  expect(JSON.parse((await deploy('--json')).out)).toMatchObject({ receipt: { state: 'committed', receipts: [signed] } })
+  expect(await osiris(['function', 'remove', 'demo/greet', '--timeout', '2000'])).toMatchObject({
+    code: 0,
+    err: 'Removed demo/greet: committed by 1 of 1 (node-1)\n',
+  })
+  expect(asked.at(-1)).toEqual(['remove', 'demo/greet', { timeoutMs: 2000 }])
+  await osiris(['function', 'rollback', 'demo/greet', 'v1', '--ack', 'accepted'])
+  expect(asked.at(-1)).toEqual(['rollback', 'demo/greet', 'v1', { ack: 'accepted' }])
+  asked = []
+  expect(await deploy('--ack', 'soon')).toMatchObject({ code: 2, err: 'osiris: --ack: expected "committed" or "accepted"\n' })
+  expect(await deploy('--timeout', 'soon')).toMatchObject({
+    code: 2,
+    err: 'osiris: --timeout: expected a duration such as 250ms, 10s or 5m\n',
+  })
+  expect(await deploy('--timeout', '1h')).toMatchObject({ code: 2 })
+  expect(asked).toEqual([])
 })
 
 it('what cannot be deployed is refused before anything is sent', async () => {

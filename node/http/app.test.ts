@@ -50,7 +50,8 @@ describe('PUT /v1/functions/{ns}/{name}', () => {
 
   it('takes files with an entry, and the state to wait for', async () => {
     const body = { files: { 'src/main.js': 'export default () => 1' }, entry: 'src/main.js' }
-    expect((await ask('PUT', '/functions/demo/greet?ack=accepted', all, body)).body['receipt']).toMatchObject({ state: 'accepted' })
+    const put = await ask('PUT', '/functions/demo/greet?ack=accepted&timeoutMs=500', all, body)
+    expect(put.body['receipt']).toMatchObject({ state: 'accepted', needed: 1, members: 1, receipts: [{ node: 'node-1' }] })
   })
 
   it.each([
@@ -73,6 +74,7 @@ describe('PUT /v1/functions/{ns}/{name}', () => {
     expect((await deploy('Greet')).status).toBe(400)
     expect((await deploy('greet@v1')).status).toBe(400)
     expect((await ask('PUT', '/functions/demo/greet?ack=soon', all, { source: GREET })).status).toBe(400)
+    expect((await ask('PUT', '/functions/demo/greet?timeoutMs=0', all, { source: GREET })).status).toBe(400)
     expect(await deploy('greet', { source: 'x'.repeat(20_000) })).toMatchObject({
       status: 413,
       body: { code: 'payload_too_large', bytesMax: 10_000 },
@@ -261,6 +263,7 @@ describe('/v1/openapi.json', () => {
       { name: 'namespace', in: 'path', required: true },
       { name: 'name' },
       { name: 'ack', in: 'query', required: false },
+      { name: 'timeoutMs', in: 'query', required: false },
     ])
     expect(Object.keys(put.responses)).toEqual(['200', '201', 'default'])
   })

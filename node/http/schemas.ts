@@ -5,7 +5,16 @@ import { functionConfigSchema, manifestSchema, nameSchema, versionSchema } from 
 import { ROLES } from '#protocols/lifecycle'
 
 export const ackSchema = z.enum(['accepted', 'committed'])
-export const writeQuerySchema = z.strictObject({ ack: ackSchema.optional() })
+export const writeQuerySchema = z.strictObject({
+  ack: ackSchema.optional().openapi({ description: 'How far the write must have come before the answer; committed unless said otherwise' }),
+  timeoutMs: z.coerce
+    .number()
+    .int()
+    .min(1)
+    .max(900_000)
+    .optional()
+    .openapi({ description: 'How long to wait for that, 10000 unless said otherwise; then not_committed, and what was accepted stands' }),
+})
 
 export const deploySchema = z.strictObject({
   source: z.string().optional(),

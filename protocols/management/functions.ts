@@ -4,14 +4,23 @@ import type { AliasTargets, Catalog, Receipt, WriteOptions } from '#protocols/ca
 import { OsirisError } from '#protocols/errors'
 import type { FunctionRef } from '#protocols/function'
 import type { Caller } from '#protocols/invocation'
-import type { Ack, Deploy, Deployed, FunctionDetail, FunctionSummary, Pointed, SelectorTargets, VersionSummary } from './management.ts'
+import type {
+  Deploy,
+  Deployed,
+  FunctionDetail,
+  FunctionSummary,
+  Pointed,
+  SelectorTargets,
+  VersionSummary,
+  WriteChoice,
+} from './management.ts'
 import { detailOf, summaryOf } from './summaries.ts'
 
 export interface FunctionsInit {
   catalog: Catalog
   builder: Builder
   buildTimeoutMs: number
-  /** A write to the catalog, the wait for its receipts included. */
+  /** A write to the catalog, the wait for its receipts included, where the caller says nothing else. */
   writeTimeoutMs: number
 }
 
@@ -40,30 +49,30 @@ export class Functions {
   async deploy(deploy: Deploy, caller: Caller): Promise<Deployed> {
     const { builder, catalog, buildTimeoutMs } = this.#init
     const built = await builder.build(sourceOf(deploy), { caller, timeoutMs: buildTimeoutMs })
-    const { record, receipt, changed } = await catalog.publish(built.manifest, built.artifact, this.#write(caller, deploy.ack))
+    const { record, receipt, changed } = await catalog.publish(built.manifest, built.artifact, this.#write(caller, deploy))
     const { namespace, name, version, ordinal } = record
     return { namespace, name, version, ordinal, changed, routes: record.manifest.settings.routes, warnings: built.warnings, receipt }
   }
 
   /** Points an alias at what the selectors mean now. Throws `not_found`, `invalid_argument`, and what `Catalog.point` throws. */
-  async point(ref: FunctionRef, alias: string, targets: SelectorTargets, caller: Caller, ack?: Ack): Promise<Pointed> {
+  async point(ref: FunctionRef, alias: string, targets: SelectorTargets, caller: Caller, choice?: WriteChoice): Promise<Pointed> {
     const { namespace, name } = ref
     const resolved: AliasTargets = []
     for (const { version: selector, weight } of targets) {
       const { version } = await this.#init.catalog.get({ namespace, name, selector })
       resolved.push({ version, weight })
     }
-    const { record, receipt, changed } = await this.#init.catalog.point(namespace, name, alias, resolved, this.#write(caller, ack))
+    const { record, receipt, changed } = await this.#init.catalog.point(namespace, name, alias, resolved, this.#write(caller, choice))
     return { record: detailOf(record), receipt, changed }
   }
 
   /** Throws `not_found`, and what `Catalog.retire` throws. */
-  async remove(ref: FunctionRef, caller: Caller, ack?: Ack): Promise<Receipt> {
-    return this.#init.catalog.retire(ref.namespace, ref.name, this.#write(caller, ack))
+  async remove(ref: FunctionRef, caller: Caller, choice?: WriteChoice): Promise<Receipt> {
+    return this.#init.catalog.retire(ref.namespace, ref.name, this.#write(caller, choice))
   }
 
-  #write(caller: Caller, ack: Ack = 'committed'): WriteOptions {
-    return { caller, ack, timeoutMs: this.#init.writeTimeoutMs }
+  #write(caller: Caller, { ack = 'committed', timeoutMs = this.#init.writeTimeoutMs }: WriteChoice = {}): WriteOptions {
+    return { caller, ack, timeoutMs }
   }
 }
 

@@ -6,6 +6,14 @@ import type { FunctionConfig, Manifest } from '#protocols/manifest'
 
 export type Ack = 'accepted' | 'committed'
 
+/** How far a write must have come before it ends, and how long that may take. */
+export interface WriteChoice {
+  /** Default `committed`. */
+  ack?: Ack
+  /** Default 10,000, at most 900,000. When it has passed, `committed` rejects with `not_committed`: the write stands, and `details.receipt` has the receipts there are. */
+  timeoutMs?: number
+}
+
 /** A function as lists show it: the version that was asked for (`live` without a selector). */
 export interface FunctionSummary {
   namespace: string
@@ -29,7 +37,7 @@ export interface FunctionDetail extends FunctionSummary {
 export type VersionSummary = VersionRecord
 
 /** What to deploy: one source text, or files with an entry. */
-export interface Deploy {
+export interface Deploy extends WriteChoice {
   namespace: string
   name: string
   /** The whole function in one file… */
@@ -41,8 +49,6 @@ export interface Deploy {
   /** …and the one with the default export. */
   entry?: string
   config?: FunctionConfig
-  /** How far the write must have come before this ends. Default `committed`. */
-  ack?: Ack
 }
 
 export interface Deployed {

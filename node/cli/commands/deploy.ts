@@ -1,7 +1,8 @@
 /** `osiris deploy PATH` */
 import type { Command } from 'commander'
 import { OsirisError } from '#protocols/errors'
-import type { Deployed } from '#sdk'
+import type { Deployed, WriteChoice } from '#sdk'
+import { ackOf, type AckWords, sentenceOf, withAck } from '../acknowledging.ts'
 import type { NodeApi } from '../api.ts'
 import type { Context } from '../context.ts'
 import { type Planned, planDeploy } from '../deploying.ts'
@@ -12,7 +13,7 @@ import { reportError } from '../report.ts'
 import { renderTable } from '../table.ts'
 
 export function register(program: Command, context: Context): void {
-  program
+  const command = program
     .command('deploy <path>')
     .description("Publish a source file (its name is the function's name), or every function of a folder with osiris.yaml.")
     .option('--name <name>', 'name of the function; with a folder, deploy only this one')
@@ -22,22 +23,29 @@ export function register(program: Command, context: Context): void {
 Examples:
   $ osiris deploy greet.ts --namespace demo
   $ osiris deploy .                                every function of ./osiris.yaml
-  $ osiris deploy . --name greet --node http://127.0.0.1:4748`,
+  $ osiris deploy . --name greet --node http://127.0.0.1:4748
+  $ osiris deploy greet.ts --ack accepted          does not wait for the other nodes`,
     )
-    .action(async (path: string, options: { name?: string }) => {
-      const { namespace } = context.globals()
-      const planned = await planDeploy(path, { ...options, ...(namespace === undefined ? {} : { namespace }) })
-      const done = await deployAll(planned, await context.connect(), context)
-      if (done.length > 0) show(done, planned.length, context)
-    })
+  withAck(command).action(async (path: string, { name, ...words }: { name?: string } & AckWords) => {
+    const { namespace } = context.globals()
+    const choice = await ackOf(words)
+    const planned = await planDeploy(path, { ...(name === undefined ? {} : { name }), ...(namespace === undefined ? {} : { namespace }) })
+    const done = await deployAll(planned, await context.connect(), context, choice)
+    if (done.length > 0) show(done, planned.length, context)
+  })
 }
 
 /** One after the other, in the order written; a failure is told and the others go on. */
-export async function deployAll(planned: readonly Planned[], node: NodeApi, context: Context): Promise<Deployed[]> {
+export async function deployAll(
+  planned: readonly Planned[],
+  node: NodeApi,
+  context: Context,
+  choice: WriteChoice = {},
+): Promise<Deployed[]> {
   const done: Deployed[] = []
   for (const each of planned) {
     try {
-      done.push(await deployOne(each, node))
+      done.push(await deployOne(each, node, choice))
     } catch (error) {
       if (planned.length === 1) throw error
       const wrapped = OsirisError.from(error, `Cannot deploy "${each.namespace}/${each.name}"`)
@@ -48,10 +56,10 @@ export async function deployAll(planned: readonly Planned[], node: NodeApi, cont
   return done
 }
 
-async function deployOne({ namespace, name, entryPath, config }: Planned, node: NodeApi): Promise<Deployed> {
+async function deployOne({ namespace, name, entryPath, config }: Planned, node: NodeApi, choice: WriteChoice): Promise<Deployed> {
   const { collectSources } = await import('#protocols/builder')
   const { files, entry } = await collectSources(entryPath)
-  return node.deploy({ namespace, name, files, entry, ...(config === undefined ? {} : { config }) })
+  return node.deploy({ ...choice, namespace, name, files, entry, ...(config === undefined ? {} : { config }) })
 }
 
 function show(done: readonly Deployed[], asked: number, context: Context): void {
@@ -70,5 +78,7 @@ function show(done: readonly Deployed[], asked: number, context: Context): void 
       ]),
     ),
   )
+  const sentences = new Set(done.map((each) => sentenceOf(each.receipt)))
+  for (const sentence of sentences) context.io.err(`${sentence}\n`)
   context.io.err(`\n${waysToReach(done, url)}`)
 }

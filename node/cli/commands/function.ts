@@ -3,6 +3,7 @@ import type { Command } from 'commander'
 import { OsirisError } from '#protocols/errors'
 import { formatRef } from '#protocols/function'
 import type { FunctionDetail } from '#sdk'
+import { ackOf, type AckWords, sentenceOf, withAck } from '../acknowledging.ts'
 import { refFrom } from '../arguments.ts'
 import type { Context } from '../context.ts'
 import { printableLine } from '../printable.ts'
@@ -22,15 +23,13 @@ export function register(program: Command, context: Context): void {
     .command('versions <function>')
     .description('List all versions, oldest first.')
     .action((name: string) => versions(name, context))
-  noun
-    .command('rollback <function> [version]')
+  withAck(noun.command('rollback <function> [version]'))
     .description('Make a version live again; without one, the version before the live one.')
     .addHelpText('after', '\nExamples:\n  $ osiris function rollback demo/greet\n  $ osiris function rollback demo/greet v1')
-    .action((name: string, version: string | undefined) => rollback(name, version, context))
-  noun
-    .command('remove <function>')
+    .action((name: string, version: string | undefined, words: AckWords) => rollback(name, version, words, context))
+  withAck(noun.command('remove <function>'))
     .description('Take a function out of service; its versions stay in the ledger.')
-    .action((name: string) => remove(name, context))
+    .action((name: string, words: AckWords) => remove(name, words, context))
 }
 
 const wholeRef = (text: string, context: Context): string => {
@@ -115,20 +114,23 @@ async function versions(text: string, context: Context): Promise<void> {
   )
 }
 
-async function rollback(text: string, version: string | undefined, context: Context): Promise<void> {
+async function rollback(text: string, version: string | undefined, words: AckWords, context: Context): Promise<void> {
   const ref = wholeRef(text, context)
-  const pointed = await (await context.connect()).functions.rollback(ref, version)
+  const choice = await ackOf(words)
+  const pointed = await (await context.connect()).functions.rollback(ref, version, choice)
   if (context.globals().json === true) return context.json(pointed)
   const { ordinal, version: name } = pointed.record
   context.io.err(pointed.changed ? `Live again: ${ref} v${ordinal}\n` : `${ref} v${ordinal} was live already\n`)
+  context.io.err(`${sentenceOf(pointed.receipt)}\n`)
   context.io.out(`${name}\n`)
 }
 
-async function remove(text: string, context: Context): Promise<void> {
+async function remove(text: string, words: AckWords, context: Context): Promise<void> {
   const ref = wholeRef(text, context)
-  const removed = await (await context.connect()).functions.remove(ref)
+  const choice = await ackOf(words)
+  const removed = await (await context.connect()).functions.remove(ref, choice)
   if (context.globals().json === true) return context.json(removed)
-  context.io.err(`Removed ${ref}\n`)
+  context.io.err(`Removed ${ref}: ${sentenceOf(removed)}\n`)
 }
 
 /** Seconds are enough for people; the zone is said. */

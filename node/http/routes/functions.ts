@@ -1,7 +1,7 @@
 /** `/v1/functions…`: what exists, and every change to it. */
 import { allows, type Principal } from '#protocols/access'
 import { assertName, type FunctionRef, refOf } from '#protocols/function'
-import type { Deploy, SelectorTargets } from '#protocols/management'
+import type { Deploy, SelectorTargets, WriteChoice } from '#protocols/management'
 import type { AppParts } from '../app.ts'
 import { bodyAs, type ManagementContext, queryAs, type Route } from '../define.ts'
 import { requireAnywhere, requireIn } from '../guard.ts'
@@ -65,12 +65,12 @@ export function putFunction({ access, functions, limits }: AppParts): Route {
       const { namespace, name } = plainRefOf(context)
       const { found } = context.env
       await requireIn(access, found, 'deploy', namespace)
-      const { ack } = queryAs(context, writeQuerySchema)
+      const choice = choiceOf(context)
       const body = (await bodyAs(context, deploySchema, limits.managementBytesMax, 'the deploy')) as Omit<
         Deploy,
-        'namespace' | 'name' | 'ack'
+        'namespace' | 'name' | keyof WriteChoice
       >
-      const deployed = await functions.deploy({ ...body, namespace, name, ...(ack === undefined ? {} : { ack }) }, found.caller)
+      const deployed = await functions.deploy({ ...body, ...choice, namespace, name }, found.caller)
       return context.json(deployed, deployed.changed ? 201 : 200)
     },
   }
@@ -86,8 +86,8 @@ export function deleteFunction({ access, functions }: AppParts): Route {
       const ref = plainRefOf(context)
       const { found } = context.env
       await requireIn(access, found, 'deploy', ref.namespace)
-      const { ack } = queryAs(context, writeQuerySchema)
-      return context.json({ receipt: await functions.remove(ref, found.caller, ack) })
+      const choice = choiceOf(context)
+      return context.json({ receipt: await functions.remove(ref, found.caller, choice) })
     },
   }
 }
@@ -118,16 +118,21 @@ export function putAlias({ access, functions, limits }: AppParts): Route {
       assertName(alias, 'an alias')
       const { found } = context.env
       await requireIn(access, found, 'deploy', ref.namespace)
-      const { ack } = queryAs(context, writeQuerySchema)
+      const choice = choiceOf(context)
       const body = await bodyAs(context, pointSchema, limits.managementBytesMax, 'the alias')
       const targets: SelectorTargets = 'version' in body ? [{ version: body.version, weight: 100 }] : body.targets
-      return context.json(await functions.point(ref, alias, targets, found.caller, ack))
+      return context.json(await functions.point(ref, alias, targets, found.caller, choice))
     },
   }
 }
 
 export function mayRead(principal: Principal, namespace: string): boolean {
   return allows(principal, 'read', namespace)
+}
+
+function choiceOf(context: ManagementContext): WriteChoice {
+  const { ack, timeoutMs } = queryAs(context, writeQuerySchema)
+  return { ...(ack === undefined ? {} : { ack }), ...(timeoutMs === undefined ? {} : { timeoutMs }) }
 }
 
 function refOfPath(context: ManagementContext): FunctionRef {
