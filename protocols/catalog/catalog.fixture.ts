@@ -14,6 +14,7 @@ import { CatalogClient, type CatalogClientInit } from './client.ts'
 import type { Storage } from './ledger/storage.ts'
 import { serveCatalog } from './serve.ts'
 import { type CatalogLimits, CatalogService } from './service.ts'
+import type { SharedSet } from './shared-sets.ts'
 
 /** A function whose code is a comment; its version depends on all of it. */
 export function aFunction(
@@ -55,6 +56,7 @@ export interface NodeOptions {
   clock?: Clock
   limits?: Partial<CatalogLimits>
   genesis?: Uint8Array
+  sets?: readonly SharedSet[]
 }
 
 /** Everything a test needs of a universe; call `stop()` at its end. */
@@ -94,6 +96,7 @@ export class CatalogUniverse {
       random: Math.random,
       nodeName: name,
       limits: { pullIntervalMs: 100, ...options.limits },
+      ...(options.sets === undefined ? {} : { sets: options.sets }),
       ...(options.genesis === undefined ? {} : { genesis: options.genesis }),
     })
     const unserve = serveCatalog(network, service, access)

@@ -27,8 +27,13 @@ const WANTS_MAX = 64
 /** Entries whose receipts are asked for at once; the answer is at most 512 KiB. */
 export const RECEIPTED_MAX = 128
 const TIMEOUT_MS_MAX = 900_000
+/** Feeds up to which all heads are sent (about 150 bytes each); of more, only what differs is looked for. */
+export const HEADS_WHOLE_MAX = 64
+export const OBJECTS_MAX = 256
+const SETS_MAX = 16
 
 const hashSchema = digestSchema
+const setSchema = z.string().regex(/^[a-z]{1,32}$/)
 const callerSchema = z.strictObject({ subject: z.string().max(256), token: z.string().max(4096).optional() })
 const refSchema = z.strictObject({ namespace: nameSchema, name: nameSchema, selector: z.string().max(64).optional() })
 const writeSchema = { caller: callerSchema, ack: z.enum(['accepted', 'committed']), timeoutMs: z.int().min(1).max(TIMEOUT_MS_MAX) }
@@ -56,7 +61,7 @@ export const requestSchema = z.discriminatedUnion('type', [
     ...writeSchema,
   }),
   z.strictObject({ type: z.literal('retire'), namespace: nameSchema, name: nameSchema, ...writeSchema }),
-  /** `known`: the digest of the asker's own heads; equal heads are not sent. */
+  /** `known`: one digest over the asker's heads and its other shared sets; equal ones are not sent. */
   z.strictObject({ type: z.literal('heads'), known: digestSchema }),
   z.strictObject({
     type: z.literal('entries'),
@@ -77,6 +82,10 @@ export const requestSchema = z.discriminatedUnion('type', [
       .min(1)
       .max(RECEIPTED_MAX),
   }),
+  /** One step of comparing a shared set by ranges; question and answer are the bodies (`reconcile.ts`). */
+  z.strictObject({ type: z.literal('compare'), set: setSchema }),
+  /** Objects of a shared set by id; those the answerer has, up to a bound. */
+  z.strictObject({ type: z.literal('objects'), set: setSchema, ids: z.array(hashSchema).min(1).max(OBJECTS_MAX) }),
 ])
 export type Request = z.infer<typeof requestSchema>
 export type RequestType = Request['type']
@@ -136,7 +145,15 @@ export const receiptSchema = commitmentSchema.extend({
 export const publishedSchema = z.strictObject({ record: recordSchema, receipt: receiptSchema, changed: z.boolean() })
 export const headSchema = z.strictObject({ author: authorSchema, seq: z.int().min(1), hash: hashSchema })
 export const headsSchema = z.array(headSchema).max(FEEDS_MAX)
-export const sameSchema = z.strictObject({ same: z.boolean() })
+/** `whole`: the body holds all heads. */
+export const headsAnswerSchema = z.discriminatedUnion('same', [
+  z.strictObject({ same: z.literal(true) }),
+  z.strictObject({
+    same: z.literal(false),
+    digests: z.record(setSchema, digestSchema).refine((digests) => Object.keys(digests).length <= SETS_MAX),
+    whole: z.boolean(),
+  }),
+])
 export const entriesSchema = z.array(z.instanceof(Uint8Array))
 /** `receipt`: where the artifact that the entry publishes is on disk too. */
 export const pushAnswerSchema = z.strictObject({ held: z.boolean(), receipt: z.instanceof(Uint8Array).optional() })

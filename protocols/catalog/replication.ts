@@ -6,42 +6,26 @@ import { decodeAs, digestOf, encode } from '#protocols/codec'
 import { OsirisError } from '#protocols/errors'
 import type { Events } from '#protocols/events'
 import type { Clock, Random } from '#protocols/lifecycle'
-import { collect } from '#protocols/body'
 import type { Message, Network, Peer } from '#protocols/network'
+import { Exchange } from './exchange.ts'
 import { ForkExchange } from './fork-exchange.ts'
 import { type Entry, Refusal, type RefusalReason } from './ledger/entry.ts'
-import type { Head } from './ledger/feeds.ts'
 import { claimsFork, type ForkProof } from './ledger/forks.ts'
 import type { Ledger } from './ledger/ledger.ts'
-import {
-  emptySchema,
-  ENTRIES_BYTES_MAX,
-  entriesSchema,
-  headsSchema,
-  PROTOCOL,
-  pushAnswerSchema,
-  type Request,
-  sameSchema,
-  TOPIC,
-  WANTS_MAX,
-} from './messages.ts'
+import { PROTOCOL, pushAnswerSchema, type Request, TOPIC } from './messages.ts'
+import type { SharedSets } from './shared-sets.ts'
 
 const REQUEST_MS_MAX = 5000
-const HEADS_BYTES_MAX = 4 * 1024 * 1024
-/** Entries judged between two breaths of the event loop: about 1 ms here, beside 3 ms of signatures on two threads. */
-const BREATH = 64
 /** A newcomer is asked by everyone; spread over this time. */
 const JOIN_JITTER_MS = 100
 /** Between rounds until the first one succeeded: the others may not have heard of this node yet. */
 const FIRST_INTERVAL_MS = 200
-/** A feed that a peer could not bring forward is not asked of it again for so long. */
-const AVOID_MS = 5000
-const AVOIDED_MAX = 4096
 /** Wrong for everybody. The other reasons depend on what this node has and on its clock: others judge for themselves. */
 const INTRINSIC: ReadonlySet<RefusalReason> = new Set(['oversized', 'malformed', 'universe', 'signature', 'authority'])
 
 export interface ReplicationInit {
   ledger: Ledger
+  sets: SharedSets
   network: Network
   clock: Clock
   random: Random
@@ -60,8 +44,7 @@ export class Replication {
   readonly #forks: ForkExchange
   readonly #pulls = new Map<Peer, Promise<boolean>>()
   readonly #greeted = new Set<Peer>()
-  /** `peer author` → monotonic time until when. */
-  readonly #avoided = new Map<string, number>()
+  readonly #exchange: Exchange
   #synced = false
   #stops: (() => void)[] = []
   #controller = new AbortController()
@@ -78,6 +61,7 @@ export class Replication {
       publish: (data) => void this.#publish(data),
       request: (peer, request, timeoutMs) => this.#request(peer, request, timeoutMs),
     })
+    this.#exchange = new Exchange({ ...init, forks: this.#forks, tell: (error) => this.#tell(error) })
   }
 
   start(): void {
@@ -113,7 +97,12 @@ export class Replication {
   pull(peer: Peer, timeoutMs: number = REQUEST_MS_MAX): Promise<boolean> {
     const running = this.#pulls.get(peer)
     if (running !== undefined) return running
-    const pull = this.#pull(peer, timeoutMs)
+    const pull = this.#exchange
+      .pull(peer, timeoutMs, this.#controller.signal)
+      .then((news) => {
+        this.#synced = true
+        return news
+      })
       .catch((error: unknown) => {
         this.#tell(error)
         return false
@@ -187,75 +176,6 @@ export class Replication {
     if (peer !== undefined) await this.pull(peer)
   }
 
-  async #pull(peer: Peer, timeoutMs: number): Promise<boolean> {
-    await this.#forks.exchange(peer, timeoutMs).catch((error: unknown) => this.#tell(error))
-    const heads = await this.#heads(peer, timeoutMs)
-    this.#synced = true
-    await this.#forks.compare(peer, heads, timeoutMs)
-    const refused = new Set<string>()
-    /** What does not follow our last entry may follow another one in its place. */
-    const unchained = new Set<string>()
-    let news = false
-    for (;;) {
-      const wants = this.#ledger.wants(heads).filter((want) => !refused.has(want.author) && !this.#avoids(peer, want.author))
-      if (wants.length === 0) return news
-      const asked = wants.slice(0, WANTS_MAX)
-      await this.#takeAll(await this.#entries(peer, asked, timeoutMs), refused, unchained)
-      const still = this.#ledger.wants(heads)
-      for (const want of asked) {
-        if (still.some((each) => each.author === want.author && each.from === want.from)) refused.add(want.author)
-        else news = true
-      }
-      for (const author of refused) this.#avoid(peer, author)
-      for (const author of unchained) await this.#forks.search(peer, author, this.#ledger.tip(author).seq, timeoutMs)
-      unchained.clear()
-    }
-  }
-
-  #avoids(peer: Peer, author: string): boolean {
-    return (this.#avoided.get(`${peer} ${author}`) ?? 0) > this.#clock.monotonic()
-  }
-
-  #avoid(peer: Peer, author: string): void {
-    if (this.#avoided.size >= AVOIDED_MAX) this.#avoided.clear()
-    this.#avoided.set(`${peer} ${author}`, this.#clock.monotonic() + AVOID_MS)
-  }
-
-  async #heads(peer: Peer, timeoutMs: number): Promise<Head[]> {
-    const response = await this.#request(peer, { type: 'heads', known: digestOf(encode(this.#ledger.heads())) }, timeoutMs)
-    if (decodeAs(sameSchema, response.head, 'the answer to heads').same) return []
-    return decodeAs(headsSchema, await collect(response.body, HEADS_BYTES_MAX, 'heads'), 'heads')
-  }
-
-  async #entries(peer: Peer, wants: { author: string; from: number }[], timeoutMs: number): Promise<Uint8Array[]> {
-    const response = await this.#request(peer, { type: 'entries', wants }, timeoutMs)
-    decodeAs(emptySchema, response.head, 'the answer to entries')
-    return decodeAs(entriesSchema, await collect(response.body, 2 * ENTRIES_BYTES_MAX, 'entries'), 'entries')
-  }
-
-  /** A feed with a bad entry is left alone for the rest of this pull. */
-  async #takeAll(batch: Uint8Array[], refused: Set<string>, unchained: Set<string>): Promise<void> {
-    const writes: Promise<unknown>[] = []
-    for (let at = 0; at < batch.length; at += BREATH) {
-      for (const entry of await this.#ledger.openAll(batch.slice(at, at + BREATH))) {
-        if (entry instanceof Refusal) this.#tell(entry)
-        else if (!refused.has(entry.author)) writes.push(this.#take(entry, refused, unchained))
-      }
-      await breathe()
-    }
-    const results = await Promise.allSettled(writes)
-    for (const result of results) if (result.status === 'rejected') this.#tell(result.reason)
-  }
-
-  #take(entry: Entry, refused: Set<string>, unchained: Set<string>): Promise<unknown> {
-    const write = this.#ledger.take(entry)
-    write.catch((error: unknown) => {
-      if (error instanceof Refusal && error.reason === 'chain' && !refused.has(entry.author)) unchained.add(entry.author)
-      refused.add(entry.author)
-    })
-    return write
-  }
-
   #request(peer: Peer, request: Request, timeoutMs: number, body?: Uint8Array): Promise<Message> {
     const message = { head: encode(request), ...(body === undefined ? {} : { body }) }
     return this.#network.request(peer, PROTOCOL, message, { timeoutMs, signal: this.#controller.signal })
@@ -270,10 +190,4 @@ export class Replication {
     if (this.#controller.signal.aborted) return
     this.#events.emit('log', { level: 'debug', room: 'catalog', text: error instanceof Error ? error.message : String(error) })
   }
-}
-
-function breathe(): Promise<void> {
-  return new Promise((resolve) => {
-    setImmediate(resolve)
-  })
 }

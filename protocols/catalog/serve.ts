@@ -3,11 +3,13 @@ import type { Access } from '#protocols/access'
 import { decodeAs } from '#protocols/codec'
 import type { IncomingRequest, Message, Network } from '#protocols/network'
 import { artifact } from './handlers/artifact.ts'
+import { compare } from './handlers/compare.ts'
 import { entries } from './handlers/entries.ts'
 import { get } from './handlers/get.ts'
 import { heads } from './handlers/heads.ts'
 import { list } from './handlers/list.ts'
 import { log } from './handlers/log.ts'
+import { objects } from './handlers/objects.ts'
 import { point } from './handlers/point.ts'
 import { proofs } from './handlers/proofs.ts'
 import { publish } from './handlers/publish.ts'
@@ -35,6 +37,8 @@ const handlers: { [T in RequestType]: Handler<T> } = {
   heads,
   entries,
   proofs,
+  compare,
+  objects,
   push,
   receipts,
 }

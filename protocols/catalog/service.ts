@@ -23,7 +23,6 @@ import type {
 } from './catalog.ts'
 import { commitmentOf, catalogKeys } from './commitment.ts'
 import { ENTRY_BYTES_MAX, type Entry, reopenEntry, type VerifyOn } from './ledger/entry.ts'
-import type { Head } from './ledger/feeds.ts'
 import type { FunctionState } from './ledger/fold.ts'
 import { Ledger, type Refusals } from './ledger/ledger.ts'
 import type { ReceiptFault, SignedReceipt } from './ledger/receipts.ts'
@@ -33,6 +32,7 @@ import { ViewDigest } from './ledger/view-digest.ts'
 import { artifactOf, Placement } from './placement.ts'
 import { ReceiptExchange } from './receipt-exchange.ts'
 import { Replication } from './replication.ts'
+import { type SharedSet, SharedSets } from './shared-sets.ts'
 import { View } from './view.ts'
 import { Writer } from './writer.ts'
 
@@ -62,6 +62,8 @@ export interface CatalogServiceInit {
   events: Events
   nodeName: string
   limits?: Partial<CatalogLimits>
+  /** What else catalogs keep equal among them, beside the feeds. */
+  sets?: readonly SharedSet[]
   /** Where signatures of many entries are verified; default `threads`. */
   verifyOn?: VerifyOn
   /** Taken in at the first start, where the universe's creator hands it out (`createGenesis`). */
@@ -69,6 +71,8 @@ export interface CatalogServiceInit {
 }
 
 export class CatalogService implements Catalog, Startable {
+  /** For other catalogs: what is kept equal among them by reconciliation. */
+  readonly sets: SharedSets
   readonly #init: CatalogServiceInit
   readonly #limits: CatalogLimits
   readonly #ledger: Ledger
@@ -95,8 +99,10 @@ export class CatalogService implements Catalog, Startable {
       onChange: (states, entries) => this.#changed(states, entries),
       onFork: (proof) => this.#replication.tell(proof),
     })
+    this.sets = new SharedSets(this.#ledger, init.sets ?? [])
     this.#replication = new Replication({
       ledger: this.#ledger,
+      sets: this.sets,
       network,
       clock,
       random,
@@ -223,11 +229,6 @@ export class CatalogService implements Catalog, Startable {
     return this.#init.artifacts.get(digest)
   }
 
-  /** For other catalogs: the last entry on disk here of each feed. */
-  heads(): Head[] {
-    return this.#ledger.heads()
-  }
-
   /** For other catalogs: stored entries of these feeds from those places on, at most `bytesMax` (one at least). */
   async entries(wants: readonly { author: string; from: number; to?: number | undefined }[], bytesMax: number): Promise<Uint8Array[]> {
     const found: Uint8Array[] = []
@@ -334,6 +335,7 @@ export class CatalogService implements Catalog, Startable {
   }
 
   #changed(states: FunctionState[], entries: Entry[]): void {
+    this.sets.heads.changed()
     for (const state of states) {
       this.#digest.set(state)
       this.#view.set(state)

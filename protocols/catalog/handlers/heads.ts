@@ -1,9 +1,13 @@
-import { digestOf, encode } from '#protocols/codec'
+import { encode } from '#protocols/codec'
+import { HEADS_WHOLE_MAX } from '../messages.ts'
 import { answer, type Handler, requireMember } from './handler.ts'
 
-/** The last entry of each feed here; nothing when the sender has the same. */
+/** What the sender needs to find out what it lacks here: the heads while they are few, and the digest of each shared set. */
 export const heads: Handler<'heads'> = async (context, { known }, { peer }) => {
   requireMember(context, peer)
-  const body = encode(context.service.heads())
-  return digestOf(body) === known ? answer({ same: true }) : answer({ same: false }, body)
+  const { sets } = context.service
+  if (sets.digest() === known) return answer({ same: true })
+  const all = sets.heads.heads()
+  const whole = all.length <= HEADS_WHOLE_MAX
+  return answer({ same: false, digests: sets.digests(), whole }, whole ? encode(all) : undefined)
 }
