@@ -9,11 +9,13 @@ import type { FunctionState, Version } from './ledger/fold.ts'
 interface Row {
   state: FunctionState
   /** Made when first asked for. */
-  records: Map<string, FunctionRecord>
+  records: Map<string, FunctionRecord> | undefined
   /** The only version `live` means; none when it has weights. */
   live: Version | undefined
   routes: readonly string[]
 }
+
+const NO_ROUTES: readonly string[] = Object.freeze([])
 
 export class View {
   readonly #random: Random
@@ -35,8 +37,8 @@ export class View {
     const rows = this.#namespaces.get(state.namespace) ?? new Map<string, Row>()
     this.#namespaces.set(state.namespace, rows)
     const before = rows.get(state.name)
-    const routes = state.retired ? [] : routesOf(state)
-    if (routes.join('\n') !== (before?.routes ?? []).join('\n')) this.#routes = undefined
+    const routes = state.retired ? NO_ROUTES : routesOf(state)
+    if (!sameRoutes(routes, before?.routes ?? NO_ROUTES)) this.#routes = undefined
     if (state.retired) rows.delete(state.name)
     else rows.set(state.name, rowOf(state, routes))
     this.#size += Number(!state.retired) - Number(before !== undefined)
@@ -97,21 +99,25 @@ export class View {
   #collectRoutes(): RouteRecord[] {
     const all: RouteRecord[] = []
     for (const [namespace, rows] of this.#namespaces) {
-      for (const [name, row] of rows) for (const route of row.routes) all.push({ route, namespace, name })
+      for (const [name, row] of rows) for (const route of new Set(row.routes)) all.push({ route, namespace, name })
     }
     return all.toSorted((a, b) => compareText(a.route, b.route) || compareText(a.namespace, b.namespace) || compareText(a.name, b.name))
   }
 }
 
-function rowOf(state: FunctionState, routes: string[]): Row {
+function rowOf(state: FunctionState, routes: readonly string[]): Row {
   const live = state.aliases[LIVE]
-  return { state, records: new Map(), routes, live: live?.length === 1 ? versionIn(state, live[0]?.version ?? '') : undefined }
+  return { state, records: undefined, routes, live: live?.length === 1 ? versionIn(state, live[0]?.version ?? '') : undefined }
 }
 
-function routesOf(state: FunctionState): string[] {
+function routesOf(state: FunctionState): readonly string[] {
   const live = state.aliases[LIVE] ?? []
-  const routes = live.flatMap((target) => versionIn(state, target.version)?.manifest.settings.routes ?? [])
-  return [...new Set(routes)]
+  if (live.length === 1) return versionIn(state, live[0]?.version ?? '')?.manifest.settings.routes ?? NO_ROUTES
+  return live.flatMap((target) => versionIn(state, target.version)?.manifest.settings.routes ?? NO_ROUTES)
+}
+
+function sameRoutes(a: readonly string[], b: readonly string[]): boolean {
+  return a.length === b.length && a.every((each, at) => each === b[at])
 }
 
 function versionIn(state: FunctionState, version: string): Version | undefined {
@@ -153,6 +159,7 @@ function liveOf(state: FunctionState): Version {
 }
 
 function recordOf(row: Row, version: Version): FunctionRecord {
+  row.records ??= new Map()
   const known = row.records.get(version.version)
   if (known !== undefined) return known
   const { namespace, name, aliases, versions } = row.state

@@ -11,7 +11,7 @@ import { COUNTER_MAX, type Hlc } from './hlc.ts'
 /** An entry must fit one gossip message and one frame. */
 export const ENTRY_BYTES_MAX = 64 * 1024
 /** Nothing we write nests deeper than 6; a bound keeps hostile bodies from costing stack in every later walk. */
-const DEPTH_MAX = 32
+export const ENTRY_DEPTH_MAX = 32
 const DOMAIN = Buffer.from('osiris/entry/1\0')
 /** Keys kept parsed: turning bytes into a key costs as much as a third of a verification. */
 const KEYS_MAX = 1024
@@ -51,8 +51,14 @@ const ENVELOPE: { readonly [K in keyof Envelope]: (value: unknown) => boolean } 
 }
 const ENVELOPE_KEYS = Object.keys(ENVELOPE) as (keyof Envelope)[]
 
-export interface Entry extends Envelope {
+/** An entry as its effects are told from it; where its bytes lie is known by author and seq. */
+export interface Line extends Envelope {
   hash: string
+  /** Of lines out of a checkpoint: whether the body fits its type, and the version it publishes. */
+  known?: { fits: boolean; version: string | null }
+}
+
+export interface Entry extends Line {
   bytes: Uint8Array
 }
 
@@ -123,7 +129,7 @@ async function openAside(bytes: Uint8Array): Promise<Entry | Refusal> {
 
 /** The same for bytes whose hash is pinned by something verified: form and signature are not judged again. Throws `Refusal`. */
 export function reopenEntry(bytes: Uint8Array, hash: string): Entry {
-  const envelope = decodeOrRefuse(split(bytes).payload, DEPTH_MAX) as Envelope
+  const envelope = decodeOrRefuse(split(bytes).payload, ENTRY_DEPTH_MAX) as Envelope
   return { ...envelope, bytes, hash }
 }
 
@@ -141,7 +147,7 @@ export interface Place extends Hlc {
   hash: string
 }
 
-export function placeOf(entry: Entry): Place {
+export function placeOf(entry: Line): Place {
   return { wallMs: entry.hlc.wallMs, counter: entry.hlc.counter, author: entry.author, seq: entry.seq, hash: entry.hash }
 }
 
@@ -174,7 +180,7 @@ function split(bytes: Uint8Array): { payload: Uint8Array; signature: Uint8Array 
 }
 
 function readEnvelope(payload: Uint8Array): Envelope {
-  const value = decodeOrRefuse(payload, DEPTH_MAX)
+  const value = decodeOrRefuse(payload, ENTRY_DEPTH_MAX)
   if (!isMap(value)) throw new Refusal('malformed', 'its envelope is not a map')
   const wrong = ENVELOPE_KEYS.find((key) => !ENVELOPE[key](value[key]))
   if (wrong !== undefined) throw new Refusal('malformed', `its envelope is wrong at "${wrong}"`)

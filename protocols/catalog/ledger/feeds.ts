@@ -5,7 +5,8 @@
  */
 import { z } from 'zod'
 import { decodeAs, encode } from '#protocols/codec'
-import { compareText, type Entry, openEntry, Refusal, reopenEntry } from './entry.ts'
+import { OsirisError } from '#protocols/errors'
+import { compareText, type Entry, type Line, openEntry, Refusal, reopenEntry } from './entry.ts'
 import { compareHlc, type Hlc, HLC_ZERO } from './hlc.ts'
 import { ENCODINGS, GroupCommit, sealRecord, type Storage, storageError, unsealRecord } from './storage.ts'
 
@@ -62,30 +63,59 @@ export class Feeds {
     return this.#commit.settled()
   }
 
+  /** Takes over a line that this node verified before: its record is verified again when it is read. In the order of its feed. Throws `invalid_argument`. */
+  restore(line: Line): void {
+    const feed = this.#feedOf(line.author)
+    if (line.seq !== feed.durable.seq + 1 || feed.promised > 0)
+      throw new OsirisError('invalid_argument', `Cannot restore entry ${line.seq} of ${line.author.slice(0, 8)}: it is not the next one`)
+    feed.durable = feed.pending = { seq: line.seq, hash: line.hash, hlc: line.hlc }
+    feed.hashes.push(line.hash)
+  }
+
   /**
-   * Reads all feeds from disk, giving each good entry to `onEntry`. A feed ends before its first damaged record; what lies behind is fetched again.
-   * Each record is checked by hash and chain, and the last one's signature covers everything before it. Returns the authors whose feed is damaged.
+   * Reads from disk what comes after the restored lines, giving each good entry to `onEntry`. A feed ends before its first damaged record; what lies
+   * behind is fetched again. Each record is checked by hash and chain, and the last one's signature covers everything before it. Returns the
+   * authors whose feed is damaged.
    */
   async load(onEntry: (entry: Entry) => void): Promise<string[]> {
     const broken = new Set<string>()
-    let entries: Entry[] = []
-    const finish = () => {
+    for await (const author of this.#authors()) {
+      const { entries, isBroken } = await this.#readBehind(author)
       const last = entries.at(-1)
-      if (last !== undefined && !isSigned(last)) broken.add(last.author)
-      else for (const entry of entries) this.#admit(entry, onEntry)
-      entries = []
+      if (isBroken || (last !== undefined && !isSigned(last))) broken.add(author)
+      if (last === undefined || isSigned(last)) for (const entry of entries) this.#admit(entry, onEntry)
     }
-    for await (const [key, value] of this.#storage.iterator({ ...ENCODINGS, gte: 'entry/', lt: 'entry0' })) {
-      const author = key.slice(6, 70)
-      if (entries[0]?.author !== author) finish()
-      if (broken.has(author)) continue
-      const entry = readRecord(value)
-      if (entry !== undefined && follows(entry, author, entries)) entries.push(entry)
-      else broken.add(author)
-    }
-    finish()
     await this.#readHeads(broken)
     return [...broken]
+  }
+
+  /** Everybody of whom there is a record, one look at the store each. */
+  async *#authors(): AsyncGenerator<string> {
+    let from = 'entry/'
+    for (;;) {
+      const author = await this.#firstAuthor(from)
+      if (author === undefined) return
+      yield author
+      from = `entry/${author}/~`
+    }
+  }
+
+  async #firstAuthor(from: string): Promise<string | undefined> {
+    for await (const [key] of this.#storage.iterator({ ...ENCODINGS, gte: from, lt: 'entry0' })) return key.slice(6, 70)
+    return undefined
+  }
+
+  async #readBehind(author: string): Promise<{ entries: Entry[]; isBroken: boolean }> {
+    const { seq, hash } = this.tip(author)
+    const entries: Entry[] = []
+    const range = { gte: recordKey(author, seq + 1), lt: `entry/${author}/~` }
+    for await (const [, value] of this.#storage.iterator({ ...ENCODINGS, ...range })) {
+      const entry = readRecord(value)
+      const before = entries.at(-1) ?? { seq, hash }
+      if (entry === undefined || !follows(entry, author, before)) return { entries, isBroken: true }
+      entries.push(entry)
+    }
+    return { entries, isBroken: false }
   }
 
   tip(author: string): Tip {
@@ -251,8 +281,8 @@ function readRecord(value: Uint8Array): Entry | undefined {
   }
 }
 
-function follows(entry: Entry, author: string, before: Entry[]): boolean {
-  return entry.author === author && entry.seq === before.length + 1 && entry.prev === (before.at(-1)?.hash ?? null)
+function follows(entry: Entry, author: string, before: { seq: number; hash: string | null }): boolean {
+  return entry.author === author && entry.seq === before.seq + 1 && entry.prev === before.hash
 }
 
 function isSigned(entry: Entry): boolean {

@@ -5,7 +5,7 @@
 import { versionOf, type Manifest } from '#protocols/manifest'
 import type { AliasTargets } from '../catalog.ts'
 import { type BodyOf, bodySchemas, type EntryType } from './bodies.ts'
-import { comparePlaces, type Entry, placeOf, type Place } from './entry.ts'
+import { comparePlaces, type Line, placeOf, type Place } from './entry.ts'
 
 export interface Version {
   version: string
@@ -46,13 +46,13 @@ export interface Fact {
 }
 
 /** What an entry says about a function; `undefined` for other types, unknown types and bodies that do not fit. */
-export function factOf(entry: Entry): Fact | undefined {
+export function factOf(entry: Line): Fact | undefined {
   const common = { place: placeOf(entry), by: entry.by }
   if (entry.type === 'publish') {
     const manifest = bodyOf(entry, 'publish')?.manifest
     if (manifest === undefined) return undefined
     const { namespace, name } = manifest
-    return { ...common, namespace, name, change: { type: 'publish', manifest, version: versionOf(manifest) } }
+    return { ...common, namespace, name, change: { type: 'publish', manifest, version: entry.known?.version ?? versionOf(manifest) } }
   }
   if (entry.type === 'point') {
     const body = bodyOf(entry, 'point')
@@ -67,7 +67,8 @@ export function factOf(entry: Entry): Fact | undefined {
   return undefined
 }
 
-export function bodyOf<T extends EntryType>(entry: Entry, type: T): BodyOf<T> | undefined {
+export function bodyOf<T extends EntryType>(entry: Line, type: T): BodyOf<T> | undefined {
+  if (entry.known !== undefined) return entry.known.fits ? (entry.body as BodyOf<T>) : undefined
   const result = bodySchemas[type].safeParse(entry.body)
   return result.success ? (result.data as BodyOf<T>) : undefined
 }

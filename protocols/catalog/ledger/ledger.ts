@@ -5,10 +5,12 @@ import type { Events } from '#protocols/events'
 import type { Clock } from '#protocols/lifecycle'
 import type { LedgerLine } from '../catalog.ts'
 import type { BodyOf, EntryType } from './bodies.ts'
+import { Checkpointer } from './checkpointer.ts'
 import {
   comparePlaces,
   type Entry,
   ENTRY_BYTES_MAX,
+  type Line,
   openEntries,
   openEntry,
   reopenEntry,
@@ -60,6 +62,7 @@ export class Ledger {
   readonly #onFork: LedgerInit['onFork']
   readonly #feeds: Feeds
   readonly #frozen: Frozen
+  readonly #checkpointer: Checkpointer
   readonly #fold = new Fold()
   readonly #refusals: Refusals = {}
   readonly #recent = new Set<string>()
@@ -80,19 +83,28 @@ export class Ledger {
     this.#onFork = init.onFork
     this.#frozen = new Frozen({ storage: init.storage, universe: this.universe })
     this.#feeds = new Feeds({ storage: init.storage, onDurable: (entries) => this.#apply(entries) })
+    const onError = (error: unknown) => this.#warn(`The checkpoint of the ledger is not kept up: ${String(error)}`)
+    this.#checkpointer = new Checkpointer({ ...init, universe: this.universe, feeds: this.#feeds, onError })
   }
 
   /** Reads everything from disk. Damage is logged and left to replication. */
   async load(): Promise<void> {
+    let read = 0
     await this.#frozen.load()
-    const damaged = await this.#feeds.load((entry) => this.#index(entry))
+    await this.#checkpointer.load((line) => this.#index(line))
+    const damaged = await this.#feeds.load((entry) => {
+      this.#index(entry)
+      read += 1
+    })
+    this.#checkpointer.noticed(read)
     this.#onChange(this.#fold.flush(), [])
     for (const author of damaged) this.#warn(`The feed of ${author.slice(0, 8)} is damaged on disk: fetching the rest from peers`)
   }
 
-  /** Resolves when no write is on its way. */
-  settled(): Promise<void> {
-    return this.#feeds.settled()
+  /** Resolves when no write is on its way and the checkpoint is as far as the feeds. */
+  async settled(): Promise<void> {
+    await this.#feeds.settled()
+    await this.#checkpointer.finish()
   }
 
   /** Writes an entry of this node; resolves when it is on disk and in the view. Throws `payload_too_large`, `storage_full`, `unavailable`. */
@@ -264,9 +276,10 @@ export class Ledger {
       this.#recent.add(entry.hash)
     }
     this.#onChange(this.#fold.flush(), entries)
+    this.#checkpointer.noticed(entries.length)
   }
 
-  #index(entry: Entry): void {
+  #index(entry: Line): void {
     this.#hlc = observe(this.#hlc, entry.hlc)
     if (entry.seq >= this.#frozen.from(entry.author)) return
     const place = placeOf(entry)

@@ -1,49 +1,65 @@
 /**
  * One digest over all functions, kept up as they change: function → one of 256 buckets → whole (a two-level Merkle tree, RFC 6962's idea
- * without its proofs), so that a change costs one bucket and not the whole view.
+ * without its proofs), so that a change costs one bucket and not the whole view. Nothing is hashed before somebody asks.
  */
 import { createHash } from 'node:crypto'
-import { digestOf, encode } from '#protocols/codec'
+import { digestOf } from '#protocols/codec'
 import { compareText } from './entry.ts'
 import { type FunctionState, functionKey } from './fold.ts'
 
 const BUCKETS = 256
 
+interface Bucket {
+  /** Digest of each function. */
+  rows: Map<string, string>
+  digest: string | undefined
+}
+
 export class ViewDigest {
-  readonly #buckets = Array.from({ length: BUCKETS }, () => new Map<string, FunctionState>())
-  readonly #digests: (string | undefined)[] = Array.from({ length: BUCKETS }, () => undefined)
-  readonly #functions = new WeakMap<FunctionState, string>()
+  readonly #buckets = Array.from({ length: BUCKETS }, (): Bucket => ({ rows: new Map(), digest: undefined }))
+  /** Set since the last digest. */
+  readonly #fresh = new Map<string, FunctionState>()
   #whole: string | undefined
 
   set(state: FunctionState): void {
-    const key = functionKey(state.namespace, state.name)
-    const bucket = Number.parseInt(digestOf(Buffer.from(key)).slice(0, 2), 16)
-    if (state.versions.length === 0) this.#buckets[bucket]?.delete(key)
-    else this.#buckets[bucket]?.set(key, state)
-    this.#digests[bucket] = undefined
+    this.#fresh.set(functionKey(state.namespace, state.name), state)
     this.#whole = undefined
   }
 
   /** 64 hex characters. */
   value(): string {
-    this.#whole ??= hashAll(this.#buckets.map((bucket, at) => (this.#digests[at] ??= this.#bucketDigest(bucket))))
+    for (const [key, state] of this.#fresh) this.#place(key, state)
+    this.#fresh.clear()
+    this.#whole ??= hashAll(this.#buckets.map((bucket) => (bucket.digest ??= digestOfBucket(bucket))))
     return this.#whole
   }
 
-  #bucketDigest(bucket: Map<string, FunctionState>): string {
-    const rows = [...bucket].toSorted(([a], [b]) => compareText(a, b))
-    return hashAll(rows.map(([, state]) => this.#functionDigest(state)))
+  #place(key: string, state: FunctionState): void {
+    const bucket = this.#buckets[bucketOf(key)] as Bucket
+    if (state.versions.length === 0) bucket.rows.delete(key)
+    else bucket.rows.set(key, digestOfFunction(key, state))
+    bucket.digest = undefined
   }
+}
 
-  #functionDigest(state: FunctionState): string {
-    const known = this.#functions.get(state)
-    if (known !== undefined) return known
-    const { namespace, name, aliases, retired } = state
-    const versions = state.versions.map((each) => [each.version, each.ordinal, each.publishedAt, each.publishedBy, each.author])
-    const digest = digestOf(encode({ namespace, name, aliases, retired, versions }))
-    this.#functions.set(state, digest)
-    return digest
-  }
+/** FNV-1a (http://www.isthe.com/chongo/tech/comp/fnv/): only spreads the work, proves nothing. */
+function bucketOf(key: string): number {
+  let hash = 0x811c9dc5
+  for (let at = 0; at < key.length; at += 1) hash = Math.imul(hash ^ key.charCodeAt(at), 0x01000193)
+  return (hash >>> 0) % BUCKETS
+}
+
+function digestOfBucket(bucket: Bucket): string {
+  return hashAll([...bucket.rows].toSorted(([a], [b]) => compareText(a, b)).map(([, digest]) => digest))
+}
+
+/** Over JSON of lists, whose order is fixed here: three times as fast as CBOR, and as unambiguous. */
+function digestOfFunction(key: string, state: FunctionState): string {
+  const versions = state.versions.map((each) => [each.version, each.ordinal, each.publishedAt, each.publishedBy, each.author])
+  const aliases = Object.keys(state.aliases)
+    .toSorted(compareText)
+    .map((alias) => [alias, state.aliases[alias]?.map((target) => [target.version, target.weight])])
+  return digestOf(Buffer.from(JSON.stringify([key, state.retired, versions, aliases])))
 }
 
 function hashAll(parts: string[]): string {
