@@ -11,7 +11,7 @@ import { until } from '#protocols/until'
 import { type ArtifactStore, MemoryArtifacts } from './artifacts.ts'
 import type { WriteOptions } from './catalog.ts'
 import { CatalogClient, type CatalogClientInit } from './client.ts'
-import type { Storage } from './ledger/storage.ts'
+import { ENCODINGS, type Storage } from './ledger/storage.ts'
 import { serveCatalog } from './serve.ts'
 import { type CatalogLimits, CatalogService } from './service.ts'
 import type { SharedSet } from './shared-sets.ts'
@@ -131,6 +131,15 @@ export function storageThat(guard: (write: () => Promise<void>) => Promise<void>
     getMany: (keys, options) => storage.getMany(keys, options),
     iterator: (range) => storage.iterator(range),
   }
+}
+
+/** Flips one bit in the middle of a stored value. */
+export async function flip(storage: Storage, key: string): Promise<void> {
+  const [value] = await storage.getMany([key], ENCODINGS)
+  const changed = Uint8Array.from(value as Uint8Array)
+  const at = changed.length >> 1
+  changed[at] = (changed[at] as number) ^ 1
+  await storage.batch([{ type: 'put', key, value: changed }], { ...ENCODINGS, sync: true })
 }
 
 /** Waits until all members see each other and hold equal views. */

@@ -166,7 +166,7 @@ export class Exchange {
     }
   }
 
-  async #entries(asking: Asking, wants: { author: string; from: number }[]): Promise<Uint8Array[]> {
+  async #entries(asking: Asking, wants: { author: string; from: number; to?: number }[]): Promise<Uint8Array[]> {
     const response = await this.#request(asking, { type: 'entries', wants })
     decodeAs(emptySchema, response.head, 'the answer to entries')
     return decodeAs(entriesSchema, await collect(response.body, 2 * ENTRIES_BYTES_MAX, 'entries'), 'entries')

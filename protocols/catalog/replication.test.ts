@@ -4,7 +4,7 @@ import { decode, encode } from '#protocols/codec'
 import { systemClock } from '#protocols/lifecycle'
 import type { Network } from '#protocols/network'
 import { until } from '#protocols/until'
-import { aFunction, type CatalogNode, CatalogUniverse, storageThat, untilEqual, untilMembers } from './catalog.fixture.ts'
+import { aFunction, type CatalogNode, CatalogUniverse, flip, storageThat, untilEqual, untilMembers } from './catalog.fixture.ts'
 import { createGenesis, type Envelope, signEntry } from './ledger/entry.ts'
 import { ENCODINGS } from './ledger/storage.ts'
 
@@ -24,6 +24,17 @@ async function nodes(...names: string[]): Promise<CatalogNode[]> {
 async function publish(node: CatalogNode, name: string, code = 'a', ack: 'accepted' | 'committed' = 'committed', timeoutMs = 2000) {
   const { manifest, artifact } = aFunction(name, code)
   return node.service.publish(manifest, artifact, await universe.options(ack, timeoutMs))
+}
+
+/** Two nodes with four entries by the first, which has ended in good order. */
+async function stoppedAfterFour() {
+  const all = await nodes('a', 'b')
+  for (let at = 0; at < 4; at += 1) await publish(first(all), 'mended', String(at))
+  await untilEqual(all, 4)
+  const { storage, artifacts, identity } = first(all)
+  const digest = first(all).service.status().viewDigest
+  await first(all).stop()
+  return { all, storage, artifacts, identity, digest }
 }
 
 const first = (all: CatalogNode[], at = 0) => all[at] as CatalogNode
@@ -83,18 +94,10 @@ describe('replication', () => {
     expect((await publish(again, 'kept', '6')).receipt).toMatchObject({ author: identity.id, seq: 6 })
   })
 
-  it('a record damaged on disk is detected at the start and fetched again, own ones too; nothing is written before that', async () => {
-    const all = await nodes('a', 'b')
-    for (let at = 0; at < 4; at += 1) await publish(first(all), 'mended', String(at))
-    await untilEqual(all, 4)
-    const { storage, artifacts, identity } = first(all)
-    const digest = first(all).service.status().viewDigest
-    await first(all).stop()
-    const key = `entry/${identity.id}/0000000000000002`
-    const [value] = await storage.getMany([key], ENCODINGS)
-    const damaged = Uint8Array.from(value as Uint8Array)
-    damaged[100] = (damaged[100] as number) ^ 4
-    await storage.batch([{ type: 'put', key, value: damaged }], { ...ENCODINGS, sync: true })
+  it('a record damaged behind the checkpoint is detected at the start and fetched again, own ones too; nothing is written before that', async () => {
+    const { all, storage, artifacts, identity, digest } = await stoppedAfterFour()
+    await flip(storage, 'checkpoint/head')
+    await flip(storage, `entry/${identity.id}/0000000000000002`)
     universe.mesh.partition(['a'], ['b'])
     const again = await universe.node('a', { storage, artifacts, seed: identity.seed })
     expect(again.service.status().entries).toBe(1)
@@ -103,6 +106,21 @@ describe('replication', () => {
     await untilEqual([again, first(all, 1)], 4)
     expect(again.service.status().viewDigest).toBe(digest)
     expect((await publish(again, 'mended', 'x')).receipt).toMatchObject({ seq: 5 })
+  })
+
+  it('a record damaged below the checkpoint changes nothing, is not given out, and is found by the scrub and fetched again', async () => {
+    const { all, storage, artifacts, identity, digest } = await stoppedAfterFour()
+    const key = `entry/${identity.id}/0000000000000002`
+    const [value] = await storage.getMany([key], ENCODINGS)
+    await flip(storage, key)
+    universe.mesh.partition(['a'], ['b'])
+    const again = await universe.node('a', { storage, artifacts, seed: identity.seed })
+    expect(again.service.status()).toMatchObject({ entries: 4, viewDigest: digest })
+    expect(await again.service.entries([{ author: identity.id, from: 1 }], 1_000_000)).toHaveLength(1)
+    universe.mesh.heal()
+    await until(async () => Buffer.from((await storage.getMany([key], ENCODINGS))[0] ?? []).equals(value as Uint8Array))
+    expect(await again.service.entries([{ author: identity.id, from: 1 }], 1_000_000)).toHaveLength(4)
+    expect((await publish(first(all, 1), 'mended', 'x')).receipt).toMatchObject({ state: 'committed' })
   })
 
   it('over a lossy network all members end equal', async () => {

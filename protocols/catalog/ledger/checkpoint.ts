@@ -8,7 +8,7 @@ import { type Identity, publicKeyOf, verifySignature } from '#protocols/access'
 import { decode, decodeAs, digestOf, encode, parse } from '#protocols/codec'
 import { unpackChunk } from './chunk.ts'
 import type { Line } from './entry.ts'
-import { ENCODINGS, type Storage } from './storage.ts'
+import { ENCODINGS, readValues, type Storage } from './storage.ts'
 
 /** Raised when another body fits a type than before: a checkpoint made under other rules is not used. */
 const RULES = 1
@@ -48,7 +48,7 @@ export async function writeChunk(
 
 /** The hash of each chunk of the checkpoint this node wrote; none when there is none, or its head is damaged, foreign or made under other rules. */
 export async function readHead(storage: Storage, author: string, universe: string): Promise<string[]> {
-  const [value] = await storage.getMany([HEAD_KEY], ENCODINGS)
+  const [value] = await readValues(storage, [HEAD_KEY])
   try {
     if (value === undefined) return []
     const [payload, signature] = parse(z.tuple([z.instanceof(Uint8Array), z.instanceof(Uint8Array)]), decode(value), 'a checkpoint')
@@ -69,9 +69,9 @@ export async function* readChunks(
 ): AsyncGenerator<Iterable<Line>> {
   for (let from = 0; from < chunks.length; from += READ_AT_ONCE) {
     const hashes = chunks.slice(from, from + READ_AT_ONCE)
-    const values = await storage.getMany(
+    const values = await readValues(
+      storage,
       hashes.map((_, at) => chunkKey(from + at)),
-      ENCODINGS,
     )
     for (const [at, hash] of hashes.entries()) {
       const value = values[at]

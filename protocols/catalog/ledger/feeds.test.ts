@@ -3,7 +3,7 @@ import { expect, it } from 'vitest'
 import { createIdentity } from '#protocols/access'
 import { type Entry, type Refusal, signEntry } from './entry.ts'
 import { Feeds } from './feeds.ts'
-import { storageThat } from '../catalog.fixture.ts'
+import { flip, storageThat } from '../catalog.fixture.ts'
 import { ENCODINGS, sealRecord, type Storage } from './storage.ts'
 
 const author = createIdentity()
@@ -36,14 +36,6 @@ async function keysOf(storage: Storage): Promise<string[]> {
   const keys: string[] = []
   for await (const [key] of storage.iterator({ ...ENCODINGS, gte: 'entry/', lt: 'entry0' })) keys.push(key)
   return keys
-}
-
-/** Flips one bit in the middle of a record. */
-async function flip(storage: Storage, key: string) {
-  const [value] = await storage.getMany([key], ENCODINGS)
-  const changed = Uint8Array.from(value as Uint8Array)
-  changed[60] = (changed[60] as number) ^ 1
-  await storage.batch([{ type: 'put', key, value: changed }], { ...ENCODINGS, sync: true })
 }
 
 it('what was added is there after a restart', async () => {
@@ -95,6 +87,29 @@ it('a tail that the store lost is noticed by the head record', async () => {
   const { feeds, damaged } = await reloaded(storage)
   expect(damaged).toEqual([author.id])
   expect(feeds.isCut(author.id)).toBe(true)
+})
+
+it('damage is noticed by what lies behind it, when the head record is lost as well', async () => {
+  const { storage } = await filled(chain(5))
+  await flip(storage, (await keysOf(storage))[2] as string)
+  await storage.del(`head/${author.id}`)
+  const { feeds, damaged } = await reloaded(storage)
+  expect(damaged).toEqual([author.id])
+  expect(feeds.isCut(author.id)).toBe(true)
+})
+
+it('what a store cannot read for damage counts as missing, and the rest is read', async () => {
+  const entries = chain(4)
+  const { storage, feeds } = await filled(entries)
+  const bad = (await keysOf(storage))[2] as string
+  const getMany = storage.getMany.bind(storage)
+  storage.getMany = ((keys: string[], options: typeof ENCODINGS) =>
+    keys.includes(bad)
+      ? Promise.reject(Object.assign(new Error('Corruption: block checksum mismatch'), { code: 'LEVEL_CORRUPTION' }))
+      : getMany(keys, options)) as typeof storage.getMany
+  expect(await feeds.read(author.id, 1, 4, 1_000_000)).toHaveLength(2)
+  expect(await feeds.check(author.id, 1, 4)).toBe(1)
+  expect(feeds.damaged()).toEqual([{ author: author.id, seq: 3 }])
 })
 
 it('a record that was rewritten with a matching hash is noticed by chain and signature', async () => {

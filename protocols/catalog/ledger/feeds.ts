@@ -8,7 +8,7 @@ import { decodeAs, encode } from '#protocols/codec'
 import { OsirisError } from '#protocols/errors'
 import { compareText, type Entry, type Line, openEntry, Refusal, reopenEntry } from './entry.ts'
 import { compareHlc, type Hlc, HLC_ZERO } from './hlc.ts'
-import { ENCODINGS, GroupCommit, sealRecord, type Storage, storageError, unsealRecord } from './storage.ts'
+import { GroupCommit, readUpToDamage, readValues, sealRecord, type Storage, storageError, unsealRecord } from './storage.ts'
 
 export interface Head {
   author: string
@@ -36,6 +36,8 @@ interface Feed {
   promised: number
 }
 
+/** So that keys stand in the order of seqs. */
+const SEQ_DIGITS = 16
 const NO_TIP: Tip = Object.freeze({ seq: 0, hash: null, hlc: HLC_ZERO })
 const headSchema = z.strictObject({ seq: z.int().min(1), hash: z.string() })
 
@@ -80,10 +82,12 @@ export class Feeds {
   async load(onEntry: (entry: Entry) => void): Promise<string[]> {
     const broken = new Set<string>()
     for await (const author of this.#authors()) {
-      const { entries, isBroken } = await this.#readBehind(author)
+      const { entries, seen } = await this.#readBehind(author)
       const last = entries.at(-1)
-      if (isBroken || (last !== undefined && !isSigned(last))) broken.add(author)
       if (last === undefined || isSigned(last)) for (const entry of entries) this.#admit(entry, onEntry)
+      const feed = this.#feedOf(author)
+      feed.promised = seen
+      if (feed.durable.seq < seen) broken.add(author)
     }
     await this.#readHeads(broken)
     return [...broken]
@@ -101,21 +105,22 @@ export class Feeds {
   }
 
   async #firstAuthor(from: string): Promise<string | undefined> {
-    for await (const [key] of this.#storage.iterator({ ...ENCODINGS, gte: from, lt: 'entry0' })) return key.slice(6, 70)
+    for await (const [key] of readUpToDamage(this.#storage, { gte: from, lt: 'entry0' })) return key.slice(6, 70)
     return undefined
   }
 
-  async #readBehind(author: string): Promise<{ entries: Entry[]; isBroken: boolean }> {
+  /** The good entries behind the restored ones, and the last seq of which there is any record at all. */
+  async #readBehind(author: string): Promise<{ entries: Entry[]; seen: number }> {
     const { seq, hash } = this.tip(author)
     const entries: Entry[] = []
     const range = { gte: recordKey(author, seq + 1), lt: `entry/${author}/~` }
-    for await (const [, value] of this.#storage.iterator({ ...ENCODINGS, ...range })) {
-      const entry = readRecord(value)
-      const before = entries.at(-1) ?? { seq, hash }
-      if (entry === undefined || !follows(entry, author, before)) return { entries, isBroken: true }
-      entries.push(entry)
+    let seen = seq
+    for await (const [key, value] of readUpToDamage(this.#storage, range)) {
+      const entry = entries.length === seen - seq ? readRecord(value) : undefined
+      if (entry !== undefined && follows(entry, author, entries.at(-1) ?? { seq, hash })) entries.push(entry)
+      seen = Number(key.slice(-SEQ_DIGITS))
     }
-    return { entries, isBroken: false }
+    return { entries, seen }
   }
 
   tip(author: string): Tip {
@@ -175,23 +180,34 @@ export class Feeds {
   async read(author: string, from: number, to: number, bytesMax: number): Promise<Uint8Array[]> {
     const last = Math.min(to, this.#feeds.get(author)?.durable.seq ?? 0)
     if (last < from) return []
-    const seqs = Array.from({ length: last - from + 1 }, (_, at) => from + at)
-    const values = await this.#storage.getMany(
-      seqs.map((seq) => recordKey(author, seq)),
-      ENCODINGS,
-    )
     const found: Uint8Array[] = []
     let bytes = 0
-    for (const [at, value] of values.entries()) {
-      const record = unsealRecord(value)
-      const seq = from + at
-      if (record?.hash !== this.#feeds.get(author)?.hashes[seq - 1]) this.#damaged.set(recordKey(author, seq), { author, seq })
-      if (record === undefined || this.#damaged.has(recordKey(author, seq))) break
-      bytes += record.bytes.length
+    for (const record of await this.#records(author, from, last)) {
+      if (record === undefined) break
+      bytes += record.length
       if (bytes > bytesMax && found.length > 0) break
-      found.push(record.bytes)
+      found.push(record)
     }
     return found
+  }
+
+  /** Reads and verifies the records `from` to `to`, all of which must be on disk; the damaged and missing ones are known from then on. How many those are. */
+  async check(author: string, from: number, to: number): Promise<number> {
+    const records = await this.#records(author, from, to)
+    return records.filter((record) => record === undefined).length
+  }
+
+  async #records(author: string, from: number, to: number): Promise<(Uint8Array | undefined)[]> {
+    const keys = Array.from({ length: to - from + 1 }, (_, at) => recordKey(author, from + at))
+    const values = await readValues(this.#storage, keys)
+    return values.map((value, at) => this.#goodRecord(author, from + at, value))
+  }
+
+  #goodRecord(author: string, seq: number, value: Uint8Array | undefined): Uint8Array | undefined {
+    const record = unsealRecord(value)
+    const key = recordKey(author, seq)
+    if (record === undefined || record.hash !== this.hashAt(author, seq)) this.#damaged.set(key, { author, seq })
+    return this.#damaged.has(key) ? undefined : record?.bytes
   }
 
   /** Records found damaged and not yet repaired. */
@@ -241,10 +257,11 @@ export class Feeds {
   }
 
   async #readHeads(broken: Set<string>): Promise<void> {
-    for await (const [key, value] of this.#storage.iterator({ ...ENCODINGS, gte: 'head/', lt: 'head0' })) {
+    const heads = readUpToDamage(this.#storage, { gte: 'head/', lt: 'head0' })
+    for await (const [key, value] of heads) {
       const author = key.slice(5)
       const feed = this.#feedOf(author)
-      feed.promised = promisedSeq(value, feed.durable.seq)
+      feed.promised = Math.max(feed.promised, promisedSeq(value, feed.durable.seq))
       if (feed.promised > feed.durable.seq) broken.add(author)
     }
   }
@@ -260,7 +277,7 @@ export class Feeds {
 }
 
 function recordKey(author: string, seq: number): string {
-  return `entry/${author}/${seq.toString().padStart(16, '0')}`
+  return `entry/${author}/${seq.toString().padStart(SEQ_DIGITS, '0')}`
 }
 
 function headKey(author: string): string {

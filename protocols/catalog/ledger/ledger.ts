@@ -27,6 +27,7 @@ import { type ForkProof, openProof, proveFork } from './forks.ts'
 import { Frozen, type FrozenAuthor } from './frozen.ts'
 import { DRIFT_MS_MAX, drifts, type Hlc, HLC_ZERO, observe, tick } from './hlc.ts'
 import { plainJson } from './plain-json.ts'
+import { Scrub } from './scrub.ts'
 import type { Storage } from './storage.ts'
 
 /** Hashes of fresh entries: gossip and push bring each one several times, and a known one is not judged again. */
@@ -99,6 +100,18 @@ export class Ledger {
     this.#checkpointer.noticed(read)
     this.#onChange(this.#fold.flush(), [])
     for (const author of damaged) this.#warn(`The feed of ${author.slice(0, 8)} is damaged on disk: fetching the rest from peers`)
+  }
+
+  /** Begins to read everything on disk again, `perSecond` records a second. Returns the way to stop. */
+  scrub(perSecond: number): () => void {
+    const scrub = new Scrub({
+      feeds: this.#feeds,
+      clock: this.#clock,
+      perSecond,
+      onDamage: (records) => this.#warn(`${records} records of the ledger are damaged on disk: fetching them from peers`),
+      onError: (error) => this.#warn(`Cannot read the ledger through: ${String(error)}`),
+    })
+    return scrub.start()
   }
 
   /** Resolves when no write is on its way and the checkpoint is as far as the feeds. */
@@ -195,12 +208,12 @@ export class Ledger {
     return this.#feeds.tip(author)
   }
 
-  /** The next seq of each feed in which these heads are ahead, and records that are damaged here. */
-  wants(heads: readonly Head[]): { author: string; from: number }[] {
+  /** The next seq of each feed in which these heads are ahead, and each record that is damaged here. */
+  wants(heads: readonly Head[]): { author: string; from: number; to?: number }[] {
     const behind = heads.filter(({ author, seq }) => Math.min(seq, this.#frozen.from(author) - 1) > this.#feeds.tip(author).seq)
     return [
       ...behind.map((head) => ({ author: head.author, from: this.#feeds.tip(head.author).seq + 1 })),
-      ...this.#feeds.damaged().map(({ author, seq }) => ({ author, from: seq })),
+      ...this.#feeds.damaged().map(({ author, seq }) => ({ author, from: seq, to: seq })),
     ]
   }
 

@@ -23,6 +23,31 @@ export interface Storage {
 
 export const ENCODINGS: Encodings = { keyEncoding: 'utf8', valueEncoding: 'view' }
 
+/** Values by key; one that the store cannot read for damage counts as missing. Throws what else the store throws. */
+export async function readValues(storage: Storage, keys: string[]): Promise<(Uint8Array | undefined)[]> {
+  try {
+    return await storage.getMany(keys, ENCODINGS)
+  } catch (error) {
+    if (!isDamage(error)) throw error
+    return keys.length === 1 ? [undefined] : (await Promise.all(keys.map((key) => readValues(storage, [key])))).flat()
+  }
+}
+
+/** The rows of a range, as far as the store can read them. */
+export async function* readUpToDamage(storage: Storage, range: { gte: string; lt: string }): AsyncGenerator<[string, Uint8Array]> {
+  try {
+    yield* storage.iterator({ ...ENCODINGS, ...range })
+  } catch (error) {
+    if (!isDamage(error)) throw error
+  }
+}
+
+/** https://github.com/Level/classic-level: what LevelDB says of a table or log it cannot read. */
+function isDamage(error: unknown): boolean {
+  const code = (error as { code?: unknown }).code
+  return code === 'LEVEL_CORRUPTION' || code === 'LEVEL_IO_ERROR' || /^(?:Corruption|IO error)/.test((error as Error).message)
+}
+
 /** A stored record carries its own SHA-256 in front: a flipped bit in a table is otherwise served silently (TRAPS.md). */
 export function sealRecord(bytes: Uint8Array, hash: string): Uint8Array {
   return Buffer.concat([Buffer.from(hash, 'hex'), bytes])
