@@ -92,6 +92,6 @@ test('the real host: a worker starts, a taken port is seen, a folder that is not
   rmSync(folder, { recursive: true })
   const states = Object.fromEntries(findings.map((each) => [each.check, each.state]))
   expect(states).toMatchObject({ worker: 'ok', node: 'ok', 'http port': 'weaker', clock: 'ok' })
-  expect(Object.keys(states).filter((check) => check.startsWith('wall: '))).toHaveLength(8)
+  expect(Object.keys(states).filter((check) => check.startsWith('wall: '))).toHaveLength(9)
   expect(findings.find((each) => each.check === 'data')?.state).not.toBe('missing')
 })

@@ -130,7 +130,10 @@ export class Pool {
       this.#refilling = false
       if (this.#stopped || !this.#init.mayRefill()) return
       try {
-        this.#spares.push(this.#spawn())
+        const spare = this.#spawn()
+        // Whoever made it necessary, nobody is to wait for a processor because it starts; whoever takes it lifts it.
+        spare.weigh('behind')
+        this.#spares.push(spare)
       } catch {
         // Out of processes or descriptors: whoever needs a worker now will be told; the next one taken tries again.
         return

@@ -158,6 +158,8 @@ export class Watch {
     }
     this.#shrink()
     this.#init.memory.round(now)
+    // Nobody comes back to the front by what it does not do, unless somebody looks.
+    this.#init.rounds.round(pool.workers, now)
     pool.refill()
     this.#init.sharing.wake()
     for (const worker of [...pool.workers]) {

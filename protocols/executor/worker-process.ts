@@ -12,8 +12,9 @@ import { decodeError, decodeParts } from './hostile.ts'
 import { afterLoaded, codeStateOf, takeCode } from './compiled/word.ts'
 import { bill } from './billing.ts'
 import { MemoryProbe } from './memory/memory-probe.ts'
-import type { Ending, Launched } from './walls/launch.ts'
-import { errorFor, type WorkerEnd } from './worker-end.ts'
+import type { Weight } from './walls/cgroup.ts'
+import type { Launched } from './walls/launch.ts'
+import { endOf, errorFor, type WorkerEnd } from './worker-end.ts'
 
 const ID_MAX = 0xffff_ffff
 /** What is not a value is at most a call of another function: its arguments as text in a text, which doubles them at worst. */
@@ -107,7 +108,7 @@ export class WorkerProcess {
       }
     })
     pipe.on('error', () => {})
-    launched.onEnded((ending) => this.#end(this.#died(ending)))
+    launched.onEnded((ending) => this.#end(endOf(ending, this.busy())))
   }
 
   get pid(): number {
@@ -148,6 +149,11 @@ export class WorkerProcess {
   /** The kernel's limit follows the instances: up at once, down when the memory has been given back. */
   fitMemory(): void {
     this.#process.allow(this.#listener.memoryFor(this))
+  }
+
+  /** What it counts where processors are short. */
+  weigh(weight: Weight): void {
+    this.#process.weigh(weight)
   }
 
   retire(slot: InstanceSlot): void {
@@ -375,13 +381,6 @@ export class WorkerProcess {
     const slot = this.slots.get(id)
     if (slot === undefined && (id === 0 || id > this.#lastSlot)) throw new Error('word of no instance')
     return slot
-  }
-
-  #died({ reason, outOfMemory }: Ending): WorkerEnd {
-    const busy = this.busy()
-    // With several functions at work nobody can say whose memory it was.
-    const known = outOfMemory && busy.size === 1
-    return { code: known ? 'memory_exceeded' : 'worker_crashed', reason, blamed: known ? busy : new Set() }
   }
 
   #end(end: WorkerEnd): void {

@@ -5,6 +5,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Cleanup } from './cleanup.ts'
 
 const STOP_MS = 5000
+/** Of what a child that runs in the background says: enough for the error that ended it, whatever it wrote before. */
+const TAIL_CHARACTERS = 64 * 1024
 
 export interface Finished {
   code: number | null
@@ -15,19 +17,21 @@ export interface Finished {
 /** Runs to the end. Throws, with what it said on stderr, when it fails. */
 export async function run(command: string, args: string[], options: SpawnOptions = {}): Promise<Finished> {
   const child = spawn(command, args, { ...options, stdio: ['ignore', 'pipe', 'pipe'] })
-  const finished = await outputOf(child)
+  const finished = await outputOf(child, Number.POSITIVE_INFINITY)
   if (finished.code === 0) return finished
   throw new Error(
     `${[command, ...args].join(' ')} ended with ${finished.code ?? 'a signal'}: ${(finished.stderr || finished.stdout).trim()}`,
   )
 }
 
-function outputOf(child: ChildProcess): Promise<Finished> {
+/** The last `charactersMax` of each stream. */
+function outputOf(child: ChildProcess, charactersMax: number): Promise<Finished> {
   const { promise, resolve, reject } = Promise.withResolvers<Finished>()
   let stdout = ''
   let stderr = ''
-  child.stdout?.on('data', (chunk: Buffer) => (stdout += chunk.toString()))
-  child.stderr?.on('data', (chunk: Buffer) => (stderr += chunk.toString()))
+  const tail = (text: string, chunk: Buffer) => (text + chunk.toString()).slice(-charactersMax)
+  child.stdout?.on('data', (chunk: Buffer) => (stdout = tail(stdout, chunk)))
+  child.stderr?.on('data', (chunk: Buffer) => (stderr = tail(stderr, chunk)))
   child.on('error', reject)
   child.on('close', (code) => resolve({ code, stdout, stderr }))
   return promise
@@ -45,13 +49,16 @@ export interface Background {
 export function background(cleanup: Cleanup, command: string, args: string[], options: SpawnOptions = {}): Background {
   const stop = cleanup.add(() => end(child, ended))
   const child = spawn(command, args, { ...options, stdio: ['ignore', 'pipe', 'pipe'] })
-  const ended = outputOf(child)
+  const ended = outputOf(child, TAIL_CHARACTERS)
   const line = Promise.withResolvers<string>()
   let text = ''
-  child.stdout?.on('data', (chunk: Buffer) => {
+  const listen = (chunk: Buffer) => {
     text += chunk.toString()
-    if (text.includes('\n')) line.resolve(text.slice(0, text.indexOf('\n')))
-  })
+    if (!text.includes('\n')) return
+    child.stdout?.off('data', listen)
+    line.resolve(text.slice(0, text.indexOf('\n')))
+  }
+  child.stdout?.on('data', listen)
   ended.then(
     ({ code, stderr }) => line.reject(new Error(`${command} ended with ${code ?? 'a signal'}: ${stderr.trim()}`)),
     (error: unknown) => line.reject(error),

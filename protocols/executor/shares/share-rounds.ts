@@ -1,4 +1,4 @@
-/** Feeds the shares with what the kernel says: processor time of each worker, and what the host has to spare. */
+/** Feeds the shares with what the kernel says, processor time of each worker and what the host has to spare; and tells the kernel who waits behind whom. */
 import { cpus } from 'node:os'
 import type { Shares } from './shares.ts'
 import type { WorkerProcess } from '../worker-process.ts'
@@ -34,6 +34,7 @@ export class ShareRounds {
     for (const worker of workers) this.#charge(worker, now)
     this.#lookIdle(now)
     this.#shares.round(now, this.#idleCores)
+    for (const worker of workers) this.#weigh(worker)
     return true
   }
 
@@ -42,6 +43,7 @@ export class ShareRounds {
     const usedMs = worker.memory.cpuMs() ?? 0
     this.#seen.set(worker, usedMs)
     this.#starts.set(worker, usedMs)
+    this.#weigh(worker)
   }
 
   /**
@@ -51,6 +53,11 @@ export class ShareRounds {
   ended(worker: WorkerProcess, now: number, isBlamed: boolean): void {
     this.#charge(worker, now)
     if (isBlamed && worker.namespace !== null) this.#shares.charge(worker.namespace, this.#starts.get(worker) ?? 0, now)
+  }
+
+  /** A spare is where whoever started it put it. */
+  #weigh(worker: WorkerProcess): void {
+    if (worker.namespace !== null) worker.weigh(this.#shares.isBehind(worker.namespace) ? 'behind' : 'equal')
   }
 
   #charge(worker: WorkerProcess, now: number): void {

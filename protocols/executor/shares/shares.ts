@@ -1,5 +1,6 @@
 /** Processor time between namespaces: who used how much lately, and what that lets each of them run. Time comes in as a parameter; the decision is pure. */
 import type { LimitName } from '#protocols/invocation'
+import { isBehind } from './rank.ts'
 
 /** What one namespace holds and has used on this node. */
 export interface NamespaceUse {
@@ -13,6 +14,8 @@ export interface NamespaceUse {
   runningMax: number
   /** Why, where it is not infinite. */
   throttledBy: LimitName | undefined
+  /** Its workers wait for a processor behind those of others. */
+  isBehind: boolean
   /** Processors used, on average of the window and of the last second. */
   readonly slow: Average
   readonly fast: Average
@@ -127,6 +130,7 @@ export class Shares {
         askedAt: 0,
         runningMax: Number.POSITIVE_INFINITY,
         throttledBy: undefined,
+        isBehind: false,
         functions: 0,
         ended: 0,
         ...averages,
@@ -162,7 +166,14 @@ export class Shares {
       use.calls.add(use.ended, now)
       use.ended = 0
       this.judge(use, now)
+      const isAlone = this.#uses.size === 1
+      use.isBehind = isBehind({ wasBehind: use.isBehind, fast: use.fast.at(now), slow: use.slow.at(now), isAlone, isShort: this.#isShort })
     }
+  }
+
+  /** Since the last round; not a namespace without functions here. */
+  isBehind(namespace: string): boolean {
+    return this.#uses.get(namespace)?.isBehind === true
   }
 
   judge(use: NamespaceUse, now: number): void {

@@ -7,6 +7,8 @@ export interface GroupFolders {
   memory?: string
   /** Of its own in version 1, the same in version 2. */
   pids?: string
+  /** Likewise. */
+  cpu?: string
 }
 
 interface GroupMount {
@@ -26,12 +28,13 @@ export function groupFolders(cgroup: string, mountinfo: string): GroupFolders | 
     return mount === undefined || path === undefined ? undefined : inMount(mount, path)
   }
   const memory = folder('memory')
-  const pids = folder('pids')
-  if (memory !== undefined) return { version: 1, memory, ...(pids === undefined ? {} : { pids }) }
+  const [pids, cpu] = [folder('pids'), folder('cpu')]
+  if (memory !== undefined) return { version: 1, memory, ...(pids === undefined ? {} : { pids }), ...(cpu === undefined ? {} : { cpu }) }
   const unified = mounts.find((each) => each.controllers.length === 0)
   const path = own.get('')
   if (unified === undefined || path === undefined) return undefined
-  return { version: 2, memory: inMount(unified, path), pids: inMount(unified, path) }
+  const all = inMount(unified, path)
+  return { version: 2, memory: all, pids: all, cpu: all }
 }
 
 /** `4:memory:/a/b`, `8:cpu,cpuacct:/`, `0::/c`. */

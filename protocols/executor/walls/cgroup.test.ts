@@ -1,6 +1,6 @@
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { groupFolders } from './cgroup-files.ts'
 import { Cgroups, oomKills, ownerOf } from './cgroup.ts'
@@ -15,11 +15,16 @@ describe('where the groups are', () => {
 
   test('version 1, also beside an empty version 2', () => {
     const cgroup = '8:pids:/\n4:memory:/jobs/7\n1:cpu,cpuacct:/\n0::/\n'
-    expect(groupFolders(cgroup, V1)).toEqual({ version: 1, memory: '/sys/fs/cgroup/memory/jobs/7', pids: '/sys/fs/cgroup/pids' })
+    expect(groupFolders(cgroup, V1)).toEqual({
+      version: 1,
+      memory: '/sys/fs/cgroup/memory/jobs/7',
+      pids: '/sys/fs/cgroup/pids',
+      cpu: '/sys/fs/cgroup/cpu,cpuacct',
+    })
   })
   test('version 2', () => {
     const folder = '/sys/fs/cgroup/user.slice/a:b.scope'
-    expect(groupFolders('0::/user.slice/a:b.scope\n', V2)).toEqual({ version: 2, memory: folder, pids: folder })
+    expect(groupFolders('0::/user.slice/a:b.scope\n', V2)).toEqual({ version: 2, memory: folder, pids: folder, cpu: folder })
   })
   test('a container sees its own group as the root', () => {
     const mounted = '35 31 0:30 /docker/ab /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory'
@@ -53,7 +58,7 @@ describe('version 2', () => {
   test('a node that is alone in its group moves into a child, and gives the controllers to the others', () => {
     open()
     expect(readFileSync(join(own, `osiris-${process.pid}-777-node/cgroup.procs`), 'utf8')).toBe(String(process.pid))
-    expect(readFileSync(join(own, 'cgroup.subtree_control'), 'utf8')).toBe('+memory +pids')
+    expect(readFileSync(join(own, 'cgroup.subtree_control'), 'utf8')).toBe('+memory +pids +cpu')
   })
   test('beside other processes it stays where it is, and says so', () => {
     writeFileSync(join(own, 'cgroup.procs'), `${process.pid}\n1\n`)
@@ -63,7 +68,7 @@ describe('version 2', () => {
     expect(readdirSync(own).filter((name) => name.startsWith('osiris-'))).toEqual([])
   })
   test('a group has its limits before anybody is in it; they go up at once, and down when the memory is free', () => {
-    writeFileSync(join(own, 'cgroup.subtree_control'), 'memory pids')
+    writeFileSync(join(own, 'cgroup.subtree_control'), 'memory pids cpu')
     const group = open().open(100e6)
     const file = (name: string) => readFileSync(join(group.folders[0] ?? '', name), 'utf8')
     expect([file('memory.max'), file('memory.swap.max'), file('pids.max')]).toEqual(['100000000', '0', '70'])
@@ -78,6 +83,79 @@ describe('version 2', () => {
     expect(group.wasKilled()).toBe(false)
     writeFileSync(join(group.folders[0] ?? '', 'memory.events'), 'max 3\noom 1\noom_kill 1\noom_group_kill 0\n')
     expect(group.wasKilled()).toBe(true)
+  })
+  test('processors are weighed where the controller is given, and memory is limited where it is not', () => {
+    writeFileSync(join(own, 'cgroup.subtree_control'), 'memory pids cpu')
+    const groups = open()
+    expect(groups.hasWeights).toBe(true)
+    const group = groups.open(100e6)
+    const weight = join(group.folders[0] ?? '', 'cpu.weight')
+    group.weigh('equal')
+    expect(existsSync(weight)).toBe(false)
+    group.weigh('behind')
+    expect(readFileSync(weight, 'utf8')).toBe('6')
+    group.weigh('equal')
+    expect(readFileSync(weight, 'utf8')).toBe('100')
+    rmSync(weight)
+    group.weigh('equal')
+    expect(existsSync(weight)).toBe(false)
+
+    writeFileSync(join(own, 'cgroup.subtree_control'), 'memory pids')
+    writeFileSync(join(own, 'cgroup.controllers'), 'memory pids')
+    writeFileSync(join(own, 'cgroup.procs'), '1\n')
+    const without = open()
+    expect([without.hasTasks, without.hasWeights]).toEqual([true, false])
+    const unweighed = without.open(100e6)
+    unweighed.weigh('behind')
+    expect(existsSync(join(unweighed.folders[0] ?? '', 'cpu.weight'))).toBe(false)
+  })
+  test('a manager that gave memory and not the processors is asked for them, and its no is taken', () => {
+    writeFileSync(join(own, 'cgroup.subtree_control'), 'memory pids')
+    writeFileSync(join(own, 'cgroup.procs'), '1\n')
+    const control = join(own, 'cgroup.subtree_control')
+    open()
+    expect(readFileSync(control, 'utf8')).toBe('+cpu')
+  })
+})
+
+describe('version 1', () => {
+  let root: string
+  const folder = (controller: string) => join(root, 'fs', controller)
+  beforeEach(() => {
+    root = mkdtempSync(join(tmpdir(), 'osiris-groups-'))
+    const controllers = ['memory', 'pids', 'cpu,cpuacct']
+    for (const each of ['proc/self', ...controllers.map((name) => `fs/${name}/jobs`)]) mkdirSync(join(root, each), { recursive: true })
+    writeFileSync(join(root, 'proc/self/cgroup'), controllers.map((name, id) => `${id + 1}:${name}:/jobs\n`).join(''))
+    const mounts = controllers.map((name, id) => `3${id} 31 0:3${id} / ${folder(name)} rw - cgroup cgroup rw,${name}\n`)
+    writeFileSync(join(root, 'proc/self/mountinfo'), mounts.join(''))
+  })
+  afterEach(() => rmSync(root, { recursive: true }))
+  const open = () => new Cgroups({ tasksMax: 70, proc: join(root, 'proc') })
+
+  test('a group is in each hierarchy, memory first, and its weight is written when it changes', () => {
+    const groups = open()
+    expect([groups.version, groups.hasTasks, groups.hasWeights]).toEqual([1, true, true])
+    const group = groups.open(100e6)
+    expect(group.folders.map((each) => dirname(each))).toEqual(['memory', 'pids', 'cpu,cpuacct'].map((name) => join(folder(name), 'jobs')))
+    const shares = join(group.folders[2] ?? '', 'cpu.shares')
+    expect(existsSync(shares)).toBe(false)
+    group.weigh('behind')
+    expect(readFileSync(shares, 'utf8')).toBe('64')
+    group.weigh('equal')
+    expect(readFileSync(shares, 'utf8')).toBe('1024')
+  })
+  test('without a usable cpu hierarchy everything else is as it was', () => {
+    rmSync(folder('cpu,cpuacct'), { recursive: true })
+    const groups = open()
+    expect([groups.hasTasks, groups.hasWeights]).toEqual([true, false])
+    const group = groups.open(100e6)
+    expect(group.folders).toHaveLength(2)
+    group.weigh('behind')
+  })
+  test('a weight that cannot be written ends nothing', () => {
+    const group = open().open(100e6)
+    rmSync(group.folders[2] ?? '', { recursive: true })
+    expect(() => group.weigh('behind')).not.toThrow()
   })
 })
 

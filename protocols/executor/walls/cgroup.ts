@@ -1,8 +1,9 @@
-/** One control group per worker: the kernel ends a worker that goes over its memory, and only that one; it starts no threads without end. */
+/** One control group per worker: the kernel ends a worker that goes over its memory, and only that one; it starts no threads without end, and waits for a processor behind others. */
 import { randomBytes } from 'node:crypto'
 import { mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { type GroupFolders, groupFolders } from './cgroup-files.ts'
+import { canHold, enableBelow } from './cgroup-controllers.ts'
+import { groupFolders } from './cgroup-files.ts'
 
 const MIB = 1024 * 1024
 /** Less than this above what is in use is no lower limit worth setting: it would be reached by what is garbage in a moment. */
@@ -19,6 +20,14 @@ const FILES = {
 /** Memory on a disk is memory too, and slow. */
 const NO_SWAP = { 1: ['memory.swappiness', '0'], 2: ['memory.swap.max', '0'] } as const
 
+/**
+ * `behind`: where processors are short its processes get a sixteenth of what one that is `equal` gets, and give way when one wakes up. Not nothing: what
+ * is behind must come to an end, too.
+ */
+export type Weight = 'equal' | 'behind'
+/** The first is what the kernel gives every group, and every session of processes. */
+const WEIGHTS = { 1: { file: 'cpu.shares', equal: '1024', behind: '64' }, 2: { file: 'cpu.weight', equal: '100', behind: '6' } } as const
+
 export interface CgroupsInit {
   /** Tasks (threads count) one worker may have. */
   tasksMax: number
@@ -30,9 +39,10 @@ export interface CgroupsInit {
 export class Cgroups {
   readonly version: 1 | 2
   readonly hasTasks: boolean
+  readonly hasWeights: boolean
   readonly #folders: string[]
-  readonly #memory: string
   readonly #pids: string | undefined
+  readonly #cpu: string | undefined
   readonly #init: CgroupsInit
   readonly #prefix: string
 
@@ -43,12 +53,14 @@ export class Cgroups {
     if (folders?.memory === undefined) throw new Error('no memory controller is mounted')
     this.#init = init
     this.version = folders.version
-    this.#memory = folders.memory
     this.#prefix = `osiris-${process.pid}-${startOf(proc, process.pid) ?? 0}-`
     if (folders.version === 2) enableBelow(folders.memory, `${this.#prefix}node`)
-    this.#pids = canHold(folders, this.#prefix + randomBytes(4).toString('hex'))
+    const trial = this.#prefix + randomBytes(4).toString('hex')
+    this.#pids = canHold(folders, 'pids', trial)
+    this.#cpu = canHold(folders, 'cpu', trial)
     this.hasTasks = this.#pids !== undefined
-    this.#folders = [...new Set([this.#memory, ...(this.#pids === undefined ? [] : [this.#pids])])]
+    this.hasWeights = this.#cpu !== undefined
+    this.#folders = [...new Set([folders.memory, this.#pids, this.#cpu])].filter((each) => each !== undefined)
     for (const folder of this.#folders) removeStale(folder, proc)
     // Whether it can be done is known when it has been done.
     this.open(64 * MIB).remove()
@@ -59,7 +71,7 @@ export class Cgroups {
     const name = this.#prefix + randomBytes(4).toString('hex')
     const folders = this.#folders.map((folder) => join(folder, name))
     for (const folder of folders) mkdirSync(folder)
-    const group = new Group(this.version, folders)
+    const group = new Group(this.version, folders, this.#cpu === undefined ? undefined : join(this.#cpu, name))
     try {
       if (this.#pids !== undefined) writeFileSync(join(this.#pids, name, 'pids.max'), String(this.#init.tasksMax))
       group.allow(limitBytes)
@@ -76,11 +88,15 @@ export class Group {
   /** To be entered by writing to `cgroup.procs` in each; the first is the one of memory. */
   readonly folders: readonly string[]
   readonly #version: 1 | 2
+  readonly #cpu: string | undefined
   #limitBytes = 0
+  #weight: Weight = 'equal'
 
-  constructor(version: 1 | 2, folders: readonly string[]) {
+  /** `cpu`: the one of `folders` that has a weight. */
+  constructor(version: 1 | 2, folders: readonly string[], cpu?: string) {
     this.#version = version
     this.folders = folders
+    this.#cpu = cpu
   }
 
   /** Raises the limit at once; lowers it only where that takes nothing that is in use. */
@@ -88,6 +104,19 @@ export class Group {
     if (bytes === this.#limitBytes || (bytes < this.#limitBytes && this.#number('usage') + SLACK_BYTES > bytes)) return
     writeFileSync(this.#file('limit'), String(bytes))
     this.#limitBytes = bytes
+  }
+
+  /** What its processes count when processors are short; nothing happens where the kernel does not weigh. */
+  weigh(weight: Weight): void {
+    if (weight === this.#weight || this.#cpu === undefined) return
+    const { file, [weight]: value } = WEIGHTS[this.#version]
+    try {
+      writeFileSync(join(this.#cpu, file), value)
+      this.#weight = weight
+    } catch {
+      // Nobody is less safe for it.
+      return
+    }
   }
 
   /** Where there is no swap, the kernel may offer no such file. */
@@ -179,48 +208,4 @@ function removeGroup(folder: string): boolean {
   } catch (error) {
     return (error as NodeJS.ErrnoException).code === 'ENOENT'
   }
-}
-
-/** The folder for groups that count tasks; nothing where there is none that can be used: memory is limited all the same. */
-function canHold({ version, memory, pids }: GroupFolders, name: string): string | undefined {
-  if (version === 1 && pids !== undefined) {
-    try {
-      mkdirSync(join(pids, name))
-      rmdirSync(join(pids, name))
-      return pids
-    } catch {
-      return undefined
-    }
-  }
-  if (memory === undefined || version === 1) return undefined
-  return wordsIn(join(memory, 'cgroup.subtree_control')).includes('pids') ? pids : undefined
-}
-
-/**
- * Version 2 gives controllers to the children of a group only while no process is in the group itself: a node that is alone in its own moves
- * into a child first.
- */
-function enableBelow(folder: string, name: string): void {
-  const offered = wordsIn(join(folder, 'cgroup.controllers'))
-  if (!offered.includes('memory')) throw new Error('the memory controller is not delegated to this process')
-  const wanted = ['memory', 'pids'].filter((controller) => offered.includes(controller))
-  if (wanted.every((controller) => wordsIn(join(folder, 'cgroup.subtree_control')).includes(controller))) return
-  const enable = () => writeFileSync(join(folder, 'cgroup.subtree_control'), wanted.map((controller) => `+${controller}`).join(' '))
-  const inside = wordsIn(join(folder, 'cgroup.procs'))
-  if (inside.length === 0) return enable()
-  if (inside.some((pid) => Number(pid) !== process.pid)) throw new Error('other processes are in the control group of this one')
-  const own = join(folder, name)
-  mkdirSync(own)
-  try {
-    writeFileSync(join(own, 'cgroup.procs'), String(process.pid))
-    enable()
-  } catch (error) {
-    writeFileSync(join(folder, 'cgroup.procs'), String(process.pid))
-    rmdirSync(own)
-    throw error
-  }
-}
-
-function wordsIn(path: string): string[] {
-  return readFileSync(path, 'utf8').split(/\s+/).filter(Boolean)
 }

@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs'
 import type { Socket } from 'node:net'
 import { constants } from 'node:os'
 import { OsirisError } from '#protocols/errors'
-import type { Group } from './cgroup.ts'
+import type { Group, Weight } from './cgroup.ts'
 
 /** Flags isolated-vm needs, and a heap for texts on their way; what functions use is not in it. */
 export const NODE_FLAGS = ['--no-node-snapshot', '--max-old-space-size=256', '--no-memory-pool-share-memory-on-teardown']
@@ -30,6 +30,8 @@ export interface Launched {
   settled(): void
   /** Memory the kernel lets it have, in bytes; nothing where the kernel does not judge. Lower than before takes effect when it needs no more. */
   allow(bytes: number): void
+  /** What it counts where processors are short; nothing where the kernel does not weigh. Costs nothing when it is so already. */
+  weigh(weight: Weight): void
   /** Called once, also when the process could not be started. */
   onEnded(listener: (ending: Ending) => void): void
   /** Ends it and everything it started, now. */
@@ -81,6 +83,7 @@ export function start({ command: [program, ...args], monitored, seccomp, group }
       if (monitored) pid = childrenOf(pid)[0] ?? pid
     },
     allow: (bytes) => group?.allow(bytes),
+    weigh: (weight) => group?.weigh(weight),
     onEnded(listener) {
       ended = listener
     },

@@ -5,7 +5,7 @@ import type { Shell } from './command.ts'
 export type WallsMode = 'required' | 'auto' | 'off'
 
 export interface WallState {
-  wall: 'files' | 'network' | 'processes' | 'privileges' | 'syscalls' | 'memory' | 'tasks' | 'limits'
+  wall: 'files' | 'network' | 'processes' | 'privileges' | 'syscalls' | 'memory' | 'tasks' | 'processors' | 'limits'
   /** `weaker`: something stands in its place that an attacker can get past, or that acts late. */
   state: 'stands' | 'weaker' | 'missing'
   /** What it is made of, or why it is not there. */
@@ -17,7 +17,7 @@ export interface WallState {
 export interface Standing {
   mode: WallsMode
   shell: Shell
-  cgroup: { version: 1 | 2; hasTasks: boolean } | undefined
+  cgroup: { version: 1 | 2; hasTasks: boolean; hasWeights: boolean } | undefined
   hasLimits: boolean
   hasSetpriv: boolean
   /** Why something is not there, in the words of who knows. */
@@ -26,6 +26,8 @@ export interface Standing {
 
 const INSTALL = 'install bubblewrap (apt-get install bubblewrap, dnf install bubblewrap, apk add bubblewrap)'
 const DELEGATE = 'start the node in a control group of its own: systemd-run --user --scope -p Delegate=yes, or Delegate=yes in its unit'
+/** Users' own units get memory and pids only, unless this is said in user@.service, too. */
+const DELEGATE_CPU = `${DELEGATE}; for a user's units, Delegate=cpu memory pids in user@.service as well`
 
 export function reportOf(standing: Standing): WallState[] {
   const walls = wallsOf(standing)
@@ -61,6 +63,9 @@ function wallsOf(standing: Standing): WallState[] {
     cgroup?.hasTasks === true
       ? { wall: 'tasks', state: 'stands', by: `cgroup v${cgroup.version}` }
       : { wall: 'tasks', state: 'missing', by: no(standing.why.cgroup ?? 'no pids controller'), fix: DELEGATE },
+    cgroup?.hasWeights === true
+      ? { wall: 'processors', state: 'stands', by: `cgroup v${cgroup.version}` }
+      : { wall: 'processors', state: 'missing', by: no(standing.why.cgroup ?? 'no cpu controller'), fix: DELEGATE_CPU },
     hasLimits ? { wall: 'limits', state: 'stands', by: 'rlimits' } : { wall: 'limits', state: 'missing', by: no('no POSIX shell') },
   ]
 }

@@ -37,7 +37,7 @@ const isAlive = (pid: number) => {
 /** Folders of groups, in every place a node of this host makes them. */
 const groupsOf = (pid: number) => {
   const folders = groupFolders(readFileSync('/proc/self/cgroup', 'utf8'), readFileSync('/proc/self/mountinfo', 'utf8'))
-  return [folders?.memory, folders?.pids].flatMap((each) =>
+  return [folders?.memory, folders?.pids, folders?.cpu].flatMap((each) =>
     each === undefined || !existsSync(each) ? [] : readdirSync(each).filter((name) => name.startsWith(`osiris-${pid}-`)),
   )
 }
@@ -272,7 +272,13 @@ describe('where something is missing', () => {
   test('nothing at all: functions run', () =>
     withHost({ wallsHost: { ...wallsHost(), find: () => undefined } }, async (executor) => {
       expect(valueOf(await executor.invoke(callOf(greet)))).toBe('hello')
-      expect(stateOf(executor)).toMatchObject({ files: 'missing', network: 'missing', memory: 'weaker', limits: 'missing' })
+      expect(stateOf(executor)).toMatchObject({
+        files: 'missing',
+        network: 'missing',
+        memory: 'weaker',
+        processors: 'missing',
+        limits: 'missing',
+      })
     }))
   test('no control groups: memory is watched', () =>
     withHost(
