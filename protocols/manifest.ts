@@ -3,6 +3,7 @@
  * Settings come in with units a person likes (`10s`, `64MB`) and leave with the unit in the name.
  */
 import { z } from 'zod'
+import { ARTIFACT_BYTES_MAX, chunksFit } from './artifact.ts'
 import { digestOf, encode } from './codec.ts'
 import { parseEgress } from './egress.ts'
 import { NAME_PATTERN, VERSION_PATTERN } from './function.ts'
@@ -186,13 +187,14 @@ export const manifestSchema = z.strictObject({
   namespace: nameSchema,
   name: nameSchema,
   /** The bundled code, by the SHA-256 of its bytes. */
-  artifact: z.strictObject({
-    digest: digestSchema,
-    bytes: z
-      .int()
-      .min(1)
-      .max(16 * MIB),
-  }),
+  artifact: z
+    .strictObject({
+      digest: digestSchema,
+      bytes: z.int().min(1).max(ARTIFACT_BYTES_MAX),
+      /** The SHA-256 of each chunk, of an artifact longer than one (`nameOfArtifact`). */
+      chunks: z.array(digestSchema).max(64).optional(),
+    })
+    .refine(chunksFit, 'an artifact longer than 256 KiB lists its chunks, a shorter one does not'),
   /** What was written: the SHA-256 over all source files, and the file that holds the default export. */
   source: z.strictObject({ digest: digestSchema, entry: z.string().max(1024), language: z.enum(['typescript', 'javascript']) }),
   /** Names of the default export's parameters where it is a plain function; a route binds them by name. Empty for web functions. */

@@ -1,6 +1,7 @@
 /** Builds on this node: a bounded number at a time, each in a folder of its own that is gone afterwards. */
 import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
+import { nameOfArtifact } from '#protocols/artifact'
 import { digestOf, encode } from '#protocols/codec'
 import { OsirisError } from '#protocols/errors'
 import type { Events } from '#protocols/events'
@@ -93,7 +94,7 @@ export class BuilderService implements Builder, Startable {
       format: 1,
       namespace: source.namespace,
       name: source.name,
-      artifact: { digest: digestOf(artifact.bytes), bytes: artifact.bytes.length },
+      artifact: nameOfArtifact(artifact.bytes),
       source: {
         digest: digestOf(encode(source.files)),
         entry: source.entry,

@@ -1,19 +1,14 @@
 /** Gets artifacts from other members: verified, one transfer per digest however many wait for it, kept in the store where there is one. */
-import { decodeAs, digestOf, encode } from '#protocols/codec'
+import type { ArtifactName } from '#protocols/artifact'
 import { OsirisError } from '#protocols/errors'
 import type { Caller } from '#protocols/invocation'
 import type { Clock } from '#protocols/lifecycle'
-import { collect } from '#protocols/body'
 import type { Network, Peer } from '#protocols/network'
-import type { ArtifactStore } from './artifacts.ts'
-import { firstOf } from './hedge.ts'
-import { ARTIFACT_BYTES_MAX, emptySchema, notHere, PROTOCOL } from './messages.ts'
+import { ArtifactTransfer } from './artifact-transfer.ts'
+import { type ArtifactStore, type IncomingArtifact, MemoryArtifacts } from './artifacts.ts'
+import { Pace } from './pace.ts'
 import { rendezvous } from './rendezvous.ts'
 
-/** One transfer of the largest artifact over a thin line (5 Mbit/s). */
-const TRANSFER_MS_MAX = 30_000
-const HEDGE_MS = 1000
-const IN_FLIGHT_MAX = 2
 /** The DHT is a hint and comes last. */
 const PROVIDERS_MS_MAX = 2000
 
@@ -32,33 +27,44 @@ export interface ArtifactFetcherInit {
   caller?: Caller | undefined
   /** Hears of each artifact that came from elsewhere and is in the store now. */
   onStored?: (digest: string) => void
+  /** Its chunks, where an entry or a record names them. */
+  chunksOf?: (digest: string) => ArtifactName['chunks']
+  /** Hears of members that sent bytes of another digest. */
+  onLie?: (digest: string, peer: Peer) => void
 }
 
 interface Transfer {
-  bytes: Promise<Uint8Array>
+  /** Where it is now: the store or, when that takes nothing, memory. */
+  kept: Promise<ArtifactStore>
   controller: AbortController
   waiting: number
 }
 
 export class ArtifactFetcher {
-  readonly #network: Network
-  readonly #clock: Clock
-  readonly #store: ArtifactStore | undefined
-  readonly #caller: Caller | undefined
-  readonly #onStored: (digest: string) => void
+  readonly #init: ArtifactFetcherInit
+  readonly #pace: Pace
   readonly #transfers = new Map<string, Transfer>()
 
   constructor(init: ArtifactFetcherInit) {
-    this.#network = init.network
-    this.#clock = init.clock
-    this.#store = init.store
-    this.#caller = init.caller
-    this.#onStored = init.onStored ?? (() => {})
+    this.#init = init
+    this.#pace = new Pace(init)
   }
 
   /** From the store, else from whoever has it. Throws `not_found`, `unavailable`, `deadline_exceeded`. */
   async get(digest: string, options: FetchOptions): Promise<Uint8Array> {
-    return (await this.#store?.get(digest)) ?? (await this.#await(digest, options))
+    const here = await this.#init.store?.get(digest)
+    if (here !== undefined) return here
+    const bytes = await (await this.#await(digest, options)).get(digest)
+    if (bytes !== undefined) return bytes
+    throw new OsirisError('unavailable', `Cannot fetch artifact ${digest.slice(0, 8)}: it was damaged or dropped as soon as it was here`)
+  }
+
+  /** Sees to it that the store has it; at most one chunk of it is in memory. Throws as `get` does, and `storage_full`. */
+  async keep(digest: string, options: FetchOptions): Promise<void> {
+    const { store } = this.#init
+    if (store === undefined || (await store.has(digest))) return
+    if ((await this.#await(digest, options)) === store) return
+    throw new OsirisError('storage_full', `Cannot keep artifact ${digest.slice(0, 8)}: the store of this node takes nothing`)
   }
 
   /** Ends all transfers. */
@@ -66,7 +72,7 @@ export class ArtifactFetcher {
     for (const transfer of this.#transfers.values()) transfer.controller.abort()
   }
 
-  async #await(digest: string, options: FetchOptions): Promise<Uint8Array> {
+  async #await(digest: string, options: FetchOptions): Promise<ArtifactStore> {
     const transfer = this.#transferOf(digest, options.first)
     transfer.waiting += 1
     let cancel = () => {}
@@ -74,7 +80,7 @@ export class ArtifactFetcher {
       const act = `Cannot fetch artifact ${digest.slice(0, 8)}`
       const late = () => reject(new OsirisError('deadline_exceeded', `${act}: it did not arrive within ${options.timeoutMs} ms`))
       const gone = () => reject(new OsirisError('unavailable', `${act}: the caller is gone`))
-      const cancelTimer = this.#clock.after(options.timeoutMs, late)
+      const cancelTimer = this.#init.clock.after(options.timeoutMs, late)
       options.signal?.addEventListener('abort', gone, { once: true })
       if (options.signal?.aborted === true) gone()
       cancel = () => {
@@ -83,7 +89,7 @@ export class ArtifactFetcher {
       }
     })
     try {
-      return await Promise.race([transfer.bytes, given])
+      return await Promise.race([transfer.kept, given])
     } finally {
       cancel()
       transfer.waiting -= 1
@@ -95,52 +101,74 @@ export class ArtifactFetcher {
     const known = this.#transfers.get(digest)
     if (known !== undefined && !known.controller.signal.aborted) return known
     const controller = new AbortController()
-    const bytes = this.#transfer(digest, first, controller.signal).finally(() => {
+    const kept = this.#transfer(digest, first, controller.signal).finally(() => {
       if (this.#transfers.get(digest) === transfer) this.#transfers.delete(digest)
     })
-    bytes.catch(() => {})
-    const transfer: Transfer = { bytes, controller, waiting: 0 }
+    kept.catch(() => {})
+    const transfer: Transfer = { kept, controller, waiting: 0 }
     this.#transfers.set(digest, transfer)
     return transfer
   }
 
-  async #transfer(digest: string, first: Peer | undefined, signal: AbortSignal): Promise<Uint8Array> {
-    const bytes = await firstOf(this.#holders(digest, first, signal), (peer, ended) => this.#ask(peer, digest, ended), {
-      clock: this.#clock,
-      hedgeMs: HEDGE_MS,
-      inFlightMax: IN_FLIGHT_MAX,
-      signal,
-      goesOn: () => !signal.aborted,
-      none: () => notHere(digest),
+  /** A list of chunks is only what a publisher said: when it leads nowhere, the digest of the whole decides. */
+  async #transfer(digest: string, first: Peer | undefined, signal: AbortSignal): Promise<ArtifactStore> {
+    const chunks = this.#init.chunksOf?.(digest)
+    const transfer = this.#transferBy({ digest, chunks }, first, signal)
+    try {
+      return await this.#store(transfer, digest)
+    } catch (error) {
+      if (chunks === undefined || !transfer.lied || signal.aborted) throw error
+      return this.#store(this.#transferBy({ digest }, first, signal), digest)
+    }
+  }
+
+  /** A full disk costs the next fetch, not this one. */
+  async #store(transfer: ArtifactTransfer, digest: string): Promise<ArtifactStore> {
+    const { store, clock, onStored } = this.#init
+    const incoming = await store?.receive(digest).catch(() => undefined)
+    if (store !== undefined && incoming !== undefined) {
+      try {
+        await takeIn(transfer, incoming)
+        onStored?.(digest)
+        return store
+      } catch (error) {
+        if (!(error instanceof OsirisError && error.code === 'storage_full')) throw error
+      }
+    }
+    const scratch = new MemoryArtifacts({ clock })
+    await takeIn(transfer, await scratch.receive(digest))
+    return scratch
+  }
+
+  #transferBy(name: Pick<ArtifactName, 'digest' | 'chunks'>, first: Peer | undefined, signal: AbortSignal): ArtifactTransfer {
+    const { network, clock, caller, onLie } = this.#init
+    return new ArtifactTransfer({
+      ...{ name, network, clock, caller, signal, pace: this.#pace },
+      holders: this.#holders(name.digest, first, signal),
+      onLie: (peer) => onLie?.(name.digest, peer),
     })
-    // A full disk costs the next fetch, not this one.
-    await this.#store?.put(digest, bytes).then(
-      () => this.#onStored(digest),
-      () => {},
-    )
-    return bytes
   }
 
   /** Likely holders first, then the other members with the catalog role, then whoever told the DHT. */
   async *#holders(digest: string, first: Peer | undefined, signal: AbortSignal): AsyncGenerator<Peer> {
-    const members = this.#network.members.withRole('catalog').map((member) => member.peer)
-    const asked = new Set([this.#network.peer, ...members])
+    const members = this.#init.network.members.withRole('catalog').map((member) => member.peer)
+    const asked = new Set([this.#init.network.peer, ...members])
     const isKnown = first !== undefined && members.includes(first)
     if (isKnown) yield first
     yield* rendezvous(digest, members).filter((peer) => !isKnown || peer !== first)
-    for await (const peer of this.#network.providers(digest, { timeoutMs: PROVIDERS_MS_MAX, signal })) {
+    for await (const peer of this.#init.network.providers(digest, { timeoutMs: PROVIDERS_MS_MAX, signal })) {
       if (asked.has(peer)) continue
       asked.add(peer)
       yield peer
     }
   }
+}
 
-  async #ask(peer: Peer, digest: string, signal: AbortSignal): Promise<Uint8Array> {
-    const head = encode({ type: 'artifact', digest, ...(this.#caller === undefined ? {} : { caller: this.#caller }) })
-    const response = await this.#network.request(peer, PROTOCOL, { head }, { timeoutMs: TRANSFER_MS_MAX, signal })
-    decodeAs(emptySchema, response.head, 'the answer to artifact')
-    const bytes = await collect(response.body, ARTIFACT_BYTES_MAX, `artifact ${digest.slice(0, 8)}`)
-    if (digestOf(bytes) === digest) return bytes
-    throw new OsirisError('unavailable', `Cannot use artifact ${digest.slice(0, 8)} from ${peer}: its digest does not match`)
+async function takeIn(transfer: ArtifactTransfer, incoming: IncomingArtifact): Promise<void> {
+  try {
+    await transfer.run(incoming)
+    await incoming.commit()
+  } finally {
+    await incoming.discard()
   }
 }

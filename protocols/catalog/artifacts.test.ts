@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, describe, expect, it } from 'vitest'
 import { digestOf } from '#protocols/codec'
-import { type ArtifactStore, DirectoryArtifacts, MemoryArtifacts } from './artifacts.ts'
+import { DirectoryArtifacts } from './artifact-directory.ts'
+import { type ArtifactStore, MemoryArtifacts } from './artifacts.ts'
 
 const bytes = Buffer.from('export default 1')
 const digest = digestOf(bytes)

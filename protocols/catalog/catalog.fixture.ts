@@ -1,6 +1,7 @@
 /** Small universes of catalogs on the in-memory mesh, for the tests of this room. */
 import { MemoryLevel } from 'memory-level'
 import { Access, createIdentity, createUniverse, type Identity, issueToken, type Universe } from '#protocols/access'
+import { nameOfArtifact } from '#protocols/artifact'
 import { digestOf } from '#protocols/codec'
 import { createEvents, type Events } from '#protocols/events'
 import type { Caller } from '#protocols/invocation'
@@ -28,7 +29,7 @@ export function aFunction(
     format: 1,
     namespace,
     name,
-    artifact: { digest: digestOf(artifact), bytes: artifact.length },
+    artifact: nameOfArtifact(artifact),
     source: { digest: digestOf(Buffer.from(code)), entry: `${name}.ts`, language: 'typescript' },
     parameters: [],
     settings: settingsOf(functionConfigSchema.parse({ routes })),

@@ -1,4 +1,5 @@
 /** The catalog of a node that has none: asks members that do, keeps what it heard for a moment, and hears of changes by gossip. */
+import type { ArtifactName } from '#protocols/artifact'
 import { decodeAs } from '#protocols/codec'
 import { OsirisError } from '#protocols/errors'
 import type { Events } from '#protocols/events'
@@ -40,6 +41,8 @@ import {
 
 /** Gossip may overtake the member that is asked next; what was fetched so soon after a change is fetched once more. */
 const SETTLE_MS = 500
+/** Lists of chunks kept, at most 5 KiB each; without its list an artifact is verified as a whole. */
+const CHUNKED_MAX = 512
 export const CLIENT_LIMITS: CacheLimits = Object.freeze({ functionsMax: 10_000, versionsMax: 64, freshMs: 3000, missingMs: 500 })
 
 export interface CatalogClientInit {
@@ -68,6 +71,8 @@ export class CatalogClient implements Catalog, Startable {
   readonly #members: CatalogMembers
   readonly #cache: ClientCache
   readonly #fetcher: ArtifactFetcher
+  /** Of the large artifacts that were heard of last. */
+  readonly #chunks = new Map<string, ArtifactName['chunks']>()
   readonly #limits: CacheLimits
   readonly #caller: { caller?: Caller }
   readonly #fetching = new Map<string, Promise<FunctionRecord>>()
@@ -87,7 +92,7 @@ export class CatalogClient implements Catalog, Startable {
     this.#caller = caller === undefined ? {} : { caller }
     this.#members = new CatalogMembers({ network, clock, random })
     this.#cache = new ClientCache({ clock, random, limits: this.#limits })
-    this.#fetcher = new ArtifactFetcher({ network, clock, store: artifacts, caller })
+    this.#fetcher = new ArtifactFetcher({ network, clock, store: artifacts, caller, chunksOf: (digest) => this.#chunks.get(digest) })
   }
 
   async start(): Promise<void> {
@@ -174,11 +179,18 @@ export class CatalogClient implements Catalog, Startable {
     try {
       const { head } = await this.#members.read({ type: 'get', ref, ...this.#caller })
       const record = checked(decodeAs(recordSchema, head, 'the answer to get'), ref)
+      this.#remember(record.manifest.artifact)
       return change === this.#change ? this.#cache.put(ref, record) : record
     } catch (error) {
       if (error instanceof OsirisError && error.code === 'not_found' && change === this.#change) this.#cache.putMissing(ref, error)
       throw error
     }
+  }
+
+  #remember({ digest, chunks }: ArtifactName): void {
+    if (chunks === undefined) return
+    if (this.#chunks.size >= CHUNKED_MAX) this.#chunks.delete(this.#chunks.keys().next().value as string)
+    this.#chunks.set(digest, chunks)
   }
 
   #fetchRoutes(): Promise<readonly RouteRecord[]> {

@@ -1,4 +1,5 @@
-export { type ArtifactStore, DirectoryArtifacts } from './artifacts.ts'
+export { DirectoryArtifacts } from './artifact-directory.ts'
+export type { ArtifactStore } from './artifacts.ts'
 export type * from './catalog.ts'
 export { CatalogClient, type CatalogClientInit } from './client.ts'
 export type { Authority, NamespaceRecord } from './ledger/authority.ts'

@@ -3,11 +3,13 @@
  * head (lists, entries, artifacts) is the response's body. Heads and bodies are deterministic dag-cbor; an artifact's body is its bytes.
  */
 import { z } from 'zod'
+import { ARTIFACT_BYTES_MAX } from '#protocols/artifact'
 import { OsirisError } from '#protocols/errors'
 import { digestSchema, manifestSchema, nameSchema, versionSchema } from '#protocols/manifest'
 import { targetsSchema } from './ledger/bodies.ts'
 import { FROZEN_MAX } from './ledger/frozen.ts'
 import { RECEIPTS_MAX } from './ledger/receipts.ts'
+import { PIECE_BYTES_MAX } from './pace.ts'
 
 export const PROTOCOL = 'catalog/1'
 /** Gossip of fresh entries: a message is the bytes of one entry. */
@@ -15,7 +17,6 @@ export const TOPIC = 'ledger'
 /** Gossip of fresh receipts: a message is a list of them. */
 export const RECEIPTS_TOPIC = 'receipts'
 
-export const ARTIFACT_BYTES_MAX = 16 * 1024 * 1024
 /** One answer to `entries`; keeps a pull from holding much memory on either side. */
 export const ENTRIES_BYTES_MAX = 512 * 1024
 /** One answer to `proofs`. */
@@ -47,7 +48,14 @@ export const requestSchema = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('versions'), namespace: nameSchema, name: nameSchema, ...readSchema }),
   /** `known`: the digest of the routes the asker has. */
   z.strictObject({ type: z.literal('routes'), known: digestSchema.optional(), ...readSchema }),
-  z.strictObject({ type: z.literal('artifact'), digest: digestSchema, ...readSchema }),
+  /** A piece of an artifact: at most `length` bytes from `from` on, not beyond the end of a chunk. */
+  z.strictObject({
+    type: z.literal('artifact'),
+    digest: digestSchema,
+    from: z.int().min(0).max(ARTIFACT_BYTES_MAX),
+    length: z.int().min(1).max(PIECE_BYTES_MAX),
+    ...readSchema,
+  }),
   z.strictObject({ type: z.literal('status'), ...readSchema }),
   z.strictObject({ type: z.literal('log'), after: hashSchema.optional(), limit: z.int().min(1).max(1000), ...readSchema }),
   /** The artifact is the body. */
@@ -178,6 +186,8 @@ export const logSchema = z.array(
   }),
 )
 export const emptySchema = z.strictObject({})
+/** `total`: bytes of the whole artifact. */
+export const artifactAnswerSchema = z.strictObject({ total: z.int().min(1).max(ARTIFACT_BYTES_MAX) })
 
 export function notHere(digest: string): OsirisError {
   return new OsirisError('not_found', `Cannot find artifact ${digest.slice(0, 8)}: no member has it`)

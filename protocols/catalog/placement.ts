@@ -8,7 +8,8 @@ import { rendezvous } from './rendezvous.ts'
 /** Survives the loss of two holders at once. */
 export const COPIES = 3
 const AT_ONCE = 2
-const FETCH_MS_MAX = 30_000
+/** The largest artifact over 256 kbit/s; pieces have their own, shorter time. */
+const FETCH_MS_MAX = 900_000
 /** Beyond that, artifacts come when they are first asked for. */
 const WAITING_MAX = 10_000
 
@@ -51,7 +52,7 @@ export class Placement {
       this.#waiting.delete(digest)
       if (await this.#store.has(digest)) continue
       // What cannot be had now comes when it is first asked for.
-      await this.#fetcher.get(digest, { timeoutMs: FETCH_MS_MAX, first }).catch(() => {})
+      await this.#fetcher.keep(digest, { timeoutMs: FETCH_MS_MAX, first }).catch(() => {})
     }
     this.#running -= 1
   }

@@ -8,6 +8,8 @@ import type { Clock, MaybePromise, Random, Startable } from '#protocols/lifecycl
 import type { Manifest } from '#protocols/manifest'
 import { type Network, type Peer, peerOf } from '#protocols/network'
 import { ArtifactFetcher, type FetchOptions } from './artifact-fetcher.ts'
+import { ArtifactIndex } from './artifact-index.ts'
+import { ArtifactServer } from './artifact-server.ts'
 import type { ArtifactStore } from './artifacts.ts'
 import type {
   AliasTargets,
@@ -89,7 +91,9 @@ export class CatalogService implements Catalog, Startable {
   readonly #replication: Replication
   readonly #receipts: ReceiptStore
   readonly #exchange: ReceiptExchange
+  readonly #index = new ArtifactIndex()
   readonly #fetcher: ArtifactFetcher
+  readonly #server: ArtifactServer
   readonly #placement: Placement
   readonly #writer: Writer
   #askedAt = Number.NEGATIVE_INFINITY
@@ -131,7 +135,17 @@ export class CatalogService implements Catalog, Startable {
       prepare: () => this.#receipts.index(this.#ledger.heads()),
       intervalMs: this.#limits.pullIntervalMs,
     })
-    this.#fetcher = new ArtifactFetcher({ network, clock, store: artifacts, onStored: (digest) => network.provide(digest) })
+    this.#fetcher = new ArtifactFetcher({
+      ...{ network, clock, store: artifacts },
+      chunksOf: (digest) => this.#index.chunksOf(digest),
+      onStored: (digest) => network.provide(digest),
+      onLie: (digest, peer) => this.#warn(`Member ${nameOfMember(network, peer)} sent other bytes for artifact ${digest.slice(0, 8)}`),
+    })
+    this.#server = new ArtifactServer({
+      store: artifacts,
+      chunksOf: (digest) => this.#index.chunksOf(digest),
+      onDamage: (digest) => this.#warn(`Artifact ${digest.slice(0, 8)} is damaged on disk: fetching it again`),
+    })
     this.#writer = new Writer({
       ...init,
       ledger: this.#ledger,
@@ -235,9 +249,9 @@ export class CatalogService implements Catalog, Startable {
     return this.#receipts.refused()
   }
 
-  /** For other catalogs: the artifact if it is on this node's disk. */
-  localArtifact(digest: string): Promise<Uint8Array | undefined> {
-    return this.#init.artifacts.get(digest)
+  /** For others: a piece of an artifact that is on this node's disk, verified, and how long the whole is. */
+  localPiece(digest: string, from: number, length: number): Promise<{ bytes: Uint8Array; total: number } | undefined> {
+    return this.#server.piece(digest, from, length)
   }
 
   /** For other catalogs: stored entries of these feeds from those places on, at most `bytesMax` (one at least). */
@@ -267,7 +281,7 @@ export class CatalogService implements Catalog, Startable {
   async receiptOf(bytes: Uint8Array, options: { keep: boolean; timeoutMs: number; first: Peer }): Promise<Uint8Array | undefined> {
     const entry = reopenEntry(bytes, digestOf(bytes))
     const artifact = artifactOf(entry)
-    if (artifact !== undefined && options.keep) await this.artifact(artifact, { timeoutMs: options.timeoutMs, first: options.first })
+    if (artifact !== undefined && options.keep) await this.#fetcher.keep(artifact, { timeoutMs: options.timeoutMs, first: options.first })
     return (await this.#sign(entry))?.bytes
   }
 
@@ -345,10 +359,15 @@ export class CatalogService implements Catalog, Startable {
     await within(this.#asking, clock, this.#limits.askMs)
   }
 
+  #warn(text: string): void {
+    this.#init.events.emit('log', { level: 'warn', room: 'catalog', text })
+  }
+
   #changed(states: FunctionState[], entries: Entry[]): void {
     this.sets.heads.changed()
     for (const state of states) {
       this.#digest.set(state)
+      this.#index.set(state)
       this.#view.set(state)
     }
     if (states.length > 0) this.#init.network.advertise({ functions: this.#view.size })
@@ -358,6 +377,10 @@ export class CatalogService implements Catalog, Startable {
     this.#receipts.expect(entries)
     this.#placement.consider(entries)
   }
+}
+
+function nameOfMember(network: Network, peer: Peer): string {
+  return network.members.get(peer)?.name ?? peer
 }
 
 /** Entries read for one want; at about 1 KiB each, near the bound of an answer. */

@@ -1,6 +1,7 @@
 /** Publish, point and retire: judged against the view, one entry each, told to the others until enough have it. */
 import type { Access } from '#protocols/access'
-import { digestOf, parse } from '#protocols/codec'
+import { nameOfArtifact } from '#protocols/artifact'
+import { parse } from '#protocols/codec'
 import { OsirisError } from '#protocols/errors'
 import { formatRef, type FunctionRef, LIVE } from '#protocols/function'
 import type { Clock } from '#protocols/lifecycle'
@@ -199,7 +200,8 @@ function assertArtifact(manifest: Manifest, artifact: Uint8Array): void {
       `${act}: the artifact has ${artifact.length} bytes, its manifest says ${manifest.artifact.bytes}`,
     )
   }
-  if (digestOf(artifact) !== manifest.artifact.digest) {
+  const { digest, chunks = [] } = nameOfArtifact(artifact)
+  if (digest !== manifest.artifact.digest || chunks.join() !== (manifest.artifact.chunks ?? []).join()) {
     throw new OsirisError('invalid_argument', `${act}: the artifact does not match the digest in its manifest`)
   }
 }

@@ -1,5 +1,5 @@
+import { ARTIFACT_BYTES_MAX } from '#protocols/artifact'
 import { collect } from '#protocols/body'
-import { ARTIFACT_BYTES_MAX } from '../messages.ts'
 import { answer, callerOf, type Handler } from './handler.ts'
 
 /** A new version. The caller's token is judged by the service. */
