@@ -19,7 +19,7 @@ import { HttpServer } from '#node/http'
 import { createLogger, logEvents, Metrics } from '#node/telemetry'
 import type { RunningNode } from '#node/universe'
 import { doorsOf } from './doors.ts'
-import { type Host, knownPeersIn, openHost } from './host.ts'
+import { type Host, openHost } from './host.ts'
 import { joinMesh } from './joining.ts'
 
 /** How often the beat learns what this node holds and runs; beats go out once a second. */
@@ -67,6 +67,8 @@ async function compose(config: NodeConfig, host: Host, signal: AbortSignal) {
   const logger = createLogger({ level: config.logLevel, name: config.name })
   const events = createEvents((error) => logger.error(`A listener failed: ${String(error)}`))
   logEvents(events, logger, clock)
+  if (host.store.mended !== undefined)
+    logger.warn(`The store of the ledger was damaged and is ${host.store.mended}: fetching what it lost from peers`)
   const access = new Access({ root: universe.root, clock })
   const developerToken = await developerTokenOf(config, host)
   /** Whoever asks from this machine, in a universe for development. */
@@ -79,7 +81,7 @@ async function compose(config: NodeConfig, host: Host, signal: AbortSignal) {
     bootstrap: host.bootstrap,
     beat: { name: config.name, roles: config.roles, capacity: config.capacity },
     dht: config.dht,
-    storage: knownPeersIn(host.store),
+    storage: host.knownPeers,
     clock,
     random,
     events,
@@ -90,7 +92,7 @@ async function compose(config: NodeConfig, host: Host, signal: AbortSignal) {
   const catalogService = has('catalog')
     ? new CatalogService({
         ...{ identity, universe, artifacts, network, access, clock, random, events },
-        storage: host.store.sublevel<string, Uint8Array>('catalog', { valueEncoding: 'view' }),
+        storage: host.store.storage,
         nodeName: config.name,
         ...(host.root === undefined ? {} : { genesis: createGenesis(host.root, universe) }),
       })

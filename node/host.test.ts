@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import { formatJoinToken } from '#protocols/access'
-import { knownPeersIn, openHost } from './host.ts'
+import { openHost } from './host.ts'
 
 let dir: string
 beforeEach(async () => {
@@ -41,11 +41,11 @@ it('a start that failed leaves the directory free for another universe, and noth
   const [right, wrong] = [await open('a'), await open('b')]
   const tokens = [right, wrong].map(({ universe }) => formatJoinToken({ universe, bootstrap: [ADDRESS] })) as [string, string]
   const failed = await open('c', [tokens[1]])
-  await knownPeersIn(failed.store).save([ADDRESS])
+  await failed.knownPeers.save([ADDRESS])
   await failed.close()
   const joined = await open('c', [tokens[0]])
   expect(joined).toMatchObject({ universe: right.universe, isNew: true })
-  expect(await knownPeersIn(joined.store).load()).toEqual([])
+  expect(await joined.knownPeers.load()).toEqual([])
   await joined.keep()
   await joined.close()
   await expect(open('c', [tokens[1]])).rejects.toMatchObject({ code: 'forbidden' })

@@ -1,21 +1,21 @@
 /**
  * What a node keeps on its host: the data directory with its lock, its key, and the universe it belongs to.
- * The one address of `level`, whose kernel lock makes one process per data directory.
  *
  * ```
  * <data>/node.key        32 secret bytes as hex (0600)
  * <data>/universe.json   the universe's public root and door key (0600); written once the node is in, so that a start that failed binds to nothing
  * <data>/root.key        only where this node founded the universe: the root's secret (0600)
  * <data>/caller.token    only where the join token brought one: how the command line on this host acts (0600)
- * <data>/store/          level: feeds, known peers
+ * <data>/store/          level: the ledger (store.ts); `store.damaged` is one that could not be opened
+ * <data>/peers.json      addresses this node found the mesh at; beside the store, so that a node that lost that finds its peers
  * <data>/artifacts/      built code by digest
  * <data>/compiled/       what V8 made of it, authenticated with a secret made of node.key
  * ```
  */
 import { hkdfSync } from 'node:crypto'
-import { open, readFile, rename } from 'node:fs/promises'
+import { open, readFile, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { Level } from 'level'
+import { z } from 'zod'
 import {
   createIdentity,
   createUniverse,
@@ -31,8 +31,9 @@ import { makeFolder } from '#node/config'
 import { parse } from '#protocols/codec'
 import { OsirisError } from '#protocols/errors'
 import type { KnownPeers } from '#protocols/network'
+import { openStore, type Store } from './store.ts'
 
-export type Store = Level<string, Uint8Array>
+const peersSchema = z.array(z.string().max(512)).max(4096)
 
 export interface Host {
   identity: Identity
@@ -40,6 +41,8 @@ export interface Host {
   /** Present only where the universe was founded. */
   root: Identity | undefined
   store: Store
+  /** Addresses a restarted node finds the mesh by, when its bootstrap is gone. */
+  knownPeers: KnownPeers
   /** The node has not been part of its universe yet. */
   isNew: boolean
   /** Where to look for the mesh first: the addresses of the join tokens. */
@@ -75,7 +78,9 @@ export async function openHost(init: HostInit): Promise<Host> {
       )
     }
   }
-  const store = await openStore(init.dataDir)
+  const store = await openStore(init.dataDir).catch((error: unknown) => {
+    throw diskError(error, init.dataDir)
+  })
   try {
     const identity = await keyOf(join(init.dataDir, 'node.key'))
     const { universe, root, isNew } = await universeOf(init, tokens, addresses)
@@ -95,24 +100,14 @@ export async function openHost(init: HostInit): Promise<Host> {
     }
     const close = async () => {
       // Whatever was stored on the way speaks of a universe this node is not in.
-      if (!bound && store.status === 'open') await store.clear()
+      if (!bound) await Promise.all([store.clear(), rm(join(init.dataDir, 'peers.json'), { force: true })])
       await store.close()
     }
-    return { identity, universe, root, isNew, store, bootstrap, artifactsDir, codeStore, callerToken, keep, close }
+    const knownPeers = knownPeersIn(join(init.dataDir, 'peers.json'))
+    return { identity, universe, root, isNew, store, knownPeers, bootstrap, artifactsDir, codeStore, callerToken, keep, close }
   } catch (error) {
     await store.close()
     throw diskError(error, init.dataDir)
-  }
-}
-
-async function openStore(dataDir: string): Promise<Store> {
-  try {
-    makeFolder(dataDir)
-    const store: Store = new Level(join(dataDir, 'store'), { keyEncoding: 'utf8', valueEncoding: 'view' })
-    await store.open()
-    return store
-  } catch (error) {
-    throw diskError(error, dataDir)
   }
 }
 
@@ -158,15 +153,23 @@ async function universeOf(init: HostInit, tokens: JoinToken[], addresses: string
   return { universe: offered ?? createUniverse(init.universeName, (root as Identity).id), root, isNew: true }
 }
 
-/** Addresses a restarted node finds the mesh by, when its bootstrap is gone. */
-export function knownPeersIn(store: Store): KnownPeers {
-  const KEY = 'known-peers'
+function knownPeersIn(path: string): KnownPeers {
   return {
+    // A hint only: without it, the node looks where its join token says.
     load: async () => {
-      const value = await store.get(KEY)
-      return value === undefined ? [] : (JSON.parse(Buffer.from(value).toString()) as string[])
+      const text = await readIfThere(path).catch(() => undefined)
+      const parsed = text === undefined ? undefined : peersSchema.safeParse(tryJson(text))
+      return parsed?.success ? parsed.data : []
     },
-    save: (addresses) => store.put(KEY, Buffer.from(JSON.stringify(addresses))),
+    save: (addresses) => writeSecret(path, `${JSON.stringify(addresses)}\n`),
+  }
+}
+
+function tryJson(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
   }
 }
 

@@ -118,7 +118,7 @@ const ADDRESSES: { [name: string]: string[] } = {
   jose: ['protocols/access/'],
   commander: ['node/cli/'],
   yaml: ['node/config/'],
-  level: ['node/host.ts'],
+  level: ['node/store.ts', ...TESTS, BENCH],
   '@ipld/dag-cbor': ['protocols/codec.ts'],
   zod: ['protocols/', 'node/', 'scripts/'],
   'core-js': ['scripts/runtime.ts', 'protocols/executor/engines/isolate/'],

@@ -5,7 +5,7 @@
 import { digestOf } from '#protocols/codec'
 import { compareText } from './entry.ts'
 import { type ForkProof, openProof } from './forks.ts'
-import { ENCODINGS, sealRecord, type Storage, unsealRecord } from './storage.ts'
+import { ENCODINGS, readUpToDamage, readValues, sealRecord, type Storage, unsealRecord } from './storage.ts'
 
 /** Proofs kept, one per author. */
 export const FROZEN_MAX = 1000
@@ -31,7 +31,7 @@ export class Frozen {
 
   /** Reads the proofs from disk. A damaged one counts as missing: the others have it too. */
   async load(): Promise<void> {
-    for await (const [, value] of this.#storage.iterator({ ...ENCODINGS, gte: 'proof/', lt: 'proof0' })) {
+    for await (const [, value] of readUpToDamage(this.#storage, { gte: 'proof/', lt: 'proof0' })) {
       const proof = this.#read(value)
       if (proof !== undefined) this.#from.set(proof.author, proof.seq)
     }
@@ -79,7 +79,7 @@ export class Frozen {
 
   /** The proof against an author; `undefined` when there is none, or it is damaged on disk. */
   async proof(author: string): Promise<ForkProof | undefined> {
-    const [value] = await this.#storage.getMany([keyOf(author)], ENCODINGS)
+    const [value] = await readValues(this.#storage, [keyOf(author)])
     return this.#unsaved.get(author) ?? this.#read(value)
   }
 

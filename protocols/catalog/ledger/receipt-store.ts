@@ -18,7 +18,7 @@ import {
   type SignedReceipt,
   signReceipt,
 } from './receipts.ts'
-import { ENCODINGS, sealRecord, type Storage, unsealRecord } from './storage.ts'
+import { ENCODINGS, readUpToDamage, sealRecord, type Storage, unsealRecord } from './storage.ts'
 
 export interface ReceiptStoreInit {
   storage: Storage
@@ -88,7 +88,7 @@ export class ReceiptStore {
     const hash = this.#init.hashAt(author, seq)
     const receipts: SignedReceipt[] = []
     const prefix = `receipt/${author}/${paddedSeq(seq)}`
-    for await (const [, value] of this.#init.storage.iterator({ ...ENCODINGS, gte: `${prefix}/`, lt: `${prefix}0` })) {
+    for await (const [, value] of readUpToDamage(this.#init.storage, { gte: `${prefix}/`, lt: `${prefix}0` })) {
       const receipt = readRecord(value)
       if (receipt !== undefined && receipt.hash === hash) receipts.push(receipt)
     }
@@ -178,7 +178,7 @@ export class ReceiptStore {
   async *#bySeq(author: string): AsyncGenerator<{ seq: number; holders: string[] }> {
     let seq = 0
     let holders: string[] = []
-    for await (const [key] of this.#init.storage.iterator({ ...ENCODINGS, gte: `receipt/${author}/`, lt: `receipt/${author}0` })) {
+    for await (const [key] of readUpToDamage(this.#init.storage, { gte: `receipt/${author}/`, lt: `receipt/${author}0` })) {
       const [, , at = '', holder = ''] = key.split('/')
       if (Number(at) !== seq && holders.length > 0) {
         yield { seq, holders }

@@ -43,7 +43,7 @@ export async function* readUpToDamage(storage: Storage, range: { gte: string; lt
 }
 
 /** https://github.com/Level/classic-level: what LevelDB says of a table or log it cannot read. */
-function isDamage(error: unknown): boolean {
+export function isDamage(error: unknown): boolean {
   const code = (error as { code?: unknown }).code
   return code === 'LEVEL_CORRUPTION' || code === 'LEVEL_IO_ERROR' || /^(?:Corruption|IO error)/.test((error as Error).message)
 }
