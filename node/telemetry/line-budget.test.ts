@@ -24,7 +24,8 @@ function world() {
         timer.run()
       }
   }
-  const flood = (lines: number, namespace = 'loud') => Array.from({ length: lines }, () => budget.take(namespace)).filter(Boolean).length
+  const flood = (lines: number, namespace = 'loud', characters = 10) =>
+    Array.from({ length: lines }, () => budget.take(namespace, characters)).filter(Boolean).length
   return { budget, told, pass, flood, timers }
 }
 
@@ -35,6 +36,13 @@ it('a namespace that floods is cut and counted, others are not', () => {
   pass(1000)
   expect(told).toEqual([['loud', 500]])
   expect(flood(LINES_PER_SECOND * 2)).toBe(LINES_PER_SECOND)
+})
+
+it('a line of 4 KiB counts as four', () => {
+  const { pass, flood } = world()
+  expect(flood(LINES_AT_ONCE, 'loud', 4096)).toBe(LINES_AT_ONCE / 4)
+  pass(1000)
+  expect(flood(LINES_PER_SECOND, 'loud', 4096)).toBe(LINES_PER_SECOND / 4)
 })
 
 it('nothing is kept of namespaces that are silent again', () => {

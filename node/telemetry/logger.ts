@@ -63,8 +63,9 @@ export function logEvents(events: Events, logger: Logger, clock: Clock): () => v
     () => budget.stop(),
     events.on('log', ({ level, room, text, data }) => logger[level](text, { room, ...data })),
     events.on('function.log', ({ level, namespace, name, version, id, text }) => {
-      if (!budget.take(namespace)) return
-      logger[level](text.slice(0, FUNCTION_TEXT_MAX), {
+      const shown = text.slice(0, FUNCTION_TEXT_MAX)
+      if (!budget.take(namespace, shown.length)) return
+      logger[level](shown, {
         room: 'function',
         function: `${namespace}/${name}`,
         version: version.slice(0, 16),
