@@ -27,11 +27,12 @@ import {
   universeId,
   universeSchema,
 } from '#protocols/access'
+import type { Storage } from '#protocols/catalog'
 import { makeFolder } from '#node/config'
 import { parse } from '#protocols/codec'
 import { OsirisError } from '#protocols/errors'
 import type { KnownPeers } from '#protocols/network'
-import { openStore, type Store } from './store.ts'
+import { openForReading, openStore, type Store } from './store.ts'
 
 const peersSchema = z.array(z.string().max(512)).max(4096)
 
@@ -108,6 +109,19 @@ export async function openHost(init: HostInit): Promise<Host> {
   } catch (error) {
     await store.close()
     throw diskError(error, init.dataDir)
+  }
+}
+
+/** The ledger's records in the data directory of a node that does not run. Throws `not_found`, `conflict` (a node runs on it), `unavailable`, `invalid_argument`. */
+export async function openRecords(dataDir: string): Promise<{ storage: Storage; universe: Universe; close: () => Promise<void> }> {
+  const path = join(dataDir, 'universe.json')
+  try {
+    const text = await readIfThere(path)
+    if (text === undefined) throw new OsirisError('not_found', `Cannot open the data directory ${dataDir}: no node has been here`)
+    const universe = parse(universeSchema, jsonOf(text, path), path)
+    return { universe, ...(await openForReading(dataDir)) }
+  } catch (error) {
+    throw diskError(error, dataDir)
   }
 }
 

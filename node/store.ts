@@ -6,7 +6,7 @@ import { open, readdir, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Level } from 'level'
 import { makeFolder } from '#node/config'
-import { type Reopenable, ReopeningStorage } from '#protocols/catalog'
+import { type Reopenable, ReopeningStorage, type Storage } from '#protocols/catalog'
 
 /** LevelDB takes up to 4 MiB before it makes a table, and a log begins small: below this there is no use in trying. */
 const ROOM_BYTES = 1024 * 1024
@@ -42,6 +42,14 @@ export async function openStore(dataDir: string): Promise<Store> {
     },
   }
   return { storage: new ReopeningStorage(store), mended, clear: () => level.clear(), close: () => level.close() }
+}
+
+/** The records of a store that is there already, as they are: nothing is mended. Throws what level throws where it is locked, missing or damaged. */
+export async function openForReading(dataDir: string): Promise<{ storage: Storage; close: () => Promise<void> }> {
+  const options = { keyEncoding: 'utf8', valueEncoding: 'view', createIfMissing: false } as const
+  const level: Level<string, Uint8Array> = new Level(join(dataDir, 'store'), options)
+  await level.open()
+  return { storage: level, close: () => level.close() }
 }
 
 async function openOrMend(level: Level<string, Uint8Array>, directory: string): Promise<Mended | undefined> {

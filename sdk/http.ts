@@ -94,12 +94,15 @@ export function httpTransport(options: HttpOptions): Transport {
     },
     network: () => json('read the network', 'GET', '/v1/network'),
     ledger: ({ after, limit }) => json('read the ledger', 'GET', `/v1/ledger${queryOf({ after, limit })}`),
+    ledgerRecords: (from) => json('read the ledger', 'GET', `/v1/ledger/records${queryOf({ ...from })}`),
     async close() {},
   }
 }
 
 /** With its question mark; nothing where nothing is said. */
-function queryOf(words: { [K in keyof WriteChoice | 'namespace' | 'after' | 'limit']?: string | number | undefined }): string {
+function queryOf(words: {
+  [K in keyof WriteChoice | 'namespace' | 'after' | 'limit' | 'author' | 'seq']?: string | number | undefined
+}): string {
   const said = Object.entries(words).flatMap(([key, value]): [string, string][] => (value === undefined ? [] : [[key, String(value)]]))
   return said.length === 0 ? '' : `?${new URLSearchParams(said).toString()}`
 }

@@ -5,7 +5,7 @@ import { OsirisError } from '#protocols/errors'
 import type { FunctionRef } from '#protocols/function'
 import type { Caller, FetchPayload, Invoker, Outcome, Payload } from '#protocols/invocation'
 import type { Clock } from '#protocols/lifecycle'
-import { byName, Functions, networkOf, nodeOf } from '#protocols/management'
+import { byName, Functions, networkOf, nodeOf, textOfRecords } from '#protocols/management'
 import type { Network } from '#protocols/network'
 import { universeId } from '#protocols/access'
 import { responseOf, streamOfRequest } from './mesh-fetch.ts'
@@ -74,6 +74,7 @@ export function meshTransport(parts: MeshParts): Transport {
       const [status, lines] = await Promise.all([catalog.status(), catalog.log({ limit, ...(after === undefined ? {} : { after }) })])
       return { status, lines }
     },
+    ledgerRecords: async (from) => textOfRecords(await catalog.records(from)),
     close: () => parts.stop(),
   }
 }

@@ -5,6 +5,7 @@ import type {
   FunctionDetail,
   FunctionSummary,
   LedgerPage,
+  LedgerRecords,
   NetworkSummary,
   NodeSummary,
   Pointed,
@@ -22,6 +23,7 @@ export type {
   FunctionSummary,
   HolderReceipt,
   LedgerPage,
+  LedgerRecords,
   NetworkSummary,
   NodeSummary,
   Pointed,
@@ -59,6 +61,8 @@ export interface Osiris {
   network(): Promise<NetworkSummary>
   /** Entries in view order, oldest first, after the one with the hash `after`; at most `limit` (default 100, at most 1,000). */
   ledger(options?: LedgerOptions): Promise<LedgerPage>
+  /** The same as the bytes that were signed (base64), with their receipts, by author and seq from a place on: what a verifier needs. Page after page until `next` is null. */
+  ledgerRecords(from?: { author: string; seq: number }): Promise<LedgerRecords>
   /** Ends what `connect` opened. Idempotent. */
   close(): Promise<void>
 }

@@ -7,6 +7,7 @@ import type {
   FunctionDetail,
   FunctionSummary,
   LedgerPage,
+  LedgerRecords,
   NetworkSummary,
   NodeSummary,
   Pointed,
@@ -29,5 +30,6 @@ export interface Transport {
   nodes(): Promise<NodeSummary[]>
   network(): Promise<NetworkSummary>
   ledger(options: LedgerOptions): Promise<LedgerPage>
+  ledgerRecords(from?: { author: string; seq: number }): Promise<LedgerRecords>
   close(): Promise<void>
 }

@@ -65,6 +65,9 @@ function node(
         deploy,
       ),
     nodes: () => note(() => answers.nodes ?? [], 'nodes'),
+    network: () =>
+      note(() => ({ universe: { name: 'test', id: '0'.repeat(16) }, peer: '', addresses: [], connections: [], members: [] }), 'network'),
+    ledgerRecords: (from) => note(() => ({ entries: [], heads: [], proofs: [], next: null }), 'records', from),
     ledger: (options) =>
       note(() => ({ status: { viewDigest: '', functions: 0, entries: 0, heads: [], frozen: [] }, lines: [] }), 'ledger', options),
     functions: {

@@ -44,6 +44,15 @@ export const ledgerQuerySchema = z.strictObject({
   limit: z.coerce.number().int().min(1).max(1000).default(100),
 })
 
+/** A place in a feed; both or neither. */
+export const recordsQuerySchema = z.strictObject({
+  author: z
+    .string()
+    .regex(/^[0-9a-f]{64}$/, 'expected a key')
+    .optional(),
+  seq: z.coerce.number().int().min(1).optional(),
+})
+
 export const problemSchema = z.looseObject({
   type: z.string(),
   title: z.string(),
@@ -160,7 +169,17 @@ export const ledgerSchema = z.object({
       type: z.string(),
       content: z.record(z.string(), z.unknown()),
       by: z.string(),
+      grant: z.string().nullable().openapi({ description: 'The entry whose authority it stands on; null: the root itself' }),
       commitment: commitmentSchema,
     }),
   ),
+})
+
+const spotSchema = z.object({ author: z.string(), seq: z.int() })
+const base64Schema = z.string().openapi({ description: 'Base64 of the bytes as signed' })
+export const recordsSchema = z.object({
+  entries: z.array(spotSchema.extend({ bytes: base64Schema, receipts: z.array(z.object({ holder: z.string(), bytes: base64Schema })) })),
+  heads: z.array(spotSchema).openapi({ description: 'With the first page: how far each feed goes at least' }),
+  proofs: z.array(base64Schema).openapi({ description: 'With the last page: proofs that an author wrote two entries in one place' }),
+  next: spotSchema.nullable().openapi({ description: 'Where the next page begins' }),
 })

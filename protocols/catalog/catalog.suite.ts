@@ -1,5 +1,6 @@
 /** What every catalog promises, whichever way it is had. */
 import { beforeAll, afterAll, describe, expect, it } from 'vitest'
+import { digestOf } from '#protocols/codec'
 import { until } from '#protocols/until'
 import type { Catalog, WriteOptions } from './catalog.ts'
 import { aFunction, type CatalogUniverse } from './catalog.fixture.ts'
@@ -158,6 +159,18 @@ export function catalogSuite(title: string, make: () => Promise<CatalogUnderTest
       expect(all.at(-1)).toMatchObject({ type: 'publish', by: 'ada', content: { manifest: { name: 'logged' } } })
       expect(await catalog.log({ after: all[0]?.hash ?? '', limit: 2 })).toEqual(all.slice(1, 3))
       await expect(catalog.log({ after: '0'.repeat(64), limit: 2 })).rejects.toMatchObject({ code: 'not_found' })
+    })
+
+    it('records() gives every entry as its bytes, page by page', async () => {
+      const { receipt } = await publish('recorded', '1')
+      const { entries, next } = await catalog.records()
+      expect(next).toBe(null)
+      expect(entries).toHaveLength((await catalog.status()).entries)
+      const found = entries.find(({ author, seq }) => author === receipt.author && seq === receipt.seq)
+      expect(digestOf(found?.bytes ?? new Uint8Array(0))).toBe(receipt.hash)
+      const rest = await catalog.records({ author: receipt.author, seq: receipt.seq })
+      expect(rest).toMatchObject({ heads: [], next: null })
+      expect(rest.entries[0]).toMatchObject({ author: receipt.author, seq: receipt.seq })
     })
 
     it('concurrent publishes of one function all become versions', async () => {

@@ -118,7 +118,21 @@ export interface LedgerLine {
   content: Record<string, unknown>
   /** Who asked for it. */
   by: string
+  /** Hash of the entry that gave the author the authority this one stands on; `null`: the root's own. */
+  grant: string | null
   commitment: Commitment
+}
+
+/** Part of a node's ledger as bytes that prove themselves: what a verifier needs, and nothing that it would have to believe. */
+export interface RecordsPage {
+  /** In order of authors and seqs, without gaps unless this node's disk is damaged; `receipts` are those it has, of the key `holder` by its word. */
+  entries: { author: string; seq: number; bytes: Uint8Array; receipts: { holder: string; bytes: Uint8Array }[] }[]
+  /** With the first page: how far each feed goes at least. */
+  heads: { author: string; seq: number }[]
+  /** With the last page: proofs of equivocation. */
+  proofs: Uint8Array[]
+  /** Where the next page begins; `null` after the last. */
+  next: { author: string; seq: number } | null
 }
 
 export interface Catalog {
@@ -147,4 +161,6 @@ export interface Catalog {
   status(): MaybePromise<LedgerStatus>
   /** Entries in view order, oldest first, from `after` (an entry's hash) on; at most `limit` (1 to 1,000). */
   log(options: { after?: string; limit: number }): MaybePromise<LedgerLine[]>
+  /** The ledger as bytes, from a place on (an author and a seq, both in order; absent: from the beginning), about 512 KiB at a time. */
+  records(from?: { author: string; seq: number }): MaybePromise<RecordsPage>
 }

@@ -19,6 +19,7 @@ import type {
   LedgerStatus,
   Published,
   Receipt,
+  RecordsPage,
   RouteRecord,
   VersionRecord,
   WriteOptions,
@@ -31,6 +32,7 @@ import {
   publishedSchema,
   receiptSchema,
   recordSchema,
+  recordsPageSchema,
   recordsSchema,
   routesAnswerSchema,
   routesSchema,
@@ -161,6 +163,11 @@ export class CatalogClient implements Catalog, Startable {
   async log(options: { after?: string; limit: number }): Promise<LedgerLine[]> {
     const { body } = await this.#members.read({ type: 'log', ...options, ...this.#caller })
     return decodeAs(logSchema, body, 'the log')
+  }
+
+  async records(from?: { author: string; seq: number }): Promise<RecordsPage> {
+    const { body } = await this.#members.read({ type: 'records', ...(from === undefined ? {} : { from }), ...this.#caller })
+    return decodeAs(recordsPageSchema, body, 'the records')
   }
 
   #fetch(ref: FunctionRef): Promise<FunctionRecord> {

@@ -39,6 +39,7 @@ const callerSchema = z.strictObject({ subject: z.string().max(256), token: z.str
 const refSchema = z.strictObject({ namespace: nameSchema, name: nameSchema, selector: z.string().max(64).optional() })
 const writeSchema = { caller: callerSchema, ack: z.enum(['accepted', 'committed']), timeoutMs: z.int().min(1).max(TIMEOUT_MS_MAX) }
 const readSchema = { caller: callerSchema.optional() }
+const spotSchema = z.strictObject({ author: hashSchema, seq: z.int().min(1) })
 const frozenSchema = z.array(z.strictObject({ author: hashSchema, seq: z.int().min(1) })).max(FROZEN_MAX)
 
 /** Reads. `caller` is for those who are no member with a role. */
@@ -58,6 +59,7 @@ export const requestSchema = z.discriminatedUnion('type', [
   }),
   z.strictObject({ type: z.literal('status'), ...readSchema }),
   z.strictObject({ type: z.literal('log'), after: hashSchema.optional(), limit: z.int().min(1).max(1000), ...readSchema }),
+  z.strictObject({ type: z.literal('records'), from: spotSchema.optional(), ...readSchema }),
   /** The artifact is the body. */
   z.strictObject({ type: z.literal('publish'), manifest: manifestSchema, ...writeSchema }),
   z.strictObject({
@@ -85,10 +87,7 @@ export const requestSchema = z.discriminatedUnion('type', [
   /** Receipts of these entries: those known, and the asked one's own. */
   z.strictObject({
     type: z.literal('receipts'),
-    of: z
-      .array(z.strictObject({ author: hashSchema, seq: z.int().min(1) }))
-      .min(1)
-      .max(RECEIPTED_MAX),
+    of: z.array(spotSchema).min(1).max(RECEIPTED_MAX),
   }),
   /** One step of comparing a shared set by ranges; question and answer are the bodies (`reconcile.ts`). */
   z.strictObject({ type: z.literal('compare'), set: setSchema }),
@@ -182,9 +181,19 @@ export const logSchema = z.array(
     type: z.string(),
     content: z.record(z.string(), z.unknown()),
     by: z.string(),
+    grant: hashSchema.nullable(),
     commitment: commitmentSchema,
   }),
 )
+const bytesSchema = z.instanceof(Uint8Array)
+export const recordsPageSchema = z.strictObject({
+  entries: z.array(
+    spotSchema.extend({ bytes: bytesSchema, receipts: z.array(z.strictObject({ holder: authorSchema, bytes: bytesSchema })) }),
+  ),
+  heads: z.array(spotSchema),
+  proofs: z.array(bytesSchema),
+  next: spotSchema.nullable(),
+})
 export const emptySchema = z.strictObject({})
 /** `total`: bytes of the whole artifact. */
 export const artifactAnswerSchema = z.strictObject({ total: z.int().min(1).max(ARTIFACT_BYTES_MAX) })

@@ -7,6 +7,7 @@ import { until } from '#protocols/until'
 import { aFunction, type CatalogNode, CatalogUniverse, flip, storageThat, untilEqual, untilMembers } from './catalog.fixture.ts'
 import { createGenesis, type Envelope, signEntry } from './ledger/entry.ts'
 import { ENCODINGS } from './ledger/storage.ts'
+import type { CatalogLimits } from './service.ts'
 
 let universe: CatalogUniverse
 beforeEach(() => {
@@ -15,8 +16,12 @@ beforeEach(() => {
 afterEach(() => universe.stop())
 
 async function nodes(...names: string[]): Promise<CatalogNode[]> {
+  return nodesWith({}, ...names)
+}
+
+async function nodesWith(limits: Partial<CatalogLimits>, ...names: string[]): Promise<CatalogNode[]> {
   const all: CatalogNode[] = []
-  for (const name of names) all.push(await universe.node(name))
+  for (const name of names) all.push(await universe.node(name, { limits }))
   await untilMembers(all, names.length - 1)
   return all
 }
@@ -41,7 +46,8 @@ const first = (all: CatalogNode[], at = 0) => all[at] as CatalogNode
 
 describe('replication', () => {
   it('a committed publish is visible on every member when it returns', async () => {
-    const all = await nodes('a', 'b', 'c', 'd')
+    // Longer than usual: this is not about how fast a busy machine is.
+    const all = await nodesWith({ visibleMs: 5000 }, 'a', 'b', 'c', 'd')
     const { receipt, record } = await publish(first(all), 'seen')
     expect(receipt).toMatchObject({ state: 'committed' })
     expect(receipt.holders.toSorted()).toEqual(['a', 'b', 'c', 'd'])

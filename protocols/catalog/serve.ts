@@ -15,6 +15,7 @@ import { proofs } from './handlers/proofs.ts'
 import { publish } from './handlers/publish.ts'
 import { push } from './handlers/push.ts'
 import { receipts } from './handlers/receipts.ts'
+import { records } from './handlers/records.ts'
 import { retire } from './handlers/retire.ts'
 import { routes } from './handlers/routes.ts'
 import { status } from './handlers/status.ts'
@@ -41,6 +42,7 @@ const handlers: { [T in RequestType]: Handler<T> } = {
   objects,
   push,
   receipts,
+  records,
 }
 
 /** Answers peers until the returned function is called. */

@@ -1,12 +1,11 @@
 /** The catalog on this node: ledger, view and artifacts. Messages of peers are handled in handlers/. */
 import type { Access, Identity, Universe } from '#protocols/access'
-import { digestOf } from '#protocols/codec'
 import { OsirisError } from '#protocols/errors'
 import type { Events } from '#protocols/events'
 import type { FunctionRef } from '#protocols/function'
 import type { Clock, MaybePromise, Random, Startable } from '#protocols/lifecycle'
 import type { Manifest } from '#protocols/manifest'
-import { type Network, type Peer, peerOf } from '#protocols/network'
+import type { Network, Peer } from '#protocols/network'
 import { ArtifactFetcher, type FetchOptions } from './artifact-fetcher.ts'
 import { ArtifactIndex } from './artifact-index.ts'
 import { ArtifactServer } from './artifact-server.ts'
@@ -19,20 +18,22 @@ import type {
   LedgerStatus,
   Published,
   Receipt,
+  RecordsPage,
   RouteRecord,
   VersionRecord,
   WriteOptions,
 } from './catalog.ts'
-import { commitmentOf, catalogKeys } from './commitment.ts'
-import { ENTRY_BYTES_MAX, type Entry, reopenEntry, type VerifyOn } from './ledger/entry.ts'
+import type { Entry, VerifyOn } from './ledger/entry.ts'
 import type { FunctionState } from './ledger/fold.ts'
 import { Ledger, type Refusals } from './ledger/ledger.ts'
-import type { ReceiptFault, SignedReceipt } from './ledger/receipts.ts'
+import type { ReceiptFault } from './ledger/receipts.ts'
 import { ReceiptStore, type Spot } from './ledger/receipt-store.ts'
 import type { Storage } from './ledger/storage.ts'
 import { ViewDigest } from './ledger/view-digest.ts'
-import { artifactOf, Placement } from './placement.ts'
+import { Placement } from './placement.ts'
+import { ReceiptDesk } from './receipt-desk.ts'
 import { ReceiptExchange } from './receipt-exchange.ts'
+import { recordsPage } from './records.ts'
 import { Replication } from './replication.ts'
 import { type SharedSet, SharedSets } from './shared-sets.ts'
 import { View } from './view.ts'
@@ -90,6 +91,7 @@ export class CatalogService implements Catalog, Startable {
   readonly #digest = new ViewDigest()
   readonly #replication: Replication
   readonly #receipts: ReceiptStore
+  readonly #desk: ReceiptDesk
   readonly #exchange: ReceiptExchange
   readonly #index = new ArtifactIndex()
   readonly #fetcher: ArtifactFetcher
@@ -126,8 +128,9 @@ export class CatalogService implements Catalog, Startable {
       ...init,
       universe: this.#ledger.universe,
       hashAt: (author, seq) => this.#ledger.hashAt(author, seq),
-      catalogs: () => this.#catalogs(),
+      catalogs: () => this.#desk.catalogs(),
     })
+    this.#desk = new ReceiptDesk({ ...init, ledger: this.#ledger, receipts: this.#receipts })
     this.#exchange = new ReceiptExchange({
       ...{ network, clock, random, events },
       receipts: this.#receipts,
@@ -154,8 +157,7 @@ export class CatalogService implements Catalog, Startable {
       replication: this.#replication,
       receipts: this.#receipts,
       exchange: this.#exchange,
-      catalogs: () => this.#catalogs(),
-      nameOf: (key) => this.#nameOf(key),
+      desk: this.#desk,
       visibleMs: this.#limits.visibleMs,
     })
     this.#placement = new Placement({ network, store: artifacts, fetcher: this.#fetcher })
@@ -230,13 +232,13 @@ export class CatalogService implements Catalog, Startable {
     if (!(options.limit >= 1 && options.limit <= LOG_MAX)) {
       throw new OsirisError('invalid_argument', `Cannot read ${options.limit} entries of the log: 1 to ${LOG_MAX} at a time`)
     }
-    const catalogs = this.#catalogs()
     const lines: LedgerLine[] = []
-    for (const line of await this.#ledger.log(options)) {
-      const counting = this.#receipts.counting(await this.#receipts.of(line), catalogs)
-      lines.push({ ...line, commitment: commitmentOf(counting, catalogs.size, (key) => this.#nameOf(key)) })
-    }
+    for (const line of await this.#ledger.log(options)) lines.push({ ...line, commitment: await this.#desk.commitmentOf(line) })
     return lines
+  }
+
+  records(from?: Spot): Promise<RecordsPage> {
+    return recordsPage(this.#ledger, this.#receipts, from)
   }
 
   /** Entries refused at this node's door since the start, by reason. */
@@ -277,46 +279,14 @@ export class CatalogService implements Catalog, Startable {
     return this.#replication.accept(peer, bytes)
   }
 
-  /** For other catalogs: this node's receipt of an entry that it took in, if the artifact it publishes is here too; with `keep` it is fetched before. Throws as `artifact` does. */
-  async receiptOf(bytes: Uint8Array, options: { keep: boolean; timeoutMs: number; first: Peer }): Promise<Uint8Array | undefined> {
-    const entry = reopenEntry(bytes, digestOf(bytes))
-    const artifact = artifactOf(entry)
-    if (artifact !== undefined && options.keep) await this.#fetcher.keep(artifact, { timeoutMs: options.timeoutMs, first: options.first })
-    return (await this.#sign(entry))?.bytes
+  /** For other catalogs: this node's receipt of an entry that it took in, if the artifact it publishes is here too; with `keep` it is fetched before, from `first` first. Throws as `artifact` does. */
+  receiptOf(bytes: Uint8Array, { keep, ...from }: { keep: boolean; timeoutMs: number; first: Peer }): Promise<Uint8Array | undefined> {
+    return this.#desk.receiptOf(bytes, keep ? { ...from, artifact: (digest, options) => this.artifact(digest, options) } : undefined)
   }
 
   /** For other catalogs: receipts of these entries that are here, and this node's own where more are needed. */
-  async receipts(of: readonly Spot[]): Promise<Uint8Array[]> {
-    const found: Uint8Array[] = []
-    const catalogs = this.#catalogs()
-    for (const spot of of) {
-      const known = this.#receipts.counting(await this.#receipts.of(spot), catalogs)
-      const { state } = commitmentOf(known, catalogs.size, () => undefined)
-      const own =
-        state === 'committed' || known.some((each) => each.holder === this.#init.identity.id) ? undefined : await this.#signAt(spot)
-      for (const each of own === undefined ? known : [...known, own]) found.push(each.bytes)
-    }
-    return found
-  }
-
-  async #signAt({ author, seq }: Spot): Promise<SignedReceipt | undefined> {
-    const hash = this.#ledger.hashAt(author, seq)
-    const [bytes] = hash === undefined ? [] : await this.#ledger.read(author, seq, seq, ENTRY_BYTES_MAX)
-    return bytes === undefined || hash === undefined ? undefined : this.#sign(reopenEntry(bytes, hash))
-  }
-
-  async #sign(entry: Entry): Promise<SignedReceipt | undefined> {
-    const artifact = artifactOf(entry)
-    return artifact === undefined || (await this.#init.artifacts.has(artifact)) ? this.#receipts.sign(entry) : undefined
-  }
-
-  /** Keys of the catalog members whose receipts count. */
-  #catalogs(): ReadonlySet<string> {
-    return catalogKeys(this.#init.identity.id, this.#init.network)
-  }
-
-  #nameOf(key: string): string | undefined {
-    return key === this.#init.identity.id ? this.#init.nodeName : this.#init.network.members.get(peerOf(key))?.name
+  receipts(of: readonly Spot[]): Promise<Uint8Array[]> {
+    return this.#desk.receipts(of)
   }
 
   async #load(): Promise<void> {

@@ -19,6 +19,7 @@ import type { Ledger } from './ledger/ledger.ts'
 import type { ReceiptStore } from './ledger/receipt-store.ts'
 import { majorityOf } from './ledger/receipts.ts'
 import { Locks } from './locks.ts'
+import type { ReceiptDesk } from './receipt-desk.ts'
 import type { ReceiptExchange } from './receipt-exchange.ts'
 import type { Replication } from './replication.ts'
 import { assertRoutesFree } from './route-claims.ts'
@@ -32,10 +33,7 @@ export interface WriterInit {
   replication: Replication
   receipts: ReceiptStore
   exchange: ReceiptExchange
-  /** Keys of the catalog members known now, this node's own among them. */
-  catalogs: () => ReadonlySet<string>
-  /** Name of the node with a key. */
-  nameOf: (key: string) => string | undefined
+  desk: ReceiptDesk
   artifacts: ArtifactStore
   network: Network
   access: Access
@@ -139,13 +137,14 @@ export class Writer {
 
   /** Tells everyone, and waits for the receipts that were asked for. */
   async #acknowledge(place: Entry | Place, options: WriteOptions): Promise<Receipt> {
-    const { ledger, network, nodeName, nameOf, receipts } = this.#init
+    const { ledger, network, nodeName, desk, receipts } = this.#init
     const entry = 'bytes' in place ? place : await ledger.entryAt(place)
-    const catalogs = this.#init.catalogs()
+    const catalogs = desk.catalogs()
     await receipts.sign(entry)
     const spreading = this.#spread(entry, catalogs, options.timeoutMs)
     const holders = options.ack === 'committed' ? await spreading : []
-    const commitment = commitmentOf(receipts.counting(await receipts.of(entry), catalogs), catalogs.size, nameOf)
+    const counting = receipts.counting(await receipts.of(entry), catalogs)
+    const commitment = commitmentOf(counting, catalogs.size, (key) => desk.nameOf(key))
     const names = [nodeName, ...holders.map((peer) => network.members.get(peer)?.name ?? peer)]
     const receipt: Receipt = { author: entry.author, seq: entry.seq, hash: entry.hash, holders: names, ...commitment }
     if (options.ack === 'accepted' || receipt.state === 'committed') return receipt

@@ -126,3 +126,11 @@ export interface LedgerPage {
   /** In view order, oldest first. */
   lines: LedgerLine[]
 }
+
+/** Part of a node's ledger as bytes that prove themselves (`RecordsPage`), in base64. */
+export interface LedgerRecords {
+  entries: { author: string; seq: number; bytes: string; receipts: { holder: string; bytes: string }[] }[]
+  heads: { author: string; seq: number }[]
+  proofs: string[]
+  next: { author: string; seq: number } | null
+}

@@ -1,11 +1,14 @@
-/** `osiris ledger log`: what was signed, by whom. */
+/** `osiris ledger …`: what was signed, by whom, and whether all of it holds. */
 import type { Command } from 'commander'
+import type { LedgerPage } from '#sdk'
 import { wholeNumber } from '../arguments.ts'
 import type { Context } from '../context.ts'
+import { printableLine } from '../printable.ts'
 import { renderTable } from '../table.ts'
 
 /** Entries asked for at once. */
 const PAGE = 500
+type Line = LedgerPage['lines'][number]
 
 export function register(program: Command, context: Context): void {
   const noun = program.command('ledger').description('The signed, replicated record of every change.')
@@ -15,6 +18,19 @@ export function register(program: Command, context: Context): void {
     .option('--after <hash>', 'begin after this entry')
     .option('--limit <count>', 'at most so many', '1000')
     .action((options: { after?: string; limit: string }) => log(options, context))
+  noun
+    .command('verify')
+    .description('Check every signature, chain and receipt of the whole ledger, believing nobody, and print who signed what.')
+    .option('--data <dir>', 'of the data directory of a node that does not run, instead of from a running one')
+    .addHelpText(
+      'after',
+      `
+Ends with 1 when anything is damaged, missing or forged; --json has all of it.
+Examples:
+  $ osiris ledger verify --node http://127.0.0.1:4748
+  $ osiris ledger verify --data /var/lib/osiris`,
+    )
+    .action((options: { data?: string }) => verify(options, context))
 }
 
 async function log(options: { after?: string; limit: string }, context: Context): Promise<void> {
@@ -27,15 +43,7 @@ async function log(options: { after?: string; limit: string }, context: Context)
     const { lines } = await node.ledger({ limit: asked, ...(after === undefined ? {} : { after }) })
     for (const line of lines) {
       if (context.globals().json === true) context.line(line)
-      else
-        rows.push([
-          timeOf(line.atMs),
-          line.type,
-          subjectOf(line.content),
-          line.by,
-          `${line.author.slice(0, 8)}#${line.seq}`,
-          line.hash.slice(0, 12),
-        ])
+      else rows.push(rowOf(line))
     }
     left -= lines.length
     after = lines.at(-1)?.hash
@@ -43,13 +51,59 @@ async function log(options: { after?: string; limit: string }, context: Context)
   }
   if (context.globals().json === true) return
   if (rows.length === 0) return context.io.err('The ledger holds no entries yet\n')
-  context.io.out(renderTable(['WHEN', 'WHAT', 'OF', 'BY', 'FEED', 'HASH'], rows))
+  context.io.out(renderTable(['WHEN', 'WHAT', 'OF', 'BY', 'FEED', 'GRANT', 'HASH', 'ON DISK OF'], rows))
+}
+
+function rowOf({ atMs, type, content, by, author, seq, grant, hash, commitment }: Line): string[] {
+  const { receipts, state, members } = commitment
+  const names = receipts.map(({ node, holder }) => node ?? holder.slice(0, 8)).join(', ')
+  return [
+    timeOf(atMs),
+    type,
+    subjectOf(content),
+    by,
+    `${author.slice(0, 8)}#${seq}`,
+    grant === null ? 'root' : grant.slice(0, 12),
+    hash.slice(0, 12),
+    `${state} by ${receipts.length} of ${members}${names === '' ? '' : `: ${names}`}`,
+  ]
 }
 
 function subjectOf(content: Record<string, unknown>): string {
   const manifest = content['manifest'] as { namespace?: unknown; name?: unknown } | undefined
   const { namespace, name } = { namespace: content['namespace'] ?? manifest?.namespace, name: content['name'] ?? manifest?.name }
-  return typeof namespace === 'string' && typeof name === 'string' ? `${namespace}/${name}` : ''
+  return [namespace, name].filter((each) => typeof each === 'string').join('/')
+}
+
+async function verify(options: { data?: string }, context: Context): Promise<void> {
+  const { auditFolder, auditNode } = await import('#node/audit')
+  const summary = options.data === undefined ? await fromNode() : await auditFolder(options.data)
+  if (!summary.ok) context.exitCode = 1
+  if (context.globals().json === true) return context.json(summary)
+  const { keys, entries, committed, receipts, proofs, counts, damage } = summary
+  const rows = keys.map((each) => [
+    each.name ?? '',
+    each.key.slice(0, 16),
+    String(each.entries),
+    String(each.committed),
+    each.first === null ? '' : timeOf(each.first.atMs),
+    each.last === null ? '' : timeOf(each.last.atMs),
+    String(each.receipts),
+    each.frozenFrom === null ? '' : `frozen from ${each.frozenFrom}`,
+  ])
+  if (rows.length > 0) context.io.out(renderTable(['NAME', 'KEY', 'ENTRIES', 'COMMITTED', 'FIRST', 'LAST', 'RECEIPTS', ''], rows))
+  for (const each of damage)
+    context.io.err(
+      `${each.class}: ${each.author === '' ? 'a record' : `${each.author.slice(0, 8)}#${each.seq}`}: ${printableLine(each.sentence)}\n`,
+    )
+  const found = Object.entries(counts).map(([kind, count]) => `${count} × ${kind}`)
+  const what = `${entries} entries (${committed} committed), ${receipts} receipts, ${proofs} proofs`
+  context.io.err(summary.ok ? `All of it holds: ${what}\n` : `The ledger is damaged: ${found.join(', ')} (${what})\n`)
+
+  async function fromNode() {
+    const node = await context.connect()
+    return auditNode((await node.network()).universe.id, (from) => node.ledgerRecords(from))
+  }
 }
 
 const timeOf = (atMs: number) => new Date(atMs).toISOString()

@@ -8,6 +8,7 @@ import type {
   LedgerLine,
   Published,
   Receipt,
+  RecordsPage,
   VersionRecord,
   WriteOptions,
 } from '#protocols/catalog'
@@ -89,6 +90,13 @@ export class FakeCatalog implements Catalog {
     return { viewDigest, functions: this.#rows.size, entries: this.#lines.length, heads, frozen: [] }
   }
 
+  records(): RecordsPage {
+    const bytes = Buffer.from('an entry')
+    const receipts = [{ holder: 'f'.repeat(64), bytes: Buffer.from('a receipt') }]
+    const entries = this.#lines.map(({ author, seq }) => ({ author, seq, bytes, receipts }))
+    return { entries, heads: [], proofs: [], next: null }
+  }
+
   log(options: { after?: string; limit: number }): LedgerLine[] {
     const from = options.after === undefined ? 0 : this.#lines.findIndex((each) => each.hash === options.after) + 1
     return this.#lines.slice(from, from + options.limit)
@@ -115,7 +123,17 @@ export class FakeCatalog implements Catalog {
     const hash = digestOf(Buffer.from(`entry ${seq}`))
     const signed = { holder: 'f'.repeat(64), node: 'node-1', atMs: 1_700_000_000_000 + seq, signature: 'e'.repeat(128) }
     const commitment: Commitment = { state: options.ack, needed: 1, members: 1, receipts: [signed] }
-    this.#lines.push({ author: 'fake', seq, hash, atMs: 1_700_000_000_000 + seq, type, content, by: options.caller.subject, commitment })
+    this.#lines.push({
+      author: 'fake',
+      seq,
+      hash,
+      atMs: 1_700_000_000_000 + seq,
+      type,
+      content,
+      by: options.caller.subject,
+      grant: null,
+      commitment,
+    })
     return { author: 'fake', seq, hash, holders: ['node-1'], ...commitment }
   }
 }

@@ -39,7 +39,8 @@ interface Feed {
 /** So that keys stand in the order of seqs. */
 const SEQ_DIGITS = 16
 const NO_TIP: Tip = Object.freeze({ seq: 0, hash: null, hlc: HLC_ZERO })
-const headSchema = z.strictObject({ seq: z.int().min(1), hash: z.string() })
+/** What `head/<author>` holds. */
+export const headSchema = z.strictObject({ seq: z.int().min(1), hash: z.string() })
 
 export class Feeds {
   readonly #storage: Storage

@@ -375,6 +375,6 @@ export class Ledger {
 }
 
 function lineOf(entry: Entry): Omit<LedgerLine, 'commitment'> {
-  const { author, seq, hash, hlc, type, body, by } = entry
-  return { author, seq, hash, atMs: hlc.wallMs, type, content: plainJson(body) as Record<string, unknown>, by }
+  const { author, seq, hash, hlc, type, body, by, grant } = entry
+  return { author, seq, hash, atMs: hlc.wallMs, type, content: plainJson(body) as Record<string, unknown>, by, grant }
 }

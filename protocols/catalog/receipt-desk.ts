@@ -1,0 +1,87 @@
+/** What this node says of entries: its own receipts, those of others that are here, and how far each has come. */
+import { digestOf } from '#protocols/codec'
+import type { Identity } from '#protocols/access'
+import { type Network, type Peer, peerOf } from '#protocols/network'
+import type { ArtifactStore } from './artifacts.ts'
+import type { Catalog, Commitment } from './catalog.ts'
+import { catalogKeys, commitmentOf } from './commitment.ts'
+import { type Entry, ENTRY_BYTES_MAX, reopenEntry } from './ledger/entry.ts'
+import type { Ledger } from './ledger/ledger.ts'
+import type { SignedReceipt } from './ledger/receipts.ts'
+import type { ReceiptStore, Spot } from './ledger/receipt-store.ts'
+import { artifactOf } from './placement.ts'
+
+export interface ReceiptDeskInit {
+  identity: Identity
+  nodeName: string
+  network: Network
+  ledger: Ledger
+  receipts: ReceiptStore
+  artifacts: ArtifactStore
+}
+
+export class ReceiptDesk {
+  readonly #init: ReceiptDeskInit
+
+  constructor(init: ReceiptDeskInit) {
+    this.#init = init
+  }
+
+  /** Keys of the catalog members whose receipts count. */
+  catalogs(): ReadonlySet<string> {
+    return catalogKeys(this.#init.identity.id, this.#init.network)
+  }
+
+  nameOf(key: string): string | undefined {
+    const { identity, nodeName, network } = this.#init
+    return key === identity.id ? nodeName : network.members.get(peerOf(key))?.name
+  }
+
+  /** How far an entry has come, by the receipts that are here. */
+  async commitmentOf(spot: Spot): Promise<Commitment> {
+    const catalogs = this.catalogs()
+    const { receipts } = this.#init
+    return commitmentOf(receipts.counting(await receipts.of(spot), catalogs), catalogs.size, (key) => this.nameOf(key))
+  }
+
+  /**
+   * This node's receipt of an entry that it took in, if the artifact it publishes is here too. With `fetchFrom` it is fetched before, by `artifact`,
+   * from that peer first. Throws as `artifact` does.
+   */
+  async receiptOf(
+    bytes: Uint8Array,
+    fetching: { first: Peer; timeoutMs: number; artifact: Catalog['artifact'] } | undefined,
+  ): Promise<Uint8Array | undefined> {
+    const entry = reopenEntry(bytes, digestOf(bytes))
+    const digest = artifactOf(entry)
+    if (digest !== undefined && fetching !== undefined) await fetching.artifact(digest, fetching)
+    return (await this.#sign(entry))?.bytes
+  }
+
+  /** Receipts of these entries that are here, and this node's own where more are needed. */
+  async receipts(of: readonly Spot[]): Promise<Uint8Array[]> {
+    const { receipts, identity } = this.#init
+    const found: Uint8Array[] = []
+    const catalogs = this.catalogs()
+    for (const spot of of) {
+      const known = receipts.counting(await receipts.of(spot), catalogs)
+      const isEnough = commitmentOf(known, catalogs.size, () => undefined).state === 'committed'
+      const own = isEnough || known.some((each) => each.holder === identity.id) ? undefined : await this.#signAt(spot)
+      for (const each of own === undefined ? known : [...known, own]) found.push(each.bytes)
+    }
+    return found
+  }
+
+  async #signAt({ author, seq }: Spot): Promise<SignedReceipt | undefined> {
+    const { ledger } = this.#init
+    const hash = ledger.hashAt(author, seq)
+    const [bytes] = hash === undefined ? [] : await ledger.read(author, seq, seq, ENTRY_BYTES_MAX)
+    return bytes === undefined || hash === undefined ? undefined : this.#sign(reopenEntry(bytes, hash))
+  }
+
+  async #sign(entry: Entry): Promise<SignedReceipt | undefined> {
+    const { artifacts, receipts } = this.#init
+    const digest = artifactOf(entry)
+    return digest === undefined || (await artifacts.has(digest)) ? receipts.sign(entry) : undefined
+  }
+}
