@@ -30,6 +30,14 @@ export const systemClock: Clock = {
   },
 }
 
+/** Lets whatever else waits have its turn, in the midst of long work. On any clock but the system's, where time does not pass by itself, that is one more timer. */
+export function breathe(clock: Clock): Promise<void> {
+  return new Promise((resolve) => {
+    if (clock === systemClock) setImmediate(resolve)
+    else clock.after(0, resolve)
+  })
+}
+
 /** Repeats `run` every `intervalMs`, the next round only after the previous one ended. Returns the way to stop. `onError` hears of a round that failed. */
 export function every(clock: Clock, intervalMs: number, run: () => MaybePromise<void>, onError: (error: unknown) => void): () => void {
   let stopped = false

@@ -6,7 +6,7 @@ import { createHash } from 'node:crypto'
 import { collect } from '#protocols/body'
 import { decodeAs, encode } from '#protocols/codec'
 import { OsirisError } from '#protocols/errors'
-import type { Clock, Random } from '#protocols/lifecycle'
+import { breathe, type Clock, type Random } from '#protocols/lifecycle'
 import type { Message, Network, Peer } from '#protocols/network'
 import type { ForkExchange } from './fork-exchange.ts'
 import { type Entry, Refusal } from './ledger/entry.ts'
@@ -115,7 +115,7 @@ export class Exchange {
 
   async #takeObjects(set: SharedSet, objects: Uint8Array[]): Promise<void> {
     for (const [at, bytes] of objects.entries()) {
-      if (at % BREATH === BREATH - 1) await breathe()
+      if (at % BREATH === BREATH - 1) await breathe(this.#init.clock)
       await set.take(bytes).catch(this.#init.tell)
     }
   }
@@ -181,7 +181,7 @@ export class Exchange {
         if (entry instanceof Refusal) tell(entry)
         else if (!refused.has(entry.author)) writes.push(this.#take(entry, refused, unchained))
       }
-      await breathe()
+      await breathe(this.#init.clock)
     }
     const results = await Promise.allSettled(writes)
     for (const result of results) if (result.status === 'rejected') tell(result.reason)
@@ -213,10 +213,4 @@ export class Exchange {
 
 function slices<T>(all: readonly T[], size: number): T[][] {
   return Array.from({ length: Math.ceil(all.length / size) }, (_, at) => all.slice(at * size, (at + 1) * size))
-}
-
-function breathe(): Promise<void> {
-  return new Promise((resolve) => {
-    setImmediate(resolve)
-  })
 }

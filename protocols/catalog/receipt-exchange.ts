@@ -5,7 +5,7 @@
 import { collect } from '#protocols/body'
 import { decodeAs, encode } from '#protocols/codec'
 import type { Events } from '#protocols/events'
-import type { Clock, Random } from '#protocols/lifecycle'
+import { breathe, type Clock, type Random } from '#protocols/lifecycle'
 import type { Network, Peer } from '#protocols/network'
 import { RECEIPT_BYTES_MAX, ReceiptRefusal, RECEIPTS_MAX, type SignedReceipt } from './ledger/receipts.ts'
 import type { ReceiptStore } from './ledger/receipt-store.ts'
@@ -111,7 +111,7 @@ export class ReceiptExchange {
 
   async #takeAll(list: readonly Uint8Array[]): Promise<void> {
     for (const [at, bytes] of list.entries()) {
-      if (at % BREATH === BREATH - 1) await breathe()
+      if (at % BREATH === BREATH - 1) await breathe(this.#init.clock)
       try {
         await this.#init.receipts.take(bytes)
       } catch (error) {
@@ -135,10 +135,4 @@ export class ReceiptExchange {
     if (this.#controller.signal.aborted) return
     this.#init.events.emit('log', { level: 'debug', room: 'catalog', text: error instanceof Error ? error.message : String(error) })
   }
-}
-
-function breathe(): Promise<void> {
-  return new Promise((resolve) => {
-    setImmediate(resolve)
-  })
 }

@@ -4,10 +4,11 @@ import type { Network } from './network.ts'
 export type { Libp2pNetworkInit } from './libp2p.ts'
 export * from './memory.ts'
 export type { Faults } from './memory-links.ts'
-export type { BeatInit } from './mesh-network.ts'
+export { type BeatInit, MeshNetwork } from './mesh-network.ts'
 export type { KnownPeers } from './neighbours.ts'
 export * from './network.ts'
 export { identityOf, peerOf } from './peer.ts'
+export type { DialOptions, Pipe, PipeEnd, Transport, TransportEvents } from './transport.ts'
 
 /** Loads libp2p ahead of need: 150 ms of a node's start that can pass while it waits for something else. */
 export async function loadLibp2p(): Promise<void> {

@@ -145,6 +145,16 @@ describe('attempts', () => {
     expect([...starts.values()]).toEqual([2])
     expect(new Set(asked).size).toBe(2)
   })
+  test('an idempotent call that was started and then refused elsewhere is not told to have never started', async () => {
+    const { remotes, invoke } = world()
+    let attempts = 0
+    for (const each of remotes) {
+      each.refuse = () => (++attempts > 1 ? error('not_found') : undefined)
+      each.behave = async (_, meta) => failed(error('worker_crashed'), meta, true)
+    }
+    expect(await invoke('idem')).toMatchObject({ kind: 'failed', started: true, error: { code: 'worker_crashed' } })
+    expect(attempts).toBeGreaterThan(1)
+  })
   test('an idempotent call that the function itself failed is not started again', async () => {
     const { remotes, starts, invoke } = world()
     for (const each of remotes) each.behave = (_, meta) => Promise.resolve(failed(error('function_failed'), meta, true))

@@ -2,7 +2,7 @@
 import { OsirisError } from '#protocols/errors'
 import type { Events } from '#protocols/events'
 import type { Executor } from '#protocols/executor'
-import { failed, type Outcome, type PlacedInvocation } from '#protocols/invocation'
+import { failed, type FailedOutcome, type Outcome, type PlacedInvocation } from '#protocols/invocation'
 import type { Clock, Random } from '#protocols/lifecycle'
 import type { Members, Peer } from '#protocols/network'
 import { Candidates, LocalCandidate, type RemoteCandidate } from './candidates.ts'
@@ -120,13 +120,12 @@ export class Attempts {
   }
 
   /** The failure, or what another attempt made of it. */
-  async #next(outcome: Outcome & { kind: 'failed' }, course: Course): Promise<Outcome> {
+  async #next(outcome: FailedOutcome, course: Course): Promise<Outcome> {
     const again = !mayTryElsewhere(outcome) && course.idempotent && !course.startedAgain && mayStartAgain(outcome)
     if ((mayTryElsewhere(outcome) || again) && this.#hasAnotherAttempt(course)) {
       course.startedAgain ||= again
       const other = await this.#attempt(course)
-      // Nobody else was there to ask: the refusal says more than "no member".
-      return other.kind === 'failed' && other.error.code === 'unavailable' && other.meta.node === '' && !other.started ? outcome : other
+      return other.kind === 'failed' && saysLess(other, outcome) ? outcome : other
     }
     course.body?.commit()
     return outcome
@@ -155,6 +154,11 @@ export class Attempts {
     if (error.code !== 'overloaded' && events.has('log'))
       events.emit('log', { level: 'warn', room: 'router', text: `Passing over executor "${candidate.name}" for a while: ${error.message}` })
   }
+}
+
+/** A refusal says nothing of the start before it; and where nobody else was there to ask, the first refusal says more than "no member". */
+function saysLess(other: FailedOutcome, outcome: FailedOutcome): boolean {
+  return !other.started && (outcome.started || (other.error.code === 'unavailable' && other.meta.node === ''))
 }
 
 function isWarm(candidate: Anybody, version: string): boolean {

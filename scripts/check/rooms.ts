@@ -18,9 +18,9 @@ export function folderOf(room: Room): string | undefined {
   return room === 'words' || room === 'node' || room === 'root' ? undefined : room
 }
 
-/** Tests, the suites of contracts, and what only they use. */
+/** Tests, the suites of contracts, the simulator, and what only they use. */
 export function isTest(path: string): boolean {
-  return /\.(?:test|suite|fixture|world)\.ts$|\/testing\//.test(path)
+  return /\.(?:test|suite|fixture|world)\.ts$|\/testing\/|^protocols\/simulation\//.test(path)
 }
 
 /** Users' programs that are deployed, never loaded by ours. */

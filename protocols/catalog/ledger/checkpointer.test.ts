@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { MemoryLevel } from 'memory-level'
 import { expect, it } from 'vitest'
+import { systemClock } from '#protocols/lifecycle'
 import { createIdentity } from '#protocols/access'
 import { aFunction, flip } from '../catalog.fixture.ts'
 import { CHUNK_ROWS } from './chunk.ts'
@@ -34,7 +35,7 @@ async function opened(storage: Storage) {
   let checkpointer: Checkpointer | undefined
   const feeds = new Feeds({ storage, onDurable: (entries) => checkpointer?.noticed(entries.length) })
   const errors: unknown[] = []
-  checkpointer = new Checkpointer({ storage, identity: node, universe, feeds, onError: (error) => errors.push(error) })
+  checkpointer = new Checkpointer({ storage, identity: node, universe, feeds, clock: systemClock, onError: (error) => errors.push(error) })
   const lines: Line[] = []
   const read: Entry[] = []
   await checkpointer.load((line) => lines.push(line))
@@ -93,7 +94,7 @@ it('a damaged chunk and all after it are left to the entries themselves', async 
 it('a head that is damaged, of another node or of another universe is not believed', async () => {
   const storage = await filled([5, 0])
   const foreign = new Checkpointer({
-    ...{ storage, identity: authors[1] as typeof node, universe, onError: () => {} },
+    ...{ storage, identity: authors[1] as typeof node, universe, clock: systemClock, onError: () => {} },
     feeds: new Feeds({ storage, onDurable: () => {} }),
   })
   const lines: Line[] = []

@@ -1,5 +1,6 @@
 /** Keeps this node's checkpoint behind its feeds: reads it when the ledger opens, adds a chunk for every few hundred entries, and the rest at the end. */
 import type { Identity } from '#protocols/access'
+import { breathe, type Clock } from '#protocols/lifecycle'
 import { CHUNK_ROWS, packChunk } from './chunk.ts'
 import { readChunks, readHead, writeChunk } from './checkpoint.ts'
 import { type Entry, type Line, reopenEntry } from './entry.ts'
@@ -17,6 +18,7 @@ export interface CheckpointerInit {
   identity: Identity
   universe: string
   feeds: Feeds
+  clock: Clock
   onError: (error: unknown) => void
 }
 
@@ -122,7 +124,7 @@ export class Checkpointer {
           entries.push(reopenEntry(bytes, feeds.hashAt(author, next + at) as string))
         }
         next += read.length
-        await breathe()
+        await breathe(this.#init.clock)
       }
     }
     return entries
@@ -131,10 +133,4 @@ export class Checkpointer {
   #uncovered(): number {
     return this.#init.feeds.heads().reduce((sum, { author, seq }) => sum + seq - (this.#covered.get(author) ?? 0), 0)
   }
-}
-
-function breathe(): Promise<void> {
-  return new Promise((resolve) => {
-    setImmediate(resolve)
-  })
 }

@@ -18,7 +18,7 @@ import {
   type SignedReceipt,
   signReceipt,
 } from './receipts.ts'
-import { ENCODINGS, readUpToDamage, sealRecord, type Storage, unsealRecord } from './storage.ts'
+import { ENCODINGS, readUpToDamage, sealRecord, type Storage, storageError, unsealRecord } from './storage.ts'
 
 export interface ReceiptStoreInit {
   storage: Storage
@@ -88,9 +88,13 @@ export class ReceiptStore {
     const hash = this.#init.hashAt(author, seq)
     const receipts: SignedReceipt[] = []
     const prefix = `receipt/${author}/${paddedSeq(seq)}`
-    for await (const [, value] of readUpToDamage(this.#init.storage, { gte: `${prefix}/`, lt: `${prefix}0` })) {
-      const receipt = readRecord(value)
-      if (receipt !== undefined && receipt.hash === hash) receipts.push(receipt)
+    try {
+      for await (const [, value] of readUpToDamage(this.#init.storage, { gte: `${prefix}/`, lt: `${prefix}0` })) {
+        const receipt = readRecord(value)
+        if (receipt !== undefined && receipt.hash === hash) receipts.push(receipt)
+      }
+    } catch (error) {
+      throw storageError(error, 'Cannot read the receipts of the entry')
     }
     return receipts
   }
@@ -159,7 +163,12 @@ export class ReceiptStore {
   async #store(receipt: SignedReceipt): Promise<void> {
     const { author, seq, holder, bytes } = receipt
     const key = `receipt/${author}/${paddedSeq(seq)}/${holder}`
-    await this.#init.storage.batch([{ type: 'put', key, value: sealRecord(bytes, digestOf(bytes)) }], { ...ENCODINGS, sync: false })
+    const put = { type: 'put', key, value: sealRecord(bytes, digestOf(bytes)) } as const
+    try {
+      await this.#init.storage.batch([put], { ...ENCODINGS, sync: false })
+    } catch (error) {
+      throw storageError(error, 'Cannot keep the receipt')
+    }
     const holders = (await this.of(receipt)).map((each) => each.holder)
     if (this.#suffices(holders)) this.#open.delete(keyOf(receipt))
     for (const listener of this.#listeners) listener({ author, seq }, holder)

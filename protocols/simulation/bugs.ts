@@ -1,0 +1,137 @@
+/**
+ * Mistakes that the checkers must find, as changes to production code that only a run ever sees (`plant.ts`). Each replaces one snippet that its
+ * file has exactly once; when the code moves on, the bug must follow, and `bugs.test.ts` says so.
+ */
+export interface Bug {
+  name: string
+  /** Below protocols/. */
+  file: string
+  find: string
+  put: string
+}
+
+const ledger = (name: string, file: string, find: string, put: string): Bug => ({ name, file: `catalog/ledger/${file}`, find, put })
+const catalog = (name: string, file: string, find: string, put: string): Bug => ({ name, file: `catalog/${file}`, find, put })
+const network = (name: string, file: string, find: string, put: string): Bug => ({ name, file: `network/${file}`, find, put })
+const router = (name: string, file: string, find: string, put: string): Bug => ({ name, file: `router/${file}`, find, put })
+
+export const BUGS: readonly Bug[] = [
+  // What is promised
+  ledger('acknowledge before sync', 'storage.ts', '{ ...ENCODINGS, sync: true }', '{ ...ENCODINGS, sync: false }'),
+  ledger('known before it is written', 'feeds.ts', '        await this.#feeds.get(entry.author)?.written\n', ''),
+  ledger('remember a failed write', 'feeds.ts', '      feed.pending = feed.durable\n      feed.hashes.length = feed.durable.seq\n', ''),
+  catalog(
+    'held before it is taken',
+    'replication.ts',
+    "return (await this.#ledger.take(entry)) !== 'gap'",
+    'this.#ledger.take(entry).catch(() => {})\n      return true',
+  ),
+  catalog(
+    'held across a gap',
+    'replication.ts',
+    "return (await this.#ledger.take(entry)) !== 'gap'",
+    'await this.#ledger.take(entry)\n      return true',
+  ),
+  ledger('one receipt is a majority', 'receipts.ts', 'Math.min(3, Math.floor(members / 2) + 1)', 'Math.min(1, members)'),
+  ledger(
+    'believe unsigned receipts',
+    'receipts.ts',
+    'if (!verifySignature(publicKeyOf(receipt.holder), signed(payload), signature)) {',
+    'if (receipt.holder === undefined) {',
+  ),
+  catalog(
+    'receipt without the artifact',
+    'service.ts',
+    'return artifact === undefined || (await this.#init.artifacts.has(artifact)) ?',
+    'return artifact !== null ?',
+  ),
+  // The door
+  ledger(
+    'skip the signature',
+    'entry.ts',
+    'if (!verifySignature(keyOf(entry.author), signed(payload), signature)) throw notSigned()',
+    'void [payload, signature]',
+  ),
+  ledger('accept another universe', 'ledger.ts', 'if (entry.universe !== this.universe) throw', 'if (entry.universe === undefined) throw'),
+  ledger('ignore drift', 'ledger.ts', 'if (drifts(entry.hlc, this.#clock.now())) {', 'if (drifts(entry.hlc, Number.POSITIVE_INFINITY)) {'),
+  ledger('skip the chain', 'feeds.ts', 'if (entry.prev !== tip.hash) throw', 'if (entry.prev === undefined) throw'),
+  ledger(
+    'skip the order of time',
+    'feeds.ts',
+    'if (tip.seq > 0 && compareHlc(entry.hlc, tip.hlc) <= 0) throw',
+    'if (entry.hlc === undefined) throw',
+  ),
+  ledger('accept gaps', 'feeds.ts', "if (entry.seq > tip.seq + 1) return 'gap'", "if (entry.seq > tip.seq + 2) return 'gap'"),
+  ledger(
+    'accept a fork',
+    'feeds.ts',
+    "if (feed?.hashes[entry.seq - 1] === entry.hash) return 'known'",
+    "if (feed?.hashes[entry.seq - 1] !== undefined) return 'known'",
+  ),
+  ledger(
+    'know of forks and do nothing',
+    'ledger.ts',
+    'if (ours.hash !== entry.hash) this.#freeze(proveFork(ours, entry))',
+    'void [ours, proveFork]',
+  ),
+  // The disk
+  ledger('serve damaged records', 'storage.ts', 'return digestOf(bytes) === hash ? { bytes, hash } : undefined', 'return { bytes, hash }'),
+  ledger('continue a feed that was cut', 'ledger.ts', 'if (this.#feeds.isCut(this.author)) {', 'if (this.author === undefined) {'),
+  ledger(
+    'forget what the disk promised',
+    'feeds.ts',
+    'feed.promised = Math.max(feed.promised, promisedSeq(value, feed.durable.seq))',
+    'void [value, promisedSeq]',
+  ),
+  // The fold
+  ledger(
+    'order by arrival',
+    'fold.ts',
+    'if (last === undefined || comparePlaces(last.place, place) < 0) return facts.length',
+    'if (place !== undefined) return facts.length',
+  ),
+  ledger(
+    'digest without aliases',
+    'view-digest.ts',
+    'JSON.stringify([key, state.retired, versions, aliases])',
+    'JSON.stringify([key, state.retired, versions, aliases.length > 99])',
+  ),
+  ledger(
+    'forget other clocks',
+    'hlc.ts',
+    'return compareHlc(remote, last) > 0 ? { wallMs: remote.wallMs, counter: remote.counter } : last',
+    'return compareHlc(remote, HLC_ZERO) >= 0 ? last : remote',
+  ),
+  // Who may
+  catalog(
+    'anybody may write',
+    'writer.ts',
+    "const principal = await this.#init.access.require(options.caller, 'deploy', namespace)",
+    'const principal = await this.#init.access.principalOf(options.caller)',
+  ),
+  // Repair
+  catalog('lose gossip and never pull', 'replication.ts', 'if (peer !== undefined) await this.pull(peer)', 'void peer'),
+  // Members
+  network('members for ever', 'members.ts', 'if (now - row.member.seenAt >= MEMBER_EXPIRY_MS) this', 'if (now < 0) this'),
+  network(
+    'believe beats',
+    'introductions.ts',
+    'if (table.isNews(peer, heard.at) && isSignedBy(peer, envelope)) table',
+    'if (table.isNews(peer, heard.at) && isSignedBy.length > 0) table',
+  ),
+  network(
+    'the gone come back',
+    'members.ts',
+    'const known = this.#rows.get(peer)?.at ?? this.#gone.get(peer)?.at',
+    'const known = this.#rows.get(peer)?.at',
+  ),
+  // Calls
+  router('retry what was started', 'retry.ts', 'return !outcome.started && ANOTHER_MAY', 'return ANOTHER_MAY'),
+  router('forget the deadline', 'attempts.ts', 'invocation.deadlineAt + ANSWER_GRACE_MS - startedAt', '60_000'),
+  network(
+    'say unsent of what was sent',
+    'outgoing-call.ts',
+    'return this.#channel.outbox.left(this.#ticket)',
+    'return this.#channel.outbox.left(this.#ticket + 1_000_000)',
+  ),
+]

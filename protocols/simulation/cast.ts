@@ -1,0 +1,48 @@
+/** Who takes part in every run: one universe, its root, its nodes, a hostile one, people with and without grants. The same keys each time, so that what is signed once is judged once. */
+import { createIdentity, type Grant, type Identity, issueToken, type Universe } from '#protocols/access'
+import { createGenesis } from '#protocols/catalog'
+import type { Caller } from '#protocols/invocation'
+import { EPOCH_MS } from './clock.ts'
+
+const identityOf = (number: number): Identity => createIdentity(new Uint8Array(32).fill(number))
+
+export const ROOT = identityOf(1)
+/** As many as a run can have. */
+export const NODES: readonly Identity[] = Array.from({ length: 6 }, (_, at) => identityOf(10 + at))
+/** A member with a key of its own that keeps to no rule. */
+export const HOSTILE = identityOf(40)
+/** The root of a universe that is not this one. */
+export const FOREIGN_ROOT = identityOf(60)
+
+export const UNIVERSE: Universe = { name: 'simulated', root: ROOT.id, secret: 'ab'.repeat(32) }
+export const GENESIS = createGenesis(ROOT, UNIVERSE)
+export const FOREIGN_UNIVERSE: Universe = { name: 'foreign', root: FOREIGN_ROOT.id, secret: 'cd'.repeat(32) }
+
+/** Where people deploy; nobody was ever given `closed`. */
+export const NAMESPACE = 'demo'
+export const CLOSED = 'closed'
+
+export interface People {
+  /** May deploy and call in `demo`. */
+  ada: Caller
+  /** May call there, and no more. */
+  bob: Caller
+  /** Signed by somebody who is not the root. */
+  mallory: Caller
+}
+
+let people: Promise<People> | undefined
+/** Their tokens, signed once. */
+export function peopleOf(): Promise<People> {
+  return (people ??= signAll())
+}
+
+async function signAll(): Promise<People> {
+  const token = (root: Identity, subject: string, can: Grant['can']) =>
+    issueToken(root, subject, [{ can, namespaces: [NAMESPACE] }], EPOCH_MS + 3_600_000)
+  return {
+    ada: { subject: 'ada', token: await token(ROOT, 'ada', ['deploy']) },
+    bob: { subject: 'bob', token: await token(ROOT, 'bob', ['invoke']) },
+    mallory: { subject: 'mallory', token: await token(FOREIGN_ROOT, 'mallory', ['admin']) },
+  }
+}

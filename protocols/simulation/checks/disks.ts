@@ -1,0 +1,98 @@
+/**
+ * Whatever comes onto an honest node's disk is judged at that moment, by rules written down here a second time: signed by its author, of this
+ * universe, in its place, not from the future, and the only entry of that author and place there ever was, if the author is honest.
+ */
+import { universeId } from '#protocols/access'
+import { ROOT, UNIVERSE } from '../cast.ts'
+import type { Node } from '../node.ts'
+import type { World } from '../world.ts'
+import { artifactIn, keyOf, placeIn, readRecord, receiptIn, type StoredEntry } from './record.ts'
+
+/** What the ledger allows another clock to be ahead. */
+const DRIFT_MS = 500
+const UNIVERSE_ID = universeId(UNIVERSE)
+
+export class DiskCheck {
+  readonly #world: World
+  /** By author and seq: the hash seen first on a disk, and whose disk that was. */
+  readonly #seen = new Map<string, { hash: string; node: string }>()
+  readonly #honest: ReadonlySet<string>
+
+  constructor(world: World) {
+    this.#world = world
+    this.#honest = new Set([ROOT.id, ...world.nodes.map((node) => node.identity.id)])
+  }
+
+  start(): void {
+    for (const node of this.#world.keepers) {
+      node.disk.onDurable = (key, value) => this.#judge(node, key, value)
+      node.disk.onVisible = (key) => this.#judgeReceipt(node, key)
+    }
+  }
+
+  #judge(node: Node, key: string, value: Uint8Array): void {
+    const place = placeIn(key)
+    if (place === undefined) return
+    const entry = readRecord(value)
+    const where = `entry ${place.author.slice(0, 6)}/${place.seq} on ${node.name}`
+    if (typeof entry === 'string') {
+      this.#world.fail('only entries on disks', `${where}: ${entry}`)
+      return
+    }
+    const wrong = this.#wrongWith(entry, place, node)
+    if (wrong !== undefined) this.#world.fail(...wrong(where))
+    this.#judgeFork(entry, node, where)
+  }
+
+  /** A node that signs for an entry has it, synced, and the code it publishes. */
+  #judgeReceipt(node: Node, key: string): void {
+    const spot = receiptIn(key)
+    if (spot === undefined || spot.holder !== node.identity.id || node.disk.damaged) return
+    const where = `${node.name} signed for entry ${spot.author.slice(0, 6)}/${spot.seq}`
+    const value = node.disk.durable().get(keyOf(spot.author, spot.seq))
+    const entry = value === undefined ? 'it is not there' : readRecord(value)
+    if (typeof entry === 'string') this.#world.fail('receipts are true', `${where}, which is not on its disk`)
+    else if (entry.type === 'publish' && !node.files.holds(artifactIn(entry)))
+      this.#world.fail('receipts are true', `${where}, whose artifact is not on its disk`)
+  }
+
+  #wrongWith(
+    entry: StoredEntry,
+    place: { author: string; seq: number },
+    node: Node,
+  ): ((where: string) => [rule: string, text: string]) | undefined {
+    if (entry.author !== place.author || entry.seq !== place.seq) return (at) => ['entries are in their places', `${at} belongs elsewhere`]
+    if (!entry.signed) return (at) => ['entries are signed', `${at} is not signed by its author`]
+    if (entry.universe !== UNIVERSE_ID) return (at) => ['entries are of this universe', `${at} is of ${entry.universe}`]
+    const aheadMs = entry.hlc.wallMs - node.clockHighMs()
+    if (aheadMs > DRIFT_MS) return (at) => ['no entries from the future', `${at} is ${Math.round(aheadMs)} ms ahead of the node's clock`]
+    return this.#wrongInFeed(entry, node)
+  }
+
+  #wrongInFeed(entry: StoredEntry, node: Node): ((where: string) => [rule: string, text: string]) | undefined {
+    if (entry.seq === 1) return entry.prev === null ? undefined : (at) => ['feeds are chains', `${at} is first and follows something`]
+    const value = node.disk.durable().get(keyOf(entry.author, entry.seq - 1))
+    if (value === undefined) return node.disk.damaged ? undefined : (at) => ['feeds have no gaps', `${at} has none before it`]
+    const before = readRecord(value)
+    if (typeof before === 'string') return undefined
+    if (entry.prev !== before.hash) return (at) => ['feeds are chains', `${at} does not follow the one before`]
+    const later = entry.hlc.wallMs - before.hlc.wallMs || entry.hlc.counter - before.hlc.counter
+    return later > 0 ? undefined : (at) => ['time goes on in a feed', `${at} is not later than the one before`]
+  }
+
+  /** An entry that never left its author's disk may be replaced after a crash; one that others have may not. */
+  #judgeFork(entry: StoredEntry, node: Node, where: string): void {
+    if (!this.#honest.has(entry.author)) return
+    const place = `${entry.author} ${entry.seq}`
+    const seen = this.#seen.get(place)
+    const own = node.identity.id === entry.author
+    if (seen === undefined || seen.hash === entry.hash) {
+      if (!own || seen === undefined) this.#seen.set(place, { hash: entry.hash, node: node.name })
+      return
+    }
+    const author = this.#world.nodes.find((each) => each.identity.id === entry.author)
+    const onlyAuthor = seen.node === author?.name
+    if (!onlyAuthor) this.#world.fail('honest nodes do not fork', `${where} is another than ${seen.node} has`)
+    else this.#seen.set(place, { hash: entry.hash, node: node.name })
+  }
+}

@@ -1,0 +1,111 @@
+/** What a writer is told must be so: judged when it is told, and once more when all is over. */
+import type { Receipt } from '#protocols/catalog'
+import { OsirisError } from '#protocols/errors'
+import type { Node } from '../node.ts'
+import type { World } from '../world.ts'
+import { hashIn, keyOf, readRecord } from './record.ts'
+
+/** A majority, but never more: DESIGN 5. */
+const NEEDED_MAX = 3
+
+/** What a node had before it wrote. */
+export interface Before {
+  /** The latest time of any entry on its disk. */
+  wallMs: number
+  counter: number
+  /** Catalogs it knew, itself included. */
+  catalogs: number
+}
+
+export function placesBefore(world: World, node: Node): Before {
+  const before: Before = { wallMs: 0, counter: 0, catalogs: catalogsKnownTo(node) }
+  if (!node.keepsLedger) return before
+  for (const [key, value] of node.disk.durable()) {
+    const entry = key.startsWith('entry/') ? readRecord(value) : ''
+    if (typeof entry === 'string') continue
+    const { wallMs, counter } = entry.hlc
+    if (wallMs > before.wallMs || (wallMs === before.wallMs && counter > before.counter)) Object.assign(before, { wallMs, counter })
+  }
+  return before
+}
+
+export interface Told {
+  receipt: Receipt
+  /** Digest of the code that was published with it. */
+  artifact?: string | undefined
+  /** It is of an entry that this very write made. */
+  fresh: boolean
+}
+
+/** A receipt was handed out. */
+export function judgePromise(world: World, node: Node, told: Told, before: Before): void {
+  const { receipt, artifact } = told
+  const { author, seq, state, holders } = receipt
+  world.note(node.name, `${author.slice(0, 6)}/${seq} is ${state} by ${holders.join(' ')}`)
+  world.history.promises.push({ receipt, artifact, atMs: world.now })
+  const writer = world.nodes.find((each) => each.identity.id === author)
+  if (writer !== undefined && !writer.disk.damaged && !has(writer, receipt))
+    world.fail('accepted is on disk', `${describe(receipt)} is not on the disk of ${writer.name}`)
+  if (artifact !== undefined && writer !== undefined && !writer.disk.damaged && !writer.files.holds(artifact))
+    world.fail('accepted has its code', `the artifact of ${describe(receipt)} is not on the disk of ${writer.name}`)
+  judgeReceipts(world, node, told, before)
+  if (told.fresh) judgeOrder(world, node, receipt, before)
+}
+
+/** Every receipt is true, and there are enough of them. */
+function judgeReceipts(world: World, node: Node, { receipt, artifact }: Told, before: Before): void {
+  const { receipts, state } = receipt
+  for (const { holder } of receipts) {
+    const honest = world.nodes.find((each) => each.identity.id === holder)
+    if (honest === undefined || honest.disk.damaged) continue
+    if (!has(honest, receipt)) world.fail('receipts are true', `${honest.name} signed for ${describe(receipt)}, which is not on its disk`)
+    if (artifact !== undefined && !honest.files.holds(artifact))
+      world.fail('receipts are true', `${honest.name} signed for ${describe(receipt)}, whose artifact is not on its disk`)
+  }
+  if (state !== 'committed') return
+  const known = node.keepsLedger ? Math.min(before.catalogs, catalogsKnownTo(node)) : 1
+  const needed = Math.min(NEEDED_MAX, Math.floor(known / 2) + 1)
+  const distinct = new Set(receipts.map((each) => each.holder)).size
+  if (distinct < needed) world.fail('committed is a majority', `${describe(receipt)} has receipts of ${distinct}, ${needed} are needed`)
+}
+
+/** Whoever saw an entry and then writes writes after it. */
+function judgeOrder(world: World, node: Node, receipt: Receipt, before: Before): void {
+  const value = node.disk.durable().get(keyOf(receipt.author, receipt.seq))
+  const entry = node.identity.id === receipt.author && value !== undefined ? readRecord(value) : ''
+  if (typeof entry === 'string') return
+  const { wallMs, counter } = entry.hlc
+  if (wallMs < before.wallMs || (wallMs === before.wallMs && counter <= before.counter))
+    world.fail('causes come before effects', `${describe(receipt)} is ordered before what ${node.name} had when it was written`)
+}
+
+/** Somebody without the right to write tried. */
+export function judgeDenied(world: World, node: Node, error: Error | undefined): void {
+  if (error === undefined) world.fail('nothing unauthorised', `${node.name} took a write of somebody who may not`)
+  else if (!(error instanceof OsirisError)) world.fail('typed errors', `${node.name} refused with ${error.message}`)
+}
+
+/** When all is healed: everything promised is on every honest disk that keeps the ledger and was not damaged. */
+export function judgePromisesKept(world: World): void {
+  for (const { receipt } of world.history.promises) {
+    const writer = world.nodes.find((each) => each.identity.id === receipt.author)
+    const survives = writer === undefined || !writer.disk.damaged || receipt.state === 'committed'
+    if (!survives) continue
+    for (const node of world.keepers) {
+      if (!node.disk.damaged && !has(node, receipt))
+        world.fail(`${receipt.state} is never lost`, `${describe(receipt)} is not on the disk of ${node.name}`)
+    }
+  }
+}
+
+function has(node: Node, { author, seq, hash }: Receipt): boolean {
+  return !node.keepsLedger || hashIn(node.disk.durable().get(keyOf(author, seq))) === hash
+}
+
+function catalogsKnownTo(node: Node): number {
+  return (node.life?.network.members.withRole('catalog').length ?? 0) + 1
+}
+
+function describe({ author, seq, hash, state }: Receipt): string {
+  return `${state} entry ${author.slice(0, 6)}/${seq} (${hash.slice(0, 6)})`
+}

@@ -1,0 +1,70 @@
+/** Entries, receipts and beats that an attacker makes of what it has heard: well-formed but for the one thing that is wrong. Knows the wire format, not the code under test. */
+import { type Identity, universeId } from '#protocols/access'
+import { decode, digestOf, encode } from '#protocols/codec'
+import { HOSTILE, UNIVERSE } from './cast.ts'
+
+type Envelope = Record<string, unknown> & { author: string; seq: number }
+
+const ENTRY_DOMAIN = Buffer.from('osiris/entry/1\0')
+const RECEIPT_DOMAIN = Buffer.from('osiris/receipt/1\0')
+
+/** What an entry says. */
+export function envelopeOf(bytes: Uint8Array): Envelope {
+  const [payload] = decode(bytes) as [Uint8Array]
+  return decode(payload) as Envelope
+}
+
+export function isEntry(bytes: Uint8Array): boolean {
+  try {
+    return typeof envelopeOf(bytes).author === 'string'
+  } catch {
+    return false
+  }
+}
+
+/** The envelope as an entry, signed by whoever forges it. */
+export function entryOf(envelope: Envelope, signer: Identity): Uint8Array {
+  return sealed(encode(envelope), ENTRY_DOMAIN, signer)
+}
+
+/** "Somebody else has this entry on disk", in the attacker's own hand. */
+export function receiptFor(entry: Uint8Array, holder: string, atMs: number): Uint8Array {
+  const { author, seq } = envelopeOf(entry)
+  const statement = { universe: universeId(UNIVERSE), holder, author, seq, hash: digestOf(entry), atMs }
+  return sealed(encode(statement), RECEIPT_DOMAIN, HOSTILE)
+}
+
+function sealed(payload: Uint8Array, domain: Uint8Array, signer: Identity): Uint8Array {
+  return encode([payload, new Uint8Array(signer.sign(Buffer.concat([domain, payload])))])
+}
+
+/** The attacker's own feed: where it stands, and what would come next. */
+export class OwnFeed {
+  #seq = 0
+  #hash: string | null = null
+  #wallMs = 0
+
+  /** The next entry, with what is wrong about it; does not move the feed on. `like`: any entry, for the fields this code does not know. */
+  next(like: Uint8Array, nowMs: number, wrong: Record<string, unknown> = {}): Uint8Array {
+    const place = { author: HOSTILE.id, seq: this.#seq + 1, prev: this.#hash }
+    const hlc = { wallMs: Math.max(nowMs, this.#wallMs + 1), counter: 0 }
+    const envelope = {
+      ...envelopeOf(like),
+      ...place,
+      hlc,
+      type: 'note',
+      body: { seq: this.#seq + 1 },
+      by: 'hostile',
+      grant: null,
+      ...wrong,
+    }
+    return entryOf(envelope, HOSTILE)
+  }
+
+  /** This one was told to somebody as the next. */
+  goOn(entry: Uint8Array): void {
+    this.#seq += 1
+    this.#hash = digestOf(entry)
+    this.#wallMs = (envelopeOf(entry)['hlc'] as { wallMs: number }).wallMs
+  }
+}

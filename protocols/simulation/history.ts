@@ -1,0 +1,39 @@
+/** What was asked and what was promised: everything the checkers compare the disks and views with. */
+import type { Receipt } from '#protocols/catalog'
+import type { Outcome } from '#protocols/invocation'
+
+/** An entry somebody was told is kept. */
+export interface Kept {
+  receipt: Receipt
+  /** Digest of the code it publishes. */
+  artifact: string | undefined
+  atMs: number
+}
+
+export interface Call {
+  id: string
+  node: string
+  idempotent: boolean
+  /** Virtual time by which it must have ended. */
+  dueMs: number
+  outcome?: Outcome
+  starts: number
+  /** Its node went away: nobody is left to be told. */
+  lost: boolean
+}
+
+export class History {
+  readonly promises: Kept[] = []
+  /** Versions somebody with the right to deploy asked for. */
+  readonly versions = new Set<string>()
+  readonly calls = new Map<string, Call>()
+  /** Whether the hostile member has told two nodes different things. */
+  forked = false
+  /** How things went, for the trace and to see that a run did something. */
+  readonly counts = { written: 0, refused: 0, lost: 0, values: 0, failures: 0 }
+
+  started(id: string): void {
+    const call = this.calls.get(id)
+    if (call !== undefined) call.starts += 1
+  }
+}

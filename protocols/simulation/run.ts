@@ -1,0 +1,139 @@
+/** One run: a universe, people at work in it, everything going wrong for a while, and then the question whether it comes right by itself. */
+import { type People, peopleOf } from './cast.ts'
+import { judgeCalls } from './checks/calls.ts'
+import { DiskCheck } from './checks/disks.ts'
+import { allTogether, MemberCheck } from './checks/members.ts'
+import { judgePromisesKept } from './checks/promises.ts'
+import { ViewCheck } from './checks/views.ts'
+import { Hostile } from './hostile.ts'
+import { Nemesis } from './nemesis.ts'
+import { Trace } from './trace.ts'
+import { Workload } from './workload.ts'
+import { type Violation, World } from './world.ts'
+
+export interface Report {
+  seed: number
+  /** The same for the same seed and code. */
+  hash: string
+  steps: number
+  violation: Violation | undefined
+  /** The last lines of what happened. */
+  last: string[]
+  counts: World['history']['counts']
+}
+
+export interface RunOptions {
+  /** Prints each line of the trace. */
+  print?: (line: string) => void
+}
+
+const BOOT_MS = 1_000
+const EVIL_MS = { min: 2_000, max: 6_000 }
+/** All honest nodes must agree within so long (THREATS 3, B4). */
+const SETTLE_MS = 10_000
+const LOOK_MS = 250
+/** A deploy after all that is on every node within so long. */
+const LAST_MS = 4_000
+
+export async function simulate(seed: number, options: RunOptions = {}): Promise<Report> {
+  const people = await peopleOf()
+  const trace = new Trace(options.print)
+  const world = new World(seed, trace)
+  const unhandled = (error: unknown) => world.fail('no unhandled rejection', String((error as Error).stack ?? error))
+  process.on('unhandledRejection', unhandled)
+  await live(world, people)
+  await turn()
+  process.off('unhandledRejection', unhandled)
+  const { violation, history } = world
+  return { seed, violation, hash: trace.hash(), steps: trace.steps, last: trace.last(), counts: history.counts }
+}
+
+/** Node tells of unhandled rejections when its queue of ticks is empty, which is not before a run's end. */
+function turn(): Promise<void> {
+  return new Promise((resolve) => {
+    setImmediate(resolve)
+  })
+}
+
+async function live(world: World, people: People): Promise<void> {
+  const workload = new Workload(world, people)
+  const nemesis = new Nemesis(world)
+  const until = (endMs: number, enough: () => boolean = () => false) =>
+    world.scheduler.runUntil(endMs, () => world.violation !== undefined || enough())
+  new DiskCheck(world).start()
+  new ViewCheck(world).start()
+  new MemberCheck(world).start()
+  world.bootAll()
+  const hostile = world.hasHostile ? new Hostile(world) : undefined
+  hostile?.start()
+  await until(BOOT_MS)
+  workload.start()
+  const evilMs = world.dice.fork('length').between(EVIL_MS.min, EVIL_MS.max)
+  nemesis.start(evilMs)
+  await until(BOOT_MS + evilMs)
+  workload.stop()
+  nemesis.heal()
+  hostile?.stop()
+  await settle(world, until)
+  await lastDeploy(world, workload, until)
+  await until(Math.max(...[...world.history.calls.values()].map((call) => call.dueMs), world.now))
+  judgePromisesKept(world)
+  judgeCalls(world)
+}
+
+type Until = (endMs: number, enough?: () => boolean) => Promise<void>
+
+async function settle(world: World, until: Until): Promise<void> {
+  const endMs = world.now + SETTLE_MS
+  const fromMs = world.now
+  while (world.violation === undefined && !isSettled(world)) {
+    if (world.now >= endMs) {
+      world.fail('all agree within 10 s', describe(world))
+      return
+    }
+    await until(Math.min(endMs, world.now + LOOK_MS))
+  }
+  world.note('world', `all agree after ${Math.round(world.now - fromMs)} ms`)
+}
+
+async function lastDeploy(world: World, workload: Workload, until: Until): Promise<void> {
+  const node = world.dice.fork('last').pick(world.keepers)
+  let ended = false
+  let state: string | undefined
+  void workload.deployAt(node).then((reached) => {
+    ended = true
+    state = reached
+  })
+  await until(world.now + LAST_MS, () => ended)
+  if (state !== 'committed') world.fail('all works again', `${node.name} cannot deploy after everything has healed (${state ?? 'refused'})`)
+  await until(world.now + SETTLE_MS, () => isSettled(world))
+  if (!isSettled(world)) world.fail('all agree within 10 s', describe(world))
+}
+
+function isSettled(world: World): boolean {
+  if (world.living.length < world.nodes.length || !allTogether(world)) return false
+  const states = world.keepers.map((node) => stateOf(world, node))
+  return states.every((each) => each === states[0])
+}
+
+/** Everything a node knows of the honest. */
+function stateOf(world: World, node: World['nodes'][number]): string {
+  const status = node.ledger?.status()
+  if (status === undefined) return `${node.name} is not ready`
+  const honest = new Set(world.nodes.map((each) => each.identity.id))
+  const heads = status.heads.filter((head) => honest.has(head.author)).map((head) => `${head.author.slice(0, 6)}/${head.seq}`)
+  return `${status.viewDigest.slice(0, 8)} ${heads.join(' ')}`
+}
+
+function describe(world: World): string {
+  const members = world.nodes.map(
+    (node) =>
+      `${node.name} sees ${
+        node.life?.network.members
+          .list()
+          .map((each) => each.name)
+          .join(' ') ?? 'nobody'
+      }`,
+  )
+  return [...world.keepers.map((node) => `${node.name}: ${stateOf(world, node)}`), ...members].join('; ')
+}

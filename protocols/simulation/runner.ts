@@ -1,0 +1,28 @@
+/** One process of a long run: `runner.ts <first seed> <step> <count> <until, ms since the epoch> [bug]`. Says what it finds as lines of JSON, and ends at the first violation. */
+import { BUGS } from './bugs.ts'
+import { plant } from './plant.ts'
+
+const [from = 1, step = 1, count = 1, untilMs = 0] = process.argv.slice(2, 6).map(Number)
+const bug = BUGS.find((each) => each.name === process.argv[6])
+if (bug !== undefined) plant(bug)
+// After the bug is planted: what is loaded now has it.
+const { arrangeCrypto, simulate } = await import('./index.ts')
+arrangeCrypto()
+
+let seeds = 0
+let steps = 0
+let found = false
+const isLate = () => untilMs > 0 && Date.now() >= untilMs
+for (let at = 0; at < count && !found && !isLate(); at++) {
+  const report = await simulate(from + at * step)
+  seeds += 1
+  steps += report.steps
+  found = report.violation !== undefined
+  if (found) tell({ kind: 'violation', report })
+  else if (seeds % 100 === 0) tell({ kind: 'progress', seeds })
+}
+tell({ kind: 'end', seeds, steps })
+
+function tell(line: unknown): void {
+  process.stdout.write(`${JSON.stringify(line)}\n`)
+}

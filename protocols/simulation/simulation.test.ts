@@ -1,0 +1,51 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { BUGS } from './bugs.ts'
+import { arrangeCrypto, type Report, simulate } from './index.ts'
+import { replaced } from './plant.ts'
+
+/** A few hundred seeds take a minute where the processor is shared; the long run is `npm run simulate`. */
+const SEEDS = Number(process.env['OSIRIS_SEEDS'] ?? 60)
+/** Each found something once. */
+const REMEMBERED = [44, 71, 89, 117]
+
+let restore = () => {}
+beforeAll(() => {
+  restore = arrangeCrypto()
+})
+afterAll(() => restore())
+
+function told({ seed, violation, last }: Report): string {
+  return violation === undefined
+    ? ''
+    : `npm run simulate -- --seed ${seed} --trace\n${violation.rule}: ${violation.text}\n${last.join('\n')}`
+}
+
+describe('the production code under the simulator', () => {
+  test('seeds that found something find nothing any more', { timeout: 60_000 }, async () => {
+    for (const seed of REMEMBERED) expect(told(await simulate(seed))).toBe('')
+  })
+  test(`${SEEDS} seeds keep every promise`, { timeout: 600_000 }, async () => {
+    for (let seed = 1; seed <= SEEDS; seed++) expect(told(await simulate(seed))).toBe('')
+  })
+  test('the same seed is the same run, to the last step', { timeout: 60_000 }, async () => {
+    for (const seed of [5, 12, 33]) {
+      const first = await simulate(seed)
+      expect((await simulate(seed)).hash).toBe(first.hash)
+    }
+  })
+  test('different seeds are different runs', { timeout: 60_000 }, async () => {
+    const hashes = new Set<string>()
+    for (let seed = 1; seed <= 5; seed++) hashes.add((await simulate(seed)).hash)
+    expect(hashes.size).toBe(5)
+  })
+})
+
+describe('planted bugs', () => {
+  test.each(BUGS.map((bug) => [bug.name, bug] as const))('"%s" still has its place in the code', (_, bug) => {
+    expect(replaced(bug)).toContain(bug.put)
+  })
+  test('there are at least twenty, each with a name of its own', () => {
+    expect(new Set(BUGS.map((bug) => bug.name)).size).toBe(BUGS.length)
+    expect(BUGS.length).toBeGreaterThanOrEqual(20)
+  })
+})
