@@ -1,6 +1,6 @@
 /**
  * Mistakes that the checkers must find, as changes to production code that only a run ever sees (`plant.ts`). Each replaces one snippet that its
- * file has exactly once; when the code moves on, the bug must follow, and `bugs.test.ts` says so.
+ * file has exactly once; when the code moves on, the bug must follow, and `simulation.test.ts` says so.
  */
 export interface Bug {
   name: string
@@ -41,9 +41,9 @@ export const BUGS: readonly Bug[] = [
   ),
   catalog(
     'receipt without the artifact',
-    'service.ts',
-    'return artifact === undefined || (await this.#init.artifacts.has(artifact)) ?',
-    'return artifact !== null ?',
+    'receipt-desk.ts',
+    'return digest === undefined || (await artifacts.has(digest)) ?',
+    'return digest !== null ?',
   ),
   // The door
   ledger(
