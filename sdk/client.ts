@@ -20,6 +20,7 @@ export function createClient(transport: Transport): Osiris {
     nodes: () => transport.nodes(),
     network: () => transport.network(),
     ledger: (options = {}) => transport.ledger(options),
+    ledgerConflicts: () => transport.ledgerConflicts(),
     ledgerRecords: (from) => transport.ledgerRecords(from),
     close: () => transport.close(),
   }

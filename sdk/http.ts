@@ -94,6 +94,7 @@ export function httpTransport(options: HttpOptions): Transport {
     },
     network: () => json('read the network', 'GET', '/v1/network'),
     ledger: ({ after, limit }) => json('read the ledger', 'GET', `/v1/ledger${queryOf({ after, limit })}`),
+    ledgerConflicts: () => json('read the conflicts', 'GET', '/v1/ledger/conflicts'),
     ledgerRecords: (from) => json('read the ledger', 'GET', `/v1/ledger/records${queryOf({ ...from })}`),
     async close() {},
   }

@@ -74,6 +74,7 @@ export function meshTransport(parts: MeshParts): Transport {
       const [status, lines] = await Promise.all([catalog.status(), catalog.log({ limit, ...(after === undefined ? {} : { after }) })])
       return { status, lines }
     },
+    ledgerConflicts: async () => catalog.conflicts(),
     ledgerRecords: async (from) => textOfRecords(await catalog.records(from)),
     close: () => parts.stop(),
   }

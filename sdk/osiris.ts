@@ -4,6 +4,7 @@ import type {
   Deployed,
   FunctionDetail,
   FunctionSummary,
+  LedgerConflicts,
   LedgerPage,
   LedgerRecords,
   NetworkSummary,
@@ -22,6 +23,7 @@ export type {
   FunctionDetail,
   FunctionSummary,
   HolderReceipt,
+  LedgerConflicts,
   LedgerPage,
   LedgerRecords,
   NetworkSummary,
@@ -63,6 +65,8 @@ export interface Osiris {
   ledger(options?: LedgerOptions): Promise<LedgerPage>
   /** The same as the bytes that were signed (base64), with their receipts, by author and seq from a place on: what a verifier needs. Page after page until `next` is null. */
   ledgerRecords(from?: { author: string; seq: number }): Promise<LedgerRecords>
+  /** What stands in the ledger without effect, and why. */
+  ledgerConflicts(): Promise<LedgerConflicts>
   /** Ends what `connect` opened. Idempotent. */
   close(): Promise<void>
 }

@@ -6,6 +6,7 @@ import type {
   Deployed,
   FunctionDetail,
   FunctionSummary,
+  LedgerConflicts,
   LedgerPage,
   LedgerRecords,
   NetworkSummary,
@@ -30,6 +31,7 @@ export interface Transport {
   nodes(): Promise<NodeSummary[]>
   network(): Promise<NetworkSummary>
   ledger(options: LedgerOptions): Promise<LedgerPage>
+  ledgerConflicts(): Promise<LedgerConflicts>
   ledgerRecords(from?: { author: string; seq: number }): Promise<LedgerRecords>
   close(): Promise<void>
 }

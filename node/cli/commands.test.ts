@@ -6,7 +6,7 @@ import { Readable } from 'node:stream'
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import { markOf, type NodeState, type ProcessMark, universeNodesDir, writeNode, writeUniverse } from '#node/universe'
 import { OsirisError } from '#protocols/errors'
-import type { Deployed, FunctionSummary, NodeSummary } from '#sdk'
+import type { Deployed, FunctionSummary, LedgerConflicts, NodeSummary } from '#sdk'
 import type { NodeApi } from './api.ts'
 import type { Io } from './io.ts'
 import { runCommand } from './program.ts'
@@ -37,7 +37,13 @@ const summary: FunctionSummary = {
 }
 
 function node(
-  answers: { call?: unknown; functions?: FunctionSummary[]; deploy?: (name: string) => Deployed; nodes?: NodeSummary[] } = {},
+  answers: {
+    call?: unknown
+    functions?: FunctionSummary[]
+    deploy?: (name: string) => Deployed
+    nodes?: NodeSummary[]
+    conflicts?: LedgerConflicts
+  } = {},
 ): NodeApi {
   const note = <T>(value: () => T, ...words: unknown[]): Promise<T> => {
     asked.push(words)
@@ -67,6 +73,7 @@ function node(
     nodes: () => note(() => answers.nodes ?? [], 'nodes'),
     network: () =>
       note(() => ({ universe: { name: 'test', id: '0'.repeat(16) }, peer: '', addresses: [], connections: [], members: [] }), 'network'),
+    ledgerConflicts: () => note(() => answers.conflicts ?? { lost: [], voided: [], frozen: [] }, 'conflicts'),
     ledgerRecords: (from) => note(() => ({ entries: [], heads: [], proofs: [], next: null }), 'records', from),
     ledger: (options) =>
       note(() => ({ status: { viewDigest: '', functions: 0, entries: 0, heads: [], frozen: [] }, lines: [] }), 'ledger', options),
@@ -146,6 +153,26 @@ it('an empty list says what to do next', async () => {
   expect(list.out).toContain('demo/greet  v2    ffffffffffff  2         token')
   expect(await osiris(['ledger', 'log'])).toMatchObject({ code: 0, out: '', err: 'The ledger holds no entries yet\n' })
   expect(await osiris(['node', 'status'])).toMatchObject({ code: 0, out: '', err: 'No node runs here. Start one: osiris node start\n' })
+})
+
+it('conflicts are told one kind after the other, and none is told too', async () => {
+  expect(await osiris(['ledger', 'conflicts'])).toEqual({
+    code: 0,
+    out: '',
+    err: 'No conflicts: everything in the ledger has its effect\n',
+  })
+  const marked = { author: 'a'.repeat(64), seq: 3, hash: 'b'.repeat(64), atMs: 0, type: 'publish', by: 'ada' }
+  const conflicts: LedgerConflicts = {
+    lost: [{ namespace: 'demo', name: 'greet', alias: 'live', lost: marked, won: { ...marked, seq: 4, by: 'bob' } }],
+    voided: [{ ...marked, reason: 'its grant was revoked' }],
+    frozen: [{ author: 'c'.repeat(64), seq: 7, hashes: ['d'.repeat(64), 'e'.repeat(64)] }],
+  }
+  const { code, out } = await osiris(['ledger', 'conflicts'], node({ conflicts }))
+  expect(code).toBe(0)
+  expect(out).toContain('demo/greet@live  publish by ada, aaaaaaaa#3, 1970-01-01T00:00:00.000Z  publish by bob, aaaaaaaa#4')
+  expect(out).toContain('its grant was revoked')
+  expect(out).toContain('cccccccccccccccc  7     dddddddddddd and eeeeeeeeeeee')
+  expect(JSON.parse((await osiris(['ledger', 'conflicts', '--json'], node({ conflicts }))).out)).toEqual(conflicts)
 })
 
 it('deploy takes a file by its name, with what it imports', async () => {

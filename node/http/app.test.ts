@@ -173,6 +173,7 @@ describe('the universe', () => {
     const records = (await ask('GET', '/ledger/records')).body
     expect(records).toMatchObject({ entries: [{ seq: 1, bytes: expect.any(String) }, { seq: 2 }], proofs: [], next: null })
     expect((await ask('GET', '/ledger/records?seq=1')).status).toBe(400)
+    expect((await ask('GET', '/ledger/conflicts')).body).toEqual({ lost: [], voided: [], frozen: [] })
     const page = (await ask('GET', '/ledger?limit=1')).body
     expect(page).toMatchObject({ status: { entries: 2 }, lines: [{ seq: 1, by: 'ada' }] })
     expect((await ask('GET', `/ledger?after=${page['lines'][0].hash}`)).body['lines']).toMatchObject([{ seq: 2 }])
@@ -253,6 +254,7 @@ describe('/v1/openapi.json', () => {
       '/v1/functions/{namespace}/{name}/aliases/{alias}',
       '/v1/functions/{namespace}/{name}/versions',
       '/v1/ledger',
+      '/v1/ledger/conflicts',
       '/v1/ledger/records',
       '/v1/namespaces',
       '/v1/network',

@@ -16,7 +16,7 @@ import type { HttpLimits } from './limits.ts'
 import { createUnknown } from './unknown.ts'
 import { reportUnexpected } from './report.ts'
 import { deleteFunction, getFunction, listFunctions, listVersions, putAlias, putFunction } from './routes/functions.ts'
-import { getLedger, getRecords } from './routes/ledger.ts'
+import { getConflicts, getLedger, getRecords } from './routes/ledger.ts'
 import { listNamespaces } from './routes/namespaces.ts'
 import { getJoinToken, getNetwork } from './routes/network.ts'
 import { listNodes } from './routes/nodes.ts'
@@ -62,6 +62,7 @@ export function createApp(parts: AppParts): App {
   define(app, 'get', '/v1/network', getNetwork(parts))
   define(app, 'get', '/v1/network/join', getJoinToken(parts))
   define(app, 'get', '/v1/ledger', getLedger(parts))
+  define(app, 'get', '/v1/ledger/conflicts', getConflicts(parts))
   define(app, 'get', '/v1/ledger/records', getRecords(parts))
   describeDirectPaths(app)
   app.doc31('/v1/openapi.json', DOCUMENT)

@@ -183,3 +183,10 @@ export const recordsSchema = z.object({
   proofs: z.array(base64Schema).openapi({ description: 'With the last page: proofs that an author wrote two entries in one place' }),
   next: spotSchema.nullable().openapi({ description: 'Where the next page begins' }),
 })
+
+const markedSchema = z.object({ author: z.string(), seq: z.int(), hash: z.string(), atMs: z.number(), type: z.string(), by: z.string() })
+export const conflictsSchema = z.object({
+  lost: z.array(z.object({ namespace: z.string(), name: z.string(), alias: z.string().nullable(), lost: markedSchema, won: markedSchema })),
+  voided: z.array(markedSchema.extend({ reason: z.string() })),
+  frozen: z.array(spotSchema.extend({ hashes: z.array(z.string()) })),
+})

@@ -123,6 +123,36 @@ export interface LedgerLine {
   commitment: Commitment
 }
 
+/** An entry, to be told from others. */
+export interface MarkedEntry {
+  author: string
+  seq: number
+  hash: string
+  atMs: number
+  type: string
+  by: string
+}
+
+/** An edit that a later one overwrote without having seen it. */
+export interface LostEdit {
+  namespace: string
+  name: string
+  /** `null`: the function as a whole. */
+  alias: string | null
+  lost: MarkedEntry
+  won: MarkedEntry
+}
+
+/** What stands in the ledger without standing in the view. */
+export interface ConflictReport {
+  /** Losers of concurrent edits, oldest first; the latest 1,000. */
+  lost: LostEdit[]
+  /** Entries without effect, and why: what they stood on was revoked, their author banned… The latest 1,000. */
+  voided: (MarkedEntry & { reason: string })[]
+  /** Authors that wrote two entries `seq`: from there on nothing of theirs has an effect. `hashes`: the two, proven by their own signatures. */
+  frozen: { author: string; seq: number; hashes: string[] }[]
+}
+
 /** Part of a node's ledger as bytes that prove themselves: what a verifier needs, and nothing that it would have to believe. */
 export interface RecordsPage {
   /** In order of authors and seqs, without gaps unless this node's disk is damaged; `receipts` are those it has, of the key `holder` by its word. */
@@ -163,4 +193,6 @@ export interface Catalog {
   log(options: { after?: string; limit: number }): MaybePromise<LedgerLine[]>
   /** The ledger as bytes, from a place on (an author and a seq, both in order; absent: from the beginning), about 512 KiB at a time. */
   records(from?: { author: string; seq: number }): MaybePromise<RecordsPage>
+  /** What did not come to stand, and why. */
+  conflicts(): MaybePromise<ConflictReport>
 }

@@ -14,6 +14,7 @@ import { CatalogMembers } from './catalog-members.ts'
 import type {
   AliasTargets,
   Catalog,
+  ConflictReport,
   FunctionRecord,
   LedgerLine,
   LedgerStatus,
@@ -28,6 +29,7 @@ import { type CacheLimits, ClientCache } from './client-cache.ts'
 import { openEntry } from './ledger/entry.ts'
 import { factOf } from './ledger/fold.ts'
 import {
+  conflictsSchema,
   logSchema,
   publishedSchema,
   receiptSchema,
@@ -168,6 +170,11 @@ export class CatalogClient implements Catalog, Startable {
   async records(from?: { author: string; seq: number }): Promise<RecordsPage> {
     const { body } = await this.#members.read({ type: 'records', ...(from === undefined ? {} : { from }), ...this.#caller })
     return decodeAs(recordsPageSchema, body, 'the records')
+  }
+
+  async conflicts(): Promise<ConflictReport> {
+    const { body } = await this.#members.read({ type: 'conflicts', ...this.#caller })
+    return decodeAs(conflictsSchema, body, 'the conflicts')
   }
 
   #fetch(ref: FunctionRef): Promise<FunctionRecord> {

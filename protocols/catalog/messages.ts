@@ -59,6 +59,7 @@ export const requestSchema = z.discriminatedUnion('type', [
   }),
   z.strictObject({ type: z.literal('status'), ...readSchema }),
   z.strictObject({ type: z.literal('log'), after: hashSchema.optional(), limit: z.int().min(1).max(1000), ...readSchema }),
+  z.strictObject({ type: z.literal('conflicts'), ...readSchema }),
   z.strictObject({ type: z.literal('records'), from: spotSchema.optional(), ...readSchema }),
   /** The artifact is the body. */
   z.strictObject({ type: z.literal('publish'), manifest: manifestSchema, ...writeSchema }),
@@ -185,6 +186,17 @@ export const logSchema = z.array(
     commitment: commitmentSchema,
   }),
 )
+const markedSchema = z.strictObject({
+  ...{ author: authorSchema, seq: z.int(), hash: hashSchema },
+  ...{ atMs: z.number(), type: z.string(), by: z.string() },
+})
+export const conflictsSchema = z.strictObject({
+  lost: z.array(
+    z.strictObject({ namespace: z.string(), name: z.string(), alias: z.string().nullable(), lost: markedSchema, won: markedSchema }),
+  ),
+  voided: z.array(markedSchema.extend({ reason: z.string() })),
+  frozen: z.array(z.strictObject({ author: authorSchema, seq: z.int(), hashes: z.array(hashSchema) })),
+})
 const bytesSchema = z.instanceof(Uint8Array)
 export const recordsPageSchema = z.strictObject({
   entries: z.array(

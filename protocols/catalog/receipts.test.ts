@@ -37,7 +37,7 @@ describe('committed', () => {
     const { receipt, record } = await publish(first(all), 'kept')
     expect(receipt).toMatchObject({ state: 'committed', needed: 3, members: 5 })
     expect(receipt.receipts.length).toBeGreaterThanOrEqual(3)
-    expect(receipt.holders.toSorted()).toEqual(['a', 'b', 'c', 'd', 'e'])
+    expect(receipt.holders.length).toBeGreaterThanOrEqual(3)
     for (const { holder, node } of receipt.receipts) {
       const giver = all.find((each) => each.identity.id === holder)
       expect(giver?.name).toBe(node)

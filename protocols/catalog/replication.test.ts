@@ -76,6 +76,8 @@ describe('replication', () => {
     await untilEqual(all)
     for (const node of all) {
       expect(node.service.get({ namespace: 'demo', name: 'both' })).toMatchObject({ version: right.record.version, versions: 3 })
+      const { lost } = await node.service.conflicts()
+      expect(lost).toMatchObject([{ name: 'both', alias: 'live', won: { hash: right.receipt.hash } }])
     }
   })
 

@@ -4,6 +4,7 @@ import { decodeAs } from '#protocols/codec'
 import type { IncomingRequest, Message, Network } from '#protocols/network'
 import { artifact } from './handlers/artifact.ts'
 import { compare } from './handlers/compare.ts'
+import { conflicts } from './handlers/conflicts.ts'
 import { entries } from './handlers/entries.ts'
 import { get } from './handlers/get.ts'
 import { heads } from './handlers/heads.ts'
@@ -43,6 +44,7 @@ const handlers: { [T in RequestType]: Handler<T> } = {
   push,
   receipts,
   records,
+  conflicts,
 }
 
 /** Answers peers until the returned function is called. */

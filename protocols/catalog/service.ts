@@ -13,6 +13,7 @@ import type { ArtifactStore } from './artifacts.ts'
 import type {
   AliasTargets,
   Catalog,
+  ConflictReport,
   FunctionRecord,
   LedgerLine,
   LedgerStatus,
@@ -31,6 +32,7 @@ import { ReceiptStore, type Spot } from './ledger/receipt-store.ts'
 import type { Storage } from './ledger/storage.ts'
 import { ViewDigest } from './ledger/view-digest.ts'
 import { Placement } from './placement.ts'
+import { ConflictReporter } from './conflict-report.ts'
 import { ReceiptDesk } from './receipt-desk.ts'
 import { ReceiptExchange } from './receipt-exchange.ts'
 import { recordsPage } from './records.ts'
@@ -92,6 +94,7 @@ export class CatalogService implements Catalog, Startable {
   readonly #replication: Replication
   readonly #receipts: ReceiptStore
   readonly #desk: ReceiptDesk
+  readonly #reporter: ConflictReporter
   readonly #exchange: ReceiptExchange
   readonly #index = new ArtifactIndex()
   readonly #fetcher: ArtifactFetcher
@@ -130,6 +133,7 @@ export class CatalogService implements Catalog, Startable {
       hashAt: (author, seq) => this.#ledger.hashAt(author, seq),
       catalogs: () => this.#desk.catalogs(),
     })
+    this.#reporter = new ConflictReporter(this.#ledger)
     this.#desk = new ReceiptDesk({ ...init, ledger: this.#ledger, receipts: this.#receipts })
     this.#exchange = new ReceiptExchange({
       ...{ network, clock, random, events },
@@ -239,6 +243,10 @@ export class CatalogService implements Catalog, Startable {
 
   records(from?: Spot): Promise<RecordsPage> {
     return recordsPage(this.#ledger, this.#receipts, from)
+  }
+
+  conflicts(): Promise<ConflictReport> {
+    return this.#reporter.report()
   }
 
   /** Entries refused at this node's door since the start, by reason. */

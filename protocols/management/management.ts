@@ -1,5 +1,5 @@
 /** What people and scripts manage, as plain JSON: the same shapes over HTTP, through the SDK and on the command line. Types only; the browser SDK uses this file too. */
-import type { AliasTargets, LedgerLine, LedgerStatus, Receipt, VersionRecord } from '#protocols/catalog'
+import type { AliasTargets, ConflictReport, LedgerLine, LedgerStatus, Receipt, VersionRecord } from '#protocols/catalog'
 import type { SourceFiles } from '#protocols/builder'
 import type { Role } from '#protocols/lifecycle'
 import type { FunctionConfig, Manifest } from '#protocols/manifest'
@@ -126,6 +126,9 @@ export interface LedgerPage {
   /** In view order, oldest first. */
   lines: LedgerLine[]
 }
+
+/** What did not come to stand: lost edits, entries without effect, frozen authors. */
+export type LedgerConflicts = ConflictReport
 
 /** Part of a node's ledger as bytes that prove themselves (`RecordsPage`), in base64. */
 export interface LedgerRecords {

@@ -1,6 +1,6 @@
 /** `osiris ledger …`: what was signed, by whom, and whether all of it holds. */
 import type { Command } from 'commander'
-import type { LedgerPage } from '#sdk'
+import type { LedgerConflicts, LedgerPage } from '#sdk'
 import { wholeNumber } from '../arguments.ts'
 import type { Context } from '../context.ts'
 import { printableLine } from '../printable.ts'
@@ -9,6 +9,7 @@ import { renderTable } from '../table.ts'
 /** Entries asked for at once. */
 const PAGE = 500
 type Line = LedgerPage['lines'][number]
+type Marked = LedgerConflicts['lost'][number]['lost']
 
 export function register(program: Command, context: Context): void {
   const noun = program.command('ledger').description('The signed, replicated record of every change.')
@@ -31,7 +32,43 @@ Examples:
   $ osiris ledger verify --data /var/lib/osiris`,
     )
     .action((options: { data?: string }) => verify(options, context))
+  noun
+    .command('conflicts')
+    .description('Print what stands in the ledger without effect: edits that lost, entries whose authority ended, frozen authors.')
+    .action(() => conflicts(context))
 }
+
+async function conflicts(context: Context): Promise<void> {
+  const report = await (await context.connect()).ledgerConflicts()
+  if (context.globals().json === true) return context.json(report)
+  const { lost, voided, frozen } = report
+  if (lost.length + voided.length + frozen.length === 0) return context.io.err('No conflicts: everything in the ledger has its effect\n')
+  if (lost.length > 0) {
+    const rows = lost.map((each) => [
+      `${each.namespace}/${each.name}${each.alias === null ? '' : `@${each.alias}`}`,
+      markOf(each.lost),
+      markOf(each.won),
+    ])
+    context.io.out(renderTable(['EDIT OF', 'LOST', 'AGAINST'], rows))
+  }
+  if (voided.length > 0)
+    context.io.out(
+      renderTable(
+        ['WITHOUT EFFECT', 'BECAUSE'],
+        voided.map((each) => [markOf(each), each.reason]),
+      ),
+    )
+  if (frozen.length > 0) {
+    const rows = frozen.map(({ author, seq, hashes }) => [
+      author.slice(0, 16),
+      String(seq),
+      hashes.map((hash) => hash.slice(0, 12)).join(' and '),
+    ])
+    context.io.out(renderTable(['FROZEN', 'FROM', 'WROTE BOTH'], rows))
+  }
+}
+
+const markOf = ({ type, by, author, seq, atMs }: Marked): string => `${type} by ${by}, ${author.slice(0, 8)}#${seq}, ${timeOf(atMs)}`
 
 async function log(options: { after?: string; limit: string }, context: Context): Promise<void> {
   const limit = wholeNumber(options.limit, '--limit', 1, 1_000_000)

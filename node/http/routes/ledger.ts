@@ -4,7 +4,7 @@ import { textOfRecords } from '#protocols/management'
 import type { AppParts } from '../app.ts'
 import { queryAs, type Route } from '../define.ts'
 import { requireAnywhere, requireIn } from '../guard.ts'
-import { ledgerQuerySchema, ledgerSchema, recordsQuerySchema, recordsSchema } from '../schemas.ts'
+import { conflictsSchema, ledgerQuerySchema, ledgerSchema, recordsQuerySchema, recordsSchema } from '../schemas.ts'
 
 export function getLedger({ access, catalog }: AppParts): Route {
   return {
@@ -31,6 +31,18 @@ export function getRecords({ access, catalog }: AppParts): Route {
       if ((author === undefined) !== (seq === undefined))
         throw new OsirisError('invalid_argument', 'Cannot read the ledger from there: give both author and seq, or neither')
       return context.json(textOfRecords(await catalog.records(author === undefined || seq === undefined ? undefined : { author, seq })))
+    },
+  }
+}
+
+export function getConflicts({ access, catalog }: AppParts): Route {
+  return {
+    summary:
+      'What stands in the ledger without effect: losers of concurrent edits, entries whose authority ended, frozen authors with the proof',
+    answers: { 200: { description: 'Oldest first', schema: conflictsSchema } },
+    async handle(context) {
+      await requireIn(access, context.env.found, 'read', '*')
+      return context.json(await catalog.conflicts())
     },
   }
 }

@@ -4,6 +4,7 @@ import type {
   AliasTargets,
   Catalog,
   Commitment,
+  ConflictReport,
   FunctionRecord,
   LedgerLine,
   Published,
@@ -88,6 +89,10 @@ export class FakeCatalog implements Catalog {
     const heads = last === undefined ? [] : [{ author: last.author, seq: last.seq, hash: last.hash }]
     const viewDigest = digestOf(Buffer.from(String(this.#lines.length)))
     return { viewDigest, functions: this.#rows.size, entries: this.#lines.length, heads, frozen: [] }
+  }
+
+  conflicts(): ConflictReport {
+    return { lost: [], voided: [], frozen: [] }
   }
 
   records(): RecordsPage {

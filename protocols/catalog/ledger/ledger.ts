@@ -48,6 +48,9 @@ export interface LedgerInit {
   onFork: (proof: ForkProof) => void
 }
 
+/** An entry as people read it, before it is said how far it has come. */
+export type EntryLine = Omit<LedgerLine, 'commitment'>
+
 /** Why entries were refused here since the start, and how often. */
 export type Refusals = Partial<Record<RefusalReason, number>>
 
@@ -268,13 +271,13 @@ export class Ledger {
     return { ...this.#refusals }
   }
 
-  async log(options: { after?: string; limit: number }): Promise<Omit<LedgerLine, 'commitment'>[]> {
+  async log(options: { after?: string; limit: number }): Promise<EntryLine[]> {
     const places = this.#inOrder()
     const at = options.after === undefined ? -1 : places.findIndex((place) => place.hash === options.after)
     if (options.after !== undefined && at < 0) {
       throw new OsirisError('not_found', `Cannot read the log after "${options.after.slice(0, 64)}": there is no such entry`)
     }
-    const lines: Omit<LedgerLine, 'commitment'>[] = []
+    const lines: EntryLine[] = []
     for (const place of places.slice(at + 1, at + 1 + options.limit)) {
       const [bytes] = await this.#feeds.read(place.author, place.seq, place.seq, ENTRY_BYTES_MAX)
       if (bytes !== undefined) lines.push(lineOf(reopenEntry(bytes, place.hash)))
@@ -374,7 +377,7 @@ export class Ledger {
   }
 }
 
-function lineOf(entry: Entry): Omit<LedgerLine, 'commitment'> {
+function lineOf(entry: Entry): EntryLine {
   const { author, seq, hash, hlc, type, body, by, grant } = entry
   return { author, seq, hash, atMs: hlc.wallMs, type, content: plainJson(body) as Record<string, unknown>, by, grant }
 }

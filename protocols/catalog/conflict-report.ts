@@ -1,0 +1,45 @@
+/** Everything in this node's ledger that did not come to stand. Reads all entries: for people, now and then. */
+import type { ConflictReport } from './catalog.ts'
+import { Conflicts } from './ledger/conflicts.ts'
+import { openProof } from './ledger/forks.ts'
+import type { Ledger } from './ledger/ledger.ts'
+
+const PAGE = 500
+const PROOFS_BYTES_MAX = 64 * 1024 * 1024
+
+export class ConflictReporter {
+  readonly #ledger: Ledger
+  #last: { entries: number; frozen: number; report: Promise<ConflictReport> } | undefined
+
+  constructor(ledger: Ledger) {
+    this.#ledger = ledger
+  }
+
+  /** The same answer until the ledger changes, and one reading however many ask. */
+  report(): Promise<ConflictReport> {
+    const [entries, frozen] = [this.#ledger.entries, this.#ledger.frozen().length]
+    if (this.#last?.entries !== entries || this.#last.frozen !== frozen) {
+      const report = this.#read()
+      report.catch(() => (this.#last = undefined))
+      this.#last = { entries, frozen, report }
+    }
+    return this.#last.report
+  }
+
+  async #read(): Promise<ConflictReport> {
+    const conflicts = new Conflicts()
+    let after: string | undefined
+    for (;;) {
+      const lines = await this.#ledger.log({ limit: PAGE, ...(after === undefined ? {} : { after }) })
+      for (const line of lines) conflicts.take(line)
+      after = lines.at(-1)?.hash
+      if (after === undefined || lines.length < PAGE) break
+    }
+    const proofs = (await this.#ledger.proofs([], PROOFS_BYTES_MAX)).map((bytes) => openProof(bytes, this.#ledger.universe))
+    return {
+      lost: conflicts.list(),
+      voided: [],
+      frozen: proofs.map(({ author, seq, hashes }) => ({ author, seq, hashes: [...hashes] })),
+    }
+  }
+}
