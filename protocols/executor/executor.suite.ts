@@ -210,6 +210,19 @@ export function executorSuite(kind: string, create: (world: World) => Promise<Ex
         const outcome = await fetchFrom('return new Response(await request.bytes())', { method: 'POST', body: bytes })
         expect(new Uint8Array((outcome as { body: Uint8Array }).body)).toEqual(bytes)
       })
+      test('bytes that come while the function computes arrive as they were sent', async () => {
+        const record = web(`const spin = () => { const end = Date.now() + 15; while (Date.now() < end); }
+          spin(); const bytes = await request.bytes(); spin(); return Response.json([bytes.length, ...new Set(bytes)])`)
+        // Not one is the beginning of a text.
+        const sent = async (byte: number) => {
+          const payload = { method: 'POST', body: Buffer.alloc(20_000, byte) }
+          return JSON.parse((await responseOf(await fixture.executor.invoke(requestOf(record, payload)))).text) as unknown
+        }
+        // Once it is known to be slow, the others wait for their turn.
+        expect(await sent(0x80)).toEqual([20_000, 0x80])
+        const bytes = Array.from({ length: 12 }, (_, index) => 0x81 + index)
+        expect(await Promise.all(bytes.map(sent))).toEqual(bytes.map((byte) => [20_000, byte]))
+      })
       test('a request’s body streams in and a response’s body streams out, at the reader’s pace', async () => {
         const total = 3 * 1024 * 1024
         let given = 0

@@ -85,6 +85,23 @@ describe('time', () => {
     const neighbour = world.define('export default () => 2', { namespace: 'unwanted' })
     expect(valueOf(await executor.invoke(callOf(neighbour)))).toBe(2)
   })
+  test('calls that compute one behind the other: who has not begun at its deadline is told so, and the worker lives', async () => {
+    const own = serviceIn(world, { limits: { killGraceMs: 1000 } })
+    await own.start()
+    const record = world.define('export default (ms) => { const end = Date.now() + ms; while (Date.now() < end); return ms }', {
+      namespace: 'row',
+      config: { execution: { timeout: '400ms' }, scale: { max: 1 } },
+    })
+    valueOf(await own.invoke(callOf(record, [100])))
+    const pids = () => own.status().workers.flatMap(({ pid, namespace }) => (namespace === 'row' ? [pid] : []))
+    const before = pids()
+    // One after the other they would take two seconds longer than a worker is given.
+    const codes = (await Promise.all(Array.from({ length: 12 }, () => own.invoke(callOf(record, [300]))))).map(codeOf)
+    expect(codes.filter((code) => code === 'deadline_exceeded').length).toBeGreaterThan(9)
+    expect(codes.filter((code) => code !== 'deadline_exceeded' && code !== 'value')).toEqual([])
+    expect(pids()).toEqual(before)
+    await own.stop()
+  })
   test('a slow function does not block its namespace', async () => {
     valueOf(await run('export default () => "begun"', [], {}, 'shared'))
     const ended: unknown[] = []

@@ -7,6 +7,7 @@ import { hasMail, ownerOf, tell } from './answer.ts'
 import type { Entries } from './context.ts'
 import { Desk } from './crypto/desk.ts'
 import { deadline, disposedError, ENDLESS, errorJson, wireError, notReady, rejectionText, TAMPERED } from './host-error.ts'
+import { type Account, asideOf, type Entering } from './entering.ts'
 import { HeapWatch } from './heap-watch.ts'
 import type { InstanceInit } from './instance-init.ts'
 import { type Compiled, loadModule } from './load.ts'
@@ -29,6 +30,7 @@ export class Instance implements MailSink {
   readonly #heap: HeapWatch
   readonly #stacks = new Stacks()
   readonly #open: OpenCalls
+  readonly #account: Account
   #wake: NodeJS.Timeout | undefined
   /** Made when the function first asks for cryptography. */
   #desk: Desk | undefined
@@ -52,6 +54,8 @@ export class Instance implements MailSink {
       },
       () => this.#desk?.resume(),
     )
+    const back = () => this.turns.isIdle && this.#heap.look()
+    this.#account = { open: this.#open, timeouts: init.timeouts, late: (callId) => this.#endEarly(callId), back }
   }
 
   /** Nothing of it runs or waits. */
@@ -96,9 +100,9 @@ export class Instance implements MailSink {
   /** Whether the call is still open afterwards. */
   call(callId: number, msLeft: number, args: string): boolean {
     const startedAt = performance.now()
-    const options = this.#init.timeouts.for(Math.min(msLeft, this.#open.cpuMsMax), startedAt)
     this.#heap.countCall(this.turns.isIdle)
-    if (!this.turns.mayRunHere) return this.#callAside(callId, startedAt, msLeft, args, options)
+    if (!this.turns.mayRunHere) return this.#callAside(callId, startedAt, msLeft, args)
+    const options = this.#init.timeouts.for(Math.min(msLeft, this.#open.cpuMsMax), startedAt)
     let text: string | undefined
     try {
       text = this.#entries.call.applySync(undefined, [callId, args], options)
@@ -148,8 +152,9 @@ export class Instance implements MailSink {
   /** Ends the call if its time is over and it waits. One that runs is the isolate's timeout's, and after that the node's, which ends the process. */
   expire(callId: number, now: number): void {
     if (!this.#open.isLate(callId, now)) return
+    const hasBegun = this.#open.get(callId)?.isQueued === false
     this.#endEarly(callId)
-    this.feed(EVENT.cancel, callId, 'The deadline has passed')
+    if (hasBegun) this.feed(EVENT.cancel, callId, 'The deadline has passed')
   }
 
   /** Calls that computed for longer than they may, turn by turn: one long turn is the isolate's timeout's. */
@@ -230,38 +235,33 @@ export class Instance implements MailSink {
     this.turns.whenIdle(() => (this.#desk === undefined ? run() : this.#desk.whenLight(run)))
   }
 
-  #callAside(callId: number, startedAt: number, msLeft: number, args: string, options: object): boolean {
+  #callAside(callId: number, startedAt: number, msLeft: number, args: string): boolean {
     this.#open.add(callId, startedAt, msLeft)
-    this.#open.enter(callId)
-    this.turns.aside(
-      this.#entries.call,
-      [callId, args],
-      options,
-      (text, cpuMs) => {
-        this.#leave(callId, callId, cpuMs)
-        if (typeof text !== 'string') {
-          this.#pump()
-          return this.#endOverdrawn()
-        }
-        const ranMs = this.#open.age(callId)
-        const cpuMsInAll = this.#open.cpuMs(callId)
-        if (this.#open.close(callId)) this.#answer(callId, ranMs, cpuMsInAll, text)
-      },
-      (error, cpuMs) => {
-        this.#leave(callId, callId, cpuMs)
-        this.#callBroke(callId, error)
-      },
-    )
+    const ended = (text: unknown) => {
+      if (typeof text !== 'string') return this.#spoke()
+      const ranMs = this.#open.age(callId)
+      const cpuMsInAll = this.#open.cpuMs(callId)
+      if (this.#open.close(callId)) this.#answer(callId, ranMs, cpuMsInAll, text)
+    }
+    const entering = { entry: this.#entries.call, args: [callId, args], callId, msLeft, isFirst: true }
+    this.#aside(entering, ended, (error) => this.#callBroke(callId, error))
     return true
   }
 
   #turn(entry: ivm.Reference<(...args: never[]) => unknown>, args: unknown[], callId: number, msLeft: number): void {
     if (this.#gone) return
-    const startedAt = performance.now()
     // Copying is asked for only where there are bytes: it costs five times as much.
-    const timeout = this.#init.timeouts.for(this.#open.turnMsLeft(callId, msLeft), startedAt)
-    const options = { ...timeout, ...(typeof args[2] === 'object' ? WITH_BYTES : {}) }
-    if (!this.turns.mayRunHere) return this.#turnAside(entry, args, callId, options)
+    const copy = typeof args[2] === 'object' ? WITH_BYTES : {}
+    if (!this.turns.mayRunHere) {
+      const entering = { entry, args, callId, msLeft, isFirst: entry === this.#entries.request, copy }
+      return this.#aside(
+        entering,
+        () => this.#spoke(),
+        (error) => this.#turnBroke(callId, error),
+      )
+    }
+    const startedAt = performance.now()
+    const options = { ...this.#init.timeouts.for(this.#open.turnMsLeft(callId, msLeft), startedAt), ...copy }
     let owner: unknown
     try {
       owner = entry.applySync(undefined, args as never[], options)
@@ -273,33 +273,17 @@ export class Instance implements MailSink {
     const ranMs = performance.now() - startedAt
     this.turns.learn(ranMs)
     this.#open.charge(ownerOf(owner, callId), ranMs)
+    this.#spoke()
+  }
+
+  #aside(entering: Entering, ended: (result: unknown) => void, broke: (error: unknown) => void): void {
+    this.turns.aside(asideOf(entering, this.#account, ended, broke))
+  }
+
+  /** After a turn: what it said, and what it used. */
+  #spoke(): void {
     this.#pump()
     this.#endOverdrawn()
-  }
-
-  #turnAside(entry: ivm.Reference<(...args: never[]) => unknown>, args: unknown[], callId: number, options: object): void {
-    this.#open.enter(callId)
-    this.turns.aside(
-      entry,
-      args,
-      options,
-      (owner, cpuMs) => {
-        this.#leave(callId, ownerOf(owner, callId), cpuMs)
-        this.#pump()
-        this.#endOverdrawn()
-      },
-      (error, cpuMs) => {
-        this.#leave(callId, callId, cpuMs)
-        this.#turnBroke(callId, error)
-      },
-    )
-  }
-
-  /** Back from a thread. */
-  #leave(callId: number, owner: number, cpuMs: number): void {
-    this.#open.leave(callId)
-    this.#open.charge(owner, cpuMs)
-    if (this.turns.isIdle) this.#heap.look()
   }
 
   /** Fetches what the isolate has to say. Runs no user code: promises have settled at the end of the turn. */
@@ -310,11 +294,12 @@ export class Instance implements MailSink {
       if (mail === undefined || this.#gone || readMail(mail, this)) return
       this.isolateGone('', TAMPERED)
     }
-    if (!this.turns.isIdle) return this.turns.aside(drain, [], DRAIN, read, (error) => this.#turnBroke(0, error))
+    const broke = (error: unknown) => this.#turnBroke(0, error)
+    if (!this.turns.isIdle) return this.turns.aside({ entry: drain, args: [], begin: () => DRAIN, ended: read, broke })
     try {
       read(drain.applySync(undefined, [], DRAIN))
     } catch (error) {
-      this.#turnBroke(0, error)
+      broke(error)
     }
   }
 
@@ -387,7 +372,8 @@ export class Instance implements MailSink {
     if (call === undefined) return
     this.#open.close(callId)
     const error = errorJson(endingOf(call, performance.now(), this.#open.cpuMsMax))
-    if (!call.responded) return this.reports.failed(callId, performance.now() - call.startedAt, billOf(call), error, true)
+    // What never ran has left nothing behind.
+    if (!call.responded) return this.reports.failed(callId, performance.now() - call.startedAt, billOf(call), error, !call.isQueued)
     this.reports.broken(callId, error)
     this.reports.closed(callId, billOf(call))
   }

@@ -14,6 +14,8 @@ export interface OpenCall {
   responded: boolean
   /** Entries on its account that run on a thread now. */
   entries: number
+  /** Its first entry waits for a thread: nothing of it has run. */
+  isQueued: boolean
   /** Processor time used until now. */
   cpuMs: number
 }
@@ -36,7 +38,7 @@ export class OpenCalls {
   }
 
   add(callId: number, startedAt: number, msLeft: number): void {
-    this.#calls.set(callId, { startedAt, deadlineAt: startedAt + msLeft, responded: false, entries: 0, cpuMs: 0 })
+    this.#calls.set(callId, { startedAt, deadlineAt: startedAt + msLeft, responded: false, entries: 0, isQueued: false, cpuMs: 0 })
     this.#onOpen()
   }
 
@@ -110,9 +112,16 @@ export class OpenCalls {
     return call !== undefined
   }
 
+  queue(callId: number): void {
+    const call = this.#calls.get(callId)
+    if (call !== undefined) call.isQueued = true
+  }
+
   enter(callId: number): void {
     const call = this.#calls.get(callId)
-    if (call !== undefined) call.entries++
+    if (call === undefined) return
+    call.entries++
+    call.isQueued = false
   }
 
   leave(callId: number): void {

@@ -28,7 +28,7 @@ export function settle(init: Settling, left = REJECTIONS_MAX): void {
     if (left === 0) init.endless()
     else settle(init, left - 1)
   }
-  if (!turns.isIdle) return turns.aside(last, [], TIMEOUT, init.settled, broke)
+  if (!turns.isIdle) return turns.aside({ entry: last, args: [], begin: () => TIMEOUT, ended: init.settled, broke })
   let text: unknown
   try {
     text = last.applySync(undefined, [], TIMEOUT)
