@@ -1,5 +1,6 @@
 import { execFileSync } from 'node:child_process'
-import { mkdir, mkdtemp, readdir, rm, truncate, writeFile } from 'node:fs/promises'
+import { randomBytes } from 'node:crypto'
+import { mkdir, mkdtemp, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, it } from 'vitest'
@@ -61,6 +62,25 @@ it('a store of which nothing can be read is moved aside and begun anew', async (
   await opened.close()
 })
 
+it('a table that is not what it was is taken away before LevelDB sees it, and the rest stays', async () => {
+  // More than LevelDB keeps in its log.
+  const { storage, close } = await openAs()
+  for (let at = 0; at < 12; at += 1) await storage.batch([put(`key/${at}`, randomBytes(1024 * 1024))], { ...ENCODINGS, sync: true })
+  await close()
+  const tables = (await readdir(join(dir, 'store'))).filter((file) => file.endsWith('.ldb'))
+  expect(tables.length).toBeGreaterThan(0)
+  const path = join(dir, 'store', tables[0] as string)
+  const bytes = await readFile(path)
+  bytes[bytes.length >> 1] = (bytes[bytes.length >> 1] as number) ^ 1
+  await writeFile(path, bytes)
+  const opened = await openStore(dir)
+  expect(opened.mended).toBe('repaired')
+  const left = await keysIn(opened.storage)
+  expect(left).toBeGreaterThan(0)
+  expect(left).toBeLessThan(12)
+  await opened.close()
+})
+
 it('a truncated log costs its tail and nothing else', async () => {
   await filled(20)
   const log = (await readdir(join(dir, 'store'))).find((file) => file.endsWith('.log')) as string
@@ -69,6 +89,11 @@ it('a truncated log costs its tail and nothing else', async () => {
   expect(await keysIn(store.storage)).toBe(4)
   await store.close()
 })
+
+async function openAs() {
+  const store = await openStore(dir)
+  return { storage: store.storage, close: () => store.close() }
+}
 
 async function openAndClose() {
   const opened = await openStore(dir)

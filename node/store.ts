@@ -7,9 +7,14 @@ import { join } from 'node:path'
 import { Level } from 'level'
 import { makeFolder } from '#node/config'
 import { type Reopenable, ReopeningStorage, type Storage } from '#protocols/catalog'
+import { every, systemClock } from '#protocols/lifecycle'
+import { breakSeals, removeDamaged, sealTables } from './store-seals.ts'
 
 /** LevelDB takes up to 4 MiB before it makes a table, and a log begins small: below this there is no use in trying. */
 const ROOM_BYTES = 1024 * 1024
+
+/** New tables come when some 4 MiB were written, or others merged. */
+const SEAL_EVERY_MS = 30_000
 
 export type Mended = 'repaired' | 'moved aside'
 
@@ -26,10 +31,18 @@ export async function openStore(dataDir: string): Promise<Store> {
   makeFolder(dataDir)
   const directory = join(dataDir, 'store')
   // LevelDB would begin a new store in the place of one that lost this file, and delete what is left of it. A `Level` opens as soon as it is made.
+  await removeDamaged(directory)
   const isLost = await lacksCurrent(directory)
   if (isLost) await repair(directory)
   const level: Level<string, Uint8Array> = new Level(directory, { keyEncoding: 'utf8', valueEncoding: 'view' })
   const mended = (await openOrMend(level, directory)) ?? (isLost ? 'repaired' : undefined)
+  const endSealing = every(
+    systemClock,
+    SEAL_EVERY_MS,
+    () => sealTables(directory, systemClock.now() - SEAL_EVERY_MS / 2),
+    // A disk that is full says so elsewhere.
+    () => {},
+  )
   const store: Reopenable = {
     getMany: (keys, options) => level.getMany(keys, options),
     batch: (operations, options) => level.batch(operations, options),
@@ -37,11 +50,17 @@ export async function openStore(dataDir: string): Promise<Store> {
     hasRoom: () => hasRoom(dataDir),
     reopen: async (after) => {
       await level.close()
+      await removeDamaged(directory)
       if (isCorruption(after)) await repair(directory)
       await openOrMend(level, directory)
     },
   }
-  return { storage: new ReopeningStorage(store), mended, clear: () => level.clear(), close: () => level.close() }
+  const close = async () => {
+    endSealing()
+    await level.close()
+    await sealTables(directory, Number.POSITIVE_INFINITY).catch(() => {})
+  }
+  return { storage: new ReopeningStorage(store), mended, clear: () => level.clear(), close }
 }
 
 /** The records of a store that is there already, as they are: nothing is mended. Throws what level throws where it is locked, missing or damaged. */
@@ -76,6 +95,7 @@ async function openOrMend(level: Level<string, Uint8Array>, directory: string): 
 async function repair(directory: string): Promise<void> {
   await (Level as unknown as { repair(location: string): Promise<void> }).repair(directory).catch(() => {})
   await rm(join(directory, 'lost'), { recursive: true, force: true })
+  await breakSeals(directory)
 }
 
 async function lacksCurrent(directory: string): Promise<boolean> {

@@ -11,7 +11,9 @@ import { canary } from './figures/canary.ts'
 import { coldCall } from './figures/cold-call.ts'
 import { density } from './figures/density.ts'
 import { deployEverywhere } from './figures/deploy.ts'
+import { growth } from './figures/growth.ts'
 import { kill } from './figures/kill.ts'
+import { ledger } from './figures/ledger.ts'
 import { oneConnection } from './figures/one-connection.ts'
 import { remoteCall } from './figures/remote-call.ts'
 import { universeStart } from './figures/universe-start.ts'
@@ -19,7 +21,19 @@ import { warmCall } from './figures/warm-call.ts'
 import { chooseGenerator } from './load/load.ts'
 import { machine, type Results, table } from './report.ts'
 
-const FIGURES: Figure[] = [warmCall, oneConnection, remoteCall, coldCall, density, kill, canary, universeStart, deployEverywhere]
+const FIGURES: Figure[] = [
+  warmCall,
+  oneConnection,
+  remoteCall,
+  coldCall,
+  density,
+  kill,
+  canary,
+  universeStart,
+  deployEverywhere,
+  ledger,
+  growth,
+]
 const RESULTS = fileURLToPath(new URL('./results/latest.json', import.meta.url))
 const ROUNDS = 5
 const ROUND_MS = 5000

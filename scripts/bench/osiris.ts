@@ -26,6 +26,9 @@ export interface BenchNode {
   http: string
   joinToken: string
   pid: number
+  /** Its data directory. */
+  dataDir: string
+  stop: () => Promise<void>
 }
 
 export interface BenchUniverse {
@@ -66,13 +69,14 @@ export class Osiris {
 
   /** A node in its own process, open to this machine. Without `join` it founds a universe. */
   async startNode(name: string, roles: string, join_?: string): Promise<BenchNode> {
-    const places = ['--data', join(this.#home, 'data', name), '--http-port', '0', '--p2p-listen', '/ip4/127.0.0.1/tcp/0']
+    const dataDir = join(this.#home, 'data', name)
+    const places = ['--data', dataDir, '--http-port', '0', '--p2p-listen', '/ip4/127.0.0.1/tcp/0']
     const args = [BIN, 'node', 'start', '--json', '--name', name, '--roles', roles, '--developer', ...places]
     const env = { ...this.#env, ...(join_ === undefined ? {} : { OSIRIS_JOIN: join_ }) }
     const child = background(this.#cleanup, process.execPath, args, { env, cwd: join(this.#home, 'work') })
     const { http } = readySchema.parse(JSON.parse(await child.firstLine))
     const state = await readFile(join(this.#home, 'state', 'osiris', 'nodes', `${name}.json`), 'utf8')
-    return { http, joinToken: stateSchema.parse(JSON.parse(state)).joinToken, pid: child.pid }
+    return { http, joinToken: stateSchema.parse(JSON.parse(state)).joinToken, pid: child.pid, dataDir, stop: child.stop }
   }
 
   /** A universe whose nodes are all ready. */

@@ -1,0 +1,67 @@
+/** A warm call and the memory of a node as there are more functions in its ledger: three nodes with 1,000, 10,000 and 100,000 of them, called in turns. */
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { createIdentity, universeSchema } from '#protocols/access'
+import type { Bench, Figure } from '../bench.ts'
+import { openLedger, publish } from '../ledgers.ts'
+import { memoryOf } from '../memory.ts'
+import { type BenchNode, deploy, Osiris } from '../osiris.ts'
+import { Probe } from '../probe.ts'
+import { interleave } from '../rounds.ts'
+import { median, round } from '../stats.ts'
+import { assertServes, BODY, NAME, PATH, SOURCE } from '../subject.ts'
+
+const SIZES = ['1000', '10000', '100000'] as const
+const SMALLEST = SIZES[0]
+const ROLES = 'router,catalog,builder,executor'
+const CALLS = 1000
+/** What the root wrote behind a node's back gets into its checkpoint first. */
+const SETTLE_MS = 20_000
+
+export const growth: Figure = {
+  name: 'growth',
+  async measure(bench) {
+    const osiris = await Osiris.create(bench.cleanup)
+    const nodes: { [size: string]: BenchNode } = {}
+    for (const size of SIZES) nodes[size] = await nodeWith(bench, osiris, Math.ceil(Number(size) / bench.divisor))
+    await sleep(SETTLE_MS / bench.divisor)
+    const probe = new Probe()
+    const call = async (size: string, count: number) => median(await probe.times({ url: `${nodes[size]!.http}${PATH}`, body: BODY }, count))
+    for (const size of SIZES) await call(size, CALLS / bench.divisor)
+    const p50Us = await interleave(bench.rounds, SIZES, (size) => call(size, CALLS / bench.divisor))
+    probe.close()
+    const bytes = Object.fromEntries(SIZES.map((size) => [size, memoryOf(nodes[size]!.pid)[0]?.pssBytes ?? 0]))
+    const base = median(p50Us[SMALLEST])
+    const rows = SIZES.slice(1).map((size) => ({
+      what: `a warm call among ${Number(size).toLocaleString('en')} functions, over one among ${Number(SMALLEST).toLocaleString('en')}: p50`,
+      measured: round(median(p50Us[size]) / base),
+      unit: '×',
+      bar: { kind: 'most' as const, value: 1.1 },
+      detail: { p50Us: p50Us[size], baseP50Us: p50Us[SMALLEST] },
+    }))
+    const largest = SIZES[2]
+    const perFunction = (bytes[largest]! - bytes[SMALLEST]!) / ((Number(largest) - Number(SMALLEST)) / bench.divisor)
+    // No bar of the project's: what a node with a gigabyte can spare for a hundred thousand functions beside everything else.
+    const memory = { what: 'memory of a node for each function that exists', measured: round(perFunction / 1024, 1), unit: 'KB' }
+    return [...rows, { ...memory, bar: { kind: 'most', value: 5 }, detail: { bytes } }]
+  },
+}
+
+/** The function everybody serves, among others that its founder's root wrote while it was down. */
+async function nodeWith(bench: Bench, osiris: Osiris, functions: number): Promise<BenchNode> {
+  const name = `growth-${functions}`
+  bench.say(`a node with ${functions} functions`)
+  const first = await osiris.startNode(name, ROLES)
+  await deploy(first.http, NAME, SOURCE)
+  await first.stop()
+  const read = (file: string) => readFile(join(first.dataDir, file), 'utf8')
+  const identity = createIdentity(Buffer.from((await read('root.key')).trim(), 'hex'))
+  const universe = universeSchema.parse(JSON.parse(await read('universe.json')))
+  const { ledger, close } = await openLedger({ identity, universe, directory: join(first.dataDir, 'store') })
+  await publish(ledger, 0, functions)
+  await close()
+  const node = await osiris.startNode(name, ROLES)
+  await assertServes(node.http)
+  return node
+}
