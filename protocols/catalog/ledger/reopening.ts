@@ -3,7 +3,7 @@
  * and opened. Reads go on from the broken one, which therefore is not closed before there is hope that it opens. A table that cannot be read
  * is a reason to open it again, too: on that way it is mended.
  */
-import { isDamage, type Storage, type StoragePut } from './storage.ts'
+import { isCorruption, isDamage, type Storage } from './storage.ts'
 
 export interface Reopenable extends Storage {
   /** Whether a file can be written and synced beside the store. */
@@ -40,14 +40,16 @@ export class ReopeningStorage implements Storage {
     }
   }
 
-  /** Throws what the store threw, or why it cannot be opened again. */
-  async batch(operations: StoragePut[], options: Parameters<Storage['batch']>[1]): Promise<void> {
+  /** Throws what the store threw, or why it cannot be opened again. A write that met an old table which cannot be read is made again once that is mended. */
+  async batch(...parameters: Parameters<Storage['batch']>): Promise<void> {
     if (this.#failure !== undefined) await this.#mend()
     try {
-      await this.#store.batch(operations, options)
+      await this.#store.batch(...parameters)
     } catch (error) {
       this.#failure ??= { error }
-      throw error
+      if (!isCorruption(error)) throw error
+      await this.#mend()
+      await this.#store.batch(...parameters)
     }
   }
 

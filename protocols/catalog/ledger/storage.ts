@@ -44,8 +44,12 @@ export async function* readUpToDamage(storage: Storage, range: { gte: string; lt
 
 /** https://github.com/Level/classic-level: what LevelDB says of a table or log it cannot read. */
 export function isDamage(error: unknown): boolean {
-  const code = (error as { code?: unknown }).code
-  return code === 'LEVEL_CORRUPTION' || code === 'LEVEL_IO_ERROR' || /^(?:Corruption|IO error)/.test((error as Error).message)
+  return isCorruption(error) || (error as { code?: unknown }).code === 'LEVEL_IO_ERROR' || (error as Error).message.startsWith('IO error')
+}
+
+/** Of one whose bytes are wrong; not of a disk that is full or fails. */
+export function isCorruption(error: unknown): boolean {
+  return (error as { code?: unknown }).code === 'LEVEL_CORRUPTION' || (error as Error).message.startsWith('Corruption')
 }
 
 /** A stored record carries its own SHA-256 in front: a flipped bit in a table is otherwise served silently (TRAPS.md). */
