@@ -1,12 +1,15 @@
 /** Child processes: started, awaited, and gone at the end. */
 import { type ChildProcess, spawn, type SpawnOptions } from 'node:child_process'
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs'
 import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Cleanup } from './cleanup.ts'
 
 const STOP_MS = 5000
-/** Of what a child that runs in the background says: enough for the error that ended it, whatever it wrote before. */
-const TAIL_CHARACTERS = 64 * 1024
+/** Of what a child that runs in the background says on stderr: enough for the error that ended it, whatever it wrote before. */
+const TAIL_BYTES = 64 * 1024
 
 export interface Finished {
   code: number | null
@@ -17,21 +20,19 @@ export interface Finished {
 /** Runs to the end. Throws, with what it said on stderr, when it fails. */
 export async function run(command: string, args: string[], options: SpawnOptions = {}): Promise<Finished> {
   const child = spawn(command, args, { ...options, stdio: ['ignore', 'pipe', 'pipe'] })
-  const finished = await outputOf(child, Number.POSITIVE_INFINITY)
+  const finished = await outputOf(child)
   if (finished.code === 0) return finished
   throw new Error(
     `${[command, ...args].join(' ')} ended with ${finished.code ?? 'a signal'}: ${(finished.stderr || finished.stdout).trim()}`,
   )
 }
 
-/** The last `charactersMax` of each stream. */
-function outputOf(child: ChildProcess, charactersMax: number): Promise<Finished> {
+function outputOf(child: ChildProcess): Promise<Finished> {
   const { promise, resolve, reject } = Promise.withResolvers<Finished>()
   let stdout = ''
   let stderr = ''
-  const tail = (text: string, chunk: Buffer) => (text + chunk.toString()).slice(-charactersMax)
-  child.stdout?.on('data', (chunk: Buffer) => (stdout = tail(stdout, chunk)))
-  child.stderr?.on('data', (chunk: Buffer) => (stderr = tail(stderr, chunk)))
+  child.stdout?.on('data', (chunk: Buffer) => (stdout += chunk.toString()))
+  child.stderr?.on('data', (chunk: Buffer) => (stderr += chunk.toString()))
   child.on('error', reject)
   child.on('close', (code) => resolve({ code, stdout, stderr }))
   return promise
@@ -45,11 +46,15 @@ export interface Background {
   stop: () => Promise<void>
 }
 
-/** Runs until it is stopped, at the latest by `cleanup`. */
+/** Runs until it is stopped, at the latest by `cleanup`. What it says on stderr goes to a file: reading it would take time from what is measured. */
 export function background(cleanup: Cleanup, command: string, args: string[], options: SpawnOptions = {}): Background {
-  const stop = cleanup.add(() => end(child, ended))
-  const child = spawn(command, args, { ...options, stdio: ['ignore', 'pipe', 'pipe'] })
-  const ended = outputOf(child, TAIL_CHARACTERS)
+  const folder = mkdtempSync(join(tmpdir(), 'osiris-bench-stderr-'))
+  const said = join(folder, 'stderr')
+  const stop = cleanup.add(() => end(child, ended).finally(() => rmSync(folder, { recursive: true, force: true })))
+  const stderr = openSync(said, 'a')
+  const child = spawn(command, args, { ...options, stdio: ['ignore', 'pipe', stderr] })
+  closeSync(stderr)
+  const ended = outputOf(child).then((finished) => ({ ...finished, stderr: readFileSync(said).subarray(-TAIL_BYTES).toString() }))
   const line = Promise.withResolvers<string>()
   let text = ''
   const listen = (chunk: Buffer) => {

@@ -1,11 +1,18 @@
 /** Who calls a hostile function: over and over, whatever it answers, and without looking at the answer. */
+import { fork } from 'node:child_process'
+import { once } from 'node:events'
 import { Agent, request } from 'node:http'
+import { fileURLToPath } from 'node:url'
+import type { Cleanup } from './cleanup.ts'
 import type { Request } from './load/load.ts'
 
 export interface Answer {
   ms: number
   code: string
 }
+
+/** Answers by code. */
+export type Counts = { [code: string]: number }
 
 /** One call over a connection of the agent; `code` is the platform's error code, `ok` without one. Rejects when nobody answers. */
 export function callOnce({ url, body }: Request, agent: Agent): Promise<Answer> {
@@ -23,9 +30,9 @@ export function callOnce({ url, body }: Request, agent: Agent): Promise<Answer> 
 }
 
 /** Starts so many callers, each one call after the other; returns the way to stop, which waits for their last answers and counts them by code. */
-export function callHostile(each: Request, callers: number): () => Promise<{ [code: string]: number }> {
+function callHostile(each: Request, callers: number): () => Promise<Counts> {
   const agent = new Agent({ keepAlive: true, maxSockets: callers })
-  const counts: { [code: string]: number } = {}
+  const counts: Counts = {}
   const stop = new AbortController()
   const caller = async () => {
     while (!stop.signal.aborted) {
@@ -40,4 +47,29 @@ export function callHostile(each: Request, callers: number): () => Promise<{ [co
     agent.destroy()
     return counts
   }
+}
+
+/** The same from a process of its own: taking large answers in would hold up whoever measures something else meanwhile. */
+export async function callHostileFromOutside(cleanup: Cleanup, each: Request, callers: number): Promise<() => Promise<Counts>> {
+  const { promise: counts, resolve, reject } = Promise.withResolvers<Counts>()
+  const child = fork(fileURLToPath(import.meta.url), [each.url, each.body, String(callers)])
+  const gone = cleanup.add(async () => void child.kill('SIGKILL'))
+  const ready = once(child, 'message')
+  child.once('exit', (code) => reject(new Error(`the hostile callers ended with ${code ?? 'a signal'}`)))
+  counts.catch(() => {})
+  await Promise.race([ready, counts])
+  return async () => {
+    child.once('message', (message) => resolve(message as Counts))
+    child.send('stop')
+    await counts
+    await gone()
+    return counts
+  }
+}
+
+if (import.meta.main) {
+  const [url, body, callers] = process.argv.slice(2) as [string, string, string]
+  const stop = callHostile({ url, body }, Number(callers))
+  process.once('message', () => void stop().then((counts) => process.send?.(counts, () => process.disconnect?.())))
+  process.send?.('ready')
 }

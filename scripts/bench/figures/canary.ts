@@ -1,7 +1,7 @@
 /** A function of one namespace while functions of another do what they should not: its waiting beside its own quiet waiting. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Bench, Figure } from '../bench.ts'
-import { callHostile } from '../hostile-callers.ts'
+import { callHostileFromOutside } from '../hostile-callers.ts'
 import { deploy, Osiris } from '../osiris.ts'
 import { Probe } from '../probe.ts'
 import { median, percentile, round } from '../stats.ts'
@@ -54,7 +54,7 @@ async function measureKind(bench: Bench, http: string, probe: Probe, name: strin
   const times: Times = { quietUs: [], hostileUs: [], answers: {} }
   for (let round = 0; round < bench.rounds; round++) {
     times.quietUs.push(...(await watch(http, probe, ROUND_MS / bench.divisor)))
-    const stop = callHostile({ url: `${http}/v1/call/${NAMESPACE}/${name}`, body: '[]' }, CALLERS)
+    const stop = await callHostileFromOutside(bench.cleanup, { url: `${http}/v1/call/${NAMESPACE}/${name}`, body: '[]' }, CALLERS)
     times.hostileUs.push(...(await watch(http, probe, ROUND_MS / bench.divisor)))
     for (const [code, count] of Object.entries(await stop())) times.answers[code] = (times.answers[code] ?? 0) + count
     await sleep(SETTLE_MS)
