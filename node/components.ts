@@ -7,7 +7,7 @@
 import { join } from 'node:path'
 import { Access, formatJoinToken, issueToken, universeId } from '#protocols/access'
 import { BuilderClient, BuilderService, serveBuilder } from '#protocols/builder'
-import { CatalogClient, CatalogService, createGenesis, DirectoryArtifacts, serveCatalog } from '#protocols/catalog'
+import { CatalogClient, CatalogService, DirectoryArtifacts, serveCatalog } from '#protocols/catalog'
 import { OsirisError } from '#protocols/errors'
 import { createEvents } from '#protocols/events'
 import { ExecutorClient, ExecutorService, serveExecutor } from '#protocols/executor'
@@ -18,6 +18,7 @@ import type { NodeConfig } from '#node/config'
 import { HttpServer } from '#node/http'
 import { createLogger, logEvents, Metrics } from '#node/telemetry'
 import type { RunningNode } from '#node/universe'
+import { admitNodes } from './admitting.ts'
 import { doorsOf } from './doors.ts'
 import { type Host, openHost } from './host.ts'
 import { joinMesh } from './joining.ts'
@@ -89,14 +90,16 @@ async function compose(config: NodeConfig, host: Host, signal: AbortSignal) {
   const joinToken = () => formatJoinToken({ universe, bootstrap: network.addresses(), ...developer })
 
   const artifacts = new DirectoryArtifacts({ directory: host.artifactsDir })
-  const catalogService = has('catalog')
-    ? new CatalogService({
-        ...{ identity, universe, artifacts, network, access, clock, random, events },
-        storage: host.store.storage,
-        nodeName: config.name,
-        ...(host.root === undefined ? {} : { genesis: createGenesis(host.root, universe) }),
-      })
-    : undefined
+  // Whoever holds the root key keeps the ledger too, whatever its roles: it is what lets the others in.
+  const catalogService =
+    has('catalog') || host.root !== undefined
+      ? new CatalogService({
+          ...{ identity, universe, artifacts, network, access, clock, random, events },
+          storage: host.store.storage,
+          nodeName: config.name,
+          root: host.root,
+        })
+      : undefined
   const catalog = catalogService ?? new CatalogClient({ network, clock, random, events, artifacts })
 
   const builderService = has('builder') ? new BuilderService({ clock, events, workDir: join(config.dataDir, 'builds') }) : undefined
@@ -171,6 +174,10 @@ async function compose(config: NodeConfig, host: Host, signal: AbortSignal) {
       if (ending === 'alone')
         logger.warn(`No member of universe "${universe.name}" answered at ${bootstrap.join(', ')}: serving what is here, and trying on`)
       await host.keep()
+      if (catalogService !== undefined && host.root !== undefined) {
+        const self = { peer: network.peer, name: config.name, roles: config.roles }
+        closers.push(admitNodes({ catalog: catalogService, members: network.members, self, clock, events }))
+      }
       closers.push(
         ...(catalogService === undefined ? [] : [serveCatalog(network, catalogService, access)]),
         ...(builderService === undefined ? [] : [serveBuilder(network, builderService, access)]),

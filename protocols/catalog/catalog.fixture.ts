@@ -1,6 +1,6 @@
 /** Small universes of catalogs on the in-memory mesh, for the tests of this room. */
 import { MemoryLevel } from 'memory-level'
-import { Access, createIdentity, createUniverse, type Identity, issueToken, type Universe } from '#protocols/access'
+import { Access, createIdentity, createUniverse, type Grant, type Identity, issueToken, type Universe, universeId } from '#protocols/access'
 import { nameOfArtifact } from '#protocols/artifact'
 import { digestOf } from '#protocols/codec'
 import { createEvents, type Events } from '#protocols/events'
@@ -12,6 +12,9 @@ import { until } from '#protocols/until'
 import { type ArtifactStore, MemoryArtifacts } from './artifacts.ts'
 import type { WriteOptions } from './catalog.ts'
 import { CatalogClient, type CatalogClientInit } from './client.ts'
+import type { BodyOf, EntryType } from './ledger/bodies.ts'
+import { createGenesis, type Entry, openEntry, signEntry } from './ledger/entry.ts'
+import type { Judge } from './ledger/rows.ts'
 import { ENCODINGS, type Storage } from './ledger/storage.ts'
 import { serveCatalog } from './serve.ts'
 import { type CatalogLimits, CatalogService } from './service.ts'
@@ -41,6 +44,8 @@ export function aFunction(
 export interface CatalogNode {
   name: string
   identity: Identity
+  /** The root of its universe. */
+  root: string
   network: Network
   service: CatalogService
   storage: Storage
@@ -50,15 +55,31 @@ export interface CatalogNode {
   stop(): Promise<void>
 }
 
+/** Lets everything count. */
+export const LAX: Judge = {
+  standing: () => ({ ways: [{ since: undefined, seq: Number.POSITIVE_INFINITY, expiresAtMs: null }], grant: undefined }),
+}
+
+/** What a node that keeps the ledger is given: it judges the tokens of all namespaces. */
+const DEPLOY_ALL: Grant[] = [{ can: ['deploy'], namespaces: ['*'] }]
+
 export interface NodeOptions {
   storage?: Storage
   artifacts?: ArtifactStore
   seed?: Uint8Array
   clock?: Clock
   limits?: Partial<CatalogLimits>
-  genesis?: Uint8Array
   sets?: readonly SharedSet[]
+  /** Holds the root's key. */
+  isFounder?: boolean
+  /** Instead of what the root wrote so far. */
+  founding?: readonly Uint8Array[]
+  /** `false`: nobody has let it in. */
+  admitted?: boolean
 }
+
+/** What the root writes lies so far back that nodes whose clocks lag follow it. */
+const ROOT_LAG_MS = 2000
 
 /** Everything a test needs of a universe; call `stop()` at its end. */
 export class CatalogUniverse {
@@ -66,6 +87,9 @@ export class CatalogUniverse {
   readonly universe: Universe = createUniverse('test', this.root.id)
   readonly mesh = new MemoryMesh()
   readonly access = new Access({ root: this.root.id, clock: systemClock })
+  /** The root's feed. */
+  readonly founding: Entry[] = [openEntry(createGenesis(this.root, this.universe))]
+  readonly #running = new Map<string, CatalogService>()
   readonly #stops: (() => Promise<void>)[] = []
 
   /** May deploy everywhere. */
@@ -75,6 +99,27 @@ export class CatalogUniverse {
 
   async caller(subject: string, can: ('deploy' | 'read' | 'invoke')[], namespaces: string[]): Promise<Caller> {
     return { subject, token: await issueToken(this.root, subject, [{ can, namespaces }], Date.now() + 600_000) }
+  }
+
+  /** Writes the root's next entry, which all nodes that run take in. */
+  async asRoot<T extends EntryType>(type: T, body: BodyOf<T>): Promise<Entry> {
+    const before = this.founding.at(-1) as Entry
+    const place = { format: 1 as const, universe: universeId(this.universe), author: this.root.id, seq: before.seq + 1, prev: before.hash }
+    const hlc = { wallMs: Math.max(before.hlc.wallMs, Date.now() - ROOT_LAG_MS), counter: before.hlc.counter + 1 }
+    const entry = signEntry(this.root, { ...place, hlc, type, body, by: 'root', grant: null })
+    this.founding.push(entry)
+    await Promise.all([...this.#running.values()].map((service) => service.accept('', entry.bytes)))
+    return entry
+  }
+
+  async admit(member: string, name: string, grants = DEPLOY_ALL): Promise<void> {
+    if (this.founding.some(({ type, body }) => type === 'admit' && body['member'] === member)) return
+    await this.asRoot('admit', { member, name, roles: ['catalog'], grants, expiresAtMs: null })
+  }
+
+  /** The entry that let a member in. */
+  grantOf(member: string): string {
+    return this.founding.find(({ type, body }) => type === 'admit' && body['member'] === member)?.hash ?? ''
   }
 
   async network(name: string, roles: Role[], seed?: Uint8Array): Promise<Network> {
@@ -91,6 +136,7 @@ export class CatalogUniverse {
     const artifacts = options.artifacts ?? new MemoryArtifacts()
     const events = createEvents()
     const { universe, access } = this
+    if (options.admitted !== false) await this.admit(identity.id, name)
     const service = new CatalogService({
       ...{ identity, universe, storage, artifacts, network, access, events },
       clock: options.clock ?? systemClock,
@@ -98,17 +144,20 @@ export class CatalogUniverse {
       nodeName: name,
       limits: { pullIntervalMs: 100, ...options.limits },
       ...(options.sets === undefined ? {} : { sets: options.sets }),
-      ...(options.genesis === undefined ? {} : { genesis: options.genesis }),
+      ...(options.isFounder === true ? { root: this.root } : {}),
+      founding: options.founding ?? (options.isFounder === true ? [] : this.founding.map(({ bytes }) => bytes)),
     })
     const unserve = serveCatalog(network, service, access)
     await service.start()
+    this.#running.set(identity.id, service)
     const stop = async () => {
+      this.#running.delete(identity.id)
       unserve()
       await service.stop()
       await network.stop()
     }
     this.#stops.push(stop)
-    return { name, identity, network, service, storage, artifacts, events, stop }
+    return { name, identity, root: this.root.id, network, service, storage, artifacts, events, stop }
   }
 
   async clientOn(network: Network, init: Partial<CatalogClientInit> = {}): Promise<CatalogClient> {
@@ -143,11 +192,17 @@ export async function flip(storage: Storage, key: string): Promise<void> {
   await storage.batch([{ type: 'put', key, value: changed }], { ...ENCODINGS, sync: true })
 }
 
-/** Waits until all members see each other and hold equal views. */
+/** Entries that nodes wrote, the root's not counted. */
+export function written(node: CatalogNode): number {
+  const { entries, heads } = node.service.status()
+  return entries - (heads.find((head) => head.author === node.root)?.seq ?? 0)
+}
+
+/** Waits until all members hold equal views, with so many entries besides the root's. */
 export async function untilEqual(nodes: readonly CatalogNode[], entries?: number): Promise<void> {
   await until(() => {
-    const all = nodes.map((node) => node.service.status())
-    return all.every((each) => each.viewDigest === all[0]?.viewDigest && (entries === undefined || each.entries === entries))
+    const digest = nodes[0]?.service.status().viewDigest
+    return nodes.every((node) => node.service.status().viewDigest === digest && (entries === undefined || written(node) === entries))
   })
 }
 

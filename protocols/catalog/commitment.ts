@@ -16,14 +16,14 @@ export function commitmentOf(counting: readonly SignedReceipt[], members: number
 }
 
 /**
- * Keys of the catalog members this node knows, its own among them. A peer's id is its public key (`identityOf`): its connections and beats prove
+ * Keys of the catalog members this node knows that are admitted, and its own. A peer's id is its public key (`identityOf`): its connections and beats prove
  * that it holds the key its receipts are signed with, so that no peer can speak for another.
  */
-export function catalogKeys(own: string, network: Pick<Network, 'members'>): Set<string> {
+export function catalogKeys(own: string, network: Pick<Network, 'members'>, isMember: (key: string) => boolean): Set<string> {
   const keys = new Set([own])
   for (const { peer } of network.members.withRole('catalog')) {
     const key = identityOf(peer)
-    if (key !== undefined) keys.add(key)
+    if (key !== undefined && isMember(key)) keys.add(key)
   }
   return keys
 }

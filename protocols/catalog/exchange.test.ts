@@ -19,14 +19,28 @@ afterEach(() => universe.stop())
 
 const never = { pullIntervalMs: 1_000_000 }
 
+/** `count` authors whom nodes that start from now on know. */
+async function members(count: number): Promise<Identity[]> {
+  const authors = Array.from({ length: count }, () => createIdentity())
+  for (const { id } of authors) await universe.admit(id, 'author', [])
+  return authors
+}
+
 /** `count` entries of each author. */
 function feeds(authors: readonly Identity[], count = 1): Uint8Array[] {
-  const common = { format: 1 as const, universe: universeId(universe.universe), type: 'note', by: 'ada', body: {}, grant: null }
+  const common = { format: 1 as const, universe: universeId(universe.universe), type: 'note', by: 'ada', body: {} }
   return authors.flatMap((author) => {
     const entries: Uint8Array[] = []
     let prev: string | null = null
     for (let seq = 1; seq <= count; seq += 1) {
-      const entry = signEntry(author, { ...common, author: author.id, seq, prev, hlc: { wallMs: Date.now() - 1000, counter: seq } })
+      const entry = signEntry(author, {
+        ...common,
+        grant: universe.grantOf(author.id),
+        author: author.id,
+        seq,
+        prev,
+        hlc: { wallMs: Date.now() - 1000, counter: seq },
+      })
       prev = entry.hash
       entries.push(entry.bytes)
     }
@@ -59,7 +73,7 @@ const take = (node: CatalogNode, entries: readonly Uint8Array[]) =>
 
 describe('one round with one member', () => {
   it('of equal nodes is one question and one digest, however many feeds there are', async () => {
-    const entries = feeds(Array.from({ length: 80 }, () => createIdentity()))
+    const entries = feeds(await members(80))
     const a = await universe.node('a', { limits: never })
     await take(a, entries)
     const b = await universe.node('b', { limits: { pullIntervalMs: 50 } })
@@ -71,7 +85,7 @@ describe('one round with one member', () => {
   })
 
   it('finds the few feeds that differ among many without naming the others, whether new, behind or damaged', async () => {
-    const authors = Array.from({ length: 100 }, () => createIdentity())
+    const authors = await members(100)
     const all = feeds(authors, 2)
     const a = await universe.node('a', { limits: never })
     const b = await universe.node('b', { limits: never })
@@ -92,9 +106,10 @@ describe('one round with one member', () => {
   })
 
   it('a node without anything gets hundreds of feeds in bounded messages', async () => {
+    const authors = await members(300)
     const a = await universe.node('a', { limits: never })
-    await take(a, feeds(Array.from({ length: 300 }, () => createIdentity())))
-    const b = await universe.node('b')
+    await take(a, feeds(authors))
+    const b = await universe.node('b', { founding: [] })
     await untilEqual([a, b], 300)
     expect(b.service.status().heads).toEqual(a.service.status().heads)
   })

@@ -9,7 +9,7 @@ import { OsirisError } from '#protocols/errors'
 import { breathe, type Clock, type Random } from '#protocols/lifecycle'
 import type { Message, Network, Peer } from '#protocols/network'
 import type { ForkExchange } from './fork-exchange.ts'
-import { type Entry, Refusal } from './ledger/entry.ts'
+import { comparePlaces, type Entry, placeOf, Refusal } from './ledger/entry.ts'
 import type { Head } from './ledger/feeds.ts'
 import type { Ledger } from './ledger/ledger.ts'
 import {
@@ -82,7 +82,7 @@ export class Exchange {
   }
 
   async #pullManyFeeds(asking: Asking): Promise<boolean> {
-    let news = false
+    let news = await this.#pullRoot(asking)
     for (let session = 0; session < SESSIONS_MAX; session += 1) {
       const { need, complete } = await this.#lacking(asking, HEADS)
       let more = false
@@ -94,6 +94,15 @@ export class Exchange {
       if (complete || !more) return news
     }
     return news
+  }
+
+  /** The root's feed, on which all others stand, before it is known where they differ. */
+  async #pullRoot(asking: Asking): Promise<boolean> {
+    const { ledger } = this.#init
+    for (let first = ledger.tip(ledger.root).seq, at = first; ; at = ledger.tip(ledger.root).seq) {
+      await this.#takeAll(await this.#entries(asking, [{ author: ledger.root, from: at + 1 }]), new Set(), new Set())
+      if (ledger.tip(ledger.root).seq === at) return at > first
+    }
   }
 
   async #pullObjects(asking: Asking, set: SharedSet): Promise<boolean> {
@@ -149,18 +158,23 @@ export class Exchange {
     const refused = new Set<string>()
     /** What does not follow our last entry may follow another one in its place. */
     const unchained = new Set<string>()
+    /** What did not move lately: it may stand on what another feed brings. */
+    const stuck = new Set<string>()
     let news = false
     for (;;) {
       const wants = ledger.wants(heads).filter(({ author }) => !refused.has(author) && !this.#avoids(`${peer} ${author}`))
       if (wants.length === 0) return news
-      const asked = wants.slice(0, WANTS_MAX)
-      await this.#takeAll(await this.#entries(asking, asked), refused, unchained)
+      const asked = wants.toSorted((a, b) => Number(stuck.has(a.author)) - Number(stuck.has(b.author))).slice(0, WANTS_MAX)
+      const waiting = await this.#takeAll(await this.#entries(asking, asked), refused, unchained)
       const still = ledger.wants(heads)
-      for (const want of asked) {
-        if (still.some((each) => each.author === want.author && each.from === want.from)) refused.add(want.author)
-        else news = true
-      }
-      for (const author of refused) this.#avoid(`${peer} ${author}`)
+      const [unmoved, moved] = [[] as string[], [] as string[]]
+      for (const { author, from } of asked)
+        (still.some((each) => each.author === author && each.from === from) ? unmoved : moved).push(author)
+      news ||= moved.length > 0
+      for (const author of moved) stuck.delete(author)
+      for (const author of unmoved) (moved.length > 0 ? stuck : refused).add(author)
+      // What waits for the grant it stands on is asked for again in the next round.
+      for (const author of refused) if (!waiting.has(author)) this.#avoid(`${peer} ${author}`)
       for (const author of unchained) await forks.search(peer, author, ledger.tip(author).seq, timeoutMs)
       unchained.clear()
     }
@@ -172,28 +186,35 @@ export class Exchange {
     return decodeAs(entriesSchema, await collect(response.body, 2 * ENTRIES_BYTES_MAX, 'entries'), 'entries')
   }
 
-  /** A feed with a bad entry is left alone for the rest of this pull. */
-  async #takeAll(batch: Uint8Array[], refused: Set<string>, unchained: Set<string>): Promise<void> {
+  /** A feed with a bad entry is left alone for the rest of this pull. Returns the authors of entries that could not be judged yet. */
+  async #takeAll(batch: Uint8Array[], refused: Set<string>, unchained: Set<string>): Promise<Set<string>> {
     const { ledger, tell } = this.#init
-    const writes: Promise<unknown>[] = []
+    const entries: Entry[] = []
     for (let at = 0; at < batch.length; at += BREATH) {
       for (const entry of await ledger.openAll(batch.slice(at, at + BREATH))) {
         if (entry instanceof Refusal) tell(entry)
-        else if (!refused.has(entry.author)) writes.push(this.#take(entry, refused, unchained))
+        else entries.push(entry)
       }
       await breathe(this.#init.clock)
     }
+    const waiting = new Set<string>()
+    const writes: Promise<unknown>[] = []
+    // A grant comes before whatever stands on it.
+    for (const entry of entries.toSorted((a, b) => comparePlaces(placeOf(a), placeOf(b))))
+      if (!refused.has(entry.author)) writes.push(this.#take(entry, refused, unchained, waiting))
     const results = await Promise.allSettled(writes)
     for (const result of results) if (result.status === 'rejected') tell(result.reason)
+    return waiting
   }
 
-  #take(entry: Entry, refused: Set<string>, unchained: Set<string>): Promise<unknown> {
-    const write = this.#init.ledger.take(entry)
-    write.catch((error: unknown) => {
+  async #take(entry: Entry, refused: Set<string>, unchained: Set<string>, waiting: Set<string>): Promise<void> {
+    try {
+      if ((await this.#init.ledger.take(entry)) === 'gap') waiting.add(entry.author)
+    } catch (error) {
       if (error instanceof Refusal && error.reason === 'chain' && !refused.has(entry.author)) unchained.add(entry.author)
       refused.add(entry.author)
-    })
-    return write
+      throw error
+    }
   }
 
   #avoids(what: string): boolean {

@@ -3,7 +3,7 @@ import { createIdentity, universeId } from '#protocols/access'
 import { encode } from '#protocols/codec'
 import { until } from '#protocols/until'
 import type { Network } from '#protocols/network'
-import { aFunction, type CatalogNode, CatalogUniverse, untilEqual, untilMembers } from './catalog.fixture.ts'
+import { aFunction, type CatalogNode, CatalogUniverse, untilEqual, untilMembers, written } from './catalog.fixture.ts'
 import { type Entry, type Envelope, signEntry } from './ledger/entry.ts'
 import { openProof } from './ledger/forks.ts'
 
@@ -16,6 +16,7 @@ beforeEach(async () => {
   universe = new CatalogUniverse()
   all = []
   for (const name of ['a', 'b', 'c', 'd']) all.push(await universe.node(name))
+  await universe.admit(author.id, 'attacker')
   attacker = await universe.network('attacker', ['executor'])
   await untilMembers(all, 3)
   await until(() => all.every((node) => node.network.members.get(attacker.peer) !== undefined))
@@ -30,7 +31,7 @@ function published(name: string, code: string): Pick<Envelope, 'type' | 'body'> 
 function next(before: Entry | undefined, part: Pick<Envelope, 'type' | 'body'>): Entry {
   const hlc = { wallMs: before?.hlc.wallMs ?? Date.now(), counter: (before?.hlc.counter ?? 0) + 1 }
   const place = { universe: universeId(universe.universe), author: author.id, seq: (before?.seq ?? 0) + 1, prev: before?.hash ?? null }
-  return signEntry(author, { format: 1, ...place, hlc, by: 'eve', grant: null, ...part })
+  return signEntry(author, { format: 1, ...place, hlc, by: 'eve', grant: universe.grantOf(author.id), ...part })
 }
 
 const push = (node: CatalogNode, entry: Entry) =>
@@ -90,7 +91,7 @@ it('by gossip alone: two entries for one place, and every listener has made or h
   await attacker.publish('ledger', next(one, published('kept', 'left')).bytes)
   await attacker.publish('ledger', next(one, published('kept', 'right')).bytes)
   await untilFrozen(2)
-  expect(at(3).service.status().entries).toBe(1)
+  expect(written(at(3))).toBe(1)
 })
 
 it('entries too long for a proof in one message are told one by one', async () => {
@@ -101,7 +102,7 @@ it('entries too long for a proof in one message are told one by one', async () =
   await push(at(0), next(one, { type: 'note', body: { padding, branch: 1 } }))
   await push(at(3), next(one, { type: 'note', body: { padding, branch: 2 } })).catch(() => {})
   await untilFrozen(2)
-  expect(at(1).service.status().entries).toBe(1)
+  expect(written(at(1))).toBe(1)
 })
 
 it('who joins later learns of the fork before the entries, and a restart keeps it', async () => {

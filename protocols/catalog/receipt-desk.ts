@@ -1,6 +1,7 @@
 /** What this node says of entries: its own receipts, those of others that are here, and how far each has come. */
 import { digestOf } from '#protocols/codec'
 import type { Identity } from '#protocols/access'
+import type { Clock } from '#protocols/lifecycle'
 import { type Network, type Peer, peerOf } from '#protocols/network'
 import type { ArtifactStore } from './artifacts.ts'
 import type { Catalog, Commitment } from './catalog.ts'
@@ -18,6 +19,7 @@ export interface ReceiptDeskInit {
   ledger: Ledger
   receipts: ReceiptStore
   artifacts: ArtifactStore
+  clock: Clock
 }
 
 export class ReceiptDesk {
@@ -29,7 +31,8 @@ export class ReceiptDesk {
 
   /** Keys of the catalog members whose receipts count. */
   catalogs(): ReadonlySet<string> {
-    return catalogKeys(this.#init.identity.id, this.#init.network)
+    const { identity, network, ledger, clock } = this.#init
+    return catalogKeys(identity.id, network, (key) => ledger.authority.isMember(key, clock.now()))
   }
 
   nameOf(key: string): string | undefined {

@@ -88,7 +88,7 @@ export class Replication {
     await Promise.all(this.#pulls.values())
   }
 
-  /** Members with the catalog role, this node not among them. */
+  /** Whoever says that it keeps the ledger, this node not among them: what they send is judged, so that anybody may be asked. */
   others(): Peer[] {
     return this.#network.members.withRole('catalog').map((member) => member.peer)
   }
@@ -117,8 +117,9 @@ export class Replication {
     try {
       if (this.#ledger.holds(digestOf(bytes))) return true
       const entry = this.#ledger.open(bytes)
-      if (this.#ledger.judge(entry) === 'gap') await this.pull(peer)
-      return (await this.#ledger.take(entry)) !== 'gap'
+      const gap = this.#ledger.judge(entry) === 'gap'
+      if (gap) await this.pull(peer)
+      return (await this.#ledger.take(entry, gap)) !== 'gap'
     } catch (error) {
       if (error instanceof Refusal) throw new OsirisError('invalid_argument', `Cannot accept the entry: ${error.message}`, { cause: error })
       throw error

@@ -1,9 +1,9 @@
 /** The catalog on this node: ledger, view and artifacts. Messages of peers are handled in handlers/. */
-import type { Access, Identity, Universe } from '#protocols/access'
+import type { Access, Grant, Identity, Universe } from '#protocols/access'
 import { OsirisError } from '#protocols/errors'
 import type { Events } from '#protocols/events'
 import type { FunctionRef } from '#protocols/function'
-import type { Clock, MaybePromise, Random, Startable } from '#protocols/lifecycle'
+import type { Clock, MaybePromise, Random, Role, Startable } from '#protocols/lifecycle'
 import type { Manifest } from '#protocols/manifest'
 import type { Network, Peer } from '#protocols/network'
 import { ArtifactFetcher, type FetchOptions } from './artifact-fetcher.ts'
@@ -24,7 +24,9 @@ import type {
   VersionRecord,
   WriteOptions,
 } from './catalog.ts'
-import type { Entry, VerifyOn } from './ledger/entry.ts'
+import type { Authority } from './ledger/authority.ts'
+import type { BodyOf, EntryType } from './ledger/bodies.ts'
+import { createGenesis, type Entry, type VerifyOn } from './ledger/entry.ts'
 import type { FunctionState } from './ledger/fold.ts'
 import { Ledger, type Refusals } from './ledger/ledger.ts'
 import type { ReceiptFault } from './ledger/receipts.ts'
@@ -39,7 +41,7 @@ import { recordsPage } from './records.ts'
 import { Replication } from './replication.ts'
 import { type SharedSet, SharedSets } from './shared-sets.ts'
 import { View } from './view.ts'
-import { Writer } from './writer.ts'
+import { type RecordOptions, Writer } from './writer.ts'
 
 export interface CatalogLimits {
   /** Between two exchanges of heads with a random member; a lost gossip message is made up for within about this time. */
@@ -79,8 +81,10 @@ export interface CatalogServiceInit {
   sets?: readonly SharedSet[]
   /** Where signatures of many entries are verified; default `threads`. */
   verifyOn?: VerifyOn
-  /** Taken in at the first start, where the universe's creator hands it out (`createGenesis`). */
-  genesis?: Uint8Array
+  /** The root's key, where this node holds it: it writes the genesis, and admits nodes. */
+  root?: Identity | undefined
+  /** Entries taken in at the start, where whoever made the universe hands them out. */
+  founding?: readonly Uint8Array[]
 }
 
 export class CatalogService implements Catalog, Startable {
@@ -224,12 +228,42 @@ export class CatalogService implements Catalog, Startable {
   status(): LedgerStatus {
     const { entries } = this.#ledger
     return {
-      viewDigest: this.#digest.value(),
+      viewDigest: this.#digest.value(this.#ledger.authority.digest()),
       functions: this.#view.size,
       entries,
       heads: this.#ledger.heads(),
       frozen: this.#ledger.frozen(),
     }
+  }
+
+  /**
+   * Writes an entry by this node's own authority, or the root's where its key is here. Whoever asks must have been judged before.
+   * Throws `forbidden` (saying which grant is missing and who could give it), `not_committed`, `storage_full`, `unavailable`.
+   */
+  record<T extends EntryType>(type: T, body: BodyOf<T>, options: RecordOptions): Promise<Receipt> {
+    return this.#writer.record(type, body, options)
+  }
+
+  /** Lets a node in, by the root or by a holder of `admin` on `*`. Resolves when the entry is on disk here. Throws as `record` does. */
+  admit(
+    member: string,
+    name: string,
+    roles: readonly Role[],
+    grants: readonly Grant[],
+    expiresAtMs: number | null = null,
+  ): Promise<Receipt> {
+    const body = {
+      member,
+      name,
+      roles: [...roles],
+      grants: grants.map(({ can, namespaces }) => ({ can: [...can], namespaces: [...namespaces] })),
+      expiresAtMs,
+    }
+    return this.#writer.record('admit', body, { by: name, ack: 'accepted', timeoutMs: ADMIT_MS })
+  }
+
+  authority(): Authority {
+    return this.#ledger.authority
   }
 
   async log(options: { after?: string; limit: number }): Promise<LedgerLine[]> {
@@ -299,12 +333,12 @@ export class CatalogService implements Catalog, Startable {
 
   async #load(): Promise<void> {
     await this.#ledger.load()
-    const { genesis } = this.#init
-    if (genesis === undefined) return
+    const { root, universe, founding = [] } = this.#init
     try {
-      await this.#ledger.take(this.#ledger.open(genesis))
+      for (const bytes of root === undefined ? founding : [createGenesis(root, universe), ...founding])
+        await this.#ledger.take(this.#ledger.open(bytes), true)
     } catch (error) {
-      throw OsirisError.from(error, 'Cannot start the catalog with this genesis', 'invalid_argument')
+      throw OsirisError.from(error, 'Cannot start the catalog with what founds its universe', 'invalid_argument')
     }
   }
 
@@ -364,6 +398,8 @@ function nameOfMember(network: Network, peer: Peer): string {
 /** Entries read for one want; at about 1 KiB each, near the bound of an answer. */
 const READ_MAX = 512
 const LOG_MAX = 1000
+/** How long an admission is told to the others in the background. */
+const ADMIT_MS = 2000
 
 async function within(work: Promise<unknown>, clock: Clock, timeoutMs: number): Promise<void> {
   let cancel = () => {}

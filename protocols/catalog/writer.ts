@@ -11,7 +11,7 @@ import { spread } from './acknowledge.ts'
 import type { ArtifactStore } from './artifacts.ts'
 import type { AliasTargets, Catalog, FunctionRecord, Published, Receipt, WriteOptions } from './catalog.ts'
 import { commitmentOf } from './commitment.ts'
-import { pointSchema, retireSchema } from './ledger/bodies.ts'
+import { type BodyOf, bodySchemas, type EntryType, pointSchema, retireSchema } from './ledger/bodies.ts'
 import type { Entry, Place } from './ledger/entry.ts'
 import { artifactOf, keepersOf } from './placement.ts'
 import { functionKey } from './ledger/fold.ts'
@@ -53,6 +53,14 @@ interface Change {
   routes: readonly string[]
   append: () => Promise<Entry>
 }
+
+/** `by`: the subject of whoever asked. */
+export interface RecordOptions extends Pick<WriteOptions, 'ack' | 'timeoutMs'> {
+  by: string
+}
+
+/** How long a write of a node that just joined waits until the node is let in. */
+const ADMISSION_MS_MAX = 5000
 
 export class Writer {
   readonly #init: WriterInit
@@ -102,6 +110,15 @@ export class Writer {
     return this.#acknowledge(entry, options)
   }
 
+  /**
+   * Writes an entry of whatever type by this node's own authority, or the root's where its key is here: whoever asks has been judged before.
+   * Throws `forbidden`, `not_committed`…
+   */
+  async record<T extends EntryType>(type: T, body: BodyOf<T>, options: RecordOptions): Promise<Receipt> {
+    const checked = parse(bodySchemas[type], body, `the body of "${type}"`) as BodyOf<T>
+    return this.#acknowledge(await this.#init.ledger.append(type, checked, options.by), options)
+  }
+
   /** The entry that set an alias to what it means here now. */
   #after(namespace: string, name: string, alias: string): string | null {
     return this.#init.ledger.state(namespace, name)?.setBy[alias]?.hash ?? null
@@ -110,7 +127,26 @@ export class Writer {
   /** Who asks, once it is known that they may. */
   async #permit(options: WriteOptions, namespace: string): Promise<string> {
     const principal = await this.#init.access.require(options.caller, 'deploy', namespace)
+    await this.#admission(Math.min(options.timeoutMs, ADMISSION_MS_MAX))
     return principal.subject
+  }
+
+  /** Resolves when this node is admitted, or when the time is up: a node that joined a moment ago is let in a moment later. */
+  #admission(timeoutMs: number): Promise<void> {
+    const { clock, ledger } = this.#init
+    const isIn = () => ledger.authority.isMember(ledger.author, clock.now())
+    if (isIn()) return Promise.resolve()
+    return new Promise((resolve) => {
+      const end = () => {
+        cancel()
+        stop()
+        resolve()
+      }
+      const cancel = clock.after(timeoutMs, end)
+      const stop = ledger.authority.onChange(() => {
+        if (isIn()) end()
+      })
+    })
   }
 
   /** Appends unless the alias means these targets already. Runs under the function's lock. */
@@ -136,7 +172,7 @@ export class Writer {
   }
 
   /** Tells everyone, and waits for the receipts that were asked for. */
-  async #acknowledge(place: Entry | Place, options: WriteOptions): Promise<Receipt> {
+  async #acknowledge(place: Entry | Place, options: Pick<WriteOptions, 'ack' | 'timeoutMs'>): Promise<Receipt> {
     const { ledger, network, nodeName, desk, receipts } = this.#init
     const entry = 'bytes' in place ? place : await ledger.entryAt(place)
     const catalogs = desk.catalogs()

@@ -23,13 +23,13 @@ export const BUGS: readonly Bug[] = [
   catalog(
     'held before it is taken',
     'replication.ts',
-    "return (await this.#ledger.take(entry)) !== 'gap'",
+    "return (await this.#ledger.take(entry, gap)) !== 'gap'",
     'this.#ledger.take(entry).catch(() => {})\n      return true',
   ),
   catalog(
     'held across a gap',
     'replication.ts',
-    "return (await this.#ledger.take(entry)) !== 'gap'",
+    "return (await this.#ledger.take(entry, gap)) !== 'gap'",
     'await this.#ledger.take(entry)\n      return true',
   ),
   ledger('one receipt is a majority', 'receipts.ts', 'Math.min(3, Math.floor(members / 2) + 1)', 'Math.min(1, members)'),
@@ -76,7 +76,7 @@ export const BUGS: readonly Bug[] = [
   ),
   // The disk
   ledger('serve damaged records', 'storage.ts', 'return digestOf(bytes) === hash ? { bytes, hash } : undefined', 'return { bytes, hash }'),
-  ledger('continue a feed that was cut', 'ledger.ts', 'if (this.#feeds.isCut(this.author)) {', 'if (this.author === undefined) {'),
+  ledger('continue a feed that was cut', 'ledger.ts', 'if (this.#feeds.isCut(author)) {', 'if (author === undefined) {'),
   ledger(
     'forget what the disk promised',
     'feeds.ts',
@@ -86,7 +86,7 @@ export const BUGS: readonly Bug[] = [
   // The fold
   ledger(
     'order by arrival',
-    'fold.ts',
+    'rows.ts',
     'if (last === undefined || comparePlaces(last.place, place) < 0) return facts.length',
     'if (place !== undefined) return facts.length',
   ),

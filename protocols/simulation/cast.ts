@@ -1,6 +1,6 @@
 /** Who takes part in every run: one universe, its root, its nodes, a hostile one, people with and without grants. The same keys each time, so that what is signed once is judged once. */
 import { createIdentity, type Grant, type Identity, issueToken, type Universe } from '#protocols/access'
-import { createGenesis } from '#protocols/catalog'
+import { createFounding } from '#protocols/catalog'
 import type { Caller } from '#protocols/invocation'
 import { EPOCH_MS } from './clock.ts'
 
@@ -15,7 +15,22 @@ export const HOSTILE = identityOf(40)
 export const FOREIGN_ROOT = identityOf(60)
 
 export const UNIVERSE: Universe = { name: 'simulated', root: ROOT.id, secret: 'ab'.repeat(32) }
-export const GENESIS = createGenesis(ROOT, UNIVERSE)
+/** What the root wrote before the run: all are let in, and all but the hostile one judge the tokens of every namespace. */
+const FOUNDING_ENTRIES = createFounding(
+  ROOT,
+  UNIVERSE,
+  [...NODES, HOSTILE].map(({ id }, at) => ({
+    member: id,
+    name: id === HOSTILE.id ? 'hostile' : `n${at + 1}`,
+    roles: ['catalog'],
+    grants: id === HOSTILE.id ? [] : [{ can: ['deploy'], namespaces: ['*'] }],
+    expiresAtMs: null,
+  })),
+  EPOCH_MS - 60_000,
+)
+export const FOUNDING: readonly Uint8Array[] = FOUNDING_ENTRIES.map(({ bytes }) => bytes)
+/** The entry that let the hostile one in. */
+export const HOSTILE_GRANT = FOUNDING_ENTRIES.at(-1)?.hash ?? ''
 export const FOREIGN_UNIVERSE: Universe = { name: 'foreign', root: FOREIGN_ROOT.id, secret: 'cd'.repeat(32) }
 
 /** Where people deploy; nobody was ever given `closed`. */

@@ -1,7 +1,7 @@
 /** Entries, receipts and beats that an attacker makes of what it has heard: well-formed but for the one thing that is wrong. Knows the wire format, not the code under test. */
 import { type Identity, universeId } from '#protocols/access'
 import { decode, digestOf, encode } from '#protocols/codec'
-import { HOSTILE, UNIVERSE } from './cast.ts'
+import { HOSTILE, HOSTILE_GRANT, UNIVERSE } from './cast.ts'
 
 type Envelope = Record<string, unknown> & { author: string; seq: number }
 
@@ -55,7 +55,7 @@ export class OwnFeed {
       type: 'note',
       body: { seq: this.#seq + 1 },
       by: 'hostile',
-      grant: null,
+      grant: HOSTILE_GRANT,
       ...wrong,
     }
     return entryOf(envelope, HOSTILE)

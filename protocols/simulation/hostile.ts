@@ -122,7 +122,7 @@ export class Hostile {
       case 'beat':
         return this.#replayBeat()
       case 'genesis':
-        return this.#spread(this.#own(heard, { type: 'genesis', body: { name: 'mine', root: HOSTILE.id } }))
+        return this.#spread(this.#own(heard, { type: 'genesis', body: { name: 'mine', root: HOSTILE.id, recovery: null } }))
       case 'fork':
         return this.#forks ? this.#fork(heard) : this.#goOn(this.#own(heard))
     }

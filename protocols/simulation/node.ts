@@ -7,7 +7,7 @@ import type { Random, Role } from '#protocols/lifecycle'
 import { MeshNetwork } from '#protocols/network'
 import { RouterService, serveRouter } from '#protocols/router'
 import { VirtualArtifacts } from './artifacts.ts'
-import { GENESIS, UNIVERSE } from './cast.ts'
+import { FOUNDING, UNIVERSE } from './cast.ts'
 import { type ClockError, NodeClock, wallMsOf } from './clock.ts'
 import type { Dice } from './dice.ts'
 import { VirtualDisk } from './disk.ts'
@@ -152,7 +152,7 @@ export class Node {
       universe: UNIVERSE,
       storage: this.disk.open(owner),
       nodeName: this.name,
-      genesis: GENESIS,
+      founding: FOUNDING,
       verifyOn: 'here',
     })
     return { catalog: service, service }

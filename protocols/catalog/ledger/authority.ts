@@ -1,5 +1,11 @@
-/** Who holds what, as the ledger says: the face other rooms see. */
+/** Who holds what, as the ledger says. The rules and their reasons are in the room's README.md; here is what is kept, and what is asked. */
 import type { Capability, Grant } from '#protocols/access'
+import { digestOf, encode } from '#protocols/codec'
+import { judgeAtDoor, type DoorVerdict } from './authority-door.ts'
+import { type GrantState, type Standing, Verdict } from './authority-evaluate.ts'
+import { type AuthorityFact, authorityFactOf, AuthorityFacts, type GrantFact } from './authority-facts.ts'
+import { covers, EVERYWHERE, isExpired, type Need } from './authority-rules.ts'
+import { compareText, comparePlaces, type Entry, type Line, type Place } from './entry.ts'
 
 /** A namespace and its owner: the key that holds `admin` on it. */
 export interface NamespaceRecord {
@@ -22,4 +28,183 @@ export interface Authority {
   namespaces(): readonly NamespaceRecord[]
   /** Called after authority changed, when the change is on disk. Returns the way to stop. */
   onChange(listener: () => void): () => void
+}
+
+const EVERYTHING: readonly Grant[] = Object.freeze([{ can: ['admin'], namespaces: [EVERYWHERE] }])
+
+export class LedgerAuthority implements Authority {
+  /** What came through the door, the disk's word still out. */
+  readonly #known: AuthorityFacts
+  /** What is on disk. */
+  readonly #facts: AuthorityFacts
+  readonly #frozen = new Map<string, number>()
+  readonly #listeners = new Set<() => void>()
+  #verdict: Verdict
+  /** Grants that came last of all since the last `settle`; `undefined` when everything must be weighed again. */
+  #added: GrantFact[] | undefined = []
+  #last: Place | undefined
+  #standings = new Map<string, Standing>()
+  #held: Map<string, GrantState[]> | undefined
+  #digest: string | undefined
+
+  constructor(root: string) {
+    this.#known = new AuthorityFacts(root)
+    this.#facts = new AuthorityFacts(root)
+    this.#verdict = new Verdict(this.#facts, this.#frozen)
+  }
+
+  /** Whether an entry may come in, given what came in before it. */
+  judge(entry: Entry): DoorVerdict {
+    const verdict = judgeAtDoor(entry, authorityFactOf(entry), this.#known)
+    if (verdict !== undefined) return verdict
+    if (entry.seq <= this.#verdict.keys.cap(entry.author)) return undefined
+    if (this.#verdict.keys.banned.has(entry.author)) return { refused: 'its author is banned' }
+    return this.#frozen.has(entry.author) ? { refused: 'its author is frozen: it wrote two entries in one place' } : undefined
+  }
+
+  /** An entry that came through the door and is on its way to the disk: others may name it already. */
+  foresee(entry: Entry): void {
+    const fact = authorityFactOf(entry)
+    if (fact !== undefined) this.#known.add(fact)
+  }
+
+  /** An entry that is on disk; counts from the next `settle` on. */
+  insert(entry: Line): void {
+    const fact = authorityFactOf(entry)
+    if (fact === undefined) return
+    this.#known.add(fact)
+    if (this.#facts.add(fact)) this.#note(fact)
+  }
+
+  /** Shuts out what an author wrote from `seq` on, once it is proven that it wrote two entries `seq`. Counts from the next `settle` on. */
+  freeze(author: string, seq: number): void {
+    const before = this.#frozen.get(author)
+    if (before !== undefined && before <= seq) return
+    this.#frozen.set(author, seq)
+    this.#added = undefined
+  }
+
+  isFrozen(author: string): boolean {
+    return this.#frozen.has(author)
+  }
+
+  /** Weighs what came in; whether anything changed. */
+  settle(): boolean {
+    if (this.#added?.length === 0) return false
+    if (this.#added === undefined) this.#verdict = new Verdict(this.#facts, this.#frozen)
+    else for (const fact of this.#added) this.#verdict.extend(fact)
+    this.#added = []
+    this.#standings.clear()
+    this.#held = undefined
+    this.#digest = undefined
+    return true
+  }
+
+  /** Tells the listeners. */
+  announce(): void {
+    for (const listener of [...this.#listeners]) listener()
+  }
+
+  /** What entries of this author count when they name this grant. The same object until authority changes. */
+  standing(author: string, basis: string | null): Standing {
+    const key = `${author} ${basis ?? ''}`
+    let standing = this.#standings.get(key)
+    if (standing === undefined) this.#standings.set(key, (standing = this.#verdict.standing(author, basis)))
+    return standing
+  }
+
+  get verdict(): Verdict {
+    return this.#verdict
+  }
+
+  grantsOf(key: string, nowMs: number): readonly Grant[] {
+    if (this.#isTop(key)) return EVERYTHING
+    return this.#holdings(key, nowMs).flatMap((state) => state.fact.scopes)
+  }
+
+  isMember(key: string, nowMs: number): boolean {
+    return this.#isTop(key) || this.#holdings(key, nowMs).some((state) => state.fact.type === 'admit')
+  }
+
+  isBanned(key: string): boolean {
+    return this.#verdict.keys.banned.has(key)
+  }
+
+  standingFor(key: string, can: Capability, namespace: string, nowMs: number): string | null | undefined {
+    return this.standingForAll(key, [{ can, namespace }], nowMs)
+  }
+
+  /** The same for several needs, all of which one grant must cover. With none: any grant that shows that the key is a member. */
+  standingForAll(key: string, needs: readonly Need[], nowMs: number): string | null | undefined {
+    if (this.#isTop(key)) return null
+    if (!this.isMember(key, nowMs)) return undefined
+    return longest(this.#holdings(key, nowMs).filter((state) => covers(state.fact, needs)))
+  }
+
+  /** The entry to name for ending a grant. `above` alone where it is a revocation; its holder's own too where a namespace is handed over. */
+  standingToEnd(key: string, target: string, above: boolean, nowMs: number): string | null | undefined {
+    if (this.#isTop(key)) return null
+    const state = this.#verdict.grants.get(target)
+    const chain = state === undefined ? [] : this.#verdict.chainOf(state).slice(above ? 1 : 0)
+    return longest(this.#holdings(key, nowMs).filter((each) => chain.includes(each.fact)))
+  }
+
+  namespaces(): readonly NamespaceRecord[] {
+    const owned = this.#verdict.owners().filter((state) => !state.ended)
+    const records = owned.map(({ fact }) => ({
+      namespace: fact.owns?.namespace ?? '',
+      owner: this.#verdict.keys.holderOf(fact.subject) ?? fact.subject,
+      since: fact.place.wallMs,
+    }))
+    return records.toSorted((a, b) => compareText(a.namespace, b.namespace))
+  }
+
+  onChange(listener: () => void): () => void {
+    const own = () => listener()
+    this.#listeners.add(own)
+    return () => this.#listeners.delete(own)
+  }
+
+  /** Equal on two nodes exactly when authority is. 64 hex characters. */
+  digest(): string {
+    this.#digest ??= digestOf(encode(this.#verdict.summary()))
+    return this.#digest
+  }
+
+  #note(fact: AuthorityFact): void {
+    const isLast = this.#last === undefined || comparePlaces(this.#last, fact.place) < 0
+    if (isLast) this.#last = fact.place
+    // A namespace may have been taken before; and what ends a grant that is not here yet waits among the facts.
+    const addsOnly = fact.kind === 'grant' && fact.type !== 'namespace' && isLast && !this.#facts.revokes.has(fact.place.hash)
+    if (addsOnly) this.#added?.push(fact)
+    else this.#added = undefined
+  }
+
+  #isTop(key: string): boolean {
+    return this.#verdict.keys.top.has(key) && this.#verdict.keys.isAlive(key)
+  }
+
+  #holdings(key: string, nowMs: number): GrantState[] {
+    this.#held ??= this.#byHolder()
+    return (this.#held.get(key) ?? []).filter((state) => !isExpired(state.fact, nowMs))
+  }
+
+  #byHolder(): Map<string, GrantState[]> {
+    const held = new Map<string, GrantState[]>()
+    for (const state of this.#verdict.grants.values()) {
+      const holder = state.ended ? undefined : this.#verdict.keys.holderOf(state.fact.subject)
+      if (holder === undefined) continue
+      const list = held.get(holder)
+      if (list === undefined) held.set(holder, [state])
+      else list.push(state)
+    }
+    return held
+  }
+}
+
+/** The one that lasts longest; of equals the first. */
+function longest(states: readonly GrantState[]): string | undefined {
+  const end = (state: GrantState) => state.fact.expiresAtMs ?? Number.POSITIVE_INFINITY
+  const best = states.reduce<GrantState | undefined>((a, b) => (a !== undefined && end(a) >= end(b) ? a : b), undefined)
+  return best?.fact.place.hash
 }

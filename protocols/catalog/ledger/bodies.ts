@@ -1,6 +1,7 @@
 /** What the known types of entries say. A body that does not fit its type is kept like an unknown type: in the feed, without effect on the view. */
 import { z } from 'zod'
 import { CAPABILITIES } from '#protocols/access'
+import type { Line } from './entry.ts'
 import { digestSchema, manifestSchema, nameSchema, versionSchema } from '#protocols/manifest'
 
 /** Authors a revocation or a transfer may pin: fits one entry beside everything else. */
@@ -123,3 +124,10 @@ export const bodySchemas = {
 } as const
 export type EntryType = keyof typeof bodySchemas
 export type BodyOf<T extends EntryType> = z.infer<(typeof bodySchemas)[T]>
+
+/** The body of an entry, where it fits its type. */
+export function bodyOf<T extends EntryType>(entry: Pick<Line, 'body' | 'known'>, type: T): BodyOf<T> | undefined {
+  if (entry.known !== undefined) return entry.known.fits ? (entry.body as BodyOf<T>) : undefined
+  const result = bodySchemas[type].safeParse(entry.body)
+  return result.success ? (result.data as BodyOf<T>) : undefined
+}

@@ -6,9 +6,8 @@
 import { z } from 'zod'
 import { decodeCanonical, encode, parse } from '#protocols/codec'
 import { versionOf } from '#protocols/manifest'
-import { bodySchemas, type EntryType } from './bodies.ts'
+import { bodyOf, bodySchemas, type EntryType } from './bodies.ts'
 import { type Entry, type Envelope, ENTRY_DEPTH_MAX, type Line } from './entry.ts'
-import { bodyOf } from './fold.ts'
 
 /** Entries of one chunk: about 150 KB, 5 ms of reading. */
 export const CHUNK_ROWS = 512

@@ -3,7 +3,7 @@
  * whoever verifies the ledger later comes to the same answer. Pure: the same entries in any order, the same electorate.
  */
 import { comparePlaces, type Entry, type Place, placeOf } from './entry.ts'
-import { bodyOf } from './fold.ts'
+import { bodyOf } from './bodies.ts'
 
 interface Admission {
   member: string

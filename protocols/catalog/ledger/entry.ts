@@ -6,6 +6,7 @@
 import type { KeyObject } from 'node:crypto'
 import { type Identity, publicKeyOf, universeId, verifySignature, verifySignatureAside, type Universe } from '#protocols/access'
 import { decodeCanonical, digestOf, encode } from '#protocols/codec'
+import type { BodyOf } from './bodies.ts'
 import { COUNTER_MAX, type Hlc } from './hlc.ts'
 
 /** An entry must fit one gossip message and one frame. */
@@ -138,6 +139,17 @@ export function createGenesis(root: Identity, universe: Universe, recovery: stri
   const body = { name: universe.name, root: universe.root, recovery }
   const place = { format: 1 as const, universe: universeId(universe), author: root.id, seq: 1, prev: null }
   return signEntry(root, { ...place, hlc: { wallMs: 0, counter: 0 }, type: 'genesis', body, by: 'root', grant: null }).bytes
+}
+
+/** What the root of a universe writes before there is any node, at that time: the genesis, and these admissions. For worlds made beforehand. */
+export function createFounding(root: Identity, universe: Universe, admissions: readonly BodyOf<'admit'>[], wallMs: number): Entry[] {
+  const founding = [openEntry(createGenesis(root, universe))]
+  for (const body of admissions) {
+    const before = founding.at(-1) as Entry
+    const place = { format: 1 as const, universe: universeId(universe), author: root.id, seq: before.seq + 1, prev: before.hash }
+    founding.push(signEntry(root, { ...place, hlc: { wallMs, counter: before.seq }, type: 'admit', body, by: 'root', grant: null }))
+  }
+  return founding
 }
 
 /** Total order of all entries of a universe: by time, ties by author and seq. */

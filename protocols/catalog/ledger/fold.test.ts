@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { expect, it } from 'vitest'
 import { versionOf } from '#protocols/manifest'
-import { aFunction } from '../catalog.fixture.ts'
+import { aFunction, LAX } from '../catalog.fixture.ts'
 import { type Fact, Fold } from './fold.ts'
 import { ViewDigest } from './view-digest.ts'
 
@@ -34,6 +34,8 @@ const fact = fc.constantFrom(...NAMES).chain((name) =>
       seq: fc.nat(3),
       hash: fc.uuid(),
     }),
+    basis: fc.constant(null),
+    after: fc.constant(null),
     by: fc.constantFrom('ada', 'bob'),
     namespace: fc.constant('demo'),
     name: fc.constant(name),
@@ -43,7 +45,7 @@ const fact = fc.constantFrom(...NAMES).chain((name) =>
 
 /** The digest after each group of facts was folded. */
 function digestsOf(groups: Fact[][]): string[] {
-  const fold = new Fold()
+  const fold = new Fold(LAX)
   const digest = new ViewDigest()
   return groups.map((group) => {
     for (const each of group) fold.insert(each)
@@ -76,7 +78,15 @@ it('the digest tells two different views apart', () => {
   const place = { wallMs: 1, counter: 0, author: 'a', seq: 1, hash: 'x' }
   const publish = (code: string): Fact => {
     const { manifest } = aFunction('one', code)
-    return { place, by: 'ada', namespace: 'demo', name: 'one', change: { type: 'publish', manifest, version: versionOf(manifest) } }
+    return {
+      place,
+      basis: null,
+      after: null,
+      by: 'ada',
+      namespace: 'demo',
+      name: 'one',
+      change: { type: 'publish', manifest, version: versionOf(manifest) },
+    }
   }
   expect(digestsOf([[publish('a')]])).not.toEqual(digestsOf([[publish('b')]]))
 })
@@ -85,8 +95,8 @@ it('a point at a version of which the publish comes late takes effect when it is
   const { manifest } = aFunction('one')
   const version = versionOf(manifest)
   const at = (wallMs: number) => ({ wallMs, counter: 0, author: 'a', seq: wallMs, hash: String(wallMs) })
-  const common = { by: 'ada', namespace: 'demo', name: 'one' }
-  const fold = new Fold()
+  const common = { basis: null, after: null, by: 'ada', namespace: 'demo', name: 'one' }
+  const fold = new Fold(LAX)
   fold.insert({ ...common, place: at(2), change: { type: 'point', alias: 'canary', targets: [{ version, weight: 100 }] } })
   expect(fold.flush()).toEqual([])
   fold.insert({ ...common, place: at(1), change: { type: 'publish', manifest, version } })

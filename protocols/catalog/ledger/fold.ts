@@ -1,11 +1,12 @@
 /**
- * From entries to what exists: per function, the facts in their total order, folded by a pure step. Any order of arrival ends in the same
- * state. A fact later than all others of its function (the usual case) costs one step; an earlier one folds that function again.
+ * From entries to what exists: per function, the facts in their total order that authority lets count, folded by a pure step. Any order of arrival
+ * ends in the same state.
  */
 import { versionOf, type Manifest } from '#protocols/manifest'
 import type { AliasTargets } from '../catalog.ts'
-import { type BodyOf, bodySchemas, type EntryType } from './bodies.ts'
-import { comparePlaces, type Line, placeOf, type Place } from './entry.ts'
+import { type BodyOf, bodyOf } from './bodies.ts'
+import { type Line, placeOf, type Place } from './entry.ts'
+import { type Judge, type JudgedFact, Rows } from './rows.ts'
 
 export interface Version {
   version: string
@@ -37,40 +38,41 @@ type Change =
   | { type: 'retire' }
 
 /** One entry's effect on one function. */
-export interface Fact {
-  place: Place
+export interface Fact extends JudgedFact {
   by: string
-  namespace: string
   name: string
+  /** The entry its author saw as the last before. */
+  after: string | null
   change: Change
 }
 
 /** What an entry says about a function; `undefined` for other types, unknown types and bodies that do not fit. */
 export function factOf(entry: Line): Fact | undefined {
-  const common = { place: placeOf(entry), by: entry.by }
+  const common = { place: placeOf(entry), basis: entry.grant, by: entry.by }
   if (entry.type === 'publish') {
-    const manifest = bodyOf(entry, 'publish')?.manifest
-    if (manifest === undefined) return undefined
+    const body = bodyOf(entry, 'publish')
+    if (body === undefined) return undefined
+    const { manifest, after } = body
     const { namespace, name } = manifest
-    return { ...common, namespace, name, change: { type: 'publish', manifest, version: entry.known?.version ?? versionOf(manifest) } }
+    return {
+      ...common,
+      namespace,
+      name,
+      after,
+      change: { type: 'publish', manifest, version: entry.known?.version ?? versionOf(manifest) },
+    }
   }
   if (entry.type === 'point') {
     const body = bodyOf(entry, 'point')
     if (body === undefined) return undefined
-    const { namespace, name, alias, targets } = body
-    return { ...common, namespace, name, change: { type: 'point', alias, targets } }
+    const { namespace, name, alias, targets, after } = body
+    return { ...common, namespace, name, after, change: { type: 'point', alias, targets } }
   }
   if (entry.type === 'retire') {
     const body = bodyOf(entry, 'retire')
-    return body && { ...common, namespace: body.namespace, name: body.name, change: { type: 'retire' } }
+    return body && { ...common, ...body, change: { type: 'retire' } }
   }
   return undefined
-}
-
-export function bodyOf<T extends EntryType>(entry: Line, type: T): BodyOf<T> | undefined {
-  if (entry.known !== undefined) return entry.known.fits ? (entry.body as BodyOf<T>) : undefined
-  const result = bodySchemas[type].safeParse(entry.body)
-  return result.success ? (result.data as BodyOf<T>) : undefined
 }
 
 /** One step. `undefined`: the function does not exist (yet), and the fact has no effect. */
@@ -124,75 +126,44 @@ export function functionKey(namespace: string, name: string): string {
   return `${namespace}/${name}`
 }
 
-interface Row {
-  /** In total order. */
-  facts: Fact[]
-  /** Of the first `folded` facts. */
-  state: FunctionState | undefined
-  folded: number
-  /** What `flush` last gave out. */
-  told: FunctionState | undefined
-}
-
 /** The states of all functions. Facts go in one by one; `flush` folds what they touched, each function once. */
 export class Fold {
-  readonly #rows = new Map<string, Row>()
-  readonly #touched = new Set<Row>()
+  readonly #rows: Rows<Fact, FunctionState>
+
+  constructor(judge: Judge) {
+    this.#rows = new Rows({ judge, step })
+  }
 
   insert(fact: Fact): void {
-    const key = functionKey(fact.namespace, fact.name)
-    let row = this.#rows.get(key)
-    if (row === undefined) {
-      row = { facts: [], state: undefined, folded: 0, told: undefined }
-      this.#rows.set(key, row)
-    }
-    const at = positionOf(row.facts, fact.place)
-    row.facts.splice(at, 0, fact)
-    if (at < row.folded) {
-      row.state = undefined
-      row.folded = 0
-    }
-    this.#touched.add(row)
+    this.#rows.insert(functionKey(fact.namespace, fact.name), fact)
   }
 
   /** Takes out the facts of these places, as if they had never been: for good. */
   remove(isOut: (place: Place) => boolean): void {
-    for (const row of this.#rows.values()) {
-      const kept = row.facts.filter((fact) => !isOut(fact.place))
-      if (kept.length === row.facts.length) continue
-      Object.assign(row, { facts: kept, state: undefined, folded: 0 })
-      this.#touched.add(row)
-    }
+    this.#rows.remove(isOut)
+  }
+
+  /** Judges again what authority says otherwise than before. */
+  rejudge(): void {
+    this.#rows.rejudge()
   }
 
   /** States that are new since the last flush. */
   flush(): FunctionState[] {
-    const changed: FunctionState[] = []
-    for (const row of this.#touched) {
-      for (; row.folded < row.facts.length; row.folded += 1) row.state = step(row.state, row.facts[row.folded] as Fact)
-      const state = row.state ?? (row.told && { ...row.told, versions: [], aliases: {}, setBy: {}, retired: true })
-      if (state !== undefined && state !== row.told) changed.push(state)
-      row.told = row.state
-    }
-    this.#touched.clear()
-    return changed
+    return this.#rows.flush().flatMap(({ before, after }) => after ?? (before && nothing(before)) ?? [])
   }
 
   get(namespace: string, name: string): FunctionState | undefined {
-    return this.#rows.get(functionKey(namespace, name))?.state
+    return this.#rows.get(functionKey(namespace, name))
+  }
+
+  /** Each function's facts in total order, and whether each counts. */
+  histories(): Iterable<{ facts: readonly Fact[]; counts: readonly boolean[] }> {
+    return this.#rows.histories()
   }
 }
 
-/** Where a fact of this place belongs; the end is tried first. */
-function positionOf(facts: Fact[], place: Place): number {
-  const last = facts.at(-1)
-  if (last === undefined || comparePlaces(last.place, place) < 0) return facts.length
-  let low = 0
-  let high = facts.length
-  while (low < high) {
-    const middle = (low + high) >>> 1
-    if (comparePlaces((facts[middle] as Fact).place, place) < 0) low = middle + 1
-    else high = middle
-  }
-  return low
+/** Of a function that is none any more: what was written about it has no effect. */
+function nothing(before: FunctionState): FunctionState {
+  return { ...before, versions: [], aliases: {}, setBy: {}, retired: true }
 }

@@ -6,7 +6,7 @@ import { encode } from '#protocols/codec'
 import { createEvents } from '#protocols/events'
 import { systemClock } from '#protocols/lifecycle'
 import { versionOf } from '#protocols/manifest'
-import { aFunction } from '../catalog.fixture.ts'
+import { aFunction, LAX } from '../catalog.fixture.ts'
 import { compareText, type Entry, type Envelope, openEntry, Refusal, signEntry } from './entry.ts'
 import { type Fact, Fold } from './fold.ts'
 import { claimsFork, openProof, proveFork } from './forks.ts'
@@ -17,7 +17,8 @@ import { ViewDigest } from './view-digest.ts'
 const root = createIdentity()
 const universe = createUniverse('test', root.id)
 const id = universeId(universe)
-const author = createIdentity()
+/** The root: what it writes stands on nothing else. */
+const author = root
 
 function entry(part: Partial<Envelope> = {}, by: Identity = author): Entry {
   const place = { format: 1 as const, universe: id, author: by.id, seq: 1, prev: null }
@@ -241,11 +242,19 @@ it('a fold forgets removed facts as if they had never been, functions that nothi
   const { manifest } = aFunction('one')
   const fact = (author_: string, seq: number): Fact => {
     const place = { wallMs: seq, counter: 0, author: author_, seq, hash: `${author_}${seq}` }
-    return { place, by: 'ada', namespace: 'demo', name: 'one', change: { type: 'publish', manifest, version: versionOf(manifest) } }
+    return {
+      place,
+      basis: null,
+      after: null,
+      by: 'ada',
+      namespace: 'demo',
+      name: 'one',
+      change: { type: 'publish', manifest, version: versionOf(manifest) },
+    }
   }
   const digest = new ViewDigest()
   const empty = digest.value()
-  const fold = new Fold()
+  const fold = new Fold(LAX)
   fold.insert(fact('a', 1))
   for (const state of fold.flush()) digest.set(state)
   expect(digest.value()).not.toBe(empty)

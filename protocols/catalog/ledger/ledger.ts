@@ -4,6 +4,8 @@ import { OsirisError } from '#protocols/errors'
 import type { Events } from '#protocols/events'
 import type { Clock } from '#protocols/lifecycle'
 import type { LedgerLine } from '../catalog.ts'
+import { LedgerAuthority } from './authority.ts'
+import { signerFor } from './authority-signer.ts'
 import type { BodyOf, EntryType } from './bodies.ts'
 import { Checkpointer } from './checkpointer.ts'
 import {
@@ -21,7 +23,7 @@ import {
   signEntry,
   type VerifyOn,
 } from './entry.ts'
-import { bodyOf, factOf, Fold, type FunctionState } from './fold.ts'
+import { factOf, Fold, type FunctionState } from './fold.ts'
 import { Feeds, type Head, type Tip } from './feeds.ts'
 import { type ForkProof, openProof, proveFork } from './forks.ts'
 import { Frozen, type FrozenAuthor } from './frozen.ts'
@@ -36,6 +38,8 @@ const WARN_EVERY_MS = 60_000
 
 export interface LedgerInit {
   identity: Identity
+  /** The root's key, where this node holds it: writes what this node's own may not. */
+  root?: Identity | undefined
   universe: Universe
   storage: Storage
   clock: Clock
@@ -57,8 +61,11 @@ export type Refusals = Partial<Record<RefusalReason, number>>
 export class Ledger {
   readonly universe: string
   readonly author: string
-  readonly #identity: Identity
-  readonly #root: Universe
+  /** Who holds what, by the entries on disk here. */
+  readonly authority: LedgerAuthority
+  readonly root: string
+  /** Its own, and the root's where it is here. */
+  readonly #identities: readonly Identity[]
   readonly #clock: Clock
   readonly #events: Events
   readonly #verifyOn: VerifyOn
@@ -67,7 +74,7 @@ export class Ledger {
   readonly #feeds: Feeds
   readonly #frozen: Frozen
   readonly #checkpointer: Checkpointer
-  readonly #fold = new Fold()
+  readonly #fold: Fold
   readonly #refusals: Refusals = {}
   readonly #recent = new Set<string>()
   #places: Place[] = []
@@ -78,8 +85,10 @@ export class Ledger {
   constructor(init: LedgerInit) {
     this.universe = universeId(init.universe)
     this.author = init.identity.id
-    this.#identity = init.identity
-    this.#root = init.universe
+    this.root = init.universe.root
+    this.authority = new LedgerAuthority(this.root)
+    this.#fold = new Fold(this.authority)
+    this.#identities = init.root === undefined ? [init.identity] : [init.identity, init.root]
     this.#clock = init.clock
     this.#events = init.events
     this.#verifyOn = init.verifyOn ?? 'threads'
@@ -95,13 +104,14 @@ export class Ledger {
   async load(): Promise<void> {
     let read = 0
     await this.#frozen.load()
+    for (const { author, seq } of this.#frozen.list()) this.authority.freeze(author, seq)
     await this.#checkpointer.load((line) => this.#index(line))
     const damaged = await this.#feeds.load((entry) => {
       this.#index(entry)
       read += 1
     })
     this.#checkpointer.noticed(read)
-    this.#onChange(this.#fold.flush(), [])
+    this.#settle([])
     for (const author of damaged) this.#warn(`The feed of ${author.slice(0, 8)} is damaged on disk: fetching the rest from peers`)
   }
 
@@ -123,31 +133,30 @@ export class Ledger {
     await this.#checkpointer.finish()
   }
 
-  /** Writes an entry of this node; resolves when it is on disk and in the view. Throws `payload_too_large`, `storage_full`, `unavailable`. */
+  /**
+   * Writes an entry of this node, or of the root where only the root may and its key is here; resolves when it is on disk and in the view.
+   * Throws `forbidden` (saying which grant is missing), `payload_too_large`, `storage_full`, `unavailable`.
+   */
   async append<T extends EntryType>(type: T, body: BodyOf<T>, by: string): Promise<Entry> {
-    if (this.#feeds.isCut(this.author)) {
-      throw new OsirisError(
-        'unavailable',
-        'Cannot write to the ledger: this node lost part of its own feed and has not got it back from peers',
-      )
-    }
-    const tip = this.#feeds.tip(this.author)
-    if (tip.seq + 1 >= this.#frozen.from(this.author)) {
-      throw new OsirisError(
-        'unavailable',
-        `Cannot write to the ledger: this node's key wrote two entries ${this.#frozen.from(this.author)} and is frozen; replace the key`,
-      )
-    }
+    const soonest = tick(this.#hlc, this.#clock.now())
+    const { identity, grant } = signerFor(this.authority, this.#identities, type, body, soonest.wallMs)
+    this.#assertWritable(identity.id)
+    const tip = this.#feeds.tip(identity.id)
     const hlc = tick(observe(this.#hlc, tip.hlc), this.#clock.now())
-    const place = { format: 1 as const, universe: this.universe, author: this.author, seq: tip.seq + 1, prev: tip.hash }
-    const entry = signEntry(this.#identity, { ...place, hlc, type, body, by, grant: null })
+    const place = { format: 1 as const, universe: this.universe, author: identity.id, seq: tip.seq + 1, prev: tip.hash }
+    const entry = signEntry(identity, { ...place, hlc, type, body, by, grant })
     if (entry.bytes.length > ENTRY_BYTES_MAX) {
       throw new OsirisError(
         'payload_too_large',
         `Cannot write the entry: it has ${entry.bytes.length} bytes, at most ${ENTRY_BYTES_MAX} fit`,
       )
     }
+    // What the others would refuse must not stand in this node's feed: nothing could follow it.
+    const fault = this.authority.judge(entry)
+    if (fault !== undefined)
+      throw new OsirisError('forbidden', `Cannot write "${type}": ${'refused' in fault ? fault.refused : fault.unknown}`)
     this.#hlc = hlc
+    this.authority.foresee(entry)
     await this.#feeds.add(entry)
     return entry
   }
@@ -178,14 +187,26 @@ export class Ledger {
     })
   }
 
-  /** Whether a judged entry comes next, is known, or comes too early. Counts and throws `Refusal`. */
-  judge(entry: Entry): 'next' | 'known' | 'gap' {
-    return this.#counted(() => this.#place(entry))
+  /**
+   * Whether a judged entry comes next, is known, or comes too early: entries before it in its feed are not here, or not what its authority stands on.
+   * With `pulled`, after peers were asked, the latter is refused. Counts and throws `Refusal`.
+   */
+  judge(entry: Entry, pulled = false): 'next' | 'known' | 'gap' {
+    return this.#counted(() => {
+      const verdict = this.#place(entry)
+      if (verdict !== 'next') return verdict
+      const fault = this.authority.judge(entry)
+      if (fault === undefined) return 'next'
+      if ('unknown' in fault && !pulled) return 'gap'
+      throw new Refusal('authority', 'refused' in fault ? fault.refused : fault.unknown)
+    })
   }
 
   /** Stores a judged entry. Throws `Refusal`, `storage_full`, `unavailable`. */
-  async take(entry: Entry): Promise<'stored' | 'known' | 'gap'> {
-    this.judge(entry)
+  async take(entry: Entry, pulled = false): Promise<'stored' | 'known' | 'gap'> {
+    const verdict = this.judge(entry, pulled)
+    if (verdict === 'gap') return 'gap'
+    if (verdict === 'next') this.authority.foresee(entry)
     return this.#feeds.add(entry)
   }
 
@@ -211,9 +232,10 @@ export class Ledger {
     return this.#feeds.tip(author)
   }
 
-  /** The next seq of each feed in which these heads are ahead, and each record that is damaged here. */
+  /** The next seq of each feed in which these heads are ahead, the root's first since all others stand on it, and each record that is damaged here. */
   wants(heads: readonly Head[]): { author: string; from: number; to?: number }[] {
-    const behind = heads.filter(({ author, seq }) => Math.min(seq, this.#frozen.from(author) - 1) > this.#feeds.tip(author).seq)
+    const rootFirst = heads.toSorted((a, b) => Number(b.author === this.root) - Number(a.author === this.root))
+    const behind = rootFirst.filter(({ author, seq }) => Math.min(seq, this.#frozen.from(author) - 1) > this.#feeds.tip(author).seq)
     return [
       ...behind.map((head) => ({ author: head.author, from: this.#feeds.tip(head.author).seq + 1 })),
       ...this.#feeds.damaged().map(({ author, seq }) => ({ author, from: seq, to: seq })),
@@ -291,8 +313,16 @@ export class Ledger {
       if (this.#recent.size >= RECENT_MAX) this.#recent.delete(this.#recent.keys().next().value as string)
       this.#recent.add(entry.hash)
     }
+    this.#settle(entries)
+  }
+
+  /** Works out what has become of everything that came in, and tells. */
+  #settle(entries: Entry[]): void {
+    const changed = this.authority.settle()
+    if (changed) this.#fold.rejudge()
     this.#onChange(this.#fold.flush(), entries)
     this.#checkpointer.noticed(entries.length)
+    if (changed) this.authority.announce()
   }
 
   #index(entry: Line): void {
@@ -302,6 +332,7 @@ export class Ledger {
     const last = this.#places.at(-1)
     this.#sorted &&= last === undefined || comparePlaces(last, place) < 0
     this.#places.push(place)
+    this.authority.insert(entry)
     const fact = factOf(entry)
     if (fact !== undefined) this.#fold.insert(fact)
   }
@@ -324,8 +355,9 @@ export class Ledger {
     const isOut = (place: Place) => place.author === author && place.seq >= seq
     this.#places = this.#places.filter((place) => !isOut(place))
     this.#fold.remove(isOut)
+    this.authority.freeze(author, seq)
     this.#warn(`${author.slice(0, 8)} wrote two entries ${seq}: nothing it wrote from there on has an effect any more`)
-    this.#onChange(this.#fold.flush(), [])
+    this.#settle([])
     this.#onFork(proof)
     return true
   }
@@ -347,13 +379,22 @@ export class Ledger {
       this.#place(entry)
       throw new Refusal('drift', 'its time lies in the future')
     }
-    if (entry.type === 'genesis' && !this.#isGenesis(entry)) throw new Refusal('authority', 'only the root may write a genesis')
     return entry
   }
 
-  #isGenesis(entry: Entry): boolean {
-    const body = bodyOf(entry, 'genesis')
-    return body !== undefined && body.root === this.#root.root && entry.author === this.#root.root && entry.seq === 1
+  /** Continuing a feed of which something is missing here would fork it; so would continuing one that forked. */
+  #assertWritable(author: string): void {
+    if (this.#feeds.isCut(author)) {
+      throw new OsirisError(
+        'unavailable',
+        'Cannot write to the ledger: this node lost part of its own feed and has not got it back from peers',
+      )
+    }
+    if (this.#feeds.tip(author).seq + 1 < this.#frozen.from(author)) return
+    throw new OsirisError(
+      'unavailable',
+      `Cannot write to the ledger: this node's key wrote two entries ${this.#frozen.from(author)} and is frozen; replace the key`,
+    )
   }
 
   #counted<T>(judge: () => T): T {

@@ -26,12 +26,12 @@ export class ViewDigest {
     this.#whole = undefined
   }
 
-  /** 64 hex characters. */
-  value(): string {
+  /** 64 hex characters: of the functions, and of who holds what. */
+  value(authority = ''): string {
     for (const [key, state] of this.#fresh) this.#place(key, state)
     this.#fresh.clear()
     this.#whole ??= hashAll(this.#buckets.map((bucket) => (bucket.digest ??= digestOfBucket(bucket))))
-    return this.#whole
+    return hashAll([this.#whole, authority])
   }
 
   #place(key: string, state: FunctionState): void {

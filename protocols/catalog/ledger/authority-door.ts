@@ -1,0 +1,87 @@
+/** Judging an entry when it comes in, by what never changes: the grant it names is here, covers it, and goes back to the root. */
+import { type AuthorityFact, type AuthorityFacts, type GrantFact, isGenesis } from './authority-facts.ts'
+import { isOwnRotation } from './authority-keys.ts'
+import { CHAIN_MAX, faultOf, isExpired, needsOf } from './authority-rules.ts'
+import { comparePlaces, type Entry, type Place, placeOf } from './entry.ts'
+
+/** `unknown`: what it stands on is not here yet. Otherwise why it is refused, or nothing. */
+export type DoorVerdict = { unknown: string } | { refused: string } | undefined
+
+/**
+ * `facts` came through this door themselves, so that a link that is here is a link that holds. What ended meanwhile is the fold's to judge: it may
+ * depend on entries that come later.
+ */
+export function judgeAtDoor(entry: Entry, fact: AuthorityFact | undefined, facts: AuthorityFacts): DoorVerdict {
+  const place = placeOf(entry)
+  if (fact?.kind === 'rotate' && rotateFault(fact, facts) !== undefined) return { refused: rotateFault(fact, facts) as string }
+  if (entry.grant === null) return judgeTop(place, fact, facts)
+  const chain = chainOf(entry.grant, facts)
+  const [by] = chain
+  if (by === undefined) return { unknown: 'the grant it names is not here' }
+  if (!reaches(by.subject, place.author, place, facts)) return { refused: "the grant it names is not its author's" }
+  const fault = faultOf(place, needsOf(entry, fact), fact, by, chain)
+  if (fault !== undefined) return { refused: fault }
+  return judgeAdmission(place, by, facts) ?? (fact === undefined ? undefined : judgeTarget(fact, chain, facts))
+}
+
+function judgeTop(place: Place, fact: AuthorityFact | undefined, facts: AuthorityFacts): DoorVerdict {
+  if (fact?.kind === 'genesis' && !isGenesis(fact, facts.root)) return { refused: 'only the root may write a genesis, as its first entry' }
+  if (place.author === facts.root || reaches(facts.root, place.author, place, facts)) return undefined
+  if (facts.genesis === undefined) return { unknown: 'the genesis is not here' }
+  const { recovery } = facts.genesis
+  if (recovery !== null && reaches(recovery, place.author, place, facts)) return undefined
+  return { refused: 'it names no grant, and its author is not the root' }
+}
+
+/** Only members have feeds: a grant alone lets a person sign tokens, not write. */
+function judgeAdmission(place: Place, by: GrantFact, facts: AuthorityFacts): DoorVerdict {
+  if (by.type === 'admit') return undefined
+  const admitted = [...facts.admits].some(
+    ([member, admits]) =>
+      admits.some((each) => comparePlaces(each.place, place) < 0 && !isExpired(each, place.wallMs)) &&
+      reaches(member, place.author, place, facts),
+  )
+  return admitted ? undefined : { unknown: "its author's admission is not here" }
+}
+
+/** Whoever ends a grant must stand above it. */
+function judgeTarget(fact: AuthorityFact, chain: readonly GrantFact[], facts: AuthorityFacts): DoorVerdict {
+  const target = fact.kind === 'revoke' ? fact.target : fact.kind === 'grant' ? (fact.owns?.of ?? undefined) : undefined
+  if (target === undefined) {
+    const outlives = fact.kind === 'grant' && fact.type === 'namespace' && chain[0]?.expiresAtMs !== null
+    return outlives ? { refused: 'it would outlive the grant it names' } : undefined
+  }
+  const targets = chainOf(target, facts)
+  if (targets.length === 0) return { unknown: 'what it ends is not here' }
+  const above = fact.kind === 'revoke' ? targets.slice(1) : targets
+  return above.some((each) => each === chain[0]) ? undefined : { refused: 'it stands on nothing above what it ends' }
+}
+
+function rotateFault(fact: Extract<AuthorityFact, { kind: 'rotate' }>, facts: AuthorityFacts): string | undefined {
+  if (fact.place.author !== fact.from) return fact.basis === null ? undefined : 'only the root may give on the key of another'
+  if (!isOwnRotation(fact)) return 'the key that takes over has not signed for it'
+  const again = facts.rotates.some((each) => each.from === fact.from && isOwnRotation(each) && each.place.seq < fact.place.seq)
+  return again ? 'its author has given on its key already' : undefined
+}
+
+/** A grant and those above it as far as they are here, the nearest first. */
+function chainOf(hash: string, facts: AuthorityFacts): GrantFact[] {
+  const chain: GrantFact[] = []
+  for (let at: string | null = hash; at !== null && chain.length < CHAIN_MAX;) {
+    const fact: GrantFact | undefined = facts.grants.get(at)
+    if (fact === undefined) break
+    chain.push(fact)
+    at = fact.basis
+  }
+  return chain
+}
+
+/** Whether `key` is `subject`, or took over from it before this place. */
+function reaches(subject: string, key: string, place: Place, facts: AuthorityFacts): boolean {
+  const holders = new Set([subject])
+  for (const rotate of facts.rotates) {
+    if (holders.has(key) || comparePlaces(rotate.place, place) >= 0) break
+    if (holders.has(rotate.from)) holders.add(rotate.to)
+  }
+  return holders.has(key)
+}

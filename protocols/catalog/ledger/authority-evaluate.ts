@@ -1,0 +1,225 @@
+/** From all facts about authority to what each grant is worth. Pure: any order of arrival gives the same. README.md has the rules with their reasons. */
+import { type AuthorityFact, type AuthorityFacts, byPlace, type GrantFact, listIn, type Pins, type RevokeFact } from './authority-facts.ts'
+import { Keys } from './authority-keys.ts'
+import { faultOf, type Needs, needsOfGrant } from './authority-rules.ts'
+import { comparePlaces, compareText, type Place } from './entry.ts'
+
+/** What one grant is worth. */
+export interface GrantState {
+  fact: GrantFact
+  /** The grant it ends with; `undefined` for the root's own. */
+  parent: GrantState | undefined
+  /** Whether it has an effect as an entry. */
+  counts: boolean
+  /** What ends it, by itself or with one above it. */
+  pins: readonly Pins[]
+  /** Nobody gets anything new from it. */
+  ended: boolean
+}
+
+/** One reason for which entries of an author count that name a grant: those after `since`, up to `seq`, before `expiresAtMs`. */
+export interface Way {
+  since: Place | undefined
+  seq: number
+  expiresAtMs: number | null
+}
+
+/** What an author may do by naming a grant (or none). */
+export interface Standing {
+  ways: readonly Way[]
+  /** `undefined`: everything. */
+  grant: GrantFact | undefined
+}
+
+const NOTHING: Standing = Object.freeze({ ways: Object.freeze([]), grant: undefined })
+
+export class Verdict {
+  readonly keys: Keys
+  readonly grants = new Map<string, GrantState>()
+  /** The grants that make a namespace's first owner. */
+  readonly #creations = new Map<string, GrantState>()
+  /** The transfer that won, by the grant it ends. */
+  readonly #transfers = new Map<string, GrantFact>()
+  /** Admissions that count, by member. */
+  readonly #admits = new Map<string, GrantState[]>()
+  /** Revocations that count. */
+  readonly #endings = new Set<string>()
+  readonly #facts: AuthorityFacts
+
+  constructor(facts: AuthorityFacts, frozen: ReadonlyMap<string, number>) {
+    this.#facts = facts
+    this.keys = new Keys(facts, frozen)
+    for (const fact of [...facts.grants.values()].toSorted(byPlace)) this.extend(fact)
+  }
+
+  /** Takes in a grant that comes after all others in total order and that no entry has named yet. */
+  extend(fact: GrantFact): GrantState {
+    const parent = this.#parentOf(fact)
+    const counts = this.#isGiven(fact) && this.#isFirst(fact)
+    const state: GrantState = { fact, parent, counts, pins: parent?.pins ?? [], ended: true }
+    this.grants.set(fact.place.hash, state)
+    if (!counts) return state
+    if (fact.type === 'admit') listIn(this.#admits, fact.subject).push(state)
+    if (fact.owns?.of === null) this.#creations.set(fact.owns.namespace, state)
+    this.#end(state)
+    return state
+  }
+
+  /** What entries of this author count when they name this grant. */
+  standing(author: string, basis: string | null): Standing {
+    if (basis === null) {
+      if (!this.keys.top.has(author)) return NOTHING
+      return { ways: [{ since: this.keys.top.get(author), seq: this.keys.cap(author), expiresAtMs: null }], grant: undefined }
+    }
+    const state = this.grants.get(basis)
+    const way = state === undefined ? undefined : this.#wayBy(author, state)
+    if (state === undefined || way === undefined) return NOTHING
+    const { fact } = state
+    const admissions = fact.type === 'admit' ? [way] : this.#admissionsOf(author).map((each) => both(way, each))
+    return { ways: admissions, grant: fact }
+  }
+
+  /** The present owner's entry of each namespace. */
+  owners(): GrantState[] {
+    return [...this.#creations.values()].map((creation) => {
+      let state = creation
+      for (let next = this.#next(state); next !== undefined; next = this.#next(state)) state = next
+      return state
+    })
+  }
+
+  /** Whether a namespace's creation lost against an earlier one. */
+  isTaken(fact: GrantFact): boolean {
+    if (fact.owns === undefined) return false
+    const { namespace, of } = fact.owns
+    const winner = of === null ? this.#creations.get(namespace)?.fact : this.#transfers.get(of)
+    return winner !== undefined && winner !== fact
+  }
+
+  /** A grant and those above it; ends early where one is not here. */
+  chainOf(state: GrantState): GrantFact[] {
+    const chain: GrantFact[] = []
+    for (let at: GrantState | undefined = state; at !== undefined; at = at.parent) chain.push(at.fact)
+    return chain
+  }
+
+  /** What has an effect, in a form that is the same on every node. */
+  summary(): unknown {
+    const { caps, top, successors, banned } = this.keys
+    const grants = [...this.grants.values()].filter((state) => state.counts)
+    return {
+      grants: grants.map(({ fact, pins, ended }) => [
+        fact.place.hash,
+        ended,
+        pins.map((each) => [...each].toSorted(byKey)).toSorted(byText),
+      ]),
+      ended: [...this.#endings].toSorted(compareText),
+      keys: [...caps].toSorted(byKey),
+      banned: [...banned].toSorted(compareText),
+      top: [...top.keys()].toSorted(compareText),
+      successors: [...successors].map(([from, { to }]) => [from, to] as const).toSorted(byKey),
+    }
+  }
+
+  /** Whether an entry about authority has no effect. */
+  isVoid(fact: AuthorityFact): boolean {
+    const { hash } = fact.place
+    if (fact.kind === 'grant') return this.grants.get(hash)?.counts !== true
+    if (fact.kind === 'revoke') return !this.#endings.has(hash)
+    if (fact.kind === 'rotate') return this.keys.successors.get(fact.from)?.place.hash !== hash
+    if (fact.kind === 'ban') return !this.keys.isTopAct(fact) || !this.keys.banned.has(fact.member)
+    return this.#facts.genesis !== fact
+  }
+
+  #next(state: GrantState): GrantState | undefined {
+    const transfer = this.#transfers.get(state.fact.place.hash)
+    return transfer === undefined ? undefined : this.grants.get(transfer.place.hash)
+  }
+
+  #isGiven(fact: GrantFact): boolean {
+    const of = fact.owns?.of ?? null
+    if (of !== null) return this.#transfers.get(of) === fact
+    if (fact.basis === null) return this.keys.isTopAct(fact)
+    const parent = this.grants.get(fact.basis)
+    return parent !== undefined && this.#isCarried(fact, parent, needsOfGrant(fact))
+  }
+
+  /** A namespace that was handed over stands where it stood before: not under the owner that is gone. */
+  #parentOf(fact: GrantFact): GrantState | undefined {
+    const basis = fact.basis === null ? undefined : this.grants.get(fact.basis)
+    return basis !== undefined && basis.fact.place.hash === fact.owns?.of ? basis.parent : basis
+  }
+
+  #isFirst(fact: GrantFact): boolean {
+    return fact.owns?.of !== null || !this.#creations.has(fact.owns.namespace)
+  }
+
+  /** Whether an entry that names this grant has an effect. */
+  #isCarried(fact: GrantFact | RevokeFact, by: GrantState, needs: Needs): boolean {
+    const grant = fact.kind === 'grant' ? fact : undefined
+    if (faultOf(fact.place, needs, grant, by.fact, this.chainOf(by)) !== undefined) return false
+    return isWithin(this.standing(fact.place.author, by.fact.place.hash), fact.place)
+  }
+
+  /** What ends this grant: revocations by those above it, then the first transfer that counts. */
+  #end(state: GrantState): void {
+    const { hash } = state.fact.place
+    const revokes = (this.#facts.revokes.get(hash) ?? []).filter((revoke) => this.#mayEnd(revoke, state.parent, state))
+    for (const revoke of revokes) this.#endings.add(revoke.place.hash)
+    state.pins = [...revokes.map(({ pins }) => pins), ...state.pins]
+    state.ended = revokes.length > 0 || (state.parent?.ended ?? false)
+    if (state.fact.owns === undefined) return
+    const { namespace } = state.fact.owns
+    const transfer = this.#facts.transfers.get(hash)?.find((each) => each.owns?.namespace === namespace && this.#mayEnd(each, state, state))
+    if (transfer?.owns === undefined) return
+    this.#transfers.set(hash, transfer)
+    state.pins = [transfer.owns.pins, ...state.pins]
+    state.ended = true
+  }
+
+  /** Whether it ends `state`: by the root, or by who holds `lowest` or a grant above it. Standing on what it ends, it could undo itself. */
+  #mayEnd(fact: GrantFact | RevokeFact, lowest: GrantState | undefined, state: GrantState): boolean {
+    if (comparePlaces(state.fact.place, fact.place) >= 0) return false
+    if (fact.basis === null) return this.keys.isTopAct(fact)
+    for (let at = lowest; at !== undefined; at = at.parent)
+      if (at.fact.place.hash === fact.basis) return this.#isCarried(fact, at, fact.kind === 'grant' ? needsOfGrant(fact) : [])
+    return false
+  }
+
+  #wayBy(author: string, state: GrantState): Way | undefined {
+    const since = this.keys.holdsFor(state.fact.subject, author)
+    if (!state.counts || since === false) return undefined
+    const seqs = state.pins.map((pins) => pins.get(author) ?? 0)
+    const from = since !== undefined && comparePlaces(since, state.fact.place) > 0 ? since : state.fact.place
+    return { since: from, seq: Math.min(this.keys.cap(author), ...seqs), expiresAtMs: state.fact.expiresAtMs }
+  }
+
+  #admissionsOf(author: string): Way[] {
+    const members = this.keys.successors.size === 0 ? [author] : [...this.#admits.keys()]
+    return members.flatMap((member) => this.#admits.get(member) ?? []).flatMap((state) => this.#wayBy(author, state) ?? [])
+  }
+}
+
+/** Whether an entry at this place is one of those that count. */
+export function isWithin(standing: Standing, place: Place): boolean {
+  return standing.ways.some(
+    ({ since, seq, expiresAtMs }) =>
+      place.seq <= seq && (since === undefined || comparePlaces(since, place) < 0) && (expiresAtMs === null || place.wallMs < expiresAtMs),
+  )
+}
+
+function byKey(a: readonly [string, unknown], b: readonly [string, unknown]): number {
+  return compareText(a[0], b[0])
+}
+
+function byText(a: unknown, b: unknown): number {
+  return compareText(JSON.stringify(a), JSON.stringify(b))
+}
+
+function both(a: Way, b: Way): Way {
+  return {
+    since: a.since !== undefined && (b.since === undefined || comparePlaces(a.since, b.since) > 0) ? a.since : b.since,
+    seq: Math.min(a.seq, b.seq),
+    expiresAtMs: a.expiresAtMs === null ? b.expiresAtMs : b.expiresAtMs === null ? a.expiresAtMs : Math.min(a.expiresAtMs, b.expiresAtMs),
+  }
+}

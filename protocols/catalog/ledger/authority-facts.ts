@@ -1,0 +1,197 @@
+/** What entries say about authority, read once: grants of all kinds, what ends them, and whose key became whose. */
+import { type Grant, type Identity, publicKeyOf, verifySignature } from '#protocols/access'
+import { encode } from '#protocols/codec'
+import { bodyOf, type BodyOf } from './bodies.ts'
+import { comparePlaces, type Line, type Place, placeOf } from './entry.ts'
+
+interface Common {
+  place: Place
+  /** The entry it stands on; `null`: the root's own. */
+  basis: string | null
+}
+
+/** The last entry of each author that counts; an author not listed is pinned at 0. */
+export type Pins = ReadonlyMap<string, number>
+
+/** An admission, a grant, or a namespace's ownership: what its subject may do, where, until when. */
+export interface GrantFact extends Common {
+  kind: 'grant'
+  type: 'admit' | 'grant' | 'namespace'
+  subject: string
+  scopes: readonly Grant[]
+  expiresAtMs: number | null
+  /** Of a namespace: which one, the entry that made its present owner, and where that one's authors end. */
+  owns: { namespace: string; of: string | null; pins: Pins } | undefined
+}
+
+export interface RevokeFact extends Common {
+  kind: 'revoke'
+  target: string
+  pins: Pins
+}
+
+export interface BanFact extends Common {
+  kind: 'ban'
+  member: string
+  seq: number
+}
+
+export interface RotateFact extends Common {
+  kind: 'rotate'
+  from: string
+  to: string
+  seq: number
+  /** Whether `to` signed that it takes over. */
+  agreed: boolean
+}
+
+export interface GenesisFact extends Common {
+  kind: 'genesis'
+  root: string
+  recovery: string | null
+}
+
+export type AuthorityFact = GrantFact | RevokeFact | BanFact | RotateFact | GenesisFact
+
+/** What `to` signs to take over from `from`. 64 bytes. */
+export function agreeToRotation(to: Identity, universe: string, from: string): Uint8Array {
+  return new Uint8Array(to.sign(rotationBytes(universe, from, to.id)))
+}
+
+/** What was read of an entry at the door is asked for again when it is on disk. */
+const read = new WeakMap<Line, AuthorityFact | undefined>()
+
+/** `undefined` for other types, and for bodies that do not fit theirs. The same object for the same entry. */
+export function authorityFactOf(entry: Line): AuthorityFact | undefined {
+  const reads = Object.hasOwn(readers, entry.type) ? readers[entry.type] : undefined
+  if (reads === undefined) return undefined
+  if (read.has(entry)) return read.get(entry)
+  const fact = reads(entry, { place: placeOf(entry), basis: entry.grant })
+  read.set(entry, fact)
+  return fact
+}
+
+type Reader = (entry: Line, common: Common) => AuthorityFact | undefined
+
+const readers: Readonly<Record<string, Reader | undefined>> = {
+  genesis: reader('genesis', (body, common) => ({ ...common, kind: 'genesis', root: body.root, recovery: body.recovery })),
+  admit: reader('admit', (body, common) => ({
+    ...common,
+    kind: 'grant',
+    type: 'admit',
+    subject: body.member,
+    scopes: body.grants,
+    expiresAtMs: body.expiresAtMs,
+    owns: undefined,
+  })),
+  grant: reader('grant', (body, common) => ({
+    ...common,
+    kind: 'grant',
+    type: 'grant',
+    subject: body.subject,
+    scopes: [{ can: body.can, namespaces: body.namespaces }],
+    expiresAtMs: body.expiresAtMs,
+    owns: undefined,
+  })),
+  namespace: reader('namespace', (body, common) => ({
+    ...common,
+    kind: 'grant',
+    type: 'namespace',
+    subject: body.owner,
+    scopes: [{ can: ['admin'], namespaces: [body.namespace] }],
+    expiresAtMs: null,
+    owns: { namespace: body.namespace, of: body.of, pins: pinsOf(body.pins) },
+  })),
+  revoke: reader('revoke', (body, common) => ({ ...common, kind: 'revoke', target: body.grant, pins: pinsOf(body.pins) })),
+  ban: reader('ban', (body, common) => ({ ...common, kind: 'ban', ...body })),
+  rotate: reader('rotate', (body, common, entry) => ({
+    ...common,
+    kind: 'rotate',
+    from: body.from,
+    to: body.to,
+    seq: body.seq,
+    agreed: isAgreed(body, entry.universe),
+  })),
+}
+
+function reader<T extends 'genesis' | 'admit' | 'grant' | 'namespace' | 'revoke' | 'ban' | 'rotate'>(
+  type: T,
+  read: (body: BodyOf<T>, common: Common, entry: Line) => AuthorityFact,
+): Reader {
+  return (entry, common) => {
+    const body = bodyOf(entry, type)
+    return body && read(body, common, entry)
+  }
+}
+
+function pinsOf(pins: BodyOf<'revoke'>['pins']): Pins {
+  return new Map(pins.map(({ author, seq }) => [author, seq]))
+}
+
+function isAgreed({ from, to, proof }: BodyOf<'rotate'>, universe: string): boolean {
+  return proof !== null && verifySignature(publicKeyOf(to), rotationBytes(universe, from, to), proof)
+}
+
+function rotationBytes(universe: string, from: string, to: string): Uint8Array {
+  return Buffer.concat([Buffer.from('osiris/rotate/1\0'), encode({ universe, from, to })])
+}
+
+/** Facts by what they are looked up by. Any order in; `add` is idempotent. */
+export class AuthorityFacts {
+  readonly root: string
+  readonly #seen = new Set<string>()
+  readonly grants = new Map<string, GrantFact>()
+  readonly admits = new Map<string, GrantFact[]>()
+  readonly transfers = new Map<string, GrantFact[]>()
+  readonly revokes = new Map<string, RevokeFact[]>()
+  readonly bans: BanFact[] = []
+  /** In total order. */
+  readonly rotates: RotateFact[] = []
+  genesis: GenesisFact | undefined
+
+  constructor(root: string) {
+    this.root = root
+  }
+
+  /** Whether it is new. */
+  add(fact: AuthorityFact): boolean {
+    const { hash } = fact.place
+    if (this.#seen.has(hash)) return false
+    this.#seen.add(hash)
+    if (fact.kind === 'grant') this.#addGrant(fact)
+    else if (fact.kind === 'revoke') listIn(this.revokes, fact.target).push(fact)
+    else if (fact.kind === 'ban') this.bans.push(fact)
+    else if (fact.kind === 'genesis') {
+      if (isGenesis(fact, this.root)) this.genesis ??= fact
+    } else {
+      this.rotates.push(fact)
+      this.rotates.sort(byPlace)
+    }
+    return true
+  }
+
+  #addGrant(fact: GrantFact): void {
+    this.grants.set(fact.place.hash, fact)
+    if (fact.type === 'admit') listIn(this.admits, fact.subject).push(fact)
+    const of = fact.owns?.of
+    if (of === undefined || of === null) return
+    const transfers = listIn(this.transfers, of)
+    transfers.push(fact)
+    transfers.sort(byPlace)
+  }
+}
+
+/** Where the root's feed begins; there can be one only, as long as the root does not fork its feed. */
+export function isGenesis(fact: GenesisFact, root: string): boolean {
+  return fact.root === root && fact.place.author === root && fact.place.seq === 1 && fact.basis === null
+}
+
+export function byPlace(a: Common, b: Common): number {
+  return comparePlaces(a.place, b.place)
+}
+
+export function listIn<V>(map: Map<string, V[]>, key: string): V[] {
+  let list = map.get(key)
+  if (list === undefined) map.set(key, (list = []))
+  return list
+}
