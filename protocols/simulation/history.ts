@@ -27,8 +27,6 @@ export class History {
   /** Versions somebody with the right to deploy asked for. */
   readonly versions = new Set<string>()
   readonly calls = new Map<string, Call>()
-  /** Whether the hostile member has told two nodes different things. */
-  forked = false
   /** How things went, for the trace and to see that a run did something. */
   readonly counts = { written: 0, refused: 0, lost: 0, values: 0, failures: 0 }
 

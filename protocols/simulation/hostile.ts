@@ -143,7 +143,6 @@ export class Hostile {
     const peers = this.#dice.shuffled(this.#peers())
     this.#feed.goOn(one)
     for (const [at, peer] of peers.entries()) this.#push(peer, at % 2 === 0 ? one : other)
-    this.#world.history.forked = true
   }
 
   /** The next entry of somebody honest, in the attacker's hand. */

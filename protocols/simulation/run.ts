@@ -27,8 +27,8 @@ export interface RunOptions {
   print?: (line: string) => void
 }
 
-const BOOT_MS = 1_000
-const EVIL_MS = { min: 2_000, max: 6_000 }
+const BOOT_MS = 700
+const EVIL_MS = { min: 1_000, max: 4_500 }
 /** All honest nodes must agree within so long (THREATS 3, B4). */
 const SETTLE_MS = 10_000
 const LOOK_MS = 250
@@ -60,7 +60,8 @@ async function live(world: World, people: People): Promise<void> {
   const nemesis = new Nemesis(world)
   const until = (endMs: number, enough: () => boolean = () => false) =>
     world.scheduler.runUntil(endMs, () => world.violation !== undefined || enough())
-  new DiskCheck(world).start()
+  const disks = new DiskCheck(world)
+  disks.start()
   new ViewCheck(world).start()
   new MemberCheck(world).start()
   world.bootAll()
@@ -74,8 +75,8 @@ async function live(world: World, people: People): Promise<void> {
   workload.stop()
   nemesis.heal()
   hostile?.stop()
-  await settle(world, until)
-  await lastDeploy(world, workload, until)
+  await settle(world, disks, until)
+  await lastDeploy(world, disks, workload, until)
   await until(Math.max(...[...world.history.calls.values()].map((call) => call.dueMs), world.now))
   judgePromisesKept(world)
   judgeCalls(world)
@@ -83,12 +84,12 @@ async function live(world: World, people: People): Promise<void> {
 
 type Until = (endMs: number, enough?: () => boolean) => Promise<void>
 
-async function settle(world: World, until: Until): Promise<void> {
+async function settle(world: World, disks: DiskCheck, until: Until): Promise<void> {
   const endMs = world.now + SETTLE_MS
   const fromMs = world.now
-  while (world.violation === undefined && !isSettled(world)) {
+  while (world.violation === undefined && !isSettled(world, disks)) {
     if (world.now >= endMs) {
-      world.fail('all agree within 10 s', describe(world))
+      world.fail('all agree within 10 s', describe(world, disks))
       return
     }
     await until(Math.min(endMs, world.now + LOOK_MS))
@@ -96,7 +97,7 @@ async function settle(world: World, until: Until): Promise<void> {
   world.note('world', `all agree after ${Math.round(world.now - fromMs)} ms`)
 }
 
-async function lastDeploy(world: World, workload: Workload, until: Until): Promise<void> {
+async function lastDeploy(world: World, disks: DiskCheck, workload: Workload, until: Until): Promise<void> {
   const node = world.dice.fork('last').pick(world.keepers)
   let ended = false
   let state: string | undefined
@@ -106,14 +107,14 @@ async function lastDeploy(world: World, workload: Workload, until: Until): Promi
   })
   await until(world.now + LAST_MS, () => ended)
   if (state !== 'committed') world.fail('all works again', `${node.name} cannot deploy after everything has healed (${state ?? 'refused'})`)
-  await until(world.now + SETTLE_MS, () => isSettled(world))
-  if (!isSettled(world)) world.fail('all agree within 10 s', describe(world))
+  await until(world.now + SETTLE_MS, () => isSettled(world, disks))
+  if (!isSettled(world, disks)) world.fail('all agree within 10 s', describe(world, disks))
 }
 
-function isSettled(world: World): boolean {
+function isSettled(world: World, disks: DiskCheck): boolean {
   if (world.living.length < world.nodes.length || !allTogether(world)) return false
   const states = world.keepers.map((node) => stateOf(world, node))
-  return states.every((each) => each === states[0])
+  return states.every((each) => each === states[0]) && disks.unprovenForks().length === 0
 }
 
 /** Everything a node knows of the honest. */
@@ -122,10 +123,10 @@ function stateOf(world: World, node: World['nodes'][number]): string {
   if (status === undefined) return `${node.name} is not ready`
   const honest = new Set(world.nodes.map((each) => each.identity.id))
   const heads = status.heads.filter((head) => honest.has(head.author)).map((head) => `${head.author.slice(0, 6)}/${head.seq}`)
-  return `${status.viewDigest.slice(0, 8)} ${heads.join(' ')}`
+  return [status.viewDigest.slice(0, 8), ...heads].join(' ')
 }
 
-function describe(world: World): string {
+function describe(world: World, disks: DiskCheck): string {
   const members = world.nodes.map(
     (node) =>
       `${node.name} sees ${
@@ -135,5 +136,5 @@ function describe(world: World): string {
           .join(' ') ?? 'nobody'
       }`,
   )
-  return [...world.keepers.map((node) => `${node.name}: ${stateOf(world, node)}`), ...members].join('; ')
+  return [...world.keepers.map((node) => `${node.name}: ${stateOf(world, node)}`), ...disks.unprovenForks(), ...members].join('; ')
 }

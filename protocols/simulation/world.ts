@@ -21,7 +21,7 @@ const OFFSET_MS = 200
 const RATE_PPM = 200
 const START_MS = 200
 /** Catalogs of a universe: three mostly, as two of them decide. */
-const KEEPERS = [3, 3, 3, 4, 5] as const
+const KEEPERS = [3, 3, 3, 3, 4, 5] as const
 const ALL_ROLES: Role[] = ['catalog', 'router', 'executor']
 
 export class World {
@@ -42,7 +42,7 @@ export class World {
     this.wire = new Wire(this.scheduler, this.dice.fork('wire'))
     const shape = this.dice.fork('shape')
     const keepers = shape.pick(KEEPERS)
-    const count = keepers + shape.int(2)
+    const count = keepers + Number(shape.chance(0.3))
     this.hasHostile = shape.chance(0.5)
     const everybody = NODES.slice(0, count).map((identity, at) => ({ name: `n${at + 1}`, identity }))
     const all = this.hasHostile ? [...everybody, { name: 'hostile', identity: HOSTILE }] : everybody

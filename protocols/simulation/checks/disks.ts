@@ -3,7 +3,7 @@
  * universe, in its place, not from the future, and the only entry of that author and place there ever was, if the author is honest.
  */
 import { universeId } from '#protocols/access'
-import { ROOT, UNIVERSE } from '../cast.ts'
+import { HOSTILE, ROOT, UNIVERSE } from '../cast.ts'
 import type { Node } from '../node.ts'
 import type { World } from '../world.ts'
 import { artifactIn, keyOf, placeIn, readRecord, receiptIn, type StoredEntry } from './record.ts'
@@ -17,6 +17,8 @@ export class DiskCheck {
   /** By author and seq: the hash seen first on a disk, and whose disk that was. */
   readonly #seen = new Map<string, { hash: string; node: string }>()
   readonly #honest: ReadonlySet<string>
+  /** Seqs of the hostile member of which two different entries are on honest disks. */
+  readonly #forkedAt = new Set<number>()
 
   constructor(world: World) {
     this.#world = world
@@ -80,11 +82,26 @@ export class DiskCheck {
     return later > 0 ? undefined : (at) => ['time goes on in a feed', `${at} is not later than the one before`]
   }
 
+  /** Nodes that lack the proof of a fork of which two branches are on honest disks. Whoever has nothing of the author needs none. */
+  unprovenForks(): string[] {
+    return [...this.#forkedAt].flatMap((seq) => {
+      const lacking = this.#world.keepers.filter((node) => {
+        const frozen = node.ledger?.status().frozen.find(({ author }) => author === HOSTILE.id)
+        return node.disk.durable().has(keyOf(HOSTILE.id, 1)) && (frozen === undefined || frozen.seq > seq)
+      })
+      return lacking.map((node) => `${node.name} has no proof of the fork at ${seq}`)
+    })
+  }
+
   /** An entry that never left its author's disk may be replaced after a crash; one that others have may not. */
   #judgeFork(entry: StoredEntry, node: Node, where: string): void {
-    if (!this.#honest.has(entry.author)) return
     const place = `${entry.author} ${entry.seq}`
     const seen = this.#seen.get(place)
+    if (!this.#honest.has(entry.author)) {
+      if (seen === undefined) this.#seen.set(place, { hash: entry.hash, node: node.name })
+      else if (seen.hash !== entry.hash) this.#forkedAt.add(entry.seq)
+      return
+    }
     const own = node.identity.id === entry.author
     if (seen === undefined || seen.hash === entry.hash) {
       if (!own || seen === undefined) this.#seen.set(place, { hash: entry.hash, node: node.name })

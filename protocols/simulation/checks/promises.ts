@@ -1,6 +1,7 @@
 /** What a writer is told must be so: judged when it is told, and once more when all is over. */
 import type { Receipt } from '#protocols/catalog'
 import { OsirisError } from '#protocols/errors'
+import { HOSTILE } from '../cast.ts'
 import type { Node } from '../node.ts'
 import type { World } from '../world.ts'
 import { hashIn, keyOf, readRecord } from './record.ts'
@@ -89,7 +90,9 @@ export function judgeDenied(world: World, node: Node, error: Error | undefined):
 export function judgePromisesKept(world: World): void {
   for (const { receipt } of world.history.promises) {
     const writer = world.nodes.find((each) => each.identity.id === receipt.author)
-    const survives = writer === undefined || !writer.disk.damaged || receipt.state === 'committed'
+    // A catalog that knows of no other commits alone, and then its disk is the only one.
+    const elsewhere = receipt.receipts.some((each) => each.holder !== receipt.author && each.holder !== HOSTILE.id)
+    const survives = writer === undefined || !writer.disk.damaged || (receipt.state === 'committed' && elsewhere)
     if (!survives) continue
     for (const node of world.keepers) {
       if (!node.disk.damaged && !has(node, receipt))

@@ -38,7 +38,10 @@ export class ViewCheck {
   #look(node: Node, life: Life): void {
     if (life.waiting > WAITING_MAX) this.#world.fail('queues are bounded', `${node.name} has ${life.waiting} things waiting`)
     if (life.service === undefined) return
-    const { viewDigest, heads } = life.service.status()
+    const { viewDigest, heads, frozen } = life.service.status()
+    const accused = frozen.find(({ author }) => author !== HOSTILE.id)
+    if (accused !== undefined)
+      this.#world.fail('nobody honest is accused', `${node.name} has frozen ${accused.author.slice(0, 6)}/${accused.seq}`)
     const text = life.service.list({}).map(textOf).join('')
     const seen = this.#views.get(viewDigest)
     if (seen === undefined) this.#judgeContent(node, life)
