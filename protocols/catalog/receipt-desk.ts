@@ -58,7 +58,7 @@ export class ReceiptDesk {
     const entry = reopenEntry(bytes, digestOf(bytes))
     const digest = artifactOf(entry)
     if (digest !== undefined && fetching !== undefined) await fetching.artifact(digest, fetching)
-    return (await this.#sign(entry))?.bytes
+    return (await this.sign(entry))?.bytes
   }
 
   /** Receipts of these entries that are here, and this node's own where more are needed. */
@@ -75,16 +75,17 @@ export class ReceiptDesk {
     return found
   }
 
+  /** This node's receipt of an entry on its disk; none while the artifact that it publishes is not here. */
+  async sign(entry: Entry): Promise<SignedReceipt | undefined> {
+    const { artifacts, receipts } = this.#init
+    const digest = artifactOf(entry)
+    return digest === undefined || (await artifacts.has(digest)) ? receipts.sign(entry) : undefined
+  }
+
   async #signAt({ author, seq }: Spot): Promise<SignedReceipt | undefined> {
     const { ledger } = this.#init
     const hash = ledger.hashAt(author, seq)
     const [bytes] = hash === undefined ? [] : await ledger.read(author, seq, seq, ENTRY_BYTES_MAX)
-    return bytes === undefined || hash === undefined ? undefined : this.#sign(reopenEntry(bytes, hash))
-  }
-
-  async #sign(entry: Entry): Promise<SignedReceipt | undefined> {
-    const { artifacts, receipts } = this.#init
-    const digest = artifactOf(entry)
-    return digest === undefined || (await artifacts.has(digest)) ? receipts.sign(entry) : undefined
+    return bytes === undefined || hash === undefined ? undefined : this.sign(reopenEntry(bytes, hash))
   }
 }

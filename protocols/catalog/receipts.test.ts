@@ -1,4 +1,5 @@
 /** What counts as committed, on whole catalogs. */
+import { MemoryLevel } from 'memory-level'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { createIdentity, type Identity, universeId } from '#protocols/access'
 import { digestOf, encode } from '#protocols/codec'
@@ -6,6 +7,7 @@ import { until } from '#protocols/until'
 import { aFunction, type CatalogNode, CatalogUniverse, untilEqual, untilMembers, written } from './catalog.fixture.ts'
 import { openReceipt, type Receipted, signReceipt } from './ledger/receipts.ts'
 import { reopenEntry } from './ledger/entry.ts'
+import type { Storage } from './ledger/storage.ts'
 
 let universe: CatalogUniverse
 beforeEach(() => {
@@ -35,6 +37,29 @@ async function linesOn(node: CatalogNode) {
 async function commitmentsOn(node: CatalogNode) {
   return (await linesOn(node)).map((line) => line.commitment)
 }
+
+describe('accepted', () => {
+  it('stands when the disk fails between the entry and its receipt, and spreads all the same', async () => {
+    const storage = new MemoryLevel<string, Uint8Array>()
+    let fails = false
+    const failing: Storage = {
+      batch: (operations, options) => storage.batch(operations, options),
+      getMany: (keys, options) => storage.getMany(keys, options),
+      iterator: (range) => {
+        if (fails && range.gte.startsWith('receipt/')) throw Object.assign(new Error('EIO: i/o error'), { code: 'EIO' })
+        return storage.iterator(range)
+      },
+    }
+    const a = await universe.node('a', { storage: failing })
+    const b = await universe.node('b')
+    await untilMembers([a, b], 1)
+    fails = true
+    const { receipt } = await publish(a, 'kept', 'accepted')
+    expect(receipt).toMatchObject({ state: 'accepted', receipts: [] })
+    await untilEqual([a, b])
+    expect(await b.service.versions('demo', 'kept')).toHaveLength(1)
+  })
+})
 
 describe('committed', () => {
   it('by a majority of five: each receipt is signed by its holder, who has entry and artifact', async () => {

@@ -17,7 +17,7 @@ import { artifactOf, keepersOf } from './placement.ts'
 import { functionKey } from './ledger/fold.ts'
 import type { Ledger } from './ledger/ledger.ts'
 import type { ReceiptStore } from './ledger/receipt-store.ts'
-import { majorityOf } from './ledger/receipts.ts'
+import { majorityOf, type SignedReceipt } from './ledger/receipts.ts'
 import { Locks } from './locks.ts'
 import type { ReceiptDesk } from './receipt-desk.ts'
 import type { ReceiptExchange } from './receipt-exchange.ts'
@@ -173,13 +173,14 @@ export class Writer {
 
   /** Tells everyone, and waits for the receipts that were asked for. */
   async #acknowledge(place: Entry | Place, options: Pick<WriteOptions, 'ack' | 'timeoutMs'>): Promise<Receipt> {
-    const { ledger, network, nodeName, desk, receipts } = this.#init
+    const { ledger, network, nodeName, desk } = this.#init
     const entry = 'bytes' in place ? place : await ledger.entryAt(place)
     const catalogs = desk.catalogs()
-    await receipts.sign(entry)
+    // The entry is on disk: whatever the disk says of receipts from here on, it stands, and is told to the others.
+    await desk.sign(entry).catch(() => undefined)
     const spreading = this.#spread(entry, catalogs, options.timeoutMs)
     const holders = options.ack === 'committed' ? await spreading : []
-    const counting = receipts.counting(await receipts.of(entry), catalogs)
+    const counting = await this.#counting(entry, catalogs)
     const commitment = commitmentOf(counting, catalogs.size, (key) => desk.nameOf(key))
     const names = [nodeName, ...holders.map((peer) => network.members.get(peer)?.name ?? peer)]
     const receipt: Receipt = { author: entry.author, seq: entry.seq, hash: entry.hash, holders: names, ...commitment }
@@ -191,14 +192,20 @@ export class Writer {
     )
   }
 
-  /** Ends when enough receipts are here or the time is up, with the peers that have the entry. */
+  /** The receipts that count and can be read. */
+  async #counting(entry: Entry, catalogs: ReadonlySet<string>): Promise<SignedReceipt[]> {
+    const { receipts } = this.#init
+    return receipts.counting(await receipts.of(entry).catch(() => []), catalogs)
+  }
+
+  /** Never rejects. Ends when enough receipts are here or the time is up, with the peers that have the entry. */
   async #spread(entry: Entry, catalogs: ReadonlySet<string>, timeoutMs: number): Promise<Peer[]> {
     const { clock, network, replication, receipts, exchange, visibleMs } = this.#init
     const needed = majorityOf(catalogs.size)
     const artifact = artifactOf(entry)
     const peers = replication.others()
     const keepers = artifact === undefined ? peers : keepersOf(artifact, [network.peer, ...peers])
-    const here = receipts.counting(await receipts.of(entry), catalogs)
+    const here = await this.#counting(entry, catalogs)
     const holders = new Set(here.map((each) => each.holder))
     void replication.gossip(entry)
     const reached = await spread({
@@ -222,7 +229,7 @@ export class Writer {
         return held
       },
     })
-    void exchange.gossip(receipts.counting(await receipts.of(entry), catalogs))
+    void exchange.gossip(await this.#counting(entry, catalogs))
     return reached
   }
 }
