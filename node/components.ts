@@ -102,7 +102,9 @@ async function compose(config: NodeConfig, host: Host, signal: AbortSignal) {
       : undefined
   const catalog = catalogService ?? new CatalogClient({ network, clock, random, events, artifacts })
 
-  const builderService = has('builder') ? new BuilderService({ clock, events, workDir: join(config.dataDir, 'builds') }) : undefined
+  const builderService = has('builder')
+    ? new BuilderService({ clock, events, workDir: join(config.dataDir, 'builds'), nodeName: config.name })
+    : undefined
   const builder = builderService ?? new BuilderClient({ network, clock, random })
 
   const executorService = has('executor')

@@ -54,6 +54,10 @@ const egressSchema = z
     }
   })
 
+function nameOfSecret(text: string): string {
+  return text.split('@')[0] as string
+}
+
 /** What a person writes for one function, in `osiris.yaml` or as `config` of a deploy. Unknown keys are refused. */
 export const functionConfigSchema = z.strictObject({
   routes: z.array(routeSchema).max(64).optional(),
@@ -83,8 +87,9 @@ export const functionConfigSchema = z.strictObject({
     .record(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]{0,127}$/, 'an environment name is letters, digits and "_"'), z.string().max(32_768))
     .optional(),
   secrets: z
-    .array(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]{0,127}$/))
+    .array(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]{0,127}(?:@[1-9]\d{0,8})?$/, 'a secret is its name, or NAME@VERSION'))
     .max(64)
+    .refine((secrets) => new Set(secrets.map(nameOfSecret)).size === secrets.length, 'a secret may stand only once')
     .optional(),
   egress: z.array(egressSchema).max(64).optional(),
   calls: z.array(z.string().max(256)).max(64).optional(),
@@ -142,7 +147,8 @@ export const settingsSchema = z.strictObject({
     idleMs: z.int().min(1000).max(86_400_000),
   }),
   env: z.record(z.string(), z.string().max(32_768)),
-  secrets: z.array(z.string()).max(64),
+  /** References, never values. `version` null: the newest one whenever it is read; else exactly that one, so that a rollback brings it back. */
+  secrets: z.array(z.strictObject({ name: z.string().max(128), version: z.int().min(1).nullable() })).max(64),
   egress: z.array(z.string()).max(64),
   calls: z.array(z.string()).max(64),
   schedule: z.string().max(256).nullable(),
@@ -171,7 +177,7 @@ export function settingsOf(config: z.output<typeof functionConfigSchema>): Funct
     },
     scale: { min: scale.min ?? 0, max: scale.max ?? 20, target: scale.target ?? 10, idleMs: scale.idle ?? 300_000 },
     env: config.env ?? {},
-    secrets: config.secrets ?? [],
+    secrets: (config.secrets ?? []).map(secretOf),
     egress: config.egress ?? [],
     calls: config.calls ?? [],
     schedule: config.schedule ?? null,
@@ -181,7 +187,19 @@ export function settingsOf(config: z.output<typeof functionConfigSchema>): Funct
   }
 }
 
-/** One immutable version of one function. Two deploys of the same code with the same settings are the same version. */
+/** `API_KEY` or `API_KEY@3`. */
+function secretOf(text: string): FunctionSettings['secrets'][number] {
+  const version = text.split('@')[1]
+  return { name: nameOfSecret(text), version: version === undefined ? null : Number(version) }
+}
+
+export const TESTS_MAX = 64
+export const SOURCE_NAMES_MAX = 64
+
+/**
+ * One immutable version of one function: all of what runs and how, so that pointing an alias back at it brings all of it back.
+ * Two deploys of the same code with the same settings are the same version, whoever builds them.
+ */
 export const manifestSchema = z.strictObject({
   format: z.literal(1),
   namespace: nameSchema,
@@ -195,17 +213,27 @@ export const manifestSchema = z.strictObject({
       chunks: z.array(digestSchema).max(64).optional(),
     })
     .refine(chunksFit, 'an artifact longer than 256 KiB lists its chunks, a shorter one does not'),
-  /** What was written: the SHA-256 over all source files, and the file that holds the default export. */
+  /** What was written: the SHA-256 over all source files (names and texts), and the file that holds the default export. */
   source: z.strictObject({ digest: digestSchema, entry: z.string().max(1024), language: z.enum(['typescript', 'javascript']) }),
   /** Names of the default export's parameters where it is a plain function; a route binds them by name. Empty for web functions. */
   parameters: z.array(z.string().max(128)).max(64),
   settings: settingsSchema,
-  /** The tool that made the artifact, e.g. `esbuild 0.28.2`. */
-  builder: z.string().max(128),
+  /** The function's own tests among the source files, by file name, with the SHA-256 of their text. */
+  tests: z.array(z.strictObject({ file: z.string().max(1024), digest: digestSchema })).max(TESTS_MAX),
+  /** How it came to be. Not part of the version's name (`versionOf`): the entry that carries it is signed, and equal code built elsewhere stays equal. */
+  provenance: z.strictObject({
+    /** Name of the node that built it, by its own word. */
+    node: z.string().max(256),
+    /** What made the artifact, e.g. `esbuild 0.28.2`. */
+    tools: z.array(z.string().max(128)).max(16),
+    /** The author's own files, relative to the source's root, without packages; the first of them where there are more. */
+    files: z.array(z.string().max(1024)).max(SOURCE_NAMES_MAX),
+  }),
 })
 export type Manifest = z.infer<typeof manifestSchema>
 
-/** The name of a version: the SHA-256 of its manifest's deterministic bytes. */
+/** The name of a version: the SHA-256 of its manifest's deterministic bytes, without what only tells how it came to be. */
 export function versionOf(manifest: Manifest): string {
-  return digestOf(encode(manifest))
+  const { provenance: _, ...named } = manifest
+  return digestOf(encode(named))
 }

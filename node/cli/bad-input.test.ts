@@ -19,7 +19,7 @@ const dir = mkdtempSync(join(tmpdir(), 'osiris-bad-input-'))
 const caller = { subject: 'ada' }
 const published = new Map<string, { manifest: Manifest; artifact: Uint8Array }>()
 const events = createEvents()
-const builder = new BuilderService({ clock: systemClock, events, workDir: join(dir, 'builds') })
+const builder = new BuilderService({ clock: systemClock, events, workDir: join(dir, 'builds'), nodeName: 'node-1' })
 const executor = new ExecutorService({
   code: {
     record(namespace, name, version) {

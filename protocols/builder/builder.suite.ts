@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { digestOf } from '#protocols/codec'
+import { versionOf } from '#protocols/manifest'
 import type { Caller } from '#protocols/invocation'
 import type { Builder, Source } from './builder.ts'
 
@@ -46,8 +47,19 @@ export function builderSuite(kind: string, create: () => Promise<BuilderFixture>
         source: { entry: 'greet.ts', language: 'typescript' },
         settings: { access: 'token', execution: { timeoutMs: 10_000 } },
       })
-      expect(manifest.builder).toMatch(/^esbuild \d/)
+      expect(manifest.provenance).toMatchObject({ tools: [expect.stringMatching(/^esbuild \d/), expect.stringMatching(/^node \d/)] })
       expect(warnings).toEqual([])
+    })
+    test('the manifest names the tests and files that came along; another test is another version, and packages are not named', async () => {
+      const files = { 'greet.ts': 'export default () => 1', 'node_modules/x/a.test.js': '1', 'greet.test.ts': 'test' }
+      const { manifest } = await build(files)
+      expect(manifest.tests).toEqual([{ file: 'greet.test.ts', digest: digestOf(Buffer.from('test')) }])
+      expect(manifest.provenance.files).toEqual(['greet.test.ts', 'greet.ts'])
+      const other = await build({ ...files, 'greet.test.ts': 'another' })
+      expect(other.manifest.artifact).toEqual(manifest.artifact)
+      expect(versionOf(other.manifest)).not.toBe(versionOf(manifest))
+      const many = Object.fromEntries(Array.from({ length: 65 }, (_, at) => [`${at}.test.ts`, '1']))
+      expect(await failure({ ...files, ...many })).toMatchObject({ code: 'invalid_argument' })
     })
     test('the same source gives the same bytes, and other source others', async () => {
       const [one, two, other] = await Promise.all([

@@ -24,7 +24,7 @@ async function callerWith(grant: Grant): Promise<Caller> {
 
 async function createService(limits: Partial<BuilderLimits> = {}) {
   const workDir = await mkdtemp(join(tmpdir(), 'osiris-builder-'))
-  const service = new BuilderService({ clock: systemClock, events, workDir, limits })
+  const service = new BuilderService({ clock: systemClock, events, workDir, nodeName: 'node-1', limits })
   await service.start()
   const stop = async () => {
     await service.stop()
@@ -153,7 +153,7 @@ describe('BuilderClient', () => {
     await mesh.stop()
   })
   test('goes on to another builder when one cannot', async () => {
-    const dead = new BuilderService({ clock: systemClock, events, workDir: join(world.workDir, 'dead') })
+    const dead = new BuilderService({ clock: systemClock, events, workDir: join(world.workDir, 'dead'), nodeName: 'node-1' })
     await dead.stop()
     const { mesh, client } = await createMesh({}, [dead, world.service])
     for (let attempt = 0; attempt < 5; attempt++) await expect(client.build(SOURCE, await allowed())).resolves.toBeDefined()

@@ -8,6 +8,7 @@ import type { Member, Network } from '#protocols/network'
 import type { Builder, Built, Source } from './builder.ts'
 import { checkSource } from './checks.ts'
 import { BUILDER_PROTOCOL, decodeBuilt, encodeBuildRequest } from './messages.ts'
+import { testsOf } from './told.ts'
 
 /** A build has no effect but its answer, so it may begin again elsewhere; the bound keeps one bad source from touring the mesh. */
 const ATTEMPTS_MAX = 3
@@ -67,7 +68,7 @@ export class BuilderClient implements Builder {
 /** A member that answers with another function's build, or with bytes that are not the manifest's, is caught before anything is published. */
 function assertAnswers(built: Built, source: Source, settings: FunctionSettings): void {
   const { manifest } = built
-  const expected: Partial<Manifest> = { namespace: source.namespace, name: source.name, settings }
+  const expected: Partial<Manifest> = { namespace: source.namespace, name: source.name, settings, tests: testsOf(source.files) }
   const same = Object.entries(expected).every(
     ([key, value]) => digestOf(encode(value)) === digestOf(encode(manifest[key as keyof Manifest])),
   )

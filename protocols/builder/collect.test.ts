@@ -24,7 +24,7 @@ async function write(files: Record<string, string>): Promise<void> {
 
 /** What a builder elsewhere makes of it, run here. */
 async function runElsewhere(collected: { files: Record<string, string>; entry: string }): Promise<unknown> {
-  const builder = new BuilderService({ clock: systemClock, events: createEvents(), workDir: join(root, '.work') })
+  const builder = new BuilderService({ clock: systemClock, events: createEvents(), workDir: join(root, '.work'), nodeName: 'node-1' })
   await builder.start()
   const built = await builder.build({ namespace: 'demo', name: 'greet', ...collected }, { caller: { subject: 'ada' }, timeoutMs: 10_000 })
   await builder.stop()
@@ -43,6 +43,11 @@ describe('collectSources()', () => {
       'src/other.ts': '',
     })
     expect(await collectSources(join(root, 'src/greet.ts'))).toEqual({ files: { 'greet.ts': 'export default () => 1' }, entry: 'greet.ts' })
+  })
+  test('the tests beside the entry come along, and those of other files do not', async () => {
+    await write({ 'src/greet.ts': 'export default () => 1', 'src/greet.test.ts': 'its test', 'src/other.test.ts': 'not its' })
+    const { files } = await collectSources(join(root, 'src/greet.ts'))
+    expect(files).toEqual({ 'greet.ts': 'export default () => 1', 'greet.test.ts': 'its test' })
   })
   test('own files keep their places relative to each other', async () => {
     await write({

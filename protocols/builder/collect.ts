@@ -19,7 +19,7 @@ export interface Collected {
 const PACKAGE_KEYS = ['name', 'type', 'main', 'module', 'browser', 'exports', 'imports', 'sideEffects']
 
 /**
- * The closure of what `entryPath` imports: its own files, and those of npm packages in use with the package.json files that resolve them.
+ * The closure of what `entryPath` imports, and its tests beside it: its own files, and those of npm packages in use with the package.json files that resolve them.
  * Paths are relative to the smallest folder that holds all own files; the project's tsconfig.json and package.json come along only where
  * they matter (JSX, path aliases, decorators, `#imports`), and then paths are relative to the project (`root`, or the nearest folder
  * with an osiris.yaml or package.json). Throws `invalid_argument` (no such file, empty, binary) and `build_failed` as a build would.
@@ -30,12 +30,14 @@ export async function collectSources(entryPath: string, options: { root?: string
   const metafile = await trace(project, entry)
   const edges = edgesOf(metafile, project)
   const own = ownFiles(entry, edges)
+  const tests = testsBeside(entry)
   const settings = projectFiles(project, own, edges)
   const root = settings.length > 0 ? commonFolder([...own, join(project, 'package.json')]) : commonFolder(own)
   const layout = layOut(root, entry, edges, packageNameAt)
   const files: SourceFiles = {}
   for (const [path, file] of layout.files) files[path] = await readFile(file, 'utf8')
   for (const [path, file] of packageFiles(layout, edges)) files[path] = reduced(await readFile(file, 'utf8'))
+  for (const file of tests) files[relative(root, file)] = await readFile(file, 'utf8')
   for (const file of settings)
     files[relative(root, file)] = file.endsWith('package.json') ? reduced(readFileSync(file, 'utf8')) : readFileSync(file, 'utf8')
   return { files, entry: relative(root, entry) }
@@ -86,6 +88,13 @@ function ownFiles(entry: string, edges: readonly Edge[]): string[] {
   const own = new Set([entry])
   for (const file of own) for (const edge of edges) if (edge.from === file && /^(\.{0,2}\/|#|@\/|~)/.test(edge.specifier)) own.add(edge.to)
   return [...own].filter((file) => !file.includes('/node_modules/'))
+}
+
+/** `greet.test.ts` belongs to `greet.ts`: it travels with it and is part of the version. */
+function testsBeside(entry: string): string[] {
+  const stem = entry.replace(/\.[cm]?[jt]sx?$/, '')
+  const endings = ['test', 'spec'].flatMap((kind) => ['ts', 'tsx', 'js', 'jsx', 'mts', 'mjs'].map((each) => `.${kind}.${each}`))
+  return endings.map((each) => stem + each).filter((file) => existsSync(file))
 }
 
 /** The project's own files that change what the bundler does with these sources. */

@@ -13,6 +13,7 @@ import type { Builder, Built, Source, SourceFiles } from './builder.ts'
 import { builderName, bundle, endProcess, isBuildFailure, leaveProcess, orAborted, takeProcess, warmUp } from './bundle.ts'
 import { checkSource } from './checks.ts'
 import { buildFailed, buildFailedFor, problemOf } from './problems.ts'
+import { namesOf, testsOf } from './told.ts'
 import { Turns } from './turns.ts'
 
 export interface BuilderServiceInit {
@@ -20,6 +21,8 @@ export interface BuilderServiceInit {
   events: Events
   /** A folder of this service alone: what lies in it at start is a crashed build's and is removed. */
   workDir: string
+  /** Told in the manifests it makes. */
+  nodeName: string
   limits?: Partial<BuilderLimits>
 }
 
@@ -38,6 +41,7 @@ export class BuilderService implements Builder, Startable {
   readonly #clock: Clock
   readonly #events: Events
   readonly #workDir: string
+  readonly #nodeName: string
   readonly #turns: Turns
   readonly #running = new Set<AbortController>()
   #stopped = false
@@ -48,6 +52,7 @@ export class BuilderService implements Builder, Startable {
     this.#clock = init.clock
     this.#events = init.events
     this.#workDir = init.workDir
+    this.#nodeName = init.nodeName
     this.#turns = new Turns(limits.concurrentMax, limits.queueMax)
   }
 
@@ -102,7 +107,8 @@ export class BuilderService implements Builder, Startable {
       },
       parameters: artifact.parameters,
       settings,
-      builder: await builderName(),
+      tests: testsOf(source.files),
+      provenance: { node: this.#nodeName, tools: [await builderName(), `node ${process.versions.node}`], files: namesOf(source.files) },
     }
     return { manifest: manifestSchema.parse(manifest), artifact: artifact.bytes, warnings: artifact.warnings }
   }

@@ -36,7 +36,8 @@ export function aFunction(
     source: { digest: digestOf(Buffer.from(code)), entry: `${name}.ts`, language: 'typescript' },
     parameters: [],
     settings: settingsOf(functionConfigSchema.parse({ routes })),
-    builder: 'none 0.0.0',
+    tests: [],
+    provenance: { node: 'none', tools: [], files: [] },
   }
   return { manifest, artifact }
 }

@@ -26,7 +26,7 @@ const apps: Record<string, FunctionRecord> = {}
 
 beforeAll(async () => {
   workDir = await mkdtemp(join(tmpdir(), 'osiris-apps-'))
-  builder = new BuilderService({ clock: systemClock, events: createEvents(), workDir })
+  builder = new BuilderService({ clock: systemClock, events: createEvents(), workDir, nodeName: 'node-1' })
   executor = serviceIn(world)
   await Promise.all([builder.start(), executor.start()])
   await publish('hono', 'app.ts', { env: { PASSWORD: 'open sesame' } })

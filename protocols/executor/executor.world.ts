@@ -36,7 +36,8 @@ export class World implements CodeSource {
       source: { digest, entry: 'index.js', language: 'javascript' },
       parameters: options.parameters ?? [],
       settings: settingsOf(functionConfigSchema.parse({ access: 'public', ...options.config })),
-      builder: 'none',
+      tests: [],
+      provenance: { node: 'none', tools: [], files: [] },
     }
     const version = versionOf(manifest)
     const record = {

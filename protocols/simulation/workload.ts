@@ -201,7 +201,8 @@ export function functionOf(namespace: string, name: string, code: number): { man
     source: { digest: digestOf(artifact), entry: `${name}.ts`, language: 'typescript' },
     parameters: [],
     settings: settingsOf(functionConfigSchema.parse({ idempotent: IDEMPOTENT.has(name) })),
-    builder: 'none 0.0.0',
+    tests: [],
+    provenance: { node: 'none', tools: [], files: [] },
   }
   const made = { manifest, artifact }
   functions.set(key, made)

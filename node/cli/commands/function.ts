@@ -76,7 +76,11 @@ function rowsOf(detail: FunctionDetail): string[][] {
     ['version', `v${detail.ordinal} of ${detail.versions}  ${detail.version}`],
     ['published', `${timeOf(detail.publishedAt)} by ${detail.publishedBy}`],
     ['source', `${detail.manifest.source.entry} (${detail.manifest.source.language})`],
-    ['artifact', `${detail.manifest.artifact.bytes} bytes, ${detail.manifest.builder}`],
+    [
+      'artifact',
+      `${detail.manifest.artifact.bytes} bytes, ${detail.manifest.provenance.tools.join(', ')}, built by ${detail.manifest.provenance.node}`,
+    ],
+    ['tests', detail.manifest.tests.map(({ file }) => file).join(', ')],
     ['parameters', detail.manifest.parameters.join(', ')],
     ['access', detail.access],
     ['routes', detail.routes.join(', ')],
@@ -86,7 +90,7 @@ function rowsOf(detail: FunctionDetail): string[][] {
     ],
     ['scale', `${scale.min} to ${scale.max} instances, idle after ${scale.idleMs} ms`],
     ['env', Object.keys(env).join(', ')],
-    ['secrets', secrets.join(', ')],
+    ['secrets', secrets.map(({ name, version }) => (version === null ? name : `${name}@${version}`)).join(', ')],
     ['egress', egress.join(', ')],
     ['calls', calls.join(', ')],
     ...Object.entries(detail.aliases).map(([alias, targets]) => [

@@ -20,9 +20,9 @@ export class FakeBuilder implements Builder {
       artifact: { digest, bytes: artifact.length },
       parameters: [],
       settings,
-      builder: 'fake',
     } as const
-    return { manifest: { ...manifest, parameters: [], source: { digest, entry, language: 'typescript' } }, artifact, warnings: [] }
+    const told = { tests: [], provenance: { node: 'fake', tools: [], files: [] } }
+    return { manifest: { ...manifest, ...told, parameters: [], source: { digest, entry, language: 'typescript' } }, artifact, warnings: [] }
   }
 }
 

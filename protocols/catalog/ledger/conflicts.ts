@@ -66,7 +66,7 @@ function editOf({ type, content }: EntryLine): Edit | undefined {
   const [namespace, name] = [of?.['namespace'], of?.['name']]
   if (typeof namespace !== 'string' || typeof name !== 'string' || (after !== null && typeof after !== 'string')) return undefined
   const common = { namespace, name, after }
-  if (type === 'publish') return { ...common, alias: 'live', effect: JSON.stringify(of) }
+  if (type === 'publish') return { ...common, alias: 'live', effect: JSON.stringify({ ...of, provenance: null }) }
   if (type === 'point' && typeof content['alias'] === 'string')
     return { ...common, alias: content['alias'], effect: JSON.stringify(content['targets']) }
   return type === 'retire' ? { ...common, alias: WHOLE, effect: 'retire' } : undefined

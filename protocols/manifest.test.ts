@@ -1,0 +1,28 @@
+import { expect, test } from 'vitest'
+import { functionConfigSchema, type Manifest, settingsOf, versionOf } from '#protocols/manifest'
+
+const DIGEST = 'a'.repeat(64)
+const manifest = (config: Parameters<typeof functionConfigSchema.parse>[0] = {}, node = 'node-1'): Manifest => ({
+  ...{ format: 1, namespace: 'demo', name: 'greet', artifact: { digest: DIGEST, bytes: 1 }, parameters: [], tests: [] },
+  source: { digest: DIGEST, entry: 'greet.ts', language: 'typescript' },
+  settings: settingsOf(functionConfigSchema.parse(config)),
+  provenance: { node, tools: [`made by ${node}`], files: ['greet.ts'] },
+})
+
+test('who built a version does not change its name, and what runs does', () => {
+  const one = versionOf(manifest())
+  expect(versionOf(manifest({}, 'node-2'))).toBe(one)
+  const others = [{ env: { A: '1' } }, { routes: ['/x'] }, { secrets: ['KEY'] }, { secrets: ['KEY@1'] }, { access: 'public' as const }]
+  expect(new Set([one, ...others.map((each) => versionOf(manifest(each)))]).size).toBe(others.length + 1)
+  expect(versionOf({ ...manifest(), tests: [{ file: 'greet.test.ts', digest: DIGEST }] })).not.toBe(one)
+})
+
+test('a secret is referred to by its name, or by its name and a version, once', () => {
+  const { secrets } = settingsOf(functionConfigSchema.parse({ secrets: ['API_KEY', 'OTHER@3'] }))
+  expect(secrets).toEqual([
+    { name: 'API_KEY', version: null },
+    { name: 'OTHER', version: 3 },
+  ])
+  const wrong = [['A@0'], ['A@'], ['A@v1'], ['A', 'A@1'], ['A B']]
+  expect(wrong.filter((each) => functionConfigSchema.safeParse({ secrets: each }).success)).toEqual([])
+})
