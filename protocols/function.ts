@@ -51,13 +51,17 @@ export function refOf(namespace: string, nameAndSelector: string): FunctionRef {
   assertName(name, 'a function name')
   if (at < 0) return { namespace, name }
   const selector = nameAndSelector.slice(at + 1)
-  if (!SELECTOR_PATTERN.test(selector)) {
-    throw new OsirisError(
-      'invalid_argument',
-      `Cannot use ${JSON.stringify(selector.slice(0, 80))} as a version: expected an alias, an ordinal such as v3, or at least 8 hex characters of a version`,
-    )
-  }
+  assertSelector(selector)
   return { namespace, name, selector }
+}
+
+/** Throws `invalid_argument` unless it may stand after the `@` of a reference. */
+export function assertSelector(selector: string): void {
+  if (SELECTOR_PATTERN.test(selector)) return
+  throw new OsirisError(
+    'invalid_argument',
+    `Cannot use ${JSON.stringify(selector.slice(0, 80))} as a version: expected an alias, an ordinal such as v3, or at least 8 hex characters of a version`,
+  )
 }
 
 export function formatRef(ref: FunctionRef): string {

@@ -27,6 +27,14 @@ describe('an invocation', () => {
     const arrived = decodeInvocation(encodeInvocation(invocation, 500), { now: 70_000 })
     expect(arrived).toEqual({ ...invocation, hops: 2, deadlineAt: 71_000 })
   })
+  test('carries what its caller says about the version, and refuses what cannot mean one', () => {
+    for (const steering of [{ sticky: 'ada' }, { override: 'v3' }, { sticky: 'ada', override: 'canary' }])
+      expect(decodeInvocation(encodeInvocation({ ...invocation, ...steering }, 0), { now: 0 })).toMatchObject(steering)
+    for (const wrong of [{ sticky: 'x'.repeat(257) }, { override: 'V3' }])
+      expect(() => decodeInvocation(encodeInvocation({ ...invocation, ...wrong }, 0), { now: 0 })).toThrow(
+        expect.objectContaining({ code: 'invalid_argument' }),
+      )
+  })
   test('by route, with a stream for a body, keeps url, headers and parameters byte for byte', async () => {
     const body = (async function* () {
       yield Buffer.from('x')

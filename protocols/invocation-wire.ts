@@ -22,6 +22,7 @@ import {
   type Timing,
 } from './invocation.ts'
 import type { MaybePromise } from './lifecycle.ts'
+import { steer } from './steering.ts'
 
 /** The same shape as a network Message. */
 export interface WireMessage {
@@ -45,7 +46,7 @@ const HEADER_VALUE_PATTERN = /^[^\r\n\0]*$/
 /** `now` is this process's monotonic clock; the deadline travels as what remains. Throws `invalid_argument` when it cannot be expressed (e.g. a deadline that is no number). */
 export function encodeInvocation(invocation: Invocation | PlacedInvocation, now: number): WireMessage {
   const { target, payload, caller } = invocation
-  const head = encode([
+  const fields = [
     FORMAT,
     invocation.id,
     Math.max(0, Math.ceil(invocation.deadlineAt - now)),
@@ -59,7 +60,10 @@ export function encodeInvocation(invocation: Invocation | PlacedInvocation, now:
       : ['ref', target.namespace, target.name, target.selector ?? null],
     'version' in invocation ? invocation.version : null,
     payload.kind === 'call' ? null : [payload.method, payload.url, payload.headers.flat(), Object.entries(payload.params ?? {}).flat()],
-  ])
+  ]
+  if (invocation.sticky !== undefined || invocation.override !== undefined)
+    fields.push(invocation.sticky ?? null, invocation.override ?? null)
+  const head = encode(fields)
   const body = payload.kind === 'call' ? payload.args : payload.body
   return body === undefined ? { head } : { head, body }
 }
@@ -103,6 +107,7 @@ function invocationOf(fields: unknown[], payload: Payload, arrival: Arrival): In
   const traceparent = fields[7]
   if (typeof traceparent === 'string' && traceparent.length < 256 && TRACEPARENT_PATTERN.test(traceparent))
     invocation.traceparent = traceparent
+  steer(invocation, fields[11], fields[12])
   if (arrival.signal !== undefined) invocation.signal = arrival.signal
   return invocation
 }

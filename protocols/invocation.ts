@@ -70,6 +70,10 @@ export interface Invocation {
   depth: number
   /** W3C trace context, when the caller sent one. */
   traceparent?: string
+  /** While an alias means several versions, calls with the same key get the same one. At most 256 characters. */
+  sticky?: string
+  /** The version to run, whatever the target means: what may stand after the `@` of a reference. Takes a grant to invoke, also where the function is public. */
+  override?: string
   /** Aborts when the caller is gone. */
   signal?: AbortSignal
 }

@@ -8,6 +8,7 @@ import type { Clock } from '#protocols/lifecycle'
 import { byName, Functions, networkOf, nodeOf, textOfRecords } from '#protocols/management'
 import type { Network } from '#protocols/network'
 import { universeId } from '#protocols/access'
+import { steer, type Steering, STICKY_HEADER, VERSION_HEADER } from '#protocols/steering'
 import { responseOf, streamOfRequest } from './mesh-fetch.ts'
 import type { Transport } from './transport.ts'
 
@@ -33,8 +34,9 @@ export interface MeshParts {
 export function meshTransport(parts: MeshParts): Transport {
   const { router, catalog, builder, network, universe, caller, clock } = parts
   const functions = new Functions({ catalog, builder, buildTimeoutMs: BUILD_TIMEOUT_MS, writeTimeoutMs: WRITE_TIMEOUT_MS })
-  const invoke = (target: FunctionRef, payload: Payload, signal?: AbortSignal): Promise<Outcome> =>
+  const invoke = (target: FunctionRef, payload: Payload, signal?: AbortSignal, steering: Steering = {}): Promise<Outcome> =>
     router.invoke({
+      ...steering,
       id: invocationId(),
       target,
       payload,
@@ -57,10 +59,12 @@ export function meshTransport(parts: MeshParts): Transport {
         kind: 'fetch',
         method: request.method,
         url: request.url,
-        headers: [...request.headers].map(([name, value]) => [name, value]),
+        headers: [...request.headers].filter(([name]) => name !== STICKY_HEADER && name !== VERSION_HEADER),
       }
+      const steering: Steering = {}
+      steer(steering, request.headers.get(STICKY_HEADER), request.headers.get(VERSION_HEADER))
       const body = request.body === null ? {} : { body: streamOfRequest(request.body) }
-      return responseOf(await invoke(ref, { ...payload, ...body }, request.signal))
+      return responseOf(await invoke(ref, { ...payload, ...body }, request.signal, steering))
     },
     deploy: (deploy) => functions.deploy(deploy, caller),
     list: (namespace) => functions.list(namespace === undefined ? {} : { namespace }),

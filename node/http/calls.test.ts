@@ -54,6 +54,15 @@ describe('POST /v1/call', () => {
     expect(last()).toMatchObject({ target: { namespace: 'demo', name: 'echo', selector: 'v3' }, hops: 0, depth: 0 })
   })
 
+  it('hands over which version its caller wants, and refuses what cannot mean one', async () => {
+    await post('demo/echo', '[]', { 'Osiris-Sticky': 'ada', 'Osiris-Version': 'v3' })
+    expect(last()).toMatchObject({ sticky: 'ada', override: 'v3' })
+    for (const headers of [{ 'osiris-version': 'v3,v4' }, { 'osiris-sticky': 'x'.repeat(257) }] as Record<string, string>[]) {
+      const refused = await post('demo/echo', '[]', headers)
+      expect([refused.status, refused.headers.get('osiris-error')]).toEqual([400, 'invalid_argument'])
+    }
+  })
+
   it('takes no body for no arguments, and a selector with an escaped @', async () => {
     expect(await (await post('demo/echo%40canary')).text()).toBe('[]')
     expect(last().target).toMatchObject({ selector: 'canary' })

@@ -1,6 +1,6 @@
 /** One direct exchange: request in, invocation to the router, outcome out. What the routes for calls and web functions share. */
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { Caller, Invoker, Outcome, Payload, Target } from '#protocols/invocation'
+import type { Caller, Invocation, Invoker, Outcome, Payload, Target } from '#protocols/invocation'
 import type { Events } from '#protocols/events'
 import type { Clock } from '#protocols/lifecycle'
 import { discardBody, isDiscardable } from './body.ts'
@@ -39,8 +39,14 @@ export function beginExchange(parts: DirectParts, request: IncomingMessage, resp
 /** Hands the call to the router and writes what comes back. */
 export function invoke(exchange: Exchange, target: Target, payload: Payload, caller: Caller): void {
   const { parts, request, flight } = exchange
+  let invocation: Invocation
+  try {
+    invocation = parts.invocations.create(request, flight, target, payload, caller)
+  } catch (error) {
+    return refuse(exchange, error)
+  }
   parts.router
-    .invoke(parts.invocations.create(request, flight, target, payload, caller))
+    .invoke(invocation)
     .then((outcome) => answer(exchange, outcome))
     .catch((error: unknown) => refuse(exchange, error))
 }

@@ -1,6 +1,7 @@
 /** Headers between a client and a web function: what passes and what ends at the platform. Pure. */
 import { OsirisError } from '#protocols/errors'
 import type { HeaderList } from '#protocols/invocation'
+import { STICKY_HEADER, VERSION_HEADER } from '#protocols/steering'
 
 /** About one connection, not about the message (RFC 9110 section 7.6.1). */
 const HOP_BY_HOP = new Set([
@@ -14,6 +15,9 @@ const HOP_BY_HOP = new Set([
   'transfer-encoding',
   'upgrade',
 ])
+
+/** Of a request: what is said to the platform, not to the function. */
+const ENDS_HERE = new Set([...HOP_BY_HOP, 'expect', 'osiris-token', STICKY_HEADER, VERSION_HEADER])
 
 /**
  * Refuses what proxies and servers read differently: a second `Host` (RFC 9112 section 3.2), and a body in a coding beside `chunked`, which nobody here
@@ -30,13 +34,13 @@ export function assertReadOneWay(raw: readonly string[], coding: string | undefi
     throw new OsirisError('invalid_argument', 'Cannot take the request: its Transfer-Encoding is not "chunked"')
 }
 
-/** `node:http`'s raw headers as a function sees them: without those of the connection, without the platform's token. */
+/** `node:http`'s raw headers as a function sees them: without those of the connection and those said to the platform. */
 export function requestHeaders(raw: readonly string[], dropAuthorization: boolean): HeaderList {
   const headers: HeaderList = []
   const listed = listedInConnection(raw)
   for (let i = 0; i < raw.length; i += 2) {
     const name = (raw[i] as string).toLowerCase()
-    if (HOP_BY_HOP.has(name) || name === 'osiris-token' || name === 'expect' || listed?.includes(name) === true) continue
+    if (ENDS_HERE.has(name) || listed?.includes(name) === true) continue
     if (name === 'authorization' && dropAuthorization) continue
     headers.push([name, raw[i + 1] as string])
   }

@@ -2,6 +2,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { Caller, Invocation, Payload, Target } from '#protocols/invocation'
 import type { Clock, Random } from '#protocols/lifecycle'
+import { steer, STICKY_HEADER, VERSION_HEADER } from '#protocols/steering'
 import type { Flight } from './connection.ts'
 
 /** https://www.w3.org/TR/trace-context/#traceparent-header, version 00. */
@@ -27,6 +28,7 @@ export class Invocations {
     this.#prefix = Array.from({ length: 16 }, () => Math.floor(init.random() * 16).toString(16)).join('')
   }
 
+  /** Throws `invalid_argument` for headers that cannot mean a version. */
   create(request: IncomingMessage, flight: Flight, target: Target, payload: Payload, caller: Caller): Invocation {
     const invocation: Invocation = {
       id: this.#prefix + (++this.#count).toString(16).padStart(16, '0'),
@@ -38,7 +40,8 @@ export class Invocations {
       depth: 0,
       signal: flight.controller.signal,
     }
-    const { traceparent } = request.headers
+    const { traceparent, [STICKY_HEADER]: sticky, [VERSION_HEADER]: override } = request.headers
+    if (sticky !== undefined || override !== undefined) steer(invocation, sticky, override)
     if (typeof traceparent === 'string' && TRACEPARENT.test(traceparent)) invocation.traceparent = traceparent
     return invocation
   }

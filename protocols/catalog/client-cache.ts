@@ -1,10 +1,10 @@
 /** What a client keeps of the catalog: records by function, bounded, forgotten when an entry touches them or when they grow old. */
 import { type FunctionRef, LIVE } from '#protocols/function'
+import { pickTarget } from '#protocols/steering'
 import type { Clock, Random } from '#protocols/lifecycle'
 import type { OsirisError } from '#protocols/errors'
 import type { FunctionRecord } from './catalog.ts'
 import { functionKey } from './ledger/fold.ts'
-import { pickTarget } from './view.ts'
 
 export interface CacheLimits {
   functionsMax: number

@@ -2,7 +2,8 @@
 import { OsirisError } from '#protocols/errors'
 import { formatRef, type FunctionRef, LIVE, VERSION_PATTERN } from '#protocols/function'
 import type { Random } from '#protocols/lifecycle'
-import type { AliasTargets, FunctionRecord, RouteRecord, VersionRecord } from './catalog.ts'
+import { pickTarget } from '#protocols/steering'
+import type { FunctionRecord, RouteRecord, VersionRecord } from './catalog.ts'
 import { compareText } from './ledger/entry.ts'
 import type { FunctionState, Version } from './ledger/fold.ts'
 
@@ -138,19 +139,6 @@ function selectVersion(state: FunctionState, ref: FunctionRef, random: Random): 
     'invalid_argument',
     `Cannot resolve "${formatRef(ref)}": ${matching.length} versions begin with "${selector}", use more characters`,
   )
-}
-
-/** One version of an alias, by weight. */
-export function pickTarget(targets: AliasTargets, random: Random): string {
-  const [first] = targets
-  if (first === undefined) return ''
-  if (targets.length === 1) return first.version
-  let left = random() * 100
-  for (const target of targets) {
-    left -= target.weight
-    if (left < 0) return target.version
-  }
-  return first.version
 }
 
 function liveOf(state: FunctionState): Version {

@@ -1,16 +1,25 @@
 /** From what a caller names to the record of the version that runs: a name, or a route. */
 import type { Catalog, FunctionRecord, RouteRecord } from '#protocols/catalog'
 import { OsirisError } from '#protocols/errors'
-import { type FunctionRef, LIVE } from '#protocols/function'
-import { isRouteTarget, type RouteTarget, type Target } from '#protocols/invocation'
+import { formatRef, type FunctionRef, LIVE } from '#protocols/function'
+import { type Invocation, isRouteTarget, type RouteTarget, type Target } from '#protocols/invocation'
 import type { MaybePromise, Random } from '#protocols/lifecycle'
 import { compileRoutes, type RouteMatcher } from '#protocols/route'
+import { pickTarget, stickyKeyOf } from '#protocols/steering'
 
 export interface Resolved {
   record: FunctionRecord
   /** Of the route that matched. */
   params: Record<string, string> | undefined
 }
+
+interface Matched {
+  ref: FunctionRef
+  params: Record<string, string>
+}
+
+/** What of a call says which version it gets. */
+export type Steered = Pick<Invocation, 'target' | 'payload' | 'sticky'>
 
 export class Resolver {
   readonly #catalog: Pick<Catalog, 'get' | 'routes'>
@@ -24,21 +33,37 @@ export class Resolver {
   }
 
   /** At once when the catalog answers at once. Throws or rejects with `not_found`, `method_not_allowed`, and the catalog's own. */
-  resolve(target: Target): MaybePromise<Resolved> {
-    if (!isRouteTarget(target)) return map(this.#record(target), (record) => ({ record, params: undefined }))
-    const routes = this.#catalog.routes()
-    return routes instanceof Promise ? routes.then((each) => this.#route(target, each)) : this.#route(target, routes)
+  resolve(call: Steered): MaybePromise<Resolved> {
+    const { target } = call
+    if (!isRouteTarget(target)) return map(this.#record(target, call), (record) => ({ record, params: undefined }))
+    return map(this.#matched(target), ({ ref, params }) => map(this.#record(ref, call), (record) => ({ record, params })))
   }
 
-  #record(ref: FunctionRef): MaybePromise<FunctionRecord> {
+  /**
+   * The same where the caller names the version itself. `permit` judges the function's namespace before versions are looked at, so that who may not
+   * call learns nothing of them. Rejects as `resolve` does, and with `invalid_argument` where the target names a version too.
+   */
+  async resolveOverride(target: Target, override: string, permit: (namespace: string) => MaybePromise<void>): Promise<Resolved> {
+    const { ref, params } = isRouteTarget(target) ? await this.#matched(target) : { ref: target, params: undefined }
+    if (ref.selector !== undefined)
+      throw new OsirisError('invalid_argument', `Cannot call "${formatRef(ref)}": Osiris-Version names a version too (${override})`)
+    await permit(ref.namespace)
+    return { record: await this.#catalog.get({ ...ref, selector: override }), params }
+  }
+
+  #record(ref: FunctionRef, call: Steered): MaybePromise<FunctionRecord> {
     const record = this.#catalog.get(ref)
-    return record instanceof Promise ? record.then((each) => this.#weighted(ref, each)) : this.#weighted(ref, record)
+    return record instanceof Promise ? record.then((each) => this.#weighted(ref, each, call)) : this.#weighted(ref, record, call)
   }
 
-  #route(target: RouteTarget, routes: readonly RouteRecord[]): MaybePromise<Resolved> {
+  #matched(target: RouteTarget): MaybePromise<Matched> {
+    const routes = this.#catalog.routes()
+    return routes instanceof Promise ? routes.then((each) => this.#match(target, each)) : this.#match(target, routes)
+  }
+
+  #match(target: RouteTarget, routes: readonly RouteRecord[]): Matched {
     const match = this.#matcherOf(routes).match(target.host, target.method, target.path)
-    if (match.kind === 'match')
-      return map(this.#record({ namespace: match.namespace, name: match.name }), (record) => ({ record, params: match.params }))
+    if (match.kind === 'match') return { ref: { namespace: match.namespace, name: match.name }, params: match.params }
     const what = `${target.method} ${target.host}${target.path}`.slice(0, 200)
     if (match.kind === 'none') throw new OsirisError('not_found', `Cannot route ${what}: no function holds it`)
     const allow = match.allow.join(', ')
@@ -54,17 +79,16 @@ export class Resolver {
     return this.#matcher
   }
 
-  /** An alias with several targets sends each call to one of them, by weight. */
-  #weighted(ref: FunctionRef, record: FunctionRecord): MaybePromise<FunctionRecord> {
+  /** An alias with several targets sends each call to one of them, by weight and by the caller's key. */
+  #weighted(ref: FunctionRef, record: FunctionRecord, call: Steered): MaybePromise<FunctionRecord> {
     const targets = record.aliases[ref.selector ?? LIVE]
     if (targets === undefined || targets.length < 2) return record
-    let left = this.#random() * targets.reduce((sum, each) => sum + each.weight, 0)
-    const chosen = targets.find((each) => (left -= each.weight) < 0)
-    if (chosen === undefined || chosen.version === record.version) return record
-    return this.#catalog.get({ namespace: record.namespace, name: record.name, selector: chosen.version })
+    const version = pickTarget(targets, this.#random, stickyKeyOf(call))
+    if (version === record.version) return record
+    return this.#catalog.get({ namespace: record.namespace, name: record.name, selector: version })
   }
 }
 
-function map<A, B>(value: MaybePromise<A>, then: (value: A) => B): MaybePromise<B> {
+function map<A, B>(value: MaybePromise<A>, then: (value: A) => MaybePromise<B>): MaybePromise<B> {
   return value instanceof Promise ? value.then(then) : then(value)
 }

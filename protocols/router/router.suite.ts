@@ -56,6 +56,43 @@ export function routerSuite(kind: string, create: () => Promise<RouterFixture>):
       expect(await invoke('greet', { caller: await callerWith('other') })).toMatchObject({ error: { code: 'forbidden' }, started: false })
       expect(started()).toBe(0)
     })
+    test('where an alias means two versions a key always gets the same one, by header or by cookie, and calls without a key get both', async () => {
+      const versionsOf = async (count: number, parts: Partial<Invocation>) => {
+        const outcomes = await Promise.all(Array.from({ length: count }, () => invoke('split', parts)))
+        return new Set(outcomes.map((each) => each.meta.version))
+      }
+      const both = new Set([versionFor('split'), versionFor('split-2')])
+      expect(await versionsOf(40, {})).toEqual(both)
+      const keys = Array.from({ length: 20 }, (_, at) => `caller ${at}`)
+      const byKey = await Promise.all(keys.map((sticky) => versionsOf(3, { sticky })))
+      expect(byKey.every((each) => each.size === 1)).toBe(true)
+      expect(new Set(byKey.flatMap((each) => [...each]))).toEqual(both)
+      const { payload } = requestOf('GET', 'http://x/', { headers: [['cookie', 'osiris-sticky=ada']] }) as {
+        payload: Invocation['payload']
+      }
+      expect(await versionsOf(3, { payload })).toEqual(await versionsOf(1, { sticky: 'ada' }))
+    })
+    test('a version without traffic is reached by naming it, by whoever holds a grant; not by a stranger, however public the function is', async () => {
+      const unreleased = { override: versionFor('open-2') }
+      const ran = { kind: 'value', meta: { version: versionFor('open-2') } }
+      const stranger = { caller: { subject: 'anonymous' } }
+      const at = (selector: string) => ({ target: { namespace: 'demo', name: 'open', selector } })
+      expect(await invoke('open', unreleased)).toMatchObject(ran)
+      expect(await invoke('open', at(versionFor('open-2')))).toMatchObject(ran)
+      for (const parts of [unreleased, { override: 'v99' }, { override: versionFor('open') }, at(versionFor('open-2'))])
+        expect(await invoke('open', { ...parts, ...stranger })).toMatchObject({ error: { code: 'unauthenticated' }, started: false })
+      const { caller: other } = { caller: await callerWith('other') }
+      expect(await invoke('open', { ...unreleased, caller: other })).toMatchObject({ error: { code: 'forbidden' } })
+      expect(await invoke('open', { ...at(versionFor('open')), ...stranger })).toMatchObject({ kind: 'value' })
+    })
+    test('through a route too; an unknown version is not_found, and two versions in one call are refused', async () => {
+      const route = requestOf('GET', 'http://shop.example.org/items/1')
+      const outcome = await invoke('', { ...route, override: versionFor('site') })
+      expect(outcome).toMatchObject({ kind: 'response', meta: { version: versionFor('site') } })
+      expect(await invoke('', { ...route, override: 'v99' })).toMatchObject({ error: { code: 'not_found' }, started: false })
+      const twice = { target: { namespace: 'demo', name: 'open', selector: 'v1' }, override: 'v2' }
+      expect(await invoke('', twice)).toMatchObject({ error: { code: 'invalid_argument' }, started: false })
+    })
     test('an unknown function is not_found', async () => {
       expect(await invoke('nobody')).toMatchObject({ kind: 'failed', error: { code: 'not_found' }, started: false })
     })

@@ -28,6 +28,7 @@ export class FakeCatalog implements Pick<Catalog, 'get' | 'routes'> {
     config: FunctionConfig = {},
     aliases: Record<string, AliasTargets> = {},
     version = versionFor(name),
+    live = version,
   ): this {
     const settings = settingsOf(functionConfigSchema.parse(config))
     const record: FunctionRecord = {
@@ -46,7 +47,7 @@ export class FakeCatalog implements Pick<Catalog, 'get' | 'routes'> {
         tests: [],
         provenance: { node: 'none', tools: [], files: [] },
       },
-      aliases: { live: [{ version, weight: 100 }], ...aliases },
+      aliases: { live: [{ version: live, weight: 100 }], ...aliases },
       versions: 1,
       publishedAt: 0,
       publishedBy: 'ada',
@@ -75,6 +76,13 @@ export function versionFor(name: string): string {
   return Buffer.from(name.padEnd(32, '.').slice(0, 32)).toString('hex')
 }
 
+const SPLIT = {
+  live: [
+    { version: versionFor('split'), weight: 50 },
+    { version: versionFor('split-2'), weight: 50 },
+  ],
+}
+
 /** The functions every router of the suite knows. */
 export function demoCatalog(): FakeCatalog {
   return new FakeCatalog()
@@ -83,6 +91,9 @@ export function demoCatalog(): FakeCatalog {
     .add('demo', 'hang', { execution: { timeout: '300ms' } })
     .add('demo', 'throw')
     .add('demo', 'again', { idempotent: true })
+    .add('demo', 'split', {}, SPLIT)
+    .add('demo', 'split', {}, SPLIT, versionFor('split-2'))
+    .add('demo', 'open', { access: 'public' }, {}, versionFor('open-2'), versionFor('open'))
     .add('demo', 'site', { access: 'public', routes: ['GET,POST shop.example.org/items/:id', 'GET /only/get'] })
 }
 

@@ -2,6 +2,7 @@
 import type { Access } from '#protocols/access'
 import type { Catalog, FunctionRecord } from '#protocols/catalog'
 import { OsirisError } from '#protocols/errors'
+import { LIVE } from '#protocols/function'
 import {
   type Caller,
   failed,
@@ -10,6 +11,7 @@ import {
   isRouteTarget,
   type Outcome,
   type PlacedInvocation,
+  type Target,
 } from '#protocols/invocation'
 import type { Clock, MaybePromise } from '#protocols/lifecycle'
 import { Attempts, type AttemptsInit } from './attempts.ts'
@@ -42,7 +44,8 @@ export class RouterService implements Router {
 
   invoke(invocation: Invocation): Promise<Outcome> {
     try {
-      const resolved = this.#resolver.resolve(invocation.target)
+      if (invocation.override !== undefined) return this.#slowly(invocation, this.#overridden(invocation, invocation.override))
+      const resolved = this.#resolver.resolve(invocation)
       if (resolved instanceof Promise) return this.#slowly(invocation, this.#judged(invocation, resolved))
       const access = this.#allow(invocation, resolved)
       if (access !== undefined) return this.#slowly(invocation, this.#judged(invocation, resolved, access))
@@ -75,8 +78,13 @@ export class RouterService implements Router {
     return resolved
   }
 
-  #allow({ caller }: Invocation, { record }: Resolved): MaybePromise<void> {
-    return this.#access.requireInvoke(caller, record.namespace, record.manifest.settings.access === 'public')
+  /** A version its caller names takes a grant, whatever is public: it may have been published and never released. */
+  #overridden({ target, caller }: Invocation, override: string): Promise<Resolved> {
+    return this.#resolver.resolveOverride(target, override, (namespace) => this.#access.requireInvoke(caller, namespace, false))
+  }
+
+  #allow({ caller, target }: Invocation, { record }: Resolved): MaybePromise<void> {
+    return this.#access.requireInvoke(caller, record.namespace, isOpen(target, record))
   }
 
   #handOver(invocation: Invocation, { record, params }: Resolved): Promise<Outcome> {
@@ -102,6 +110,13 @@ export class RouterService implements Router {
     if (may instanceof Promise) return may.then((each) => (each ? outcome : withoutStack(outcome)))
     return may ? outcome : withoutStack(outcome)
   }
+}
+
+/** Anybody may call the versions of a public function that get traffic. One that is reached by `@` and gets none takes a grant, however public it is or was. */
+function isOpen(target: Target, { manifest, aliases, version }: FunctionRecord): boolean {
+  if (manifest.settings.access !== 'public') return false
+  if (isRouteTarget(target) || target.selector === undefined) return true
+  return aliases[LIVE]?.some((each) => each.version === version) === true
 }
 
 function withoutStack(outcome: FailedOutcome): FailedOutcome {
