@@ -4,6 +4,17 @@ import { problemAnswer, type ManagementEnv } from './define.ts'
 
 const functionParams = z.object({ namespace: z.string(), name: z.string().openapi({ description: 'NAME[@VERSION|ALIAS]' }) })
 const argumentsSchema = z.array(z.unknown()).openapi({ description: 'The arguments, in order' })
+const steeringHeaders = z.object({
+  'osiris-version': z
+    .string()
+    .optional()
+    .openapi({ description: 'The version to run, with traffic or without: v3, an alias, a version or a prefix of one; takes a grant' }),
+  'osiris-sticky': z
+    .string()
+    .max(256)
+    .optional()
+    .openapi({ description: 'Keeps its callers with one version where an alias means several' }),
+})
 const json = (schema: z.ZodType) => ({ 'application/json': { schema } })
 const security = [{ token: [] }, {}]
 const tags = ['functions at work']
@@ -20,7 +31,7 @@ export function describeDirectPaths({ openAPIRegistry }: OpenAPIHono<ManagementE
     tags,
     security,
     summary: 'Calls a value function; no body means no arguments',
-    request: { params: functionParams, body: { content: json(argumentsSchema) } },
+    request: { params: functionParams, headers: steeringHeaders, body: { content: json(argumentsSchema) } },
     responses,
   })
   openAPIRegistry.registerPath({
@@ -29,7 +40,7 @@ export function describeDirectPaths({ openAPIRegistry }: OpenAPIHono<ManagementE
     tags,
     security,
     summary: 'The same for callers without a body: each arg is JSON where it parses, else a string',
-    request: { params: functionParams, query: z.object({ arg: z.array(z.string()).optional() }) },
+    request: { params: functionParams, headers: steeringHeaders, query: z.object({ arg: z.array(z.string()).optional() }) },
     responses,
   })
   for (const method of ['get', 'post', 'put', 'patch', 'delete', 'options'] as const) {
@@ -39,7 +50,7 @@ export function describeDirectPaths({ openAPIRegistry }: OpenAPIHono<ManagementE
       tags,
       security,
       summary: 'Reaches a web function; it sees everything after its name, byte for byte',
-      request: { params: functionParams.extend({ rest: z.string() }) },
+      request: { params: functionParams.extend({ rest: z.string() }), headers: steeringHeaders },
       responses: { 200: anything, default: problemAnswer },
     })
   }

@@ -78,7 +78,15 @@ export function nameOf(at: number): string {
 function manifestOf(at: number): Manifest {
   const digest = digestOf(Buffer.from(nameOf(at)))
   return {
-    ...{ format: 1, namespace: NAMESPACE, name: nameOf(at), parameters: ['name', 'times'], settings, builder: 'bench' },
+    ...{
+      format: 1,
+      namespace: NAMESPACE,
+      name: nameOf(at),
+      parameters: ['name', 'times'],
+      settings,
+      tests: [],
+      provenance: { node: 'bench', tools: [], files: [] },
+    },
     artifact: { digest, bytes: 1000 },
     source: { digest, entry: 'greet.ts', language: 'typescript' },
   }
