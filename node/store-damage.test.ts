@@ -112,7 +112,7 @@ it('nothing damaged is served, and everything comes back', { timeout: 60_000 + D
     // Each round one more of its own, which must follow what it wrote before.
     await untilMembers([a, ...others], 2)
     const { manifest, artifact } = aFunction('round', String(round))
-    const { receipt } = await a.service.publish(manifest, artifact, options)
+    const { receipt } = await a.service.publish(manifest, artifact, await universe.options('committed', 60_000))
     expect({ context, state: receipt.state }).toEqual({ context, state: 'committed' })
     await until(() => a.service.status().viewDigest === first.service.status().viewDigest)
   }
