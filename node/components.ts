@@ -97,6 +97,7 @@ async function compose(config: NodeConfig, host: Host, signal: AbortSignal) {
           ...{ identity, universe, artifacts, network, access, clock, random, events },
           storage: host.store.storage,
           nodeName: config.name,
+          isNew: host.isNew,
           root: host.root,
         })
       : undefined

@@ -75,6 +75,8 @@ export interface NodeOptions {
   isFounder?: boolean
   /** Instead of what the root wrote so far. */
   founding?: readonly Uint8Array[]
+  /** `false`: it was in its universe before. */
+  isNew?: boolean
   /** `false`: nobody has let it in. */
   admitted?: boolean
 }
@@ -146,6 +148,7 @@ export class CatalogUniverse {
       limits: { pullIntervalMs: 100, ...options.limits },
       ...(options.sets === undefined ? {} : { sets: options.sets }),
       ...(options.isFounder === true ? { root: this.root } : {}),
+      isNew: options.isNew ?? true,
       founding: options.founding ?? (options.isFounder === true ? [] : this.founding.map(({ bytes }) => bytes)),
     })
     const unserve = serveCatalog(network, service, access)

@@ -10,6 +10,7 @@ import { targetsSchema } from './ledger/bodies.ts'
 import { FROZEN_MAX } from './ledger/frozen.ts'
 import { RECEIPTS_MAX } from './ledger/receipts.ts'
 import { PIECE_BYTES_MAX } from './pace.ts'
+import { LEASE_HELD_MS } from './witnesses.ts'
 
 export const PROTOCOL = 'catalog/1'
 /** Gossip of fresh entries: a message is the bytes of one entry. */
@@ -83,6 +84,16 @@ export const requestSchema = z.discriminatedUnion('type', [
   }),
   /** Proofs of equivocation; `known`: what the asker has, by author and first seq without effect. */
   z.strictObject({ type: z.literal('proofs'), known: frozenSchema }),
+  /**
+   * The sender is about to write to its feed: how far does it go, and is another process with its key writing? `known`: hash of the last entry the
+   * sender has; `instance` names the process. The answer's body is the last entry, where it is another one.
+   */
+  z.strictObject({
+    type: z.literal('witness'),
+    known: hashSchema.nullable(),
+    instance: z.string().min(1).max(64),
+    leaseMs: z.int().min(0).max(LEASE_HELD_MS),
+  }),
   /** The entry is the body. Answered when it is on disk, and with `keep` the artifact it publishes too. */
   z.strictObject({ type: z.literal('push'), keep: z.boolean().optional() }),
   /** Receipts of these entries: those known, and the asked one's own. */
@@ -163,6 +174,12 @@ export const headsAnswerSchema = z.discriminatedUnion('same', [
   }),
 ])
 export const entriesSchema = z.array(z.instanceof(Uint8Array))
+export const witnessAnswerSchema = z.strictObject({
+  seq: z.int().min(0),
+  hash: hashSchema.nullable(),
+  granted: z.boolean(),
+  waitMs: z.int().min(0).max(LEASE_HELD_MS),
+})
 /** `receipt`: where the artifact that the entry publishes is on disk too. */
 export const pushAnswerSchema = z.strictObject({ held: z.boolean(), receipt: z.instanceof(Uint8Array).optional() })
 export const receiptsSchema = z.array(z.instanceof(Uint8Array)).max(RECEIPTED_MAX * (RECEIPTS_MAX + 1))

@@ -83,12 +83,13 @@ describe('replication', () => {
 
   it('a lone side of a partition accepts but cannot commit, and says so', async () => {
     const all = await nodes('a', 'b', 'c')
+    await publish(first(all), 'before')
     universe.mesh.partition(['a'], ['b', 'c'])
     const refused = publish(first(all), 'alone', 'a', 'committed', 200)
     await expect(refused).rejects.toMatchObject({ code: 'not_committed', details: { receipt: { state: 'accepted', holders: ['a'] } } })
     expect(first(all).service.get({ namespace: 'demo', name: 'alone' })).toMatchObject({ ordinal: 1 })
     universe.mesh.heal()
-    await untilEqual(all, 1)
+    await untilEqual(all, 2)
   })
 
   it('a restart from the same storage gives the same digest, and the feed goes on', async () => {

@@ -2,6 +2,7 @@
  * Keeps the ledger of this node equal to the others': fresh entries come by gossip and by push, missing ones are pulled from members with
  * the catalog role when they join and from a random one every few seconds. Nothing that comes in is believed: the ledger judges each entry.
  */
+import { collect } from '#protocols/body'
 import { decodeAs, digestOf, encode } from '#protocols/codec'
 import { OsirisError } from '#protocols/errors'
 import type { Events } from '#protocols/events'
@@ -9,11 +10,12 @@ import type { Clock, Random } from '#protocols/lifecycle'
 import type { Message, Network, Peer } from '#protocols/network'
 import { Exchange } from './exchange.ts'
 import { ForkExchange } from './fork-exchange.ts'
-import { type Entry, Refusal, type RefusalReason } from './ledger/entry.ts'
+import { type Entry, ENTRY_BYTES_MAX, Refusal, type RefusalReason } from './ledger/entry.ts'
 import { claimsFork, type ForkProof } from './ledger/forks.ts'
 import type { Ledger } from './ledger/ledger.ts'
-import { PROTOCOL, pushAnswerSchema, type Request, TOPIC } from './messages.ts'
+import { PROTOCOL, pushAnswerSchema, type Request, TOPIC, witnessAnswerSchema } from './messages.ts'
 import type { SharedSets } from './shared-sets.ts'
+import type { Claim, Testimony } from './witnesses.ts'
 
 const REQUEST_MS_MAX = 5000
 /** A newcomer is asked by everyone; spread over this time. */
@@ -70,7 +72,11 @@ export class Replication {
     let cancelRound = () => {}
     const schedule = () => {
       const interval = (this.#synced ? this.#pullIntervalMs : FIRST_INTERVAL_MS) * (0.75 + 0.5 * this.#random())
-      cancelRound = this.#clock.after(interval, () => void this.#round().then(() => signal.aborted || schedule()))
+      cancelRound = this.#clock.after(interval, () => {
+        // Not when this one has ended: who answers slowly, or not at all, keeps nobody from asking another member meanwhile.
+        void this.#round()
+        if (!signal.aborted) schedule()
+      })
     }
     schedule()
     this.#stops = [
@@ -140,6 +146,18 @@ export class Replication {
   async push(peer: Peer, entry: Entry, timeoutMs: number, keep: boolean): Promise<{ held: boolean; receipt?: Uint8Array | undefined }> {
     const response = await this.#request(peer, { type: 'push', keep }, timeoutMs, entry.bytes)
     return decodeAs(pushAnswerSchema, response.head, 'the answer to push')
+  }
+
+  /** What the peer says about this node's own feed. Throws `Refusal` when it says more than this node's own signature shows. */
+  async witness(peer: Peer, claim: Claim, timeoutMs: number): Promise<Testimony> {
+    const { author } = this.#ledger
+    const { seq, hash: known } = this.#ledger.tip(author)
+    const response = await this.#request(peer, { type: 'witness', known, ...claim }, timeoutMs)
+    const testimony = decodeAs(witnessAnswerSchema, response.head, 'the answer to witness')
+    if (testimony.seq === 0 ? testimony.hash === null : testimony.seq === seq && testimony.hash === known) return testimony
+    const last = this.#ledger.opened(await collect(response.body, ENTRY_BYTES_MAX, 'the last entry'))
+    if (last.author === author && last.seq === testimony.seq && last.hash === testimony.hash) return testimony
+    throw new Refusal('malformed', 'it is not the entry that the witness speaks of')
   }
 
   /** `false`: must not be passed on. */

@@ -21,6 +21,7 @@ import { retire } from './handlers/retire.ts'
 import { routes } from './handlers/routes.ts'
 import { status } from './handlers/status.ts'
 import { versions } from './handlers/versions.ts'
+import { witness } from './handlers/witness.ts'
 import type { Context, Handler } from './handlers/handler.ts'
 import { PROTOCOL, requestSchema, type RequestType } from './messages.ts'
 import type { CatalogService } from './service.ts'
@@ -41,6 +42,7 @@ const handlers: { [T in RequestType]: Handler<T> } = {
   proofs,
   compare,
   objects,
+  witness,
   push,
   receipts,
   records,

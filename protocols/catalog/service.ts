@@ -24,6 +24,7 @@ import type {
   VersionRecord,
   WriteOptions,
 } from './catalog.ts'
+import { FeedGuard } from './feed-guard.ts'
 import type { Authority } from './ledger/authority.ts'
 import type { BodyOf, EntryType } from './ledger/bodies.ts'
 import { createGenesis, type Entry, type VerifyOn } from './ledger/entry.ts'
@@ -37,6 +38,7 @@ import { Placement } from './placement.ts'
 import { ConflictReporter } from './conflict-report.ts'
 import { ReceiptDesk } from './receipt-desk.ts'
 import { ReceiptExchange } from './receipt-exchange.ts'
+import { readWants, type Want } from './reading.ts'
 import { recordsPage } from './records.ts'
 import { Replication } from './replication.ts'
 import { type SharedSet, SharedSets } from './shared-sets.ts'
@@ -54,6 +56,8 @@ export interface CatalogLimits {
   scrubPerSecond: number
   /** How long the answer to such a question holds for all reads; bounds what a flood of unknown names costs the mesh. */
   askAgainMs: number
+  /** How long a write may take to find out from other catalogs that this node's own feed is whole; outlasts the lease of a killed process (2 s). */
+  consultMs: number
 }
 
 export const CATALOG_LIMITS: CatalogLimits = Object.freeze({
@@ -62,6 +66,7 @@ export const CATALOG_LIMITS: CatalogLimits = Object.freeze({
   askMs: 200,
   askAgainMs: 250,
   scrubPerSecond: 500,
+  consultMs: 4000,
 })
 
 export interface CatalogServiceInit {
@@ -83,6 +88,8 @@ export interface CatalogServiceInit {
   verifyOn?: VerifyOn
   /** The root's key, where this node holds it: it writes the genesis, and admits nodes. */
   root?: Identity | undefined
+  /** `false`: this node has been in its universe before, so that a ledger without anything is one that was lost. Default `true`. */
+  isNew?: boolean
   /** Entries taken in at the start, where whoever made the universe hands them out. */
   founding?: readonly Uint8Array[]
 }
@@ -90,6 +97,8 @@ export interface CatalogServiceInit {
 export class CatalogService implements Catalog, Startable {
   /** For other catalogs: what is kept equal among them by reconciliation. */
   readonly sets: SharedSets
+  /** Who may write to which feed now. */
+  readonly guard: FeedGuard
   readonly #init: CatalogServiceInit
   readonly #limits: CatalogLimits
   readonly #ledger: Ledger
@@ -120,15 +129,14 @@ export class CatalogService implements Catalog, Startable {
       ...init,
       onChange: (states, entries) => this.#changed(states, entries),
       onFork: (proof) => this.#replication.tell(proof),
+      mayWrite: () => this.guard.ready(),
     })
     this.sets = new SharedSets(this.#ledger, init.sets ?? [])
     this.#replication = new Replication({
       ledger: this.#ledger,
       sets: this.sets,
       network,
-      clock,
-      random,
-      events,
+      ...{ clock, random, events },
       pullIntervalMs: this.#limits.pullIntervalMs,
     })
     this.#receipts = new ReceiptStore({
@@ -145,6 +153,10 @@ export class CatalogService implements Catalog, Startable {
       others: () => this.#replication.others(),
       prepare: () => this.#receipts.index(this.#ledger.heads()),
       intervalMs: this.#limits.pullIntervalMs,
+    })
+    this.guard = new FeedGuard({
+      ...{ ledger: this.#ledger, replication: this.#replication, members: network.members, clock, random },
+      consultMs: this.#limits.consultMs,
     })
     this.#fetcher = new ArtifactFetcher({
       ...{ network, clock, store: artifacts },
@@ -166,6 +178,7 @@ export class CatalogService implements Catalog, Startable {
       receipts: this.#receipts,
       exchange: this.#exchange,
       desk: this.#desk,
+      ready: () => this.guard.ready(),
       visibleMs: this.#limits.visibleMs,
     })
     this.#placement = new Placement({ network, store: artifacts, fetcher: this.#fetcher })
@@ -179,6 +192,7 @@ export class CatalogService implements Catalog, Startable {
     this.#replication.start()
     this.#exchange.start()
     this.#endScrub = this.#ledger.scrub(this.#limits.scrubPerSecond)
+    this.guard.start()
     this.#init.events.emit('catalog.changed', {})
   }
 
@@ -186,6 +200,7 @@ export class CatalogService implements Catalog, Startable {
     if (!this.#running) return
     this.#running = false
     this.#endScrub()
+    await this.guard.stop()
     this.#fetcher.stop()
     this.#placement.stop()
     await this.#exchange.stop()
@@ -299,16 +314,8 @@ export class CatalogService implements Catalog, Startable {
   }
 
   /** For other catalogs: stored entries of these feeds from those places on, at most `bytesMax` (one at least). */
-  async entries(wants: readonly { author: string; from: number; to?: number | undefined }[], bytesMax: number): Promise<Uint8Array[]> {
-    const found: Uint8Array[] = []
-    let left = bytesMax
-    for (const { author, from, to = Number.POSITIVE_INFINITY } of wants) {
-      if (left <= 0) break
-      const entries = await this.#ledger.read(author, from, Math.min(to, from + READ_MAX - 1), left)
-      for (const each of entries) left -= each.length
-      found.push(...entries)
-    }
-    return found
+  entries(wants: readonly Want[], bytesMax: number): Promise<Uint8Array[]> {
+    return readWants(this.#ledger, wants, bytesMax)
   }
 
   /** Proofs of equivocation that whoever knows `known` lacks, as bytes (`openProof` verifies them), at most `bytesMax` (one at least). */
@@ -333,7 +340,8 @@ export class CatalogService implements Catalog, Startable {
 
   async #load(): Promise<void> {
     await this.#ledger.load()
-    const { root, universe, founding = [] } = this.#init
+    const { root, universe, founding = [], isNew = true } = this.#init
+    if (!isNew && this.#ledger.entries === 0) this.guard.mustHear()
     try {
       for (const bytes of root === undefined ? founding : [createGenesis(root, universe), ...founding])
         await this.#ledger.take(this.#ledger.open(bytes), true)
@@ -395,8 +403,6 @@ function nameOfMember(network: Network, peer: Peer): string {
   return network.members.get(peer)?.name ?? peer
 }
 
-/** Entries read for one want; at about 1 KiB each, near the bound of an answer. */
-const READ_MAX = 512
 const LOG_MAX = 1000
 /** How long an admission is told to the others in the background. */
 const ADMIT_MS = 2000

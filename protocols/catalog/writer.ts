@@ -4,7 +4,7 @@ import { nameOfArtifact } from '#protocols/artifact'
 import { parse } from '#protocols/codec'
 import { OsirisError } from '#protocols/errors'
 import { formatRef, type FunctionRef, LIVE } from '#protocols/function'
-import type { Clock } from '#protocols/lifecycle'
+import type { Clock, MaybePromise } from '#protocols/lifecycle'
 import { type Manifest, manifestSchema, versionOf } from '#protocols/manifest'
 import { identityOf, type Network, type Peer } from '#protocols/network'
 import { spread } from './acknowledge.ts'
@@ -34,6 +34,8 @@ export interface WriterInit {
   receipts: ReceiptStore
   exchange: ReceiptExchange
   desk: ReceiptDesk
+  /** Returns when this node may continue its feed. Throws `unavailable`. */
+  ready: () => MaybePromise<void>
   artifacts: ArtifactStore
   network: Network
   access: Access
@@ -127,6 +129,8 @@ export class Writer {
   /** Who asks, once it is known that they may. */
   async #permit(options: WriteOptions, namespace: string): Promise<string> {
     const principal = await this.#init.access.require(options.caller, 'deploy', namespace)
+    // Before anything is judged: this may bring entries that this node once wrote and has lost.
+    await this.#init.ready()
     await this.#admission(Math.min(options.timeoutMs, ADMISSION_MS_MAX))
     return principal.subject
   }
@@ -179,6 +183,8 @@ export class Writer {
     // The entry is on disk: whatever the disk says of receipts from here on, it stands, and is told to the others.
     await desk.sign(entry).catch(() => undefined)
     const spreading = this.#spread(entry, catalogs, options.timeoutMs)
+    // Whoever is impatient does not wait for it, nor for its trouble.
+    spreading.catch(() => {})
     const holders = options.ack === 'committed' ? await spreading : []
     const counting = await this.#counting(entry, catalogs)
     const commitment = commitmentOf(counting, catalogs.size, (key) => desk.nameOf(key))

@@ -53,6 +53,7 @@ export async function openLedger({ identity, universe, directory }: LedgerPlace)
       for (const state of states) view.set(state)
     },
     onFork: () => {},
+    mayWrite: () => {},
   })
   await ledger.load()
   await ledger.take(ledger.open(createGenesis(identity, universe)))

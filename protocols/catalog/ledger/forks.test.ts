@@ -124,6 +124,7 @@ async function ledgerWith(storage = new MemoryLevel<string, Uint8Array>()) {
     clock: systemClock,
     events: createEvents(),
     onChange: (states) => states.forEach((each) => digest.set(each)),
+    mayWrite: () => {},
     onFork: (proof) => told.push(`${proof.author} ${proof.seq}`),
   })
   await ledger.load()

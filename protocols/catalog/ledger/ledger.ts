@@ -2,7 +2,7 @@
 import { type Identity, type Universe, universeId } from '#protocols/access'
 import { OsirisError } from '#protocols/errors'
 import type { Events } from '#protocols/events'
-import type { Clock } from '#protocols/lifecycle'
+import type { Clock, MaybePromise } from '#protocols/lifecycle'
 import type { LedgerLine } from '../catalog.ts'
 import { LedgerAuthority } from './authority.ts'
 import { signerFor } from './authority-signer.ts'
@@ -50,6 +50,8 @@ export interface LedgerInit {
   onChange: (states: FunctionState[], entries: Entry[]) => void
   /** Hears of each proof that freezes an author, or more of its entries than before. */
   onFork: (proof: ForkProof) => void
+  /** Returns when this node may continue its own feed. Throws `unavailable`. */
+  mayWrite: () => MaybePromise<void>
 }
 
 /** An entry as people read it, before it is said how far it has come. */
@@ -71,6 +73,7 @@ export class Ledger {
   readonly #verifyOn: VerifyOn
   readonly #onChange: LedgerInit['onChange']
   readonly #onFork: LedgerInit['onFork']
+  readonly #mayWrite: LedgerInit['mayWrite']
   readonly #feeds: Feeds
   readonly #frozen: Frozen
   readonly #checkpointer: Checkpointer
@@ -94,6 +97,7 @@ export class Ledger {
     this.#verifyOn = init.verifyOn ?? 'threads'
     this.#onChange = init.onChange
     this.#onFork = init.onFork
+    this.#mayWrite = init.mayWrite
     this.#frozen = new Frozen({ storage: init.storage, universe: this.universe })
     this.#feeds = new Feeds({ storage: init.storage, onDurable: (entries) => this.#apply(entries) })
     const onError = (error: unknown) => this.#warn(`The checkpoint of the ledger is not kept up: ${String(error)}`)
@@ -138,6 +142,7 @@ export class Ledger {
    * Throws `forbidden` (saying which grant is missing), `payload_too_large`, `storage_full`, `unavailable`.
    */
   async append<T extends EntryType>(type: T, body: BodyOf<T>, by: string): Promise<Entry> {
+    await this.#mayWrite()
     const soonest = tick(this.#hlc, this.#clock.now())
     const { identity, grant } = signerFor(this.authority, this.#identities, type, body, soonest.wallMs)
     this.#assertWritable(identity.id)
@@ -230,6 +235,11 @@ export class Ledger {
 
   tip(author: string): Tip {
     return this.#feeds.tip(author)
+  }
+
+  /** Whether the ledger knows of nodes that write besides this one. */
+  namesOthers(): boolean {
+    return this.#feeds.heads().some(({ author }) => author !== this.author && author !== this.root)
   }
 
   /** The next seq of each feed in which these heads are ahead, the root's first since all others stand on it, and each record that is damaged here. */
