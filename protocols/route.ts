@@ -74,18 +74,35 @@ function unreadable(route: string, reason: string): OsirisError {
   return new OsirisError('invalid_argument', `Cannot read route ${JSON.stringify(route.slice(0, 160))}: ${reason}`)
 }
 
-/** Whether some request is taken by both and precedence cannot decide: equal hosts, paths equal but for parameter names, a method in common. Throws `invalid_argument`. */
-export function routesConflict(a: string, b: string): boolean {
-  const one = parseRoute(a)
-  const other = parseRoute(b)
-  if (one.host !== other.host || shapeOf(one) !== shapeOf(other)) return false
+/** What a route takes, whatever its parameters are called. */
+export interface RouteClaim {
+  /** Host and path, equal for two that no precedence tells apart. */
+  path: string
+  /** As in `Route`. */
+  methods: readonly string[]
+}
+
+/** Throws `invalid_argument`. */
+export function claimOf(route: string): RouteClaim {
+  const { host, segments, methods } = parseRoute(route)
+  return { path: `${host}/${shapeOf(segments)}`, methods }
+}
+
+/** Whether some request is taken by both and precedence cannot decide: equal hosts, paths equal but for parameter names, a method in common. */
+export function collide(one: RouteClaim, other: RouteClaim): boolean {
+  if (one.path !== other.path) return false
   if (one.methods.length === 0 || other.methods.length === 0) return one.methods.length === other.methods.length
   return one.methods.some((method) => other.methods.includes(method))
 }
 
+/** The same of two routes as written. Throws `invalid_argument`. */
+export function routesConflict(a: string, b: string): boolean {
+  return collide(claimOf(a), claimOf(b))
+}
+
 /** Equal for two paths that differ in parameter names only. */
-function shapeOf(route: Route): string {
-  return route.segments.map((each) => (each.kind === 'literal' ? each.text : each.kind === 'param' ? ':' : '*')).join('/')
+function shapeOf(segments: readonly RouteSegment[]): string {
+  return segments.map((each) => (each.kind === 'literal' ? each.text : each.kind === 'param' ? ':' : '*')).join('/')
 }
 
 /** The function behind one route, and the names its captures get. */
@@ -110,7 +127,7 @@ interface Node {
 
 /**
  * A matcher over all routes; a lookup costs at most one visit of each tree node, whatever the path.
- * Conflicting records (published on two sides of a partition) resolve the same way on every node: the first by namespace, then name.
+ * Records that conflict (the catalog gives none out) resolve the same way on every node: the first by namespace, then name.
  * A route that cannot be read is left out.
  */
 export function compileRoutes(records: readonly { route: string; namespace: string; name: string }[]): RouteMatcher {

@@ -64,6 +64,7 @@ function node(
             ordinal: 1,
             changed: true,
             routes: [],
+            lostRoutes: [],
             warnings: [],
             receipt,
           },
@@ -73,7 +74,7 @@ function node(
     nodes: () => note(() => answers.nodes ?? [], 'nodes'),
     network: () =>
       note(() => ({ universe: { name: 'test', id: '0'.repeat(16) }, peer: '', addresses: [], connections: [], members: [] }), 'network'),
-    ledgerConflicts: () => note(() => answers.conflicts ?? { lost: [], voided: [], frozen: [] }, 'conflicts'),
+    ledgerConflicts: () => note(() => answers.conflicts ?? { lost: [], voided: [], routes: [], frozen: [] }, 'conflicts'),
     ledgerRecords: (from) => note(() => ({ entries: [], heads: [], proofs: [], next: null }), 'records', from),
     ledger: (options) =>
       note(() => ({ status: { viewDigest: '', functions: 0, entries: 0, heads: [], frozen: [] }, lines: [] }), 'ledger', options),
@@ -165,12 +166,14 @@ it('conflicts are told one kind after the other, and none is told too', async ()
   const conflicts: LedgerConflicts = {
     lost: [{ namespace: 'demo', name: 'greet', alias: 'live', lost: marked, won: { ...marked, seq: 4, by: 'bob' } }],
     voided: [{ ...marked, reason: 'its grant was revoked' }],
+    routes: [{ route: 'GET /x', namespace: 'demo', name: 'late', holder: { route: '/x', namespace: 'demo', name: 'early' } }],
     frozen: [{ author: 'c'.repeat(64), seq: 7, hashes: ['d'.repeat(64), 'e'.repeat(64)] }],
   }
   const { code, out } = await osiris(['ledger', 'conflicts'], node({ conflicts }))
   expect(code).toBe(0)
   expect(out).toContain('demo/greet@live  publish by ada, aaaaaaaa#3, 1970-01-01T00:00:00.000Z  publish by bob, aaaaaaaa#4')
   expect(out).toContain('its grant was revoked')
+  expect(out).toContain('GET /x  demo/late  demo/early  /x\n')
   expect(out).toContain('cccccccccccccccc  7     dddddddddddd and eeeeeeeeeeee')
   expect(JSON.parse((await osiris(['ledger', 'conflicts', '--json'], node({ conflicts }))).out)).toEqual(conflicts)
 })
@@ -184,6 +187,18 @@ it('deploy takes a file by its name, with what it imports', async () => {
   expect(asked[0]?.[1]).toMatchObject({ namespace: 'demo', name: 'greet', entry: 'greet.ts' })
   const { files } = (asked[0] as unknown[])[1] as { files: object }
   expect(Object.keys(files).toSorted()).toEqual(['greet.ts', 'word.ts'])
+})
+
+it('deploy warns of a route that another function holds', async () => {
+  writeFileSync(join(dir, 'greet.ts'), 'export default () => 1')
+  const holder = { namespace: 'demo', name: 'early', route: '/x' }
+  const deploy = (name: string): Deployed => ({
+    ...{ namespace: 'demo', name, version: 'e'.repeat(64), ordinal: 1, changed: false, warnings: [], receipt },
+    ...{ routes: ['/x'], lostRoutes: [{ route: '/x', holder }] },
+  })
+  const { code, err } = await osiris(['deploy', join(dir, 'greet.ts'), '--namespace', 'demo'], node({ deploy }))
+  expect(code).toBe(0)
+  expect(err).toContain('warning: route "/x" is held by demo/early: demo/greet is reached by name only\n')
 })
 
 it('writes wait for committed unless told otherwise, and say who signed', async () => {

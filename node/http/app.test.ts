@@ -173,7 +173,7 @@ describe('the universe', () => {
     const records = (await ask('GET', '/ledger/records')).body
     expect(records).toMatchObject({ entries: [{ seq: 1, bytes: expect.any(String) }, { seq: 2 }], proofs: [], next: null })
     expect((await ask('GET', '/ledger/records?seq=1')).status).toBe(400)
-    expect((await ask('GET', '/ledger/conflicts')).body).toEqual({ lost: [], voided: [], frozen: [] })
+    expect((await ask('GET', '/ledger/conflicts')).body).toEqual({ lost: [], voided: [], routes: [], frozen: [] })
     const page = (await ask('GET', '/ledger?limit=1')).body
     expect(page).toMatchObject({ status: { entries: 2 }, lines: [{ seq: 1, by: 'ada' }] })
     expect((await ask('GET', `/ledger?after=${page['lines'][0].hash}`)).body['lines']).toMatchObject([{ seq: 2 }])

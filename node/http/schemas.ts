@@ -91,7 +91,14 @@ const summarySchema = z.object({
   publishedBy: z.string(),
 })
 export const functionsSchema = z.object({ functions: z.array(summarySchema) })
-export const functionSchema = summarySchema.extend({ manifest: manifestSchema, aliases: z.record(z.string(), aliasTargetsSchema) })
+const lostRoutesSchema = z
+  .array(z.object({ route: z.string(), holder: z.object({ route: z.string(), namespace: nameSchema, name: nameSchema }) }))
+  .openapi({ description: 'Routes it asks for and another function holds, which asked first' })
+export const functionSchema = summarySchema.extend({
+  lostRoutes: lostRoutesSchema,
+  manifest: manifestSchema,
+  aliases: z.record(z.string(), aliasTargetsSchema),
+})
 
 export const deployedSchema = z.object({
   namespace: nameSchema,
@@ -100,6 +107,7 @@ export const deployedSchema = z.object({
   ordinal: z.int(),
   changed: z.boolean(),
   routes: z.array(z.string()),
+  lostRoutes: lostRoutesSchema,
   warnings: z.array(z.string()),
   receipt: receiptSchema,
 })
@@ -185,8 +193,10 @@ export const recordsSchema = z.object({
 })
 
 const markedSchema = z.object({ author: z.string(), seq: z.int(), hash: z.string(), atMs: z.number(), type: z.string(), by: z.string() })
+const routeSchema = z.object({ route: z.string(), namespace: nameSchema, name: nameSchema })
 export const conflictsSchema = z.object({
   lost: z.array(z.object({ namespace: z.string(), name: z.string(), alias: z.string().nullable(), lost: markedSchema, won: markedSchema })),
   voided: z.array(markedSchema.extend({ reason: z.string() })),
+  routes: z.array(routeSchema.extend({ holder: routeSchema })).openapi({ description: 'Functions that ask for a route another one holds' }),
   frozen: z.array(spotSchema.extend({ hashes: z.array(z.string()) })),
 })

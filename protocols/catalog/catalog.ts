@@ -48,6 +48,11 @@ export interface RouteRecord {
   name: string
 }
 
+/** A route that a function asks for and another one holds: it has asked for longer. */
+export interface LostRoute extends RouteRecord {
+  holder: RouteRecord
+}
+
 /** What one catalog signed: that it has the entry, and the artifact it publishes (if it does), on its disk, synced. Provable offline (`ledger/receipts.ts`). */
 export interface HolderReceipt {
   /** Public key of the catalog. */
@@ -149,6 +154,8 @@ export interface ConflictReport {
   lost: LostEdit[]
   /** Entries without effect, and why: what they stood on was revoked, their author banned… The latest 1,000. */
   voided: (MarkedEntry & { reason: string })[]
+  /** Functions that ask for a route another one holds, by route; they get it when it is let go. */
+  routes: LostRoute[]
   /** Authors that wrote two entries `seq`: from there on nothing of theirs has an effect. `hashes`: the two, proven by their own signatures. */
   frozen: { author: string; seq: number; hashes: string[] }[]
 }
@@ -172,7 +179,10 @@ export interface Catalog {
   list(filter: { namespace?: string }): MaybePromise<FunctionRecord[]>
   /** Oldest first. Throws `not_found`. */
   versions(namespace: string, name: string): MaybePromise<VersionRecord[]>
-  /** Every route of every live version; the same array until one changes. */
+  /**
+   * Every route of every live version that its function holds; the same array until one changes. Of functions that ask for the same one (a conflict at
+   * publish, unless it happened on two sides of a partition) the one that has asked for longest holds it, on every node.
+   */
   routes(): MaybePromise<readonly RouteRecord[]>
 
   /**

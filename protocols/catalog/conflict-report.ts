@@ -1,5 +1,5 @@
 /** Everything in this node's ledger that did not come to stand. Reads all entries: for people, now and then. */
-import type { ConflictReport } from './catalog.ts'
+import type { ConflictReport, LostRoute } from './catalog.ts'
 import { Conflicts } from './ledger/conflicts.ts'
 import { openProof } from './ledger/forks.ts'
 import type { Ledger } from './ledger/ledger.ts'
@@ -7,26 +7,31 @@ import type { Ledger } from './ledger/ledger.ts'
 const PAGE = 500
 const PROOFS_BYTES_MAX = 64 * 1024 * 1024
 
+/** More than anybody reads. */
+const ROUTES_MAX = 1000
+
+type InEntries = Omit<ConflictReport, 'routes'>
+
 export class ConflictReporter {
   readonly #ledger: Ledger
-  #last: { entries: number; frozen: number; report: Promise<ConflictReport> } | undefined
+  #last: { entries: number; frozen: number; report: Promise<InEntries> } | undefined
 
   constructor(ledger: Ledger) {
     this.#ledger = ledger
   }
 
-  /** The same answer until the ledger changes, and one reading however many ask. */
-  report(): Promise<ConflictReport> {
+  /** One reading until the ledger changes, however many ask. */
+  async report(routes: readonly LostRoute[]): Promise<ConflictReport> {
     const [entries, frozen] = [this.#ledger.entries, this.#ledger.frozen().length]
     if (this.#last?.entries !== entries || this.#last.frozen !== frozen) {
       const report = this.#read()
       report.catch(() => (this.#last = undefined))
       this.#last = { entries, frozen, report }
     }
-    return this.#last.report
+    return { ...(await this.#last.report), routes: routes.slice(0, ROUTES_MAX) }
   }
 
-  async #read(): Promise<ConflictReport> {
+  async #read(): Promise<InEntries> {
     const conflicts = new Conflicts()
     let after: string | undefined
     for (;;) {

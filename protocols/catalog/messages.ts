@@ -137,7 +137,8 @@ export const versionsSchema = z.array(
     manifest: manifestSchema,
   }),
 )
-export const routesSchema = z.array(z.strictObject({ route: z.string().max(1024), namespace: nameSchema, name: nameSchema }))
+const routeSchema = z.strictObject({ route: z.string().max(1024), namespace: nameSchema, name: nameSchema })
+export const routesSchema = z.array(routeSchema)
 /** `same`: what the asker has is what there is; else the body holds it. */
 export const routesAnswerSchema = z.strictObject({ digest: digestSchema, same: z.boolean() })
 const commitmentSchema = z.strictObject({
@@ -212,6 +213,7 @@ export const conflictsSchema = z.strictObject({
     z.strictObject({ namespace: z.string(), name: z.string(), alias: z.string().nullable(), lost: markedSchema, won: markedSchema }),
   ),
   voided: z.array(markedSchema.extend({ reason: z.string() })),
+  routes: z.array(routeSchema.extend({ holder: routeSchema })),
   frozen: z.array(z.strictObject({ author: authorSchema, seq: z.int(), hashes: z.array(hashSchema) })),
 })
 const bytesSchema = z.instanceof(Uint8Array)

@@ -81,6 +81,35 @@ describe('replication', () => {
     }
   })
 
+  it('two sides of a partition that took one route: the earlier keeps it on every node, the other is called by name and gets it later', async () => {
+    const all = await nodes('a', 'b', 'c')
+    universe.mesh.partition(['a'], ['b', 'c'])
+    const take = async (node: CatalogNode, name: string, routes: string[]) => {
+      const { manifest, artifact } = aFunction(name, 'a', routes)
+      const before = Date.now()
+      const { record } = await node.service.publish(manifest, artifact, await universe.options('accepted', 2000))
+      await until(() => Date.now() > before)
+      return record
+    }
+    await take(first(all, 1), 'early', ['GET /taken'])
+    const late = await take(first(all), 'late', ['/free', 'GET /taken'])
+    universe.mesh.heal()
+    await until(() => all.every((node) => written(node) === 2), 10_000)
+    await untilEqual(all)
+    const holds = (name: string, route: string) => ({ namespace: 'demo', name, route })
+    for (const { service } of all) {
+      expect(service.routes()).toEqual([holds('late', '/free'), holds('early', 'GET /taken')])
+      expect((await service.conflicts()).routes).toEqual([{ ...holds('late', 'GET /taken'), holder: holds('early', 'GET /taken') }])
+      expect(service.get({ namespace: 'demo', name: 'late' })).toMatchObject({ version: late.version })
+    }
+    await first(all, 2).service.retire('demo', 'early', await universe.options('committed', 5000))
+    await untilEqual(all)
+    for (const { service } of all) {
+      expect(service.routes()).toEqual([holds('late', '/free'), holds('late', 'GET /taken')])
+      expect((await service.conflicts()).routes).toEqual([])
+    }
+  })
+
   it('a lone side of a partition accepts but cannot commit, and says so', async () => {
     const all = await nodes('a', 'b', 'c')
     await publish(first(all), 'before')

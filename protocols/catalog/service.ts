@@ -295,7 +295,7 @@ export class CatalogService implements Catalog, Startable {
   }
 
   conflicts(): Promise<ConflictReport> {
-    return this.#reporter.report()
+    return this.#reporter.report(this.#view.lostRoutes())
   }
 
   /** Entries refused at this node's door since the start, by reason. */

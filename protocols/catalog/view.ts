@@ -3,9 +3,11 @@ import { OsirisError } from '#protocols/errors'
 import { formatRef, type FunctionRef, LIVE, VERSION_PATTERN } from '#protocols/function'
 import type { Random } from '#protocols/lifecycle'
 import { pickTarget } from '#protocols/steering'
-import type { FunctionRecord, RouteRecord, VersionRecord } from './catalog.ts'
+import type { FunctionRecord, LostRoute, RouteRecord, VersionRecord } from './catalog.ts'
+import { type Claim, NO_CLAIMS } from './ledger/claims.ts'
 import { compareText } from './ledger/entry.ts'
 import type { FunctionState, Version } from './ledger/fold.ts'
+import { type FunctionClaim, type Holders, settleRoutes } from './route-holders.ts'
 
 interface Row {
   state: FunctionState
@@ -13,16 +15,13 @@ interface Row {
   records: Map<string, FunctionRecord> | undefined
   /** The only version `live` means; none when it has weights. */
   live: Version | undefined
-  routes: readonly string[]
 }
-
-const NO_ROUTES: readonly string[] = Object.freeze([])
 
 export class View {
   readonly #random: Random
   readonly #namespaces = new Map<string, Map<string, Row>>()
   #size = 0
-  #routes: readonly RouteRecord[] | undefined
+  #holders: Holders | undefined
 
   constructor(init: { random: Random }) {
     this.#random = init.random
@@ -38,10 +37,9 @@ export class View {
     const rows = this.#namespaces.get(state.namespace) ?? new Map<string, Row>()
     this.#namespaces.set(state.namespace, rows)
     const before = rows.get(state.name)
-    const routes = state.retired ? NO_ROUTES : routesOf(state)
-    if (!sameRoutes(routes, before?.routes ?? NO_ROUTES)) this.#routes = undefined
+    if (!sameClaims(state.claims, before?.state.claims ?? NO_CLAIMS)) this.#holders = undefined
     if (state.retired) rows.delete(state.name)
-    else rows.set(state.name, rowOf(state, routes))
+    else rows.set(state.name, rowOf(state))
     this.#size += Number(!state.retired) - Number(before !== undefined)
     if (rows.size === 0) this.#namespaces.delete(state.namespace)
   }
@@ -93,32 +91,32 @@ export class View {
 
   /** By route, namespace and name: the same order on every node. */
   routes(): readonly RouteRecord[] {
-    this.#routes ??= this.#collectRoutes()
-    return this.#routes
+    return this.#settled().held
   }
 
-  #collectRoutes(): RouteRecord[] {
-    const all: RouteRecord[] = []
-    for (const [namespace, rows] of this.#namespaces) {
-      for (const [name, row] of rows) for (const route of new Set(row.routes)) all.push({ route, namespace, name })
-    }
-    return all.toSorted((a, b) => compareText(a.route, b.route) || compareText(a.namespace, b.namespace) || compareText(a.name, b.name))
+  /** Routes that functions ask for and do not hold, in the same order. */
+  lostRoutes(): readonly LostRoute[] {
+    return this.#settled().lost
+  }
+
+  #settled(): Holders {
+    this.#holders ??= settleRoutes(this.#claims())
+    return this.#holders
+  }
+
+  *#claims(): Iterable<FunctionClaim> {
+    for (const [namespace, rows] of this.#namespaces)
+      for (const [name, { state }] of rows) for (const claim of state.claims) yield { ...claim, namespace, name }
   }
 }
 
-function rowOf(state: FunctionState, routes: readonly string[]): Row {
+function rowOf(state: FunctionState): Row {
   const live = state.aliases[LIVE]
-  return { state, records: undefined, routes, live: live?.length === 1 ? versionIn(state, live[0]?.version ?? '') : undefined }
+  return { state, records: undefined, live: live?.length === 1 ? versionIn(state, live[0]?.version ?? '') : undefined }
 }
 
-function routesOf(state: FunctionState): readonly string[] {
-  const live = state.aliases[LIVE] ?? []
-  if (live.length === 1) return versionIn(state, live[0]?.version ?? '')?.manifest.settings.routes ?? NO_ROUTES
-  return live.flatMap((target) => versionIn(state, target.version)?.manifest.settings.routes ?? NO_ROUTES)
-}
-
-function sameRoutes(a: readonly string[], b: readonly string[]): boolean {
-  return a.length === b.length && a.every((each, at) => each === b[at])
+function sameClaims(a: readonly Claim[], b: readonly Claim[]): boolean {
+  return a === b || (a.length === b.length && a.every((each, at) => each.route === b[at]?.route && each.since.hash === b[at].since.hash))
 }
 
 function versionIn(state: FunctionState, version: string): Version | undefined {

@@ -1,6 +1,6 @@
 /** Managing functions over a builder and a catalog, wherever the two live. What HTTP and a P2P client have in common; access is judged by them and by whoever stores. */
 import type { Builder, Source } from '#protocols/builder'
-import type { AliasTargets, Catalog, Receipt, WriteOptions } from '#protocols/catalog'
+import type { AliasTargets, Catalog, FunctionRecord, Receipt, WriteOptions } from '#protocols/catalog'
 import { OsirisError } from '#protocols/errors'
 import type { FunctionRef } from '#protocols/function'
 import type { Caller } from '#protocols/invocation'
@@ -9,11 +9,13 @@ import type {
   Deployed,
   FunctionDetail,
   FunctionSummary,
+  LostRouteSummary,
   Pointed,
   SelectorTargets,
   VersionSummary,
   WriteChoice,
 } from './management.ts'
+import { lostRoutesOf } from './lost-routes.ts'
 import { detailOf, summaryOf } from './summaries.ts'
 
 export interface FunctionsInit {
@@ -37,7 +39,7 @@ export class Functions {
 
   /** Throws `not_found`. */
   async get(ref: FunctionRef): Promise<FunctionDetail> {
-    return detailOf(await this.#init.catalog.get(ref))
+    return this.#detailOf(await this.#init.catalog.get(ref))
   }
 
   /** Oldest first. Throws `not_found`. */
@@ -51,7 +53,9 @@ export class Functions {
     const built = await builder.build(sourceOf(deploy), { caller, timeoutMs: buildTimeoutMs })
     const { record, receipt, changed } = await catalog.publish(built.manifest, built.artifact, this.#write(caller, deploy))
     const { namespace, name, version, ordinal } = record
-    return { namespace, name, version, ordinal, changed, routes: record.manifest.settings.routes, warnings: built.warnings, receipt }
+    const { routes } = record.manifest.settings
+    const lostRoutes = await this.#lostBy(record)
+    return { namespace, name, version, ordinal, changed, routes, lostRoutes, warnings: built.warnings, receipt }
   }
 
   /** Points an alias at what the selectors mean now. Throws `not_found`, `invalid_argument`, and what `Catalog.point` throws. */
@@ -63,12 +67,20 @@ export class Functions {
       resolved.push({ version, weight })
     }
     const { record, receipt, changed } = await this.#init.catalog.point(namespace, name, alias, resolved, this.#write(caller, choice))
-    return { record: detailOf(record), receipt, changed }
+    return { record: await this.#detailOf(record), receipt, changed }
   }
 
   /** Throws `not_found`, and what `Catalog.retire` throws. */
   async remove(ref: FunctionRef, caller: Caller, choice?: WriteChoice): Promise<Receipt> {
     return this.#init.catalog.retire(ref.namespace, ref.name, this.#write(caller, choice))
+  }
+
+  async #detailOf(record: FunctionRecord): Promise<FunctionDetail> {
+    return detailOf(record, await this.#lostBy(record))
+  }
+
+  async #lostBy(record: FunctionRecord): Promise<LostRouteSummary[]> {
+    return record.manifest.settings.routes.length === 0 ? [] : lostRoutesOf(record, await this.#init.catalog.routes())
   }
 
   #write(caller: Caller, { ack = 'committed', timeoutMs = this.#init.writeTimeoutMs }: WriteChoice = {}): WriteOptions {

@@ -29,7 +29,15 @@ export interface FunctionSummary {
   publishedBy: string
 }
 
+/** A route that another function holds: it asked first, on the other side of a partition. */
+export interface LostRouteSummary {
+  route: string
+  holder: { route: string; namespace: string; name: string }
+}
+
 export interface FunctionDetail extends FunctionSummary {
+  /** Routes of a live version that it does not hold; it gets them when their holders let go. */
+  lostRoutes: LostRouteSummary[]
   manifest: Manifest
   aliases: Record<string, AliasTargets>
 }
@@ -59,6 +67,7 @@ export interface Deployed {
   /** `false`: this very version was live already, nothing was written. */
   changed: boolean
   routes: string[]
+  lostRoutes: LostRouteSummary[]
   warnings: string[]
   receipt: Receipt
 }

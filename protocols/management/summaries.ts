@@ -1,7 +1,7 @@
 /** Records of the catalog and the mesh → what people see of them. Pure. */
 import type { FunctionRecord } from '#protocols/catalog'
 import type { Member, Network } from '#protocols/network'
-import type { FunctionDetail, FunctionSummary, NamespaceSummary, NetworkSummary, NodeSummary } from './management.ts'
+import type { FunctionDetail, FunctionSummary, LostRouteSummary, NamespaceSummary, NetworkSummary, NodeSummary } from './management.ts'
 
 export function summaryOf(record: FunctionRecord): FunctionSummary {
   const { namespace, name, version, ordinal, versions, publishedAt, publishedBy } = record
@@ -9,8 +9,8 @@ export function summaryOf(record: FunctionRecord): FunctionSummary {
   return { namespace, name, version, ordinal, versions, access, routes, publishedAt, publishedBy }
 }
 
-export function detailOf(record: FunctionRecord): FunctionDetail {
-  return { ...summaryOf(record), manifest: record.manifest, aliases: record.aliases }
+export function detailOf(record: FunctionRecord, lostRoutes: LostRouteSummary[]): FunctionDetail {
+  return { ...summaryOf(record), lostRoutes, manifest: record.manifest, aliases: record.aliases }
 }
 
 /** Namespaces with how many functions each has, by name. */

@@ -65,6 +65,11 @@ async function deployOne({ namespace, name, entryPath, config }: Planned, node: 
 function show(done: readonly Deployed[], asked: number, context: Context): void {
   const { url } = context.target()
   for (const each of done) for (const text of each.warnings) context.io.err(`warning: ${printable(text)}\n`)
+  for (const { namespace, name, lostRoutes } of done)
+    for (const { route, holder } of lostRoutes) {
+      const held = `route "${route}" is held by ${holder.namespace}/${holder.name}: ${namespace}/${name} is reached by name only`
+      context.io.err(`warning: ${printable(held)}\n`)
+    }
   if (context.globals().json === true) return context.json(asked === 1 ? done[0] : { deployed: done })
   context.io.out(
     renderTable(

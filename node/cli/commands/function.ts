@@ -84,6 +84,7 @@ function rowsOf(detail: FunctionDetail): string[][] {
     ['parameters', detail.manifest.parameters.join(', ')],
     ['access', detail.access],
     ['routes', detail.routes.join(', ')],
+    ...detail.lostRoutes.map(({ route, holder }) => ['lost', `${route} is held by ${holder.namespace}/${holder.name} ("${holder.route}")`]),
     [
       'limits',
       `${execution.timeoutMs} ms, ${execution.memoryMbMax} MB, ${execution.concurrencyMax} at once, ${execution.payloadBytesMax} bytes`,

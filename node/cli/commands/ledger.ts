@@ -34,15 +34,18 @@ Examples:
     .action((options: { data?: string }) => verify(options, context))
   noun
     .command('conflicts')
-    .description('Print what stands in the ledger without effect: edits that lost, entries whose authority ended, frozen authors.')
+    .description(
+      'Print what stands in the ledger without effect: edits and routes that lost, entries whose authority ended, frozen authors.',
+    )
     .action(() => conflicts(context))
 }
 
 async function conflicts(context: Context): Promise<void> {
   const report = await (await context.connect()).ledgerConflicts()
   if (context.globals().json === true) return context.json(report)
-  const { lost, voided, frozen } = report
-  if (lost.length + voided.length + frozen.length === 0) return context.io.err('No conflicts: everything in the ledger has its effect\n')
+  const { lost, voided, routes, frozen } = report
+  if (lost.length + voided.length + routes.length + frozen.length === 0)
+    return context.io.err('No conflicts: everything in the ledger has its effect\n')
   if (lost.length > 0) {
     const rows = lost.map((each) => [
       `${each.namespace}/${each.name}${each.alias === null ? '' : `@${each.alias}`}`,
@@ -56,6 +59,15 @@ async function conflicts(context: Context): Promise<void> {
       renderTable(
         ['WITHOUT EFFECT', 'BECAUSE'],
         voided.map((each) => [markOf(each), each.reason]),
+      ),
+    )
+  if (routes.length > 0)
+    context.io.out(
+      renderTable(
+        ['ROUTE', 'LOST BY', 'HELD BY', 'AS'],
+        routes.map(({ route, namespace, name, holder }) => [
+          ...[route, `${namespace}/${name}`, `${holder.namespace}/${holder.name}`, holder.route],
+        ]),
       ),
     )
   if (frozen.length > 0) {

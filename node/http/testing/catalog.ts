@@ -92,7 +92,7 @@ export class FakeCatalog implements Catalog {
   }
 
   conflicts(): ConflictReport {
-    return { lost: [], voided: [], frozen: [] }
+    return { lost: [], voided: [], routes: [], frozen: [] }
   }
 
   records(): RecordsPage {

@@ -2,9 +2,11 @@
  * From entries to what exists: per function, the facts in their total order that authority lets count, folded by a pure step. Any order of arrival
  * ends in the same state.
  */
+import { LIVE } from '#protocols/function'
 import { versionOf, type Manifest } from '#protocols/manifest'
 import type { AliasTargets } from '../catalog.ts'
 import { type BodyOf, bodyOf } from './bodies.ts'
+import { type Claim, claimsAfter, NO_CLAIMS } from './claims.ts'
 import { type Line, placeOf, type Place } from './entry.ts'
 import { type Judge, type JudgedFact, Rows } from './rows.ts'
 
@@ -26,6 +28,8 @@ export interface FunctionState {
   aliases: Readonly<Record<string, AliasTargets>>
   /** The entry that set each alias: what the next edit of it says it came after. */
   setBy: Readonly<Record<string, Place>>
+  /** The routes its live versions ask for; which of them it holds depends on other functions (`route-holders.ts`). */
+  claims: readonly Claim[]
   /** Not part of the view until the next publish; the versions stay, so that ordinals go on. Without versions there is no such function, nor was there. */
   retired: boolean
   /** The last entry that had an effect: what a caller is told when there is nothing to write. */
@@ -87,12 +91,19 @@ export function step(state: FunctionState | undefined, fact: Fact): FunctionStat
         : {
             ...state,
             aliases: { ...state.aliases, [change.alias]: change.targets },
+            claims: change.alias === LIVE ? claimsAfter(state.claims, manifestsOf(state, change.targets), fact.place) : state.claims,
             setBy: { ...state.setBy, [change.alias]: fact.place },
             last: fact.place,
           }
     case 'retire':
-      return state === undefined || state.retired ? state : { ...state, aliases: {}, setBy: {}, retired: true, last: fact.place }
+      return state === undefined || state.retired
+        ? state
+        : { ...state, aliases: {}, setBy: {}, claims: NO_CLAIMS, retired: true, last: fact.place }
   }
+}
+
+function manifestsOf({ versions }: FunctionState, targets: AliasTargets): Manifest[] {
+  return targets.flatMap((target) => versions.find((each) => each.version === target.version)?.manifest ?? [])
 }
 
 function publish(state: FunctionState | undefined, fact: Fact, change: Change & { type: 'publish' }): FunctionState {
@@ -113,6 +124,7 @@ function publish(state: FunctionState | undefined, fact: Fact, change: Change & 
     versions: known ? versions : [...versions, added()],
     aliases: { ...state?.aliases, live: [{ version, weight: 100 }] },
     setBy: { ...state?.setBy, live: fact.place },
+    claims: claimsAfter(state?.claims ?? NO_CLAIMS, [manifest], fact.place),
     retired: false,
     last: fact.place,
   }
@@ -165,5 +177,5 @@ export class Fold {
 
 /** Of a function that is none any more: what was written about it has no effect. */
 function nothing(before: FunctionState): FunctionState {
-  return { ...before, versions: [], aliases: {}, setBy: {}, retired: true }
+  return { ...before, versions: [], aliases: {}, setBy: {}, claims: NO_CLAIMS, retired: true }
 }

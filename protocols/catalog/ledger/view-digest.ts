@@ -59,7 +59,8 @@ function digestOfFunction(key: string, state: FunctionState): string {
   const aliases = Object.keys(state.aliases)
     .toSorted(compareText)
     .map((alias) => [alias, state.aliases[alias]?.map((target) => [target.version, target.weight])])
-  return digestOf(Buffer.from(JSON.stringify([key, state.retired, versions, aliases])))
+  const claims = state.claims.map((each) => [each.route, each.since.hash])
+  return digestOf(Buffer.from(JSON.stringify([key, state.retired, versions, aliases, claims])))
 }
 
 function hashAll(parts: string[]): string {
