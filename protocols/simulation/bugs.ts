@@ -93,8 +93,8 @@ export const BUGS: readonly Bug[] = [
   ledger(
     'digest without aliases',
     'view-digest.ts',
-    'JSON.stringify([key, state.retired, versions, aliases])',
-    'JSON.stringify([key, state.retired, versions, aliases.length > 99])',
+    'JSON.stringify([key, state.retired, versions, aliases, claims])',
+    'JSON.stringify([key, state.retired, versions, aliases.length > 99, claims])',
   ),
   ledger(
     'forget other clocks',
