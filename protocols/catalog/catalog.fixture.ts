@@ -115,9 +115,9 @@ export class CatalogUniverse {
     return entry
   }
 
-  async admit(member: string, name: string, grants = DEPLOY_ALL): Promise<void> {
+  async admit(member: string, name: string, grants = DEPLOY_ALL, roles: Role[] = ['catalog']): Promise<void> {
     if (this.founding.some(({ type, body }) => type === 'admit' && body['member'] === member)) return
-    await this.asRoot('admit', { member, name, roles: ['catalog'], grants, expiresAtMs: null })
+    await this.asRoot('admit', { member, name, roles, grants, expiresAtMs: null })
   }
 
   /** The entry that let a member in. */

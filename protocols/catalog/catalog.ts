@@ -71,7 +71,7 @@ export interface Commitment {
   state: 'accepted' | 'committed'
   /** Receipts that make it committed: of a majority of the catalog members, of three at most. */
   needed: number
-  /** The catalog members of whom receipts count: for a write those known when it was accepted. */
+  /** The catalog members it is a majority of: those the ledger had let in when the entry was written. */
   members: number
   /** The receipts that count, the writer's own among them, oldest first. */
   receipts: HolderReceipt[]

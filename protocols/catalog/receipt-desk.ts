@@ -5,12 +5,16 @@ import type { Clock } from '#protocols/lifecycle'
 import { type Network, type Peer, peerOf } from '#protocols/network'
 import type { ArtifactStore } from './artifacts.ts'
 import type { Catalog, Commitment } from './catalog.ts'
-import { catalogKeys, commitmentOf } from './commitment.ts'
-import { type Entry, ENTRY_BYTES_MAX, reopenEntry } from './ledger/entry.ts'
+import { commitmentOf } from './commitment.ts'
+import { type Entry, ENTRY_BYTES_MAX, type Place, reopenEntry } from './ledger/entry.ts'
+import { DRIFT_MS_MAX } from './ledger/hlc.ts'
 import type { Ledger } from './ledger/ledger.ts'
 import type { SignedReceipt } from './ledger/receipts.ts'
-import type { ReceiptStore, Spot } from './ledger/receipt-store.ts'
+import type { Electors, ReceiptStore, Spot } from './ledger/receipt-store.ts'
 import { artifactOf } from './placement.ts'
+
+/** Of no author: before every entry of its millisecond. */
+const NOWHERE = Object.freeze({ counter: 0, author: '', seq: 0, hash: '' })
 
 export interface ReceiptDeskInit {
   identity: Identity
@@ -29,22 +33,23 @@ export class ReceiptDesk {
     this.#init = init
   }
 
-  /** Keys of the catalog members whose receipts count. */
-  catalogs(): ReadonlySet<string> {
-    const { identity, network, ledger, clock } = this.#init
-    return catalogKeys(identity.id, network, (key) => ledger.authority.isMember(key, clock.now()))
+  /** Whose receipts count for an entry at this place; absent: for one written now. */
+  electors(at?: Place): Electors {
+    const { ledger, clock } = this.#init
+    const place = at ?? { ...NOWHERE, wallMs: clock.now() + DRIFT_MS_MAX }
+    return { members: ledger.electorate.at(place).length, counts: (key) => ledger.electorate.counts(key, place) }
   }
 
   nameOf(key: string): string | undefined {
-    const { identity, nodeName, network } = this.#init
-    return key === identity.id ? nodeName : network.members.get(peerOf(key))?.name
+    const { identity, nodeName, network, ledger } = this.#init
+    return key === identity.id ? nodeName : (network.members.get(peerOf(key))?.name ?? ledger.electorate.nameOf(key))
   }
 
   /** How far an entry has come, by the receipts that are here. */
-  async commitmentOf(spot: Spot): Promise<Commitment> {
-    const catalogs = this.catalogs()
+  async commitmentOf(place: Place): Promise<Commitment> {
+    const electors = this.electors(place)
     const { receipts } = this.#init
-    return commitmentOf(receipts.counting(await receipts.of(spot), catalogs), catalogs.size, (key) => this.nameOf(key))
+    return commitmentOf(receipts.counting(await receipts.of(place), electors), electors.members, (key) => this.nameOf(key))
   }
 
   /**
@@ -65,10 +70,10 @@ export class ReceiptDesk {
   async receipts(of: readonly Spot[]): Promise<Uint8Array[]> {
     const { receipts, identity } = this.#init
     const found: Uint8Array[] = []
-    const catalogs = this.catalogs()
+    const electors = this.electors()
     for (const spot of of) {
-      const known = receipts.counting(await receipts.of(spot), catalogs)
-      const isEnough = commitmentOf(known, catalogs.size, () => undefined).state === 'committed'
+      const known = receipts.counting(await receipts.of(spot), electors)
+      const isEnough = commitmentOf(known, electors.members, () => undefined).state === 'committed'
       const own = isEnough || known.some((each) => each.holder === identity.id) ? undefined : await this.#signAt(spot)
       for (const each of own === undefined ? known : [...known, own]) found.push(each.bytes)
     }

@@ -187,7 +187,7 @@ describe('the door', () => {
 
   beforeEach(async () => {
     node = await universe.node('a')
-    await universe.admit(author.id, 'author')
+    await universe.admit(author.id, 'author', undefined, ['executor'])
     stranger = await universe.network('stranger', ['executor'])
     await until(() => node.network.members.get(stranger.peer) !== undefined)
   })

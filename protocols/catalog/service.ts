@@ -143,7 +143,7 @@ export class CatalogService implements Catalog, Startable {
       ...init,
       universe: this.#ledger.universe,
       hashAt: (author, seq) => this.#ledger.hashAt(author, seq),
-      catalogs: () => this.#desk.catalogs(),
+      electors: () => this.#desk.electors(),
     })
     this.#reporter = new ConflictReporter(this.#ledger)
     this.#desk = new ReceiptDesk({ ...init, ledger: this.#ledger, receipts: this.#receipts })
@@ -286,7 +286,9 @@ export class CatalogService implements Catalog, Startable {
       throw new OsirisError('invalid_argument', `Cannot read ${options.limit} entries of the log: 1 to ${LOG_MAX} at a time`)
     }
     const lines: LedgerLine[] = []
-    for (const line of await this.#ledger.log(options)) lines.push({ ...line, commitment: await this.#desk.commitmentOf(line) })
+    for (const { counter, ...line } of await this.#ledger.log(options)) {
+      lines.push({ ...line, commitment: await this.#desk.commitmentOf({ ...line, wallMs: line.atMs, counter }) })
+    }
     return lines
   }
 

@@ -12,11 +12,11 @@ import type { ArtifactStore } from './artifacts.ts'
 import type { AliasTargets, Catalog, FunctionRecord, Published, Receipt, WriteOptions } from './catalog.ts'
 import { commitmentOf } from './commitment.ts'
 import { type BodyOf, bodySchemas, type EntryType, pointSchema, retireSchema } from './ledger/bodies.ts'
-import type { Entry, Place } from './ledger/entry.ts'
+import { type Entry, type Place, placeOf } from './ledger/entry.ts'
 import { artifactOf, keepersOf } from './placement.ts'
 import { functionKey } from './ledger/fold.ts'
 import type { Ledger } from './ledger/ledger.ts'
-import type { ReceiptStore } from './ledger/receipt-store.ts'
+import type { Electors, ReceiptStore } from './ledger/receipt-store.ts'
 import { majorityOf, type SignedReceipt } from './ledger/receipts.ts'
 import { Locks } from './locks.ts'
 import type { ReceiptDesk } from './receipt-desk.ts'
@@ -179,15 +179,15 @@ export class Writer {
   async #acknowledge(place: Entry | Place, options: Pick<WriteOptions, 'ack' | 'timeoutMs'>): Promise<Receipt> {
     const { ledger, network, nodeName, desk } = this.#init
     const entry = 'bytes' in place ? place : await ledger.entryAt(place)
-    const catalogs = desk.catalogs()
+    const electors = desk.electors(placeOf(entry))
     // The entry is on disk: whatever the disk says of receipts from here on, it stands, and is told to the others.
     await desk.sign(entry).catch(() => undefined)
-    const spreading = this.#spread(entry, catalogs, options.timeoutMs)
+    const spreading = this.#spread(entry, electors, options.timeoutMs)
     // Whoever is impatient does not wait for it, nor for its trouble.
     spreading.catch(() => {})
     const holders = options.ack === 'committed' ? await spreading : []
-    const counting = await this.#counting(entry, catalogs)
-    const commitment = commitmentOf(counting, catalogs.size, (key) => desk.nameOf(key))
+    const counting = await this.#counting(entry, electors)
+    const commitment = commitmentOf(counting, electors.members, (key) => desk.nameOf(key))
     const names = [nodeName, ...holders.map((peer) => network.members.get(peer)?.name ?? peer)]
     const receipt: Receipt = { author: entry.author, seq: entry.seq, hash: entry.hash, holders: names, ...commitment }
     if (options.ack === 'accepted' || receipt.state === 'committed') return receipt
@@ -199,19 +199,19 @@ export class Writer {
   }
 
   /** The receipts that count and can be read. */
-  async #counting(entry: Entry, catalogs: ReadonlySet<string>): Promise<SignedReceipt[]> {
+  async #counting(entry: Entry, electors: Electors): Promise<SignedReceipt[]> {
     const { receipts } = this.#init
-    return receipts.counting(await receipts.of(entry).catch(() => []), catalogs)
+    return receipts.counting(await receipts.of(entry).catch(() => []), electors)
   }
 
   /** Never rejects. Ends when enough receipts are here or the time is up, with the peers that have the entry. */
-  async #spread(entry: Entry, catalogs: ReadonlySet<string>, timeoutMs: number): Promise<Peer[]> {
+  async #spread(entry: Entry, electors: Electors, timeoutMs: number): Promise<Peer[]> {
     const { clock, network, replication, receipts, exchange, visibleMs } = this.#init
-    const needed = majorityOf(catalogs.size)
+    const needed = majorityOf(electors.members)
     const artifact = artifactOf(entry)
     const peers = replication.others()
     const keepers = artifact === undefined ? peers : keepersOf(artifact, [network.peer, ...peers])
-    const here = await this.#counting(entry, catalogs)
+    const here = await this.#counting(entry, electors)
     const holders = new Set(here.map((each) => each.holder))
     void replication.gossip(entry)
     const reached = await spread({
@@ -224,7 +224,7 @@ export class Writer {
       isEnough: () => holders.size >= needed,
       onReceipt: (look) =>
         receipts.onTaken(({ author, seq }, holder) => {
-          if (author !== entry.author || seq !== entry.seq || !catalogs.has(holder)) return
+          if (author !== entry.author || seq !== entry.seq || !electors.counts(holder)) return
           holders.add(holder)
           look()
         }),
@@ -235,7 +235,7 @@ export class Writer {
         return held
       },
     })
-    void exchange.gossip(await this.#counting(entry, catalogs))
+    void exchange.gossip(await this.#counting(entry, electors))
     return reached
   }
 }

@@ -159,6 +159,47 @@ describe('is found:', () => {
     expectDamage(await audited({ [`proof/${author()}`]: sealed(bytes) }), 'proof', /another author/)
   })
 
+  it('an entry whose author nobody admitted, however well it is signed; what stands on it, and receipts of such a key', async () => {
+    const forger = createIdentity()
+    const { hash } = openEntry(bytesAt(entryKey(2)))
+    const key = (by: string, seq: number) => `entry/${by}/${String(seq).padStart(16, '0')}`
+    const place = { format: 1 as const, universe: id, author: forger.id, seq: 1, prev: null, hlc: { wallMs: Date.now(), counter: 0 } }
+    const body = {
+      member: forger.id,
+      name: 'forger',
+      roles: ['catalog'],
+      grants: [{ can: ['deploy'], namespaces: ['*'] }],
+      expiresAtMs: null,
+    }
+    const admission = signEntry(forger, { ...place, type: 'admit', body, by: 'root', grant: null })
+    const next = { ...place, seq: 2, prev: admission.hash, hlc: { wallMs: place.hlc.wallMs, counter: 1 } }
+    const retire = signEntry(forger, {
+      ...next,
+      type: 'retire',
+      body: { namespace: 'demo', name: 'f1', after: null },
+      by: 'eve',
+      grant: admission.hash,
+    })
+    const receipt = signReceipt(forger, { universe: id, author: author(), seq: 2, hash }, 1)
+    const summary = await audited({
+      [key(forger.id, 1)]: sealed(admission.bytes),
+      [key(forger.id, 2)]: sealed(retire.bytes),
+      [`receipt/${author()}/${String(2).padStart(16, '0')}/${forger.id}`]: sealed(receipt.bytes),
+    })
+    expect(summary.counts).toEqual({ authority: 2, receipt: 1 })
+    expectDamage(summary, 'authority', /names no grant, and its author is not the root/, 1)
+    expectDamage(summary, 'authority', /the grant it names is not here/, 2)
+    expectDamage(summary, 'receipt', /never admitted/, 2)
+  })
+
+  it('a ledger without its genesis, and an entry that names a grant it does not have', async () => {
+    const root = `entry/${universe.root.id}/${'1'.padStart(16, '0')}`
+    expectDamage(await audited({ [root]: null }), 'authority', /genesis is missing/)
+    const own = nodes[0]?.identity as ReturnType<typeof createIdentity>
+    const other = await audited({ [entryKey(3)]: sealed(resigned(own, 3, { grant: universe.grantOf(nodes[1]?.identity.id ?? '') }).bytes) })
+    expectDamage(other, 'authority', /not its author's/, 3)
+  })
+
   it('records under names that are none, and a damaged head', async () => {
     expectDamage(await audited({ 'entry/x/1': sealed(bytesAt(entryKey(1))) }), 'form', /a name that is none/)
     expectDamage(await audited({ 'receipt/x/y/z': sealed(bytesAt(entryKey(1))) }), 'form', /a name that is none/)

@@ -1,9 +1,11 @@
 /**
- * Verifying a whole ledger from its records alone, trusting nobody who kept them: form, every signature, every chain, gaps, receipts and proofs.
+ * Verifying a whole ledger from its records alone, trusting nobody who kept them: form, every signature, every chain, gaps,
+ * authority (replayed from the genesis on), receipts and proofs.
  * Knows no disk and no network: whoever has the records gives them, all entries of a feed in their order, entries before everything else.
  */
 import { digestOf } from '#protocols/codec'
 import { AuditReport, type AuditSummary, type DamageClass } from './audit-report.ts'
+import { AuthorityAudit } from './audit-authority.ts'
 import { Electorate } from './electorate.ts'
 import { comparePlaces, type Entry, openEntry, type Place, placeOf, Refusal } from './entry.ts'
 import { openProof } from './forks.ts'
@@ -28,6 +30,7 @@ export class Audit {
   readonly #report: AuditReport
   readonly #feeds = new Map<string, Feed>()
   readonly #electorate = new Electorate()
+  readonly #authority = new AuthorityAudit()
 
   /** `universe`: the id of the one that is verified. */
   constructor(universe: string) {
@@ -47,7 +50,7 @@ export class Audit {
     if (entry === undefined) return
     feed.place = placeOf(entry)
     feed.entries.set(spot.seq, { place: feed.place, holders: new Set() })
-    this.#electorate.insert(entry)
+    this.#authority.insert(entry, this.#universe)
     this.#report.entry(entry)
   }
 
@@ -99,19 +102,22 @@ export class Audit {
 
   /** What all of it comes to, when everything was given. */
   finish(): AuditSummary {
+    this.#authority.judge(
+      (line) => this.#electorate.insert(line),
+      (spot, sentence) => this.#damage('authority', spot, sentence),
+    )
     for (const [author, { entries }] of this.#feeds) for (const kept of entries.values()) this.#judgeReceipts(author, kept)
     return this.#report.summary((key) => this.#electorate.nameOf(key))
   }
 
   #judgeReceipts(author: string, { place, holders }: Kept): void {
-    const electorate = this.#electorate.at(place)
     let counting = 0
     for (const holder of holders) {
-      if (electorate.size > 0 && !this.#electorate.isAdmitted(holder))
-        this.#damage('receipt', { author, seq: place.seq }, `the receipt of ${short(holder)}: its holder was never admitted as a catalog`)
-      else if (electorate.size === 0 || (electorate.has(holder) && this.#electorate.isTrusted(holder))) counting += 1
+      if (!this.#electorate.isAdmitted(holder))
+        this.#damage('receipt', { author, seq: place.seq }, `the receipt of ${short(holder)}: its holder was never admitted`)
+      else if (this.#electorate.counts(holder, place)) counting += 1
     }
-    if (counting > 0 && counting >= majorityOf(electorate.size)) this.#report.committed(author)
+    if (counting >= majorityOf(this.#electorate.at(place).length)) this.#report.committed(author)
   }
 
   #open(spot: Spot, bytes: Uint8Array): Entry | undefined {

@@ -2,7 +2,7 @@
 import { type AuthorityFact, type AuthorityFacts, type GrantFact, isGenesis } from './authority-facts.ts'
 import { isOwnRotation } from './authority-keys.ts'
 import { CHAIN_MAX, faultOf, isExpired, needsOf } from './authority-rules.ts'
-import { comparePlaces, type Entry, type Place, placeOf } from './entry.ts'
+import { comparePlaces, type Line, type Place, placeOf } from './entry.ts'
 
 /** `unknown`: what it stands on is not here yet. Otherwise why it is refused, or nothing. */
 export type DoorVerdict = { unknown: string } | { refused: string } | undefined
@@ -11,7 +11,7 @@ export type DoorVerdict = { unknown: string } | { refused: string } | undefined
  * `facts` came through this door themselves, so that a link that is here is a link that holds. What ended meanwhile is the fold's to judge: it may
  * depend on entries that come later.
  */
-export function judgeAtDoor(entry: Entry, fact: AuthorityFact | undefined, facts: AuthorityFacts): DoorVerdict {
+export function judgeAtDoor(entry: Line, fact: AuthorityFact | undefined, facts: AuthorityFacts): DoorVerdict {
   const place = placeOf(entry)
   if (fact?.kind === 'rotate' && rotateFault(fact, facts) !== undefined) return { refused: rotateFault(fact, facts) as string }
   if (entry.grant === null) return judgeTop(place, fact, facts)

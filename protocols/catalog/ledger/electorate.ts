@@ -1,52 +1,53 @@
 /**
- * Whose receipts count for an entry: the catalog members admitted before it in the total order, by the ledger alone, so that every node and
- * whoever verifies the ledger later comes to the same answer. Pure: the same entries in any order, the same electorate.
+ * Whose receipts count for an entry, and how many make it committed: by the ledger alone, so that every node, and whoever verifies the ledger later,
+ * comes to the same answer. Pure: the same entries in any order, the same electorate.
  */
-import { comparePlaces, type Entry, type Place, placeOf } from './entry.ts'
 import { bodyOf } from './bodies.ts'
+import { comparePlaces, type Line, type Place, placeOf } from './entry.ts'
 
 interface Admission {
   member: string
+  hash: string
   place: Place
+  isCatalog: boolean
   expiresAtMs: number | null
 }
 
 export class Electorate {
-  /** Admissions as catalogs, by the hash of their entries. */
-  readonly #admissions = new Map<string, Admission>()
+  /** By member. */
+  readonly #admissions = new Map<string, Admission[]>()
   /** Hash of an admission → where it was revoked first. */
   readonly #revoked = new Map<string, Place>()
-  /** Member → where it was banned first. */
   readonly #banned = new Map<string, Place>()
   readonly #names = new Map<string, string>()
 
   /** Takes in an entry that came through the door; of other types nothing is kept. */
-  insert(entry: Entry): void {
-    if (entry.type === 'admit') this.#admit(entry)
-    else if (entry.type === 'ban') keepFirst(this.#banned, bodyOf(entry, 'ban')?.member, placeOf(entry))
-    else if (entry.type === 'revoke') keepFirst(this.#revoked, bodyOf(entry, 'revoke')?.grant, placeOf(entry))
+  insert(line: Line): void {
+    if (line.type === 'admit') this.#admit(line)
+    else if (line.type === 'ban') keepFirst(this.#banned, bodyOf(line, 'ban')?.member, placeOf(line))
+    else if (line.type === 'revoke') keepFirst(this.#revoked, bodyOf(line, 'revoke')?.grant, placeOf(line))
   }
 
-  /** Keys of the catalog members of whom an entry at this place needs receipts; nobody where nobody was admitted before. */
-  at(place: Place): Set<string> {
-    const members = new Set<string>()
-    for (const [hash, { member, place: since, expiresAtMs }] of this.#admissions) {
-      if (comparePlaces(since, place) >= 0) continue
-      if (expiresAtMs !== null && place.wallMs >= expiresAtMs) continue
-      if (isBefore(this.#revoked.get(hash), place) || isBefore(this.#banned.get(member), place)) continue
-      members.add(member)
-    }
-    return members
+  /** The catalog members an entry at this place may ask for receipts: admitted as catalogs before it, by the last word on each of them, and not ended. */
+  at(place: Place): string[] {
+    return [...this.#admissions].flatMap(([member, admissions]) => {
+      const last = admissions.filter((each) => comparePlaces(each.place, place) < 0).toSorted((a, b) => comparePlaces(b.place, a.place))[0]
+      const isIn = last !== undefined && last.isCatalog && this.#lasts(last, place) && !isBefore(this.#banned.get(member), place)
+      return isIn ? [member] : []
+    })
   }
 
-  /** Whether this key was ever admitted as a catalog. */
+  /**
+   * Whether a receipt of this key counts for an entry at this place: of a member that keeps the ledger, whenever it joined, and had not left before.
+   * Of a banned key nothing counts, whatever it is of: it could date its receipts back.
+   */
+  counts(key: string, place: Place): boolean {
+    return !this.#banned.has(key) && (this.#admissions.get(key) ?? []).some((each) => this.#lasts(each, place))
+  }
+
+  /** Whether this key was ever admitted. */
   isAdmitted(key: string): boolean {
-    return [...this.#admissions.values()].some(({ member }) => member === key)
-  }
-
-  /** Whether receipts of this key may count for anything: it was admitted as a catalog, and never banned. A banned key could date its receipts back. */
-  isTrusted(key: string): boolean {
-    return !this.#banned.has(key) && this.isAdmitted(key)
+    return this.#admissions.has(key)
   }
 
   /** What it was admitted as; for people. */
@@ -54,12 +55,19 @@ export class Electorate {
     return this.#names.get(key)
   }
 
-  #admit(entry: Entry): void {
-    const body = bodyOf(entry, 'admit')
+  #lasts({ hash, expiresAtMs }: Admission, place: Place): boolean {
+    return (expiresAtMs === null || place.wallMs < expiresAtMs) && !isBefore(this.#revoked.get(hash), place)
+  }
+
+  #admit(line: Line): void {
+    const body = bodyOf(line, 'admit')
     if (body === undefined) return
     const { member, name, roles, expiresAtMs } = body
     this.#names.set(member, name)
-    if (roles.includes('catalog')) this.#admissions.set(entry.hash, { member, place: placeOf(entry), expiresAtMs })
+    const known = this.#admissions.get(member) ?? []
+    if (known.some((each) => each.hash === line.hash)) return
+    const isCatalog = roles.includes('catalog')
+    this.#admissions.set(member, [...known, { member, hash: line.hash, place: placeOf(line), isCatalog, expiresAtMs }])
   }
 }
 

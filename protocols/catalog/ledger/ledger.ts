@@ -24,6 +24,7 @@ import {
   type VerifyOn,
 } from './entry.ts'
 import { factOf, Fold, type FunctionState } from './fold.ts'
+import { Electorate } from './electorate.ts'
 import { Feeds, type Head, type Tip } from './feeds.ts'
 import { type ForkProof, openProof, proveFork } from './forks.ts'
 import { Frozen, type FrozenAuthor } from './frozen.ts'
@@ -55,7 +56,10 @@ export interface LedgerInit {
 }
 
 /** An entry as people read it, before it is said how far it has come. */
-export type EntryLine = Omit<LedgerLine, 'commitment'>
+export interface EntryLine extends Omit<LedgerLine, 'commitment'> {
+  /** What orders it within its millisecond. */
+  counter: number
+}
 
 /** Why entries were refused here since the start, and how often. */
 export type Refusals = Partial<Record<RefusalReason, number>>
@@ -65,6 +69,8 @@ export class Ledger {
   readonly author: string
   /** Who holds what, by the entries on disk here. */
   readonly authority: LedgerAuthority
+  /** Whose receipts count, by the same. */
+  readonly electorate = new Electorate()
   readonly root: string
   /** Its own, and the root's where it is here. */
   readonly #identities: readonly Identity[]
@@ -343,6 +349,7 @@ export class Ledger {
     this.#sorted &&= last === undefined || comparePlaces(last, place) < 0
     this.#places.push(place)
     this.authority.insert(entry)
+    this.electorate.insert(entry)
     const fact = factOf(entry)
     if (fact !== undefined) this.#fold.insert(fact)
   }
@@ -430,5 +437,5 @@ export class Ledger {
 
 function lineOf(entry: Entry): EntryLine {
   const { author, seq, hash, hlc, type, body, by, grant } = entry
-  return { author, seq, hash, atMs: hlc.wallMs, type, content: plainJson(body) as Record<string, unknown>, by, grant }
+  return { author, seq, hash, atMs: hlc.wallMs, counter: hlc.counter, type, content: plainJson(body) as Record<string, unknown>, by, grant }
 }

@@ -27,8 +27,16 @@ export interface ReceiptStoreInit {
   clock: Clock
   /** Hash of an entry that is on this node's disk. */
   hashAt: (author: string, seq: number) => string | undefined
-  /** Keys of the catalog members whose receipts count now, this node's own among them. */
-  catalogs: () => ReadonlySet<string>
+  /** Whose receipts count for an entry written now. */
+  electors: () => Electors
+}
+
+/** Of an entry. */
+export interface Electors {
+  /** How many catalog members it may ask. */
+  members: number
+  /** Whether a receipt of this key counts. */
+  counts: (key: string) => boolean
 }
 
 /** A place in a feed. */
@@ -125,9 +133,9 @@ export class ReceiptStore {
   }
 
   /** Those that count among these, at most `RECEIPTS_MAX`, oldest first. */
-  counting(receipts: readonly SignedReceipt[], catalogs: ReadonlySet<string> = this.#init.catalogs()): SignedReceipt[] {
+  counting(receipts: readonly SignedReceipt[], { counts }: Electors = this.#init.electors()): SignedReceipt[] {
     return receipts
-      .filter((each) => catalogs.has(each.holder))
+      .filter((each) => counts(each.holder))
       .toSorted((a, b) => a.atMs - b.atMs)
       .slice(0, RECEIPTS_MAX)
   }
@@ -152,7 +160,7 @@ export class ReceiptStore {
       // Perhaps of an entry that is on its way here; it is asked for when that has come.
       if (hash === undefined) return undefined
       requireOf(receipt, { universe: this.#init.universe, author, seq, hash })
-      if (!this.#init.catalogs().has(holder)) throw new ReceiptRefusal('holder', 'its holder is no catalog member of this universe')
+      if (!this.#init.electors().counts(holder)) throw new ReceiptRefusal('holder', 'its holder is no member of this universe')
       return receipt
     } catch (error) {
       if (error instanceof ReceiptRefusal) this.#refused[error.fault] = (this.#refused[error.fault] ?? 0) + 1
@@ -175,8 +183,8 @@ export class ReceiptStore {
   }
 
   #suffices(holders: readonly string[]): boolean {
-    const catalogs = this.#init.catalogs()
-    return holders.filter((holder) => catalogs.has(holder)).length >= majorityOf(catalogs.size)
+    const { members, counts } = this.#init.electors()
+    return holders.filter(counts).length >= majorityOf(members)
   }
 
   #expect(spot: Spot): void {
