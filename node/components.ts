@@ -102,6 +102,7 @@ async function compose(config: NodeConfig, host: Host, signal: AbortSignal) {
         })
       : undefined
   const catalog = catalogService ?? new CatalogClient({ network, clock, random, events, artifacts })
+  access.follow(catalog)
 
   const builderService = has('builder')
     ? new BuilderService({ clock, events, workDir: join(config.dataDir, 'builds'), nodeName: config.name })
@@ -182,6 +183,7 @@ async function compose(config: NodeConfig, host: Host, signal: AbortSignal) {
         closers.push(admitNodes({ catalog: catalogService, members: network.members, self, clock, events }))
       }
       closers.push(
+        ...(catalogService === undefined ? [] : [catalogService.authority().onChange(() => access.reconsider())]),
         ...(catalogService === undefined ? [] : [serveCatalog(network, catalogService, access)]),
         ...(builderService === undefined ? [] : [serveBuilder(network, builderService, access)]),
         ...(executorService === undefined ? [] : [serveExecutor(network, executorService, access)]),

@@ -1,15 +1,21 @@
+import fc from 'fast-check'
 import { expect, it } from 'vitest'
 import { systemClock } from '#protocols/lifecycle'
 import {
   Access,
   allows,
+  CAPABILITIES,
   createIdentity,
   createUniverse,
   formatJoinToken,
+  type Grant,
   issueToken,
+  issueTokenBy,
+  narrowed,
   parseJoinToken,
   publicKeyOf,
   swarmKeyOf,
+  universeId,
   verifySignature,
 } from './index.ts'
 
@@ -59,4 +65,55 @@ it('a signature holds for its key and bytes only', () => {
   expect(verifySignature(publicKeyOf(root.id), bytes, signature)).toBe(true)
   expect(verifySignature(publicKeyOf(root.id), Buffer.from('other'), signature)).toBe(false)
   expect(verifySignature(publicKeyOf(createIdentity().id), bytes, signature)).toBe(false)
+})
+
+const pattern = fc.constantFrom('*', 'a*', 'ab*', 'abc', 'a', 'b', 'b*')
+const grants = fc.array(
+  fc.record({ can: fc.subarray([...CAPABILITIES], { minLength: 1 }), namespaces: fc.array(pattern, { minLength: 1, maxLength: 3 }) }),
+  { maxLength: 3 },
+)
+
+it('what two lists of grants have in common allows what both allow, and nothing else', () => {
+  const namespaces = ['a', 'ab', 'abc', 'abcd', 'b', 'bc', 'c']
+  fc.assert(
+    fc.property(grants, grants, fc.constantFrom(...CAPABILITIES), fc.constantFrom(...namespaces), (one, other, action, namespace) => {
+      const may = (held: readonly Grant[]) => allows({ subject: '', grants: held }, action, namespace)
+      return may(narrowed(one, other)) === (may(one) && may(other))
+    }),
+    { numRuns: 2000 },
+  )
+})
+
+it('a token of a person gives what it says and the ledger gives its key, until the ledger takes that back', async () => {
+  const ada = createIdentity()
+  const held = new Map<string, Grant[]>([[ada.id, [{ can: ['deploy'], namespaces: ['demo'] }]]])
+  const judge = new Access({ root: root.id, clock: systemClock })
+  const tokenOf = (issuer = ada, universe = universeId({ root: root.id })) =>
+    issueTokenBy(issuer, universe, 'ci', [{ can: ['admin'], namespaces: ['*'] }], soon())
+  const token = await tokenOf()
+  await expect(judge.principalOf({ subject: '', token })).rejects.toMatchObject({ code: 'unauthenticated' })
+  judge.follow({ grantsOf: (key) => held.get(key) ?? [] })
+  const principal = await judge.principalOf({ subject: '', token })
+  expect([allows(principal, 'deploy', 'demo'), allows(principal, 'admin', 'demo'), allows(principal, 'invoke', 'other')]).toEqual([
+    true,
+    false,
+    false,
+  ])
+  expect(judge.principalOf({ subject: '', token })).toBe(principal)
+
+  held.clear()
+  judge.reconsider()
+  await expect(judge.principalOf({ subject: '', token })).rejects.toMatchObject({ code: 'unauthenticated' })
+  for (const wrong of [await tokenOf(createIdentity()), await tokenOf(ada, universeId({ root: ada.id }))])
+    await expect(judge.principalOf({ subject: '', token: wrong })).rejects.toMatchObject({ code: 'unauthenticated' })
+})
+
+it('nobody signs in the name of another key', async () => {
+  const [ada, eve] = [createIdentity(), createIdentity()]
+  const judge = new Access({ root: root.id, clock: systemClock })
+  judge.follow({ grantsOf: () => [{ can: ['admin'], namespaces: ['*'] }] })
+  const forged = await issueTokenBy({ ...eve, id: ada.id }, universeId({ root: root.id }), 'eve', [], soon())
+  const asRoot = await issueTokenBy({ ...eve, id: root.id }, universeId({ root: root.id }), 'eve', [], soon())
+  for (const token of [forged, asRoot])
+    await expect(judge.principalOf({ subject: '', token })).rejects.toThrow('its signature is not by its issuer')
 })

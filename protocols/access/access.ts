@@ -1,20 +1,40 @@
 /**
- * Callers' tokens: compact EdDSA JWTs (RFC 7519, RFC 8037) signed by the universe's root, checkable on any node without a server.
+ * Callers' tokens: compact EdDSA JWTs (RFC 7519, RFC 8037) signed by a person's key or the universe's root, checkable on any node from the ledger alone.
  * The one address of `jose`.
  */
-import { jwtVerify, SignJWT } from 'jose'
+import { decodeJwt, jwtVerify, SignJWT } from 'jose'
 import { z } from 'zod'
 import { OsirisError } from '#protocols/errors'
 import type { Caller } from '#protocols/invocation'
 import type { Clock, MaybePromise } from '#protocols/lifecycle'
 import { type Identity, publicKeyOf } from './identity.ts'
-import { allows, ANONYMOUS, CAPABILITIES, type Capability, type Grant, type Principal } from './policy.ts'
+import { allows, ANONYMOUS, CAPABILITIES, type Capability, type Grant, narrowed, type Principal } from './policy.ts'
 import { universeId } from './universe.ts'
 
 /** Verified tokens kept in memory; the oldest goes first. Bounds what a flood of distinct tokens can cost. */
 const CACHE_MAX = 1024
+/** How long what an issuer holds is believed without asking again: bounds how late a revocation is, where its news are lost. */
+const FRESH_MS = 3000
+
+/** What the ledger says of the keys that sign tokens. */
+export interface Issuers {
+  /** What a key holds now; empty for a key that nobody gave anything. Rejects with `unavailable` where nobody can be asked. */
+  grantsOf(key: string): MaybePromise<readonly Grant[]>
+}
+
+interface Verified {
+  principal: Principal
+  expiresAtMs: number
+  /** Until when, on the monotonic clock, its issuer is not asked about; infinite for the root's. */
+  freshUntil: number
+}
 
 const claimsSchema = z.object({
+  /** The key that signed it; absent: the root. */
+  iss: z
+    .string()
+    .regex(/^[0-9a-f]{64}$/)
+    .optional(),
   sub: z.string().min(1).max(256),
   exp: z.number(),
   grants: z.array(z.object({ can: z.array(z.enum(CAPABILITIES)).max(8), namespaces: z.array(z.string().max(64)).max(64) })).max(64),
@@ -22,35 +42,54 @@ const claimsSchema = z.object({
 
 /** Signs a token as the root. `expiresAtMs` is wall-clock milliseconds. */
 export function issueToken(root: Identity, subject: string, grants: Grant[], expiresAtMs: number): Promise<string> {
+  return signToken(root, universeId({ root: root.id }), subject, grants, expiresAtMs)
+}
+
+/** Signs a token as a person, for one universe (`universeId`). It gives what `grants` and the ledger's grants to this key both allow, at the time it is used. */
+export function issueTokenBy(issuer: Identity, universe: string, subject: string, grants: Grant[], expiresAtMs: number): Promise<string> {
+  return signToken(issuer, universe, subject, grants, expiresAtMs)
+}
+
+function signToken(issuer: Identity, universe: string, subject: string, grants: Grant[], expiresAtMs: number): Promise<string> {
   return new SignJWT({ grants })
     .setProtectedHeader({ alg: 'EdDSA', typ: 'JWT' })
+    .setIssuer(issuer.id)
     .setSubject(subject)
-    .setAudience(universeId({ root: root.id }))
+    .setAudience(universe)
     .setExpirationTime(Math.floor(expiresAtMs / 1000))
-    .sign(root.privateKey)
+    .sign(issuer.privateKey)
 }
 
 /** Judges callers on this node. */
 export class Access {
   readonly #audience: string
-  readonly #rootKey
+  readonly #root: string
   readonly #clock: Clock
-  readonly #verified = new Map<string, { principal: Principal; expiresAtMs: number }>()
+  readonly #verified = new Map<string, Verified>()
+  #issuers: Issuers | undefined
 
   constructor(init: { root: string; clock: Clock }) {
     this.#audience = universeId(init)
-    this.#rootKey = publicKeyOf(init.root)
+    this.#root = init.root
     this.#clock = init.clock
+  }
+
+  /** From now on tokens of other keys than the root's are judged by what these issuers hold; before, they are refused. */
+  follow(issuers: Issuers): void {
+    this.#issuers = issuers
+  }
+
+  /** What issuers hold has changed: they are asked about again. */
+  reconsider(): void {
+    for (const each of this.#verified.values()) if (each.freshUntil !== Number.POSITIVE_INFINITY) each.freshUntil = 0
   }
 
   /** The principal behind a caller; at once when its token was seen before. Rejects with `unauthenticated` for a token that is wrong, expired or of another universe. */
   principalOf(caller: Caller): MaybePromise<Principal> {
     if (caller.token === undefined) return ANONYMOUS
-    const known = this.#verified.get(caller.token)
-    if (known === undefined) return this.#verify(caller.token)
-    if (known.expiresAtMs > this.#clock.now()) return known.principal
-    this.#verified.delete(caller.token)
-    return Promise.reject(new OsirisError('unauthenticated', 'Cannot accept the token: it has expired'))
+    const known = this.#known(caller.token)
+    if (known !== undefined) return known.principal
+    return this.#verify(caller.token)
   }
 
   /** Throws `unauthenticated` (no token) or `forbidden` unless the caller may do `action` in `namespace`. */
@@ -71,29 +110,55 @@ export class Access {
   /** Whether the caller holds a grant to invoke there, whatever is public. At once for callers without a token and known tokens; never rejects. */
   mayInvoke(caller: Caller, namespace: string): MaybePromise<boolean> {
     if (caller.token === undefined) return false
-    const known = this.#verified.get(caller.token)
-    if (known !== undefined && known.expiresAtMs > this.#clock.now()) return allows(known.principal, 'invoke', namespace)
+    const known = this.#known(caller.token)
+    if (known !== undefined) return allows(known.principal, 'invoke', namespace)
     return this.require(caller, 'invoke', namespace).then(
       () => true,
       () => false,
     )
   }
 
+  /** What was verified before, while that still holds. */
+  #known(token: string): Verified | undefined {
+    const known = this.#verified.get(token)
+    if (known === undefined || known.expiresAtMs <= this.#clock.now()) return undefined
+    return known.freshUntil > this.#clock.monotonic() ? known : undefined
+  }
+
   async #verify(token: string): Promise<Principal> {
+    const claims = await this.#claimsOf(token)
+    const issuer = claims.iss ?? this.#root
+    const isRoot = issuer === this.#root
+    const freshUntil = isRoot ? Number.POSITIVE_INFINITY : this.#clock.monotonic() + FRESH_MS
+    const grants = isRoot ? claims.grants : narrowed(claims.grants, await this.#heldBy(issuer))
+    const principal: Principal = { subject: claims.sub, grants }
+    if (this.#verified.size >= CACHE_MAX) this.#verified.delete(this.#verified.keys().next().value as string)
+    this.#verified.set(token, { principal, expiresAtMs: claims.exp * 1000, freshUntil })
+    return principal
+  }
+
+  async #claimsOf(token: string): Promise<z.infer<typeof claimsSchema>> {
     try {
-      const { payload } = await jwtVerify(token, this.#rootKey, {
+      const { iss } = claimsSchema.parse(decodeJwt(token))
+      const { payload } = await jwtVerify(token, publicKeyOf(iss ?? this.#root), {
         algorithms: ['EdDSA'],
         audience: this.#audience,
         currentDate: new Date(this.#clock.now()),
       })
-      const claims = claimsSchema.parse(payload)
-      const principal: Principal = { subject: claims.sub, grants: claims.grants }
-      if (this.#verified.size >= CACHE_MAX) this.#verified.delete(this.#verified.keys().next().value as string)
-      this.#verified.set(token, { principal, expiresAtMs: claims.exp * 1000 })
-      return principal
+      return claimsSchema.parse(payload)
     } catch (error) {
+      this.#verified.delete(token)
       throw new OsirisError('unauthenticated', `Cannot accept the token: ${reasonOf(error)}`, { cause: error })
     }
+  }
+
+  async #heldBy(issuer: string): Promise<readonly Grant[]> {
+    const held = (await this.#issuers?.grantsOf(issuer)) ?? []
+    if (held.length > 0) return held
+    throw new OsirisError(
+      'unauthenticated',
+      `Cannot accept the token: its issuer ${issuer.slice(0, 8)} holds no grant in this universe (never given, expired or revoked)`,
+    )
   }
 }
 
@@ -106,7 +171,7 @@ function requireAllowed(principal: Principal, action: Capability, namespace: str
 function reasonOf(error: unknown): string {
   const code = (error as { code?: string }).code
   if (code === 'ERR_JWT_EXPIRED') return 'it has expired'
-  if (code === 'ERR_JWS_SIGNATURE_VERIFICATION_FAILED') return 'its signature is not by the root of this universe'
+  if (code === 'ERR_JWS_SIGNATURE_VERIFICATION_FAILED') return 'its signature is not by its issuer'
   if (code === 'ERR_JWT_CLAIM_VALIDATION_FAILED') return 'it is for another universe'
   return 'it is malformed'
 }

@@ -25,9 +25,28 @@ const IMPLIED: Record<Capability, readonly Capability[]> = {
 
 /** Whether the principal may do `action` in `namespace`. */
 export function allows(principal: Principal, action: Capability, namespace: string): boolean {
-  return principal.grants.some(
-    (grant) => grant.can.some((each) => IMPLIED[action].includes(each)) && grant.namespaces.some((pattern) => matches(pattern, namespace)),
+  return principal.grants.some((grant) => includes(grant.can, action) && grant.namespaces.some((pattern) => matches(pattern, namespace)))
+}
+
+/** What both allow, and nothing else: a token gives no more than whoever signed it holds. */
+export function narrowed(grants: readonly Grant[], within: readonly Grant[]): Grant[] {
+  return grants.flatMap((grant) =>
+    within.flatMap((bound) => {
+      const can = CAPABILITIES.filter((each) => includes(grant.can, each) && includes(bound.can, each))
+      const namespaces = grant.namespaces.flatMap((a) => bound.namespaces.flatMap((b) => common(a, b)))
+      return can.length === 0 || namespaces.length === 0 ? [] : [{ can, namespaces }]
+    }),
   )
+}
+
+function includes(held: readonly Capability[], action: Capability): boolean {
+  return held.some((each) => IMPLIED[action].includes(each))
+}
+
+/** The pattern for the namespaces that both patterns match: one of the two, if any. */
+function common(a: string, b: string): string[] {
+  // A pattern reads as a name that begins with what stands before its own "*".
+  return matches(a, b) ? [b] : matches(b, a) ? [a] : []
 }
 
 function matches(pattern: string, namespace: string): boolean {

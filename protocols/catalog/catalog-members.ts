@@ -44,6 +44,17 @@ export class CatalogMembers {
     })
   }
 
+  /** What so many members say, those that can be reached. Throws the members' error, or `unavailable`, when none can. */
+  async readFrom(count: number, request: Request): Promise<Answer[]> {
+    const head = encode(request)
+    const asked = [...this.#candidates()].slice(0, count)
+    if (asked.length === 0) throw this.#nobody()
+    const said = await Promise.allSettled(asked.map((peer) => this.#ask(peer, { head }, READ_MS_MAX)))
+    const answers = said.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []))
+    if (answers.length === 0) throw said.find((each) => each.status === 'rejected')?.reason ?? this.#nobody()
+    return answers
+  }
+
   /** The answer of the first member that can be reached. Goes on only while a member says `unavailable`, which it says before it writes. */
   async write(request: Request, timeoutMs: number, body?: Uint8Array): Promise<Answer> {
     const message = { head: encode(request), ...(body === undefined ? {} : { body }) }

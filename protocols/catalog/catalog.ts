@@ -2,6 +2,7 @@
  * What exists: the function index (signed, replicated ledger → view) and the artifacts by digest.
  * Had as a service (this node holds the ledger) or as a client (a member with the catalog role does); one suite runs against both.
  */
+import type { Grant } from '#protocols/access'
 import type { FunctionRef } from '#protocols/function'
 import type { Caller } from '#protocols/invocation'
 import type { MaybePromise } from '#protocols/lifecycle'
@@ -173,6 +174,8 @@ export interface RecordsPage {
 }
 
 export interface Catalog {
+  /** What a key holds now by the ledger: empty for one that nobody gave anything. At once where the ledger is here; else what two members agree on. Throws `unavailable`. */
+  grantsOf(key: string): MaybePromise<readonly Grant[]>
   /** The row a reference means. Throws `not_found` (the sentence says whether namespace, function or version is unknown), `invalid_argument` for an ambiguous prefix. */
   get(ref: FunctionRef): MaybePromise<FunctionRecord>
   /** All functions (of a namespace), by namespace and name. */

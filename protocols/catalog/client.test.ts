@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, expect, it } from 'vitest'
+import { createIdentity, narrowed } from '#protocols/access'
 import { nameOfArtifact } from '#protocols/artifact'
 import { createEvents } from '#protocols/events'
 import { until } from '#protocols/until'
@@ -141,4 +142,17 @@ it('a large artifact arrives whole, and a caller with little time gets deadline_
   expect(Buffer.compare(await client.artifact(digest, { timeoutMs: 5000 }), artifact)).toBe(0)
   universe.mesh.inject({ delayMs: [200, 200] })
   await expect(client.artifact(digest, { timeoutMs: 50 })).rejects.toMatchObject({ code: 'deadline_exceeded' })
+})
+
+it('what a key holds is what the ledger says, on the service and on the client, until it is revoked', async () => {
+  const { nodes, client } = await nodesAndClient(['a', 'b'])
+  const subject = createIdentity().id
+  const scope = { can: ['deploy' as const], namespaces: ['demo'] }
+  expect(await client.grantsOf(subject)).toEqual([])
+  const entry = await universe.asRoot('grant', { subject, ...scope, expiresAtMs: null })
+  expect(first(nodes).service.grantsOf(subject)).toEqual([scope])
+  expect(await client.grantsOf(subject)).toEqual(narrowed([scope], [scope]))
+  await universe.asRoot('revoke', { grant: entry.hash, pins: [] })
+  expect(first(nodes).service.grantsOf(subject)).toEqual([])
+  expect(await client.grantsOf(subject)).toEqual([])
 })

@@ -1,5 +1,6 @@
 /** The catalog of a node that has none: asks members that do, keeps what it heard for a moment, and hears of changes by gossip. */
 import type { ArtifactName } from '#protocols/artifact'
+import { type Grant, narrowed } from '#protocols/access'
 import { decodeAs } from '#protocols/codec'
 import { OsirisError } from '#protocols/errors'
 import type { Events } from '#protocols/events'
@@ -30,6 +31,7 @@ import { openEntry } from './ledger/entry.ts'
 import { factOf } from './ledger/fold.ts'
 import {
   conflictsSchema,
+  grantsSchema,
   logSchema,
   publishedSchema,
   receiptSchema,
@@ -45,6 +47,8 @@ import {
 
 /** Gossip may overtake the member that is asked next; what was fetched so soon after a change is fetched once more. */
 const SETTLE_MS = 500
+/** Members asked what a key holds. */
+const WITNESSES = 2
 /** Lists of chunks kept, at most 5 KiB each; without its list an artifact is verified as a whole. */
 const CHUNKED_MAX = 512
 export const CLIENT_LIMITS: CacheLimits = Object.freeze({ functionsMax: 10_000, versionsMax: 64, freshMs: 3000, missingMs: 500 })
@@ -117,6 +121,13 @@ export class CatalogClient implements Catalog, Startable {
     // The caller has its record; a member that cannot be asked now will be asked again by the next one.
     if (found.stale) this.#fetch(ref).catch(() => {})
     return found.record
+  }
+
+  /** One member that lies can only take away. */
+  async grantsOf(key: string): Promise<readonly Grant[]> {
+    const answers = await this.#members.readFrom(WITNESSES, { type: 'grants', key })
+    const said = answers.map(({ body }) => decodeAs(grantsSchema, body, 'the grants of a key'))
+    return said.reduce((agreed, each) => narrowed(agreed, each))
   }
 
   async list(filter: { namespace?: string }): Promise<FunctionRecord[]> {

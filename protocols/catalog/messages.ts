@@ -6,7 +6,7 @@ import { z } from 'zod'
 import { ARTIFACT_BYTES_MAX } from '#protocols/artifact'
 import { OsirisError } from '#protocols/errors'
 import { digestSchema, manifestSchema, nameSchema, versionSchema } from '#protocols/manifest'
-import { targetsSchema } from './ledger/bodies.ts'
+import { keySchema, scopeSchema, targetsSchema } from './ledger/bodies.ts'
 import { FROZEN_MAX } from './ledger/frozen.ts'
 import { RECEIPTS_MAX } from './ledger/receipts.ts'
 import { PIECE_BYTES_MAX } from './pace.ts'
@@ -46,6 +46,7 @@ const frozenSchema = z.array(z.strictObject({ author: hashSchema, seq: z.int().m
 /** Reads. `caller` is for those who are no member with a role. */
 export const requestSchema = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('get'), ref: refSchema, ...readSchema }),
+  z.strictObject({ type: z.literal('grants'), key: keySchema }),
   z.strictObject({ type: z.literal('list'), namespace: nameSchema.optional(), ...readSchema }),
   z.strictObject({ type: z.literal('versions'), namespace: nameSchema, name: nameSchema, ...readSchema }),
   /** `known`: the digest of the routes the asker has. */
@@ -225,6 +226,8 @@ export const recordsPageSchema = z.strictObject({
   proofs: z.array(bytesSchema),
   next: spotSchema.nullable(),
 })
+/** What a key holds. */
+export const grantsSchema = z.array(scopeSchema).max(1024)
 export const emptySchema = z.strictObject({})
 /** `total`: bytes of the whole artifact. */
 export const artifactAnswerSchema = z.strictObject({ total: z.int().min(1).max(ARTIFACT_BYTES_MAX) })

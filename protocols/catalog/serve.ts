@@ -7,6 +7,7 @@ import { compare } from './handlers/compare.ts'
 import { conflicts } from './handlers/conflicts.ts'
 import { entries } from './handlers/entries.ts'
 import { get } from './handlers/get.ts'
+import { grants } from './handlers/grants.ts'
 import { heads } from './handlers/heads.ts'
 import { list } from './handlers/list.ts'
 import { log } from './handlers/log.ts'
@@ -28,6 +29,7 @@ import type { CatalogService } from './service.ts'
 
 const handlers: { [T in RequestType]: Handler<T> } = {
   get,
+  grants,
   list,
   versions,
   routes,

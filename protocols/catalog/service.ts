@@ -277,6 +277,10 @@ export class CatalogService implements Catalog, Startable {
     return this.#writer.record('admit', body, { by: name, ack: 'accepted', timeoutMs: ADMIT_MS })
   }
 
+  grantsOf(key: string): readonly Grant[] {
+    return this.#ledger.authority.grantsOf(key, this.#init.clock.now())
+  }
+
   authority(): Authority {
     return this.#ledger.authority
   }

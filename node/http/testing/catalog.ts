@@ -1,4 +1,5 @@
 /** A catalog of one process: enough of the contract to manage functions over HTTP, without ledger and replicas. */
+import type { Grant } from '#protocols/access'
 import { digestOf } from '#protocols/codec'
 import type {
   AliasTargets,
@@ -26,6 +27,10 @@ export class FakeCatalog implements Catalog {
   readonly #rows = new Map<string, Row>()
   readonly #artifacts = new Map<string, Uint8Array>()
   readonly #lines: LedgerLine[] = []
+
+  grantsOf(): readonly Grant[] {
+    return []
+  }
 
   get(ref: FunctionRef): FunctionRecord {
     const row = this.#row(ref)
