@@ -14,12 +14,15 @@ import { type Entry, ENTRY_BYTES_MAX, Refusal, type RefusalReason } from './ledg
 import { claimsFork, type ForkProof } from './ledger/forks.ts'
 import type { Ledger } from './ledger/ledger.ts'
 import { PROTOCOL, pushAnswerSchema, type Request, TOPIC, witnessAnswerSchema } from './messages.ts'
+import { Turns } from './turns.ts'
 import type { SharedSets } from './shared-sets.ts'
 import type { Claim, Testimony } from './witnesses.ts'
 
 const REQUEST_MS_MAX = 5000
 /** A newcomer is asked by everyone; spread over this time. */
 const JOIN_JITTER_MS = 100
+/** Equal members exchange one digest. With two, and each in its turn, even six catalogs hear of what gossip lost within 10 s, one of them lying. */
+const ASKED_PER_ROUND = 2
 /** Between rounds until the first one succeeded: the others may not have heard of this node yet. */
 const FIRST_INTERVAL_MS = 200
 /** Wrong for everybody. The other reasons depend on what this node has and on its clock: others judge for themselves. */
@@ -32,7 +35,7 @@ export interface ReplicationInit {
   clock: Clock
   random: Random
   events: Events
-  /** Between two rounds with a random member. */
+  /** Between two rounds. */
   pullIntervalMs: number
 }
 
@@ -45,6 +48,7 @@ export class Replication {
   readonly #pullIntervalMs: number
   readonly #forks: ForkExchange
   readonly #pulls = new Map<Peer, Promise<boolean>>()
+  readonly #turns: Turns<Peer>
   readonly #greeted = new Set<Peer>()
   readonly #exchange: Exchange
   #synced = false
@@ -56,6 +60,7 @@ export class Replication {
     this.#network = init.network
     this.#clock = init.clock
     this.#random = init.random
+    this.#turns = new Turns(init.random)
     this.#events = init.events
     this.#pullIntervalMs = init.pullIntervalMs
     this.#forks = new ForkExchange({
@@ -74,7 +79,7 @@ export class Replication {
       const interval = (this.#synced ? this.#pullIntervalMs : FIRST_INTERVAL_MS) * (0.75 + 0.5 * this.#random())
       cancelRound = this.#clock.after(interval, () => {
         // Not when this one has ended: who answers slowly, or not at all, keeps nobody from asking another member meanwhile.
-        void this.#round()
+        this.#round()
         if (!signal.aborted) schedule()
       })
     }
@@ -189,10 +194,13 @@ export class Replication {
     }
   }
 
-  async #round(): Promise<void> {
+  /** Does not wait: a member that does not answer holds up nobody else's turn. */
+  #round(): void {
     const others = this.others()
-    const peer = others[Math.floor(this.#random() * others.length)]
-    if (peer !== undefined) await this.pull(peer)
+    for (let asked = 0; asked < Math.min(ASKED_PER_ROUND, others.length); asked += 1) {
+      const peer = this.#turns.next(others)
+      if (peer !== undefined) void this.pull(peer)
+    }
   }
 
   #request(peer: Peer, request: Request, timeoutMs: number, body?: Uint8Array): Promise<Message> {

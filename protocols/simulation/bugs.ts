@@ -109,8 +109,27 @@ export const BUGS: readonly Bug[] = [
     "const principal = await this.#init.access.require(options.caller, 'deploy', namespace)",
     'const principal = await this.#init.access.principalOf(options.caller)',
   ),
+  ledger('judge no authority at the door', 'ledger.ts', "if (fault === undefined) return 'next'", "if (fault !== null) return 'next'"),
+  ledger(
+    'drop a revocation',
+    'authority-evaluate.ts',
+    'state.pins = [...revokes.map(({ pins }) => pins), ...state.pins]',
+    'state.pins = [...state.pins]',
+  ),
+  ledger(
+    'pin everybody at infinity',
+    'authority-evaluate.ts',
+    'state.pins.map((pins) => pins.get(author) ?? 0)',
+    'state.pins.map((pins) => pins.get(author) ?? Number.MAX_SAFE_INTEGER)',
+  ),
+  ledger(
+    'proofs only of known feeds',
+    'ledger.ts',
+    'const isKnown = this.#feeds.tip(proof.author).seq > 0 || this.authority.isMember(proof.author, this.#clock.now())',
+    'const isKnown = this.#feeds.tip(proof.author).seq > 0',
+  ),
   // Repair
-  catalog('lose gossip and never pull', 'replication.ts', 'if (peer !== undefined) await this.pull(peer)', 'void peer'),
+  catalog('lose gossip and never pull', 'replication.ts', 'if (peer !== undefined) void this.pull(peer)', 'void peer'),
   // Members
   network('members for ever', 'members.ts', 'if (now - row.member.seenAt >= MEMBER_EXPIRY_MS) this', 'if (now < 0) this'),
   network(

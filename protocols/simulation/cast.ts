@@ -29,6 +29,8 @@ const FOUNDING_ENTRIES = createFounding(
   EPOCH_MS - 60_000,
 )
 export const FOUNDING: readonly Uint8Array[] = FOUNDING_ENTRIES.map(({ bytes }) => bytes)
+/** The entry that let the first node in. */
+export const FIRST_GRANT = FOUNDING_ENTRIES[1]?.hash ?? ''
 /** The entry that let the hostile one in. */
 export const HOSTILE_GRANT = FOUNDING_ENTRIES.at(-1)?.hash ?? ''
 export const FOREIGN_UNIVERSE: Universe = { name: 'foreign', root: FOREIGN_ROOT.id, secret: 'cd'.repeat(32) }

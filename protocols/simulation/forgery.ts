@@ -1,7 +1,8 @@
 /** Entries, receipts and beats that an attacker makes of what it has heard: well-formed but for the one thing that is wrong. Knows the wire format, not the code under test. */
 import { type Identity, universeId } from '#protocols/access'
 import { decode, digestOf, encode } from '#protocols/codec'
-import { HOSTILE, HOSTILE_GRANT, UNIVERSE } from './cast.ts'
+import { CLOSED, FIRST_GRANT, HOSTILE, HOSTILE_GRANT, NAMESPACE, UNIVERSE } from './cast.ts'
+import { functionOf } from './functions.ts'
 
 type Envelope = Record<string, unknown> & { author: string; seq: number }
 
@@ -38,15 +39,26 @@ function sealed(payload: Uint8Array, domain: Uint8Array, signer: Identity): Uint
   return encode([payload, new Uint8Array(signer.sign(Buffer.concat([domain, payload])))])
 }
 
-/** The attacker's own feed: where it stands, and what would come next. */
+/** A feed that is written without the code under test: where it stands, and what would come next. */
 export class OwnFeed {
+  readonly #owner: Identity
   #seq = 0
   #hash: string | null = null
   #wallMs = 0
 
+  /** `last`: what it has already. */
+  constructor(owner: Identity, last?: Uint8Array) {
+    this.#owner = owner
+    if (last !== undefined) this.#stand(last)
+  }
+
+  get seq(): number {
+    return this.#seq
+  }
+
   /** The next entry, with what is wrong about it; does not move the feed on. `like`: any entry, for the fields this code does not know. */
   next(like: Uint8Array, nowMs: number, wrong: Record<string, unknown> = {}): Uint8Array {
-    const place = { author: HOSTILE.id, seq: this.#seq + 1, prev: this.#hash }
+    const place = { author: this.#owner.id, seq: this.#seq + 1, prev: this.#hash }
     const hlc = { wallMs: Math.max(nowMs, this.#wallMs + 1), counter: 0 }
     const envelope = {
       ...envelopeOf(like),
@@ -58,13 +70,27 @@ export class OwnFeed {
       grant: HOSTILE_GRANT,
       ...wrong,
     }
-    return entryOf(envelope, HOSTILE)
+    return entryOf(envelope, this.#owner)
   }
 
   /** This one was told to somebody as the next. */
   goOn(entry: Uint8Array): void {
-    this.#seq += 1
+    this.#stand(entry)
+  }
+
+  #stand(entry: Uint8Array): void {
+    this.#seq = envelopeOf(entry).seq
     this.#hash = digestOf(entry)
     this.#wallMs = (envelopeOf(entry)['hlc'] as { wallMs: number }).wallMs
   }
 }
+
+/** Who it says asked for what nobody may: no such entry may come onto an honest disk. */
+export const USURPER = 'usurper'
+/** Things it was never given the right to, on its own admission and on somebody else's. */
+export const USURPATIONS = [HOSTILE_GRANT, FIRST_GRANT, null].flatMap((grant) => [
+  { grant, type: 'publish', body: { manifest: functionOf(NAMESPACE, 'pay', 5000).manifest } },
+  { grant, type: 'publish', body: { manifest: functionOf(CLOSED, 'pay', 5000).manifest } },
+  { grant, type: 'retire', body: { namespace: NAMESPACE, name: 'pay' } },
+  { grant, type: 'grant', body: { subject: HOSTILE.id, can: ['admin'], namespaces: ['*'], expiresAtMs: null } },
+])

@@ -26,6 +26,12 @@ export class History {
   readonly promises: Kept[] = []
   /** Versions somebody with the right to deploy asked for. */
   readonly versions = new Set<string>()
+  /** The entry that lent the hostile member a namespace. */
+  loan: string | undefined
+  /** What it published there: versions, and its seq. */
+  readonly loans = new Map<string, number>()
+  /** How far its feed is. */
+  hostileSeq = 0
   readonly calls = new Map<string, Call>()
   /** How things went, for the trace and to see that a run did something. */
   readonly counts = { written: 0, refused: 0, lost: 0, values: 0, failures: 0 }

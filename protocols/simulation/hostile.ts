@@ -4,11 +4,14 @@ import { collect } from '#protocols/body'
 import { decode, digestOf, encode } from '#protocols/codec'
 import { OsirisError } from '#protocols/errors'
 import { createEvents } from '#protocols/events'
+import { versionOf } from '#protocols/manifest'
 import { type IncomingRequest, type Message, MeshNetwork, type Network, type Peer } from '#protocols/network'
 import { FOREIGN_UNIVERSE, HOSTILE, ROOT, UNIVERSE } from './cast.ts'
 import { NodeClock } from './clock.ts'
 import type { Dice } from './dice.ts'
-import { entryOf, envelopeOf, isEntry, OwnFeed, receiptFor } from './forgery.ts'
+import { entryOf, envelopeOf, isEntry, OwnFeed, receiptFor, USURPATIONS, USURPER } from './forgery.ts'
+import { functionOf } from './functions.ts'
+import { LENT, LOAN } from './office.ts'
 import type { Owner } from './scheduler.ts'
 import { addressOf, VirtualTransport } from './transport.ts'
 import type { World } from './world.ts'
@@ -33,6 +36,9 @@ const EVIL = [
   'receipts',
   'beat',
   'genesis',
+  'publish',
+  'publish',
+  'usurp',
   'fork',
 ] as const
 
@@ -41,7 +47,7 @@ export class Hostile {
   readonly #dice: Dice
   readonly #owner: Owner = { name: 'hostile', alive: true, waiting: 0 }
   readonly #network: Network
-  readonly #feed = new OwnFeed()
+  readonly #feed = new OwnFeed(HOSTILE)
   /** Bytes of entries it has come by. */
   readonly #heard: Uint8Array[] = []
   readonly #beats: Uint8Array[] = []
@@ -123,6 +129,10 @@ export class Hostile {
         return this.#replayBeat()
       case 'genesis':
         return this.#spread(this.#own(heard, { type: 'genesis', body: { name: 'mine', root: HOSTILE.id, recovery: null } }))
+      case 'publish':
+        return this.#publish(heard)
+      case 'usurp':
+        return this.#spread(this.#own(heard, { ...this.#dice.pick(USURPATIONS), by: USURPER }))
       case 'fork':
         return this.#forks ? this.#fork(heard) : this.#goOn(this.#own(heard))
     }
@@ -132,8 +142,21 @@ export class Hostile {
     return this.#feed.next(like, Math.floor(this.#world.trueWallMs), wrong)
   }
 
+  /** Where it was let in, and where it may not; whether or not that has been taken back. */
+  #publish(heard: Uint8Array): void {
+    const { history } = this.#world
+    const { loan } = history
+    if (loan === undefined) return
+    const { manifest } = functionOf(LENT, LOAN, this.#feed.seq)
+    const version = versionOf(manifest)
+    history.versions.add(version)
+    history.loans.set(version, this.#feed.seq + 1)
+    this.#goOn(this.#own(heard, { type: 'publish', body: { manifest }, grant: loan }))
+  }
+
   #goOn(entry: Uint8Array): void {
     this.#feed.goOn(entry)
+    this.#world.history.hostileSeq = this.#feed.seq
     this.#spread(entry)
   }
 
@@ -142,6 +165,7 @@ export class Hostile {
     const [one, other] = [this.#own(heard), this.#own(heard, { body: { other: true } })]
     const peers = this.#dice.shuffled(this.#peers())
     this.#feed.goOn(one)
+    this.#world.history.hostileSeq = this.#feed.seq
     for (const [at, peer] of peers.entries()) this.#push(peer, at % 2 === 0 ? one : other)
   }
 

@@ -7,6 +7,7 @@ import { judgePromisesKept } from './checks/promises.ts'
 import { ViewCheck } from './checks/views.ts'
 import { Hostile } from './hostile.ts'
 import { Nemesis } from './nemesis.ts'
+import { Office } from './office.ts'
 import { Trace } from './trace.ts'
 import { Workload } from './workload.ts'
 import { type Violation, World } from './world.ts'
@@ -67,6 +68,8 @@ async function live(world: World, people: People): Promise<void> {
   world.bootAll()
   const hostile = world.hasHostile ? new Hostile(world) : undefined
   hostile?.start()
+  const office = new Office(world)
+  if (world.hasHostile) office.start()
   await until(BOOT_MS)
   workload.start()
   const evilMs = world.dice.fork('length').between(EVIL_MS.min, EVIL_MS.max)
@@ -79,6 +82,7 @@ async function live(world: World, people: People): Promise<void> {
   await lastDeploy(world, disks, workload, until)
   await until(Math.max(...[...world.history.calls.values()].map((call) => call.dueMs), world.now))
   judgePromisesKept(world)
+  office.judge()
   judgeCalls(world)
 }
 
@@ -117,12 +121,11 @@ function isSettled(world: World, disks: DiskCheck): boolean {
   return states.every((each) => each === states[0]) && disks.unprovenForks().length === 0
 }
 
-/** Everything a node knows of the honest. */
+/** Everything a node knows: of honest and hostile authors. */
 function stateOf(world: World, node: World['nodes'][number]): string {
   const status = node.ledger?.status()
   if (status === undefined) return `${node.name} is not ready`
-  const honest = new Set(world.nodes.map((each) => each.identity.id))
-  const heads = status.heads.filter((head) => honest.has(head.author)).map((head) => `${head.author.slice(0, 6)}/${head.seq}`)
+  const heads = status.heads.map((head) => `${head.author.slice(0, 6)}/${head.seq}`)
   return [status.viewDigest.slice(0, 8), ...heads].join(' ')
 }
 

@@ -1,20 +1,18 @@
 /** What people do meanwhile: deploy, point, retire and call, at any node, some of them without the right to. */
 import type { Published, Receipt, WriteOptions } from '#protocols/catalog'
-import { digestOf } from '#protocols/codec'
 import { OsirisError } from '#protocols/errors'
 import type { Caller } from '#protocols/invocation'
-import { functionConfigSchema, type Manifest, settingsOf, versionOf } from '#protocols/manifest'
+import { versionOf } from '#protocols/manifest'
 import { CLOSED, NAMESPACE, type People } from './cast.ts'
 import { judgeDenied, judgePromise, placesBefore, type Told } from './checks/promises.ts'
 import type { Dice } from './dice.ts'
+import { functionOf, IDEMPOTENT } from './functions.ts'
 import type { Call } from './history.ts'
 import type { Life, Node } from './node.ts'
 import type { World } from './world.ts'
 
 const NAMES = ['greet', 'count', 'pay', 'site'] as const
 const CODES = 6
-/** Calls whose effect may be had twice. */
-const IDEMPOTENT = new Set<string>(['greet', 'site'])
 const WRITE_MS = 1500
 const GAP_MS = { min: 15, max: 220 }
 
@@ -186,26 +184,3 @@ function toldBy(result: Published | Receipt, what: string): Told {
   const { receipt, record, changed } = result
   return { receipt, fresh: changed, artifact: changed && what === 'deploys' ? record.manifest.artifact.digest : undefined }
 }
-
-/** A function whose code is a comment. The same arguments give the same version on every node. */
-export function functionOf(namespace: string, name: string, code: number): { manifest: Manifest; artifact: Uint8Array } {
-  const key = `${namespace}/${name} ${code}`
-  const known = functions.get(key)
-  if (known !== undefined) return known
-  const artifact = new Uint8Array(Buffer.from(`// ${key}`))
-  const manifest: Manifest = {
-    format: 1,
-    namespace,
-    name,
-    artifact: { digest: digestOf(artifact), bytes: artifact.length },
-    source: { digest: digestOf(artifact), entry: `${name}.ts`, language: 'typescript' },
-    parameters: [],
-    settings: settingsOf(functionConfigSchema.parse({ idempotent: IDEMPOTENT.has(name) })),
-    tests: [],
-    provenance: { node: 'none', tools: [], files: [] },
-  }
-  const made = { manifest, artifact }
-  functions.set(key, made)
-  return made
-}
-const functions = new Map<string, { manifest: Manifest; artifact: Uint8Array }>()

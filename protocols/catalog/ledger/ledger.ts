@@ -275,8 +275,10 @@ export class Ledger {
   /** Judges foreign bytes that claim to be a proof, and freezes its author. Whether that was news. Counts and throws `Refusal`. */
   convict(bytes: Uint8Array): boolean {
     const proof = this.#counted(() => openProof(bytes, this.universe))
-    // Of keys that have no feed here there may be any number: whoever makes them up fills nobody's disk with them.
-    return this.#feeds.tip(proof.author).seq > 0 && this.#freeze(proof)
+    // Of other keys there may be any number: whoever makes them up fills nobody's disk with them. A member counts without a feed here, too: who is
+    // frozen is part of the digest, and once it is, nobody hands out its feed any more.
+    const isKnown = this.#feeds.tip(proof.author).seq > 0 || this.authority.isMember(proof.author, this.#clock.now())
+    return isKnown && this.#freeze(proof)
   }
 
   /** Makes the proof out of an opened entry and the one on disk in its place. Nothing happens when they are the same, or ours cannot be read. */

@@ -4,6 +4,7 @@
  */
 import { universeId } from '#protocols/access'
 import { HOSTILE, ROOT, UNIVERSE } from '../cast.ts'
+import { USURPER } from '../forgery.ts'
 import type { Node } from '../node.ts'
 import type { World } from '../world.ts'
 import { artifactIn, keyOf, placeIn, readRecord, receiptIn, type StoredEntry } from './record.ts'
@@ -65,6 +66,7 @@ export class DiskCheck {
   ): ((where: string) => [rule: string, text: string]) | undefined {
     if (entry.author !== place.author || entry.seq !== place.seq) return (at) => ['entries are in their places', `${at} belongs elsewhere`]
     if (!entry.signed) return (at) => ['entries are signed', `${at} is not signed by its author`]
+    if (entry.by === USURPER) return (at) => ['nothing unauthorised', `${at} is what its author may not`]
     if (entry.universe !== UNIVERSE_ID) return (at) => ['entries are of this universe', `${at} is of ${entry.universe}`]
     const aheadMs = entry.hlc.wallMs - node.clockHighMs()
     if (aheadMs > DRIFT_MS) return (at) => ['no entries from the future', `${at} is ${Math.round(aheadMs)} ms ahead of the node's clock`]
@@ -82,12 +84,12 @@ export class DiskCheck {
     return later > 0 ? undefined : (at) => ['time goes on in a feed', `${at} is not later than the one before`]
   }
 
-  /** Nodes that lack the proof of a fork of which two branches are on honest disks. Whoever has nothing of the author needs none. */
+  /** Nodes that lack the proof of a fork of which two branches are on honest disks. */
   unprovenForks(): string[] {
     return [...this.#forkedAt].flatMap((seq) => {
       const lacking = this.#world.keepers.filter((node) => {
         const frozen = node.ledger?.status().frozen.find(({ author }) => author === HOSTILE.id)
-        return node.disk.durable().has(keyOf(HOSTILE.id, 1)) && (frozen === undefined || frozen.seq > seq)
+        return frozen === undefined || frozen.seq > seq
       })
       return lacking.map((node) => `${node.name} has no proof of the fork at ${seq}`)
     })

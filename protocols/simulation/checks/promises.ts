@@ -1,6 +1,7 @@
 /** What a writer is told must be so: judged when it is told, and once more when all is over. */
 import type { Receipt } from '#protocols/catalog'
 import { OsirisError } from '#protocols/errors'
+import { peerOf } from '#protocols/network'
 import { HOSTILE } from '../cast.ts'
 import type { Node } from '../node.ts'
 import type { World } from '../world.ts'
@@ -105,8 +106,11 @@ function has(node: Node, { author, seq, hash }: Receipt): boolean {
   return !node.keepsLedger || hashIn(node.disk.durable().get(keyOf(author, seq))) === hash
 }
 
+/** Those whose receipts count: a frozen member is none. */
 function catalogsKnownTo(node: Node): number {
-  return (node.life?.network.members.withRole('catalog').length ?? 0) + 1
+  const others = node.life?.network.members.withRole('catalog') ?? []
+  const isFrozen = node.ledger?.status().frozen.some(({ author }) => author === HOSTILE.id) === true
+  return others.filter(({ peer }) => !isFrozen || peer !== peerOf(HOSTILE.id)).length + 1
 }
 
 function describe({ author, seq, hash, state }: Receipt): string {
