@@ -1,14 +1,16 @@
 /** Everything in this node's ledger that did not come to stand. Reads all entries: for people, now and then. */
 import type { ConflictReport, LostRoute } from './catalog.ts'
-import { Conflicts } from './ledger/conflicts.ts'
+import { Conflicts, markOf } from './ledger/conflicts.ts'
 import { openProof } from './ledger/forks.ts'
 import type { Ledger } from './ledger/ledger.ts'
+import { voidReason } from './ledger/void.ts'
 
 const PAGE = 500
 const PROOFS_BYTES_MAX = 64 * 1024 * 1024
 
 /** More than anybody reads. */
 const ROUTES_MAX = 1000
+const VOIDED_MAX = 1000
 
 type InEntries = Omit<ConflictReport, 'routes'>
 
@@ -33,17 +35,22 @@ export class ConflictReporter {
 
   async #read(): Promise<InEntries> {
     const conflicts = new Conflicts()
+    const voided: ConflictReport['voided'] = []
     let after: string | undefined
     for (;;) {
       const lines = await this.#ledger.log({ limit: PAGE, ...(after === undefined ? {} : { after }) })
-      for (const line of lines) conflicts.take(line)
+      for (const line of lines) {
+        const reason = voidReason(this.#ledger.authority, { ...line, wallMs: line.atMs }, line.grant)
+        if (reason === undefined) conflicts.take(line)
+        else voided.push({ ...markOf(line), reason })
+      }
       after = lines.at(-1)?.hash
       if (after === undefined || lines.length < PAGE) break
     }
     const proofs = (await this.#ledger.proofs([], PROOFS_BYTES_MAX)).map((bytes) => openProof(bytes, this.#ledger.universe))
     return {
       lost: conflicts.list(),
-      voided: [],
+      voided: voided.slice(-VOIDED_MAX),
       frozen: proofs.map(({ author, seq, hashes }) => ({ author, seq, hashes: [...hashes] })),
     }
   }
