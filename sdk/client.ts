@@ -1,6 +1,7 @@
 /** Osiris over any transport: what both ways have in common. */
 import { OsirisError } from '#protocols/errors'
 import { assertName, formatRef, type FunctionRef, LIVE, parseRef } from '#protocols/function'
+import { diffVersions, promoted } from '#protocols/management'
 import { createNamespace } from './namespace.ts'
 import type { FunctionsOfOsiris, NamespaceFunctions, Osiris, SelectorTargets } from './osiris.ts'
 import type { Transport } from './transport.ts'
@@ -36,6 +37,12 @@ function functionsOver(transport: Transport): FunctionsOfOsiris {
     get: async (ref) => transport.get(parseRef(ref)),
     versions: async (ref) => transport.versions(wholeOf(ref)),
     point,
+    diff: async (ref, from, to) => diffVersions(ref, await transport.versions(wholeOf(ref)), from, to),
+    async promote(ref, selector, { weight = 100, alias = LIVE } = {}, choice) {
+      const whole = wholeOf(ref)
+      const { version, aliases } = await transport.get({ ...whole, selector })
+      return point(ref, alias, promoted(aliases[alias] ?? [], version, weight), choice)
+    },
     rollback: async (ref, to, choice) => point(ref, LIVE, to ?? (await versionBefore(transport, wholeOf(ref))), choice),
     remove: async (ref, choice = {}) => transport.remove(wholeOf(ref), choice),
   }

@@ -10,7 +10,10 @@ import type {
   NetworkSummary,
   NodeSummary,
   Pointed,
+  Promotion,
   SelectorTargets,
+  VersionChange,
+  VersionDiff,
   VersionSummary,
   WriteChoice,
 } from '#protocols/management'
@@ -29,8 +32,11 @@ export type {
   NetworkSummary,
   NodeSummary,
   Pointed,
+  Promotion,
   Receipt,
   SelectorTargets,
+  VersionChange,
+  VersionDiff,
   VersionSummary,
   WriteChoice,
 }
@@ -84,6 +90,10 @@ export interface FunctionsOfOsiris {
   versions(ref: string): Promise<VersionSummary[]>
   /** Points an alias at what a selector means now (`v2`, a version, an alias), or at several with weights that add up to 100. */
   point(ref: string, alias: string, target: string | SelectorTargets, choice?: WriteChoice): Promise<Pointed>
+  /** What changes from one version to another (`v1`, an alias, a version); without `to` the live one, without `from` the one published before `to`. */
+  diff(ref: string, from?: string, to?: string): Promise<VersionDiff>
+  /** Gives a version a share of an alias's calls, all of them unless told otherwise: a canary that grows. Rejects with `conflict` where no other version has the rest. */
+  promote(ref: string, version: string, promotion?: Promotion, choice?: WriteChoice): Promise<Pointed>
   /** Points `live` at `to`; without it at the version published before the live one. Rejects with `conflict` when there is none. */
   rollback(ref: string, to?: string, choice?: WriteChoice): Promise<Pointed>
   remove(ref: string, choice?: WriteChoice): Promise<Receipt>

@@ -6,7 +6,7 @@ import { Readable } from 'node:stream'
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import { markOf, type NodeState, type ProcessMark, universeNodesDir, writeNode, writeUniverse } from '#node/universe'
 import { OsirisError } from '#protocols/errors'
-import type { Deployed, FunctionSummary, LedgerConflicts, NodeSummary } from '#sdk'
+import type { Deployed, FunctionSummary, LedgerConflicts, NodeSummary, VersionDiff } from '#sdk'
 import type { NodeApi } from './api.ts'
 import type { Io } from './io.ts'
 import { runCommand } from './program.ts'
@@ -43,6 +43,7 @@ function node(
     deploy?: (name: string) => Deployed
     nodes?: NodeSummary[]
     conflicts?: LedgerConflicts
+    diff?: VersionDiff
   } = {},
 ): NodeApi {
   const note = <T>(value: () => T, ...words: unknown[]): Promise<T> => {
@@ -82,6 +83,15 @@ function node(
       list: (namespace) => note(() => answers.functions ?? [], 'list', namespace),
       get: (ref) => note(detail, 'get', ref),
       versions: (ref) => note(() => [], 'versions', ref),
+      diff: (ref, from, to) =>
+        note(
+          () => answers.diff ?? { from: { version: '', ordinal: 1 }, to: { version: '', ordinal: 2 }, changes: [] },
+          'diff',
+          ref,
+          from,
+          to,
+        ),
+      promote: (ref, version, promotion, choice) => note(detail, 'promote', ref, version, promotion, choice),
       point: (ref, alias, target) => note(detail, 'point', ref, alias, target),
       rollback: (ref, to, choice) => note(detail, 'rollback', ref, to, choice),
       remove: (ref, choice) => note(() => receipt, 'remove', ref, choice),
@@ -187,6 +197,38 @@ it('deploy takes a file by its name, with what it imports', async () => {
   expect(asked[0]?.[1]).toMatchObject({ namespace: 'demo', name: 'greet', entry: 'greet.ts' })
   const { files } = (asked[0] as unknown[])[1] as { files: object }
   expect(Object.keys(files).toSorted()).toEqual(['greet.ts', 'word.ts'])
+})
+
+it('function diff shows what changes key by key, lists by what is only there, and says when nothing does', async () => {
+  expect(await osiris(['function', 'diff', 'demo/greet'])).toMatchObject({
+    code: 0,
+    out: '',
+    err: 'No difference: v1 and v2 run the same\n',
+  })
+  expect(asked.at(-1)).toEqual(['diff', 'demo/greet', undefined, undefined])
+  const diff: VersionDiff = {
+    ...{ from: { version: 'a'.repeat(64), ordinal: 1 }, to: { version: 'b'.repeat(64), ordinal: 3 } },
+    changes: [
+      { key: 'env.A', from: null, to: '1\u001b' },
+      { key: 'routes', from: ['/a', '/b'], to: ['/b', '/c'] },
+      { key: 'source.digest', from: 'c'.repeat(64), to: 'd'.repeat(64) },
+    ],
+  }
+  const { out } = await osiris(['function', 'diff', 'demo/greet', 'v1', 'v3'], node({ diff }))
+  expect(out.split('\n').map((line) => line.split(/ +/))).toMatchObject([
+    ['CHANGED', 'v1', 'v3'],
+    ['env.A', '-', expect.not.stringContaining('\u001b')],
+    ['routes', '/a', '/c'],
+    ['source.digest', 'c'.repeat(12), 'd'.repeat(12)],
+    [''],
+  ])
+  expect(JSON.parse((await osiris(['function', 'diff', 'demo/greet', '--json'], node({ diff }))).out)).toEqual(diff)
+})
+
+it('function promote gives a share, of live unless another alias is named', async () => {
+  await osiris(['function', 'promote', 'demo/greet', 'v3', '--weight', '10', '--alias', 'beta', '--ack', 'accepted'])
+  expect(asked.at(-1)).toEqual(['promote', 'demo/greet', 'v3', { weight: 10, alias: 'beta' }, { ack: 'accepted' }])
+  expect(await osiris(['function', 'promote', 'demo/greet', 'v3', '--weight', '0'])).toMatchObject({ code: 2 })
 })
 
 it('deploy warns of a route that another function holds', async () => {

@@ -1,4 +1,6 @@
 export type * from './management.ts'
+export * from './diff.ts'
 export * from './functions.ts'
+export * from './promotion.ts'
 export * from './records.ts'
 export * from './summaries.ts'

@@ -44,6 +44,28 @@ export interface FunctionDetail extends FunctionSummary {
 
 export type VersionSummary = VersionRecord
 
+/** One key of a manifest that differs; `null` where it is not there. `env.NAME`, `execution.timeoutMs`, `routes`, `secrets.NAME` (a version or `newest`)… */
+export interface VersionChange {
+  key: string
+  from: string | number | boolean | readonly string[] | null
+  to: string | number | boolean | readonly string[] | null
+}
+
+export interface VersionDiff {
+  from: { version: string; ordinal: number }
+  to: { version: string; ordinal: number }
+  /** By key; empty where the two run the same. */
+  changes: VersionChange[]
+}
+
+/** Which share of an alias's calls a version gets. */
+export interface Promotion {
+  /** Percent, default 100; the versions that have the rest keep it in proportion. */
+  weight?: number
+  /** Default `live`. */
+  alias?: string
+}
+
 /** What to deploy: one source text, or files with an entry. */
 export interface Deploy extends WriteChoice {
   namespace: string

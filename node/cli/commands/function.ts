@@ -1,10 +1,10 @@
 /** `osiris function …`: what exists, and which version is live. */
 import type { Command } from 'commander'
 import { OsirisError } from '#protocols/errors'
-import { formatRef } from '#protocols/function'
-import type { FunctionDetail } from '#sdk'
+import { formatRef, LIVE } from '#protocols/function'
+import type { FunctionDetail, VersionChange } from '#sdk'
 import { ackOf, type AckWords, sentenceOf, withAck } from '../acknowledging.ts'
-import { refFrom } from '../arguments.ts'
+import { refFrom, wholeNumber } from '../arguments.ts'
 import type { Context } from '../context.ts'
 import { printableLine } from '../printable.ts'
 import { renderTable } from '../table.ts'
@@ -23,6 +23,17 @@ export function register(program: Command, context: Context): void {
     .command('versions <function>')
     .description('List all versions, oldest first.')
     .action((name: string) => versions(name, context))
+  noun
+    .command('diff <function> [from] [to]')
+    .description('Show what changes between two versions; without them, from the version before the live one to the live one.')
+    .addHelpText('after', '\nExamples:\n  $ osiris function diff demo/greet\n  $ osiris function diff demo/greet v1 canary --json')
+    .action((name: string, from: string | undefined, to: string | undefined) => diff(name, from, to, context))
+  withAck(noun.command('promote <function> <version>'))
+    .description('Give a version calls: all of them, or --weight percent while the others keep the rest.')
+    .option('--weight <percent>', 'share of the calls, 1 to 100 (default 100)')
+    .option('--alias <alias>', 'the alias that shares its calls (default live)')
+    .addHelpText('after', '\nExamples:\n  $ osiris function promote demo/greet v3 --weight 10\n  $ osiris function promote demo/greet v3')
+    .action((name: string, version: string, words: PromoteWords & AckWords) => promote(name, version, words, context))
   withAck(noun.command('rollback <function> [version]'))
     .description('Make a version live again; without one, the version before the live one.')
     .addHelpText('after', '\nExamples:\n  $ osiris function rollback demo/greet\n  $ osiris function rollback demo/greet v1')
@@ -117,6 +128,46 @@ async function versions(text: string, context: Context): Promise<void> {
       ]),
     ),
   )
+}
+
+async function diff(text: string, from: string | undefined, to: string | undefined, context: Context): Promise<void> {
+  const found = await (await context.connect()).functions.diff(wholeRef(text, context), from, to)
+  if (context.globals().json === true) return context.json(found)
+  const [before, after] = [`v${found.from.ordinal}`, `v${found.to.ordinal}`]
+  if (found.changes.length === 0) return context.io.err(`No difference: ${before} and ${after} run the same\n`)
+  context.io.out(
+    renderTable(
+      ['CHANGED', before, after],
+      found.changes.map((each) => [each.key, cellOf(each.from, each.to), cellOf(each.to, each.from)]),
+    ),
+  )
+}
+
+/** Of lists, what the other side does not have (all of it where only the order differs); of digests, as much as tells them apart. */
+function cellOf(value: VersionChange['from'], other: VersionChange['from']): string {
+  if (value === null || value === '') return value === null ? '-' : '""'
+  if (typeof value === 'string') return /^[0-9a-f]{64}$/.test(value) ? value.slice(0, 12) : value
+  if (typeof value !== 'object') return String(value)
+  const own = value.filter((each) => !Array.isArray(other) || !other.includes(each))
+  return (own.length > 0 || (Array.isArray(other) && other.length > value.length) ? own : value).join(', ') || '-'
+}
+
+interface PromoteWords {
+  weight?: string
+  alias?: string
+}
+
+async function promote(text: string, version: string, words: PromoteWords & AckWords, context: Context): Promise<void> {
+  const ref = wholeRef(text, context)
+  const { weight, alias } = words
+  const choice = await ackOf(words)
+  const share = weight === undefined ? {} : { weight: wholeNumber(weight, '--weight', 1, 100) }
+  const { functions } = await context.connect()
+  const pointed = await functions.promote(ref, version, { ...share, ...(alias === undefined ? {} : { alias }) }, choice)
+  if (context.globals().json === true) return context.json(pointed)
+  const targets = pointed.record.aliases[alias ?? LIVE] ?? []
+  context.io.err(`${ref}@${alias ?? LIVE}: ${targets.map((each) => `${each.version.slice(0, 12)} ${each.weight} %`).join(', ')}\n`)
+  context.io.err(`${sentenceOf(pointed.receipt)}\n`)
 }
 
 async function rollback(text: string, version: string | undefined, words: AckWords, context: Context): Promise<void> {
