@@ -100,7 +100,17 @@ describe('headers', () => {
     fc.assert(
       fc.property(fc.array(fc.tuple(fc.oneof(token, hidden), fc.string())), (pairs) => {
         const seen = requestHeaders(pairs.flat(), true).map(([each]) => each)
-        for (const each of ['osiris-token', 'osiris-version', 'osiris-sticky', 'connection', 'keep-alive', 'transfer-encoding', 'upgrade', 'te', 'authorization'])
+        for (const each of [
+          'osiris-token',
+          'osiris-version',
+          'osiris-sticky',
+          'connection',
+          'keep-alive',
+          'transfer-encoding',
+          'upgrade',
+          'te',
+          'authorization',
+        ])
           expect(seen).not.toContain(each)
         const sent = responseHeaders(pairs)
         expect(
