@@ -36,8 +36,9 @@ async function msOf(text: string): Promise<number> {
   throw new OsirisError('invalid_argument', `--timeout: ${result.error.issues[0]?.message ?? 'expected a duration'}`)
 }
 
-/** `committed by 3 of 5 (node-1, node-2, node-4)`, `accepted by 1 of 5 (node-1)`. */
+/** `committed by 3 of 5 (node-1, node-2, node-4)`, `accepted by 1 of 5 (node-1)`; members that joined later may have signed too. */
 export function sentenceOf({ state, receipts, members }: Commitment): string {
   const names = receipts.map(({ node, holder }) => node ?? holder.slice(0, 8))
-  return printableLine(`${state} by ${receipts.length} of ${members}${names.length === 0 ? '' : ` (${names.join(', ')})`}`)
+  const count = `${receipts.length} of ${Math.max(members, receipts.length)}`
+  return printableLine(`${state} by ${count}${names.length === 0 ? '' : ` (${names.join(', ')})`}`)
 }

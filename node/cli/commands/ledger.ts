@@ -1,6 +1,7 @@
 /** `osiris ledger …`: what was signed, by whom, and whether all of it holds. */
 import type { Command } from 'commander'
 import type { LedgerConflicts, LedgerPage } from '#sdk'
+import { sentenceOf } from '../acknowledging.ts'
 import { wholeNumber } from '../arguments.ts'
 import type { Context } from '../context.ts'
 import { printableLine } from '../printable.ts'
@@ -100,12 +101,10 @@ async function log(options: { after?: string; limit: string }, context: Context)
   }
   if (context.globals().json === true) return
   if (rows.length === 0) return context.io.err('The ledger holds no entries yet\n')
-  context.io.out(renderTable(['WHEN', 'WHAT', 'OF', 'BY', 'FEED', 'GRANT', 'HASH', 'ON DISK OF'], rows))
+  context.io.out(renderTable(['WHEN', 'WHAT', 'OF', 'BY', 'FEED', 'GRANT', 'HASH', 'STATE'], rows))
 }
 
 function rowOf({ atMs, type, content, by, author, seq, grant, hash, commitment }: Line): string[] {
-  const { receipts, state, members } = commitment
-  const names = receipts.map(({ node, holder }) => node ?? holder.slice(0, 8)).join(', ')
   return [
     timeOf(atMs),
     type,
@@ -114,7 +113,7 @@ function rowOf({ atMs, type, content, by, author, seq, grant, hash, commitment }
     `${author.slice(0, 8)}#${seq}`,
     grant === null ? 'root' : grant.slice(0, 12),
     hash.slice(0, 12),
-    `${state} by ${receipts.length} of ${members}${names === '' ? '' : `: ${names}`}`,
+    sentenceOf(commitment),
   ]
 }
 

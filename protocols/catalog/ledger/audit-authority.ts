@@ -10,6 +10,11 @@ export class AuthorityAudit {
   readonly #lines: Line[] = []
   #root: string | undefined
 
+  /** Key of the root, where the genesis is here. */
+  get root(): string | undefined {
+    return this.#root
+  }
+
   /** `universe`: its id, which is a digest of the root's key. */
   insert(entry: Entry, universe: string): void {
     this.#lines.push(slim(entry))

@@ -107,7 +107,7 @@ export class Audit {
       (spot, sentence) => this.#damage('authority', spot, sentence),
     )
     for (const [author, { entries }] of this.#feeds) for (const kept of entries.values()) this.#judgeReceipts(author, kept)
-    return this.#report.summary((key) => this.#electorate.nameOf(key))
+    return this.#report.summary((key) => (key === this.#authority.root ? 'root' : this.#electorate.nameOf(key)))
   }
 
   #judgeReceipts(author: string, { place, holders }: Kept): void {
