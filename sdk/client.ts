@@ -50,7 +50,7 @@ function functionsOver(transport: Transport): FunctionsOfOsiris {
 
 async function versionBefore(transport: Transport, ref: FunctionRef): Promise<string> {
   const versions = await transport.versions(ref)
-  const live = versions.findIndex(({ aliases }) => aliases.includes(LIVE))
+  const live = versions.findLastIndex(({ aliases }) => aliases.includes(LIVE))
   const before = versions[live - 1]
   if (before !== undefined) return before.version
   throw new OsirisError(

@@ -94,7 +94,7 @@ export interface FunctionsOfOsiris {
   diff(ref: string, from?: string, to?: string): Promise<VersionDiff>
   /** Gives a version a share of an alias's calls, all of them unless told otherwise: a canary that grows. Rejects with `conflict` where no other version has the rest. */
   promote(ref: string, version: string, promotion?: Promotion, choice?: WriteChoice): Promise<Pointed>
-  /** Points `live` at `to`; without it at the version published before the live one. Rejects with `conflict` when there is none. */
+  /** Points `live` at `to`; without it at the version published before the live one (of several the newest, so that a canary goes). Rejects with `conflict` when there is none. */
   rollback(ref: string, to?: string, choice?: WriteChoice): Promise<Pointed>
   remove(ref: string, choice?: WriteChoice): Promise<Receipt>
 }

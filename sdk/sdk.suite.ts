@@ -141,6 +141,31 @@ export function sdkSuite(name: string, open: () => Promise<OpenSdk>): void {
         await expect(osiris.functions.point('sdk/pointed@v1', 'canary', 'v1')).rejects.toMatchObject({ code: 'invalid_argument' })
       })
 
+      it('diff() tells what a version changes, promote() gives it a share of the calls', async () => {
+        await osiris.deploy({ namespace: 'sdk', name: 'shared', source: GREET, config: { env: { A: '1' } } })
+        await osiris.deploy({ namespace: 'sdk', name: 'shared', source: GREET, config: { env: { A: '2' }, access: 'public' } })
+        const diff = await osiris.functions.diff('sdk/shared')
+        expect(diff).toMatchObject({ from: { ordinal: 1 }, to: { ordinal: 2 } })
+        expect(diff.changes).toEqual([
+          { key: 'access', from: 'token', to: 'public' },
+          { key: 'env.A', from: '1', to: '2' },
+        ])
+        const { record } = await osiris.functions.promote('sdk/shared', 'v1', { weight: 20 })
+        expect(record.aliases['live']?.map((each) => each.weight)).toEqual([80, 20])
+        await expect(osiris.functions.promote('sdk/shared', 'v1', { weight: 20, alias: 'none' })).rejects.toMatchObject({
+          code: 'conflict',
+        })
+        await expect(osiris.functions.diff('sdk/shared', 'v9')).rejects.toMatchObject({ code: 'not_found' })
+      })
+
+      it('rollback() takes back a canary', async () => {
+        for (const each of ['1', '2', '3'])
+          await osiris.deploy({ namespace: 'sdk', name: 'withdrawn', source: GREET, config: { env: { A: each } } })
+        await osiris.functions.promote('sdk/withdrawn', 'v2')
+        await osiris.functions.promote('sdk/withdrawn', 'v3', { weight: 10 })
+        expect((await osiris.functions.rollback('sdk/withdrawn')).record).toMatchObject({ ordinal: 2 })
+      })
+
       it('list() and get() tell what is there, remove() takes it away', async () => {
         await osiris.deploy({
           namespace: 'sdk',
