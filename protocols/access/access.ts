@@ -131,7 +131,7 @@ export class Access {
     const isRoot = issuer === this.#root
     const freshUntil = isRoot ? Number.POSITIVE_INFINITY : this.#clock.monotonic() + FRESH_MS
     const grants = isRoot ? claims.grants : narrowed(claims.grants, await this.#heldBy(issuer))
-    const principal: Principal = { subject: claims.sub, grants }
+    const principal: Principal = { subject: claims.sub, issuer, grants }
     if (this.#verified.size >= CACHE_MAX) this.#verified.delete(this.#verified.keys().next().value as string)
     this.#verified.set(token, { principal, expiresAtMs: claims.exp * 1000, freshUntil })
     return principal

@@ -11,6 +11,8 @@ export interface Grant {
 
 export interface Principal {
   subject: string
+  /** The key that signed the token; absent: there was none. */
+  issuer?: string
   grants: readonly Grant[]
 }
 

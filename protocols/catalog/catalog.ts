@@ -2,7 +2,7 @@
  * What exists: the function index (signed, replicated ledger → view) and the artifacts by digest.
  * Had as a service (this node holds the ledger) or as a client (a member with the catalog role does); one suite runs against both.
  */
-import type { Grant } from '#protocols/access'
+import type { Capability, Grant } from '#protocols/access'
 import type { FunctionRef } from '#protocols/function'
 import type { Caller } from '#protocols/invocation'
 import type { MaybePromise } from '#protocols/lifecycle'
@@ -173,6 +173,35 @@ export interface RecordsPage {
   next: { author: string; seq: number } | null
 }
 
+/** Something a key holds that is in force: an admission, a grant, or the ownership of a namespace. */
+export interface GrantRecord {
+  /** Of the entry; names it for `revoke`. */
+  hash: string
+  type: 'admit' | 'grant' | 'namespace'
+  key: string
+  grants: Grant[]
+  /** Milliseconds since the epoch; `null`: no end. */
+  expiresAtMs: number | null
+  /** Wall clock of the entry. */
+  since: number
+  /** Whose feed the entry is in. */
+  author: string
+}
+
+/** Who holds what. */
+export interface Powers {
+  /** By name. */
+  namespaces: { namespace: string; owner: string; since: number }[]
+  /** Oldest first. */
+  grants: GrantRecord[]
+}
+
+/** What people change about that. `subject` and `owner` are keys; `namespaces` may hold patterns (`team-*`, `*`); `grant` is a hash. */
+export type AuthorityChange =
+  | { type: 'create' | 'transfer'; namespace: string; owner: string }
+  | { type: 'grant'; subject: string; can: Capability[]; namespaces: string[]; expiresAtMs: number | null }
+  | { type: 'revoke'; grant: string }
+
 export interface Catalog {
   /** What a key holds now by the ledger: empty for one that nobody gave anything. At once where the ledger is here; else what two members agree on. Throws `unavailable`. */
   grantsOf(key: string): MaybePromise<readonly Grant[]>
@@ -197,6 +226,14 @@ export interface Catalog {
   point(namespace: string, name: string, alias: string, targets: AliasTargets, options: WriteOptions): Promise<Published>
   /** Takes the function out of the view: one entry. Its versions stay provable. Throws `not_found`, `forbidden`… */
   retire(namespace: string, name: string, options: WriteOptions): Promise<Receipt>
+
+  /**
+   * Changes who may do what: one entry, written by a member that may (the one with the root key), whoever is asked. Entries that stand on what is revoked or
+   * handed over, and were known here, stay valid. Throws `unauthenticated`, `forbidden`, `conflict`, `not_found`, `unavailable` (nobody who could write it is there)…
+   */
+  amend(change: AuthorityChange, options: WriteOptions): Promise<Receipt>
+  /** Who holds what; of a client only what its token may see. */
+  powers(): MaybePromise<Powers>
 
   /** The bytes with this digest, verified. From disk here, or fetched from whoever has them. Throws `not_found`, `unavailable`, `deadline_exceeded`. */
   artifact(digest: string, options: { timeoutMs: number; signal?: AbortSignal }): Promise<Uint8Array>

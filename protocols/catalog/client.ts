@@ -14,11 +14,13 @@ import type { ArtifactStore } from './artifacts.ts'
 import { CatalogMembers } from './catalog-members.ts'
 import type {
   AliasTargets,
+  AuthorityChange,
   Catalog,
   ConflictReport,
   FunctionRecord,
   LedgerLine,
   LedgerStatus,
+  Powers,
   Published,
   Receipt,
   RecordsPage,
@@ -33,6 +35,7 @@ import {
   conflictsSchema,
   grantsSchema,
   logSchema,
+  powersSchema,
   publishedSchema,
   receiptSchema,
   recordSchema,
@@ -162,6 +165,16 @@ export class CatalogClient implements Catalog, Startable {
     const { head } = await this.#members.write({ type: 'retire', namespace, name, ...options }, options.timeoutMs)
     this.#forget(namespace, name)
     return decodeAs(receiptSchema, head, 'the answer to retire')
+  }
+
+  async amend(change: AuthorityChange, options: WriteOptions): Promise<Receipt> {
+    const { head } = await this.#members.write({ type: 'amend', change, ...options }, options.timeoutMs)
+    return decodeAs(receiptSchema, head, 'the answer to amend')
+  }
+
+  async powers(): Promise<Powers> {
+    const { body } = await this.#members.read({ type: 'powers', ...this.#caller })
+    return decodeAs(powersSchema, body, 'the grants')
   }
 
   artifact(digest: string, options: FetchOptions): Promise<Uint8Array> {

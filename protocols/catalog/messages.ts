@@ -43,6 +43,12 @@ const readSchema = { caller: callerSchema.optional() }
 const spotSchema = z.strictObject({ author: hashSchema, seq: z.int().min(1) })
 const frozenSchema = z.array(z.strictObject({ author: hashSchema, seq: z.int().min(1) })).max(FROZEN_MAX)
 
+export const changeSchema = z.discriminatedUnion('type', [
+  z.strictObject({ type: z.enum(['create', 'transfer']), namespace: nameSchema, owner: keySchema }),
+  z.strictObject({ type: z.literal('grant'), subject: keySchema, ...scopeSchema.shape, expiresAtMs: z.int().min(0).nullable() }),
+  z.strictObject({ type: z.literal('revoke'), grant: hashSchema }),
+])
+
 /** Reads. `caller` is for those who are no member with a role. */
 export const requestSchema = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('get'), ref: refSchema, ...readSchema }),
@@ -74,6 +80,9 @@ export const requestSchema = z.discriminatedUnion('type', [
     ...writeSchema,
   }),
   z.strictObject({ type: z.literal('retire'), namespace: nameSchema, name: nameSchema, ...writeSchema }),
+  /** `passedOn`: by a catalog that may not write it itself. */
+  z.strictObject({ type: z.literal('amend'), change: changeSchema, passedOn: z.literal(true).optional(), ...writeSchema }),
+  z.strictObject({ type: z.literal('powers'), ...readSchema }),
   /** `known`: one digest over the asker's heads and its other shared sets; equal ones are not sent. */
   z.strictObject({ type: z.literal('heads'), known: digestSchema }),
   z.strictObject({
@@ -228,6 +237,15 @@ export const recordsPageSchema = z.strictObject({
 })
 /** What a key holds. */
 export const grantsSchema = z.array(scopeSchema).max(1024)
+export const powersSchema = z.strictObject({
+  namespaces: z.array(z.strictObject({ namespace: nameSchema, owner: keySchema, since: z.number() })),
+  grants: z.array(
+    z.strictObject({
+      ...{ hash: hashSchema, type: z.enum(['admit', 'grant', 'namespace']), key: keySchema },
+      ...{ grants: z.array(scopeSchema), expiresAtMs: z.number().nullable(), since: z.number(), author: authorSchema },
+    }),
+  ),
+})
 export const emptySchema = z.strictObject({})
 /** `total`: bytes of the whole artifact. */
 export const artifactAnswerSchema = z.strictObject({ total: z.int().min(1).max(ARTIFACT_BYTES_MAX) })

@@ -2,6 +2,7 @@
 import type { Access } from '#protocols/access'
 import { decodeAs } from '#protocols/codec'
 import type { IncomingRequest, Message, Network } from '#protocols/network'
+import { amend } from './handlers/amend.ts'
 import { artifact } from './handlers/artifact.ts'
 import { compare } from './handlers/compare.ts'
 import { conflicts } from './handlers/conflicts.ts'
@@ -13,6 +14,7 @@ import { list } from './handlers/list.ts'
 import { log } from './handlers/log.ts'
 import { objects } from './handlers/objects.ts'
 import { point } from './handlers/point.ts'
+import { powers } from './handlers/powers.ts'
 import { proofs } from './handlers/proofs.ts'
 import { publish } from './handlers/publish.ts'
 import { push } from './handlers/push.ts'
@@ -36,6 +38,8 @@ const handlers: { [T in RequestType]: Handler<T> } = {
   artifact,
   status,
   log,
+  amend,
+  powers,
   publish,
   point,
   retire,

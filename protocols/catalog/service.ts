@@ -6,17 +6,20 @@ import type { FunctionRef } from '#protocols/function'
 import type { Clock, MaybePromise, Random, Role, Startable } from '#protocols/lifecycle'
 import type { Manifest } from '#protocols/manifest'
 import type { Network, Peer } from '#protocols/network'
+import { Amender } from './amender.ts'
 import { ArtifactFetcher, type FetchOptions } from './artifact-fetcher.ts'
 import { ArtifactIndex } from './artifact-index.ts'
 import { ArtifactServer } from './artifact-server.ts'
 import type { ArtifactStore } from './artifacts.ts'
 import type {
   AliasTargets,
+  AuthorityChange,
   Catalog,
   ConflictReport,
   FunctionRecord,
   LedgerLine,
   LedgerStatus,
+  Powers,
   Published,
   Receipt,
   RecordsPage,
@@ -114,6 +117,7 @@ export class CatalogService implements Catalog, Startable {
   readonly #server: ArtifactServer
   readonly #placement: Placement
   readonly #writer: Writer
+  readonly #amender: Amender
   #askedAt = Number.NEGATIVE_INFINITY
   #asking: Promise<boolean> | undefined
   #loaded: Promise<void> | undefined
@@ -181,6 +185,7 @@ export class CatalogService implements Catalog, Startable {
       ready: () => this.guard.ready(),
       visibleMs: this.#limits.visibleMs,
     })
+    this.#amender = new Amender({ ...init, ledger: this.#ledger, writer: this.#writer, replication: this.#replication })
     this.#placement = new Placement({ network, store: artifacts, fetcher: this.#fetcher })
   }
 
@@ -234,6 +239,14 @@ export class CatalogService implements Catalog, Startable {
 
   async retire(namespace: string, name: string, options: WriteOptions): Promise<Receipt> {
     return this.#writer.retire(namespace, name, options)
+  }
+
+  amend(change: AuthorityChange, options: WriteOptions, passOn = true): Promise<Receipt> {
+    return this.#amender.amend(change, options, passOn)
+  }
+
+  powers(): Powers {
+    return this.#amender.powers()
   }
 
   artifact(digest: string, options: FetchOptions): Promise<Uint8Array> {

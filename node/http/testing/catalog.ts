@@ -3,11 +3,13 @@ import type { Grant } from '#protocols/access'
 import { digestOf } from '#protocols/codec'
 import type {
   AliasTargets,
+  AuthorityChange,
   Catalog,
   Commitment,
   ConflictReport,
   FunctionRecord,
   LedgerLine,
+  Powers,
   Published,
   Receipt,
   RecordsPage,
@@ -75,6 +77,14 @@ export class FakeCatalog implements Catalog {
   async point(namespace: string, name: string, alias: string, targets: AliasTargets, options: WriteOptions): Promise<Published> {
     this.#row({ namespace, name }).aliases[alias] = targets
     return { record: this.get({ namespace, name }), receipt: this.#write('point', { namespace, name, alias }, options), changed: true }
+  }
+
+  async amend(change: AuthorityChange, options: WriteOptions): Promise<Receipt> {
+    return this.#write(change.type, { ...change }, options)
+  }
+
+  powers(): Powers {
+    return { namespaces: [], grants: [] }
   }
 
   async retire(namespace: string, name: string, options: WriteOptions): Promise<Receipt> {

@@ -48,6 +48,6 @@ export function callerOf(caller: { subject: string; token?: string | undefined }
   return caller.token === undefined ? { subject: caller.subject } : { subject: caller.subject, token: caller.token }
 }
 
-function isMember(context: Context, peer: Peer): boolean {
+export function isMember(context: Context, peer: Peer): boolean {
   return (context.network.members.get(peer)?.roles.length ?? 0) > 0
 }

@@ -1,6 +1,7 @@
 /** Who holds what, as the ledger says. The rules and their reasons are in the room's README.md; here is what is kept, and what is asked. */
 import type { Capability, Grant } from '#protocols/access'
 import { digestOf, encode } from '#protocols/codec'
+import type { GrantRecord } from '../catalog.ts'
 import { judgeAtDoor, type DoorVerdict } from './authority-door.ts'
 import { type GrantState, type Standing, Verdict } from './authority-evaluate.ts'
 import { type AuthorityFact, authorityFactOf, AuthorityFacts, type GrantFact } from './authority-facts.ts'
@@ -157,6 +158,20 @@ export class LedgerAuthority implements Authority {
       since: fact.place.wallMs,
     }))
     return records.toSorted((a, b) => compareText(a.namespace, b.namespace))
+  }
+
+  /** All that is in force, oldest first. */
+  records(nowMs: number): GrantRecord[] {
+    this.#held ??= this.#byHolder()
+    const states = [...this.#held].flatMap(([key, held]) => held.map(({ fact }) => ({ key, fact })))
+    return states
+      .filter(({ fact }) => !isExpired(fact, nowMs))
+      .toSorted((a, b) => comparePlaces(a.fact.place, b.fact.place))
+      .map(({ key, fact: { place, type, scopes, expiresAtMs } }) => ({
+        ...{ hash: place.hash, type, key, expiresAtMs },
+        grants: scopes.map((each) => ({ can: [...each.can], namespaces: [...each.namespaces] })),
+        ...{ since: place.wallMs, author: place.author },
+      }))
   }
 
   onChange(listener: () => void): () => void {

@@ -5,10 +5,10 @@ import type { Line } from './entry.ts'
 import { digestSchema, manifestSchema, nameSchema, versionSchema } from '#protocols/manifest'
 
 /** Authors a revocation or a transfer may pin: fits one entry beside everything else. */
-const PINS_MAX = 512
+export const PINS_MAX = 512
 /** Grants in one admission, patterns in one grant. */
 const SCOPES_MAX = 16
-const PATTERNS_MAX = 64
+export const PATTERNS_MAX = 64
 
 /** An Ed25519 public key: of a node, a person, a root. */
 export const keySchema = z.string().regex(/^[0-9a-f]{64}$/, 'a key is 64 lower-case hex characters')
@@ -29,7 +29,9 @@ export const targetsSchema = z
   .refine((targets) => new Set(targets.map((each) => each.version)).size === targets.length, 'a version may stand only once')
 
 /** A namespace by name, a prefix with a trailing `*`, or `*` for all. Names are ASCII by `nameSchema`, so that no two look alike. */
-const patternSchema = z.string().regex(/^(\*|[a-z][a-z0-9-]{0,62}\*?)$/, 'expected a namespace, a prefix with a trailing "*", or "*"')
+export const patternSchema = z
+  .string()
+  .regex(/^(\*|[a-z][a-z0-9-]{0,62}\*?)$/, 'expected a namespace, a prefix with a trailing "*", or "*"')
 
 /** What may be done where: one `Grant` of `#protocols/access`. */
 export const scopeSchema = z.strictObject({

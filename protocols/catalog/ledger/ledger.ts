@@ -143,6 +143,16 @@ export class Ledger {
     await this.#checkpointer.finish()
   }
 
+  /** Why none of this node's keys may write it; nothing where one may. */
+  faultOfSigning<T extends EntryType>(type: T, body: BodyOf<T>): OsirisError | undefined {
+    try {
+      signerFor(this.authority, this.#identities, type, body, tick(this.#hlc, this.#clock.now()).wallMs)
+      return undefined
+    } catch (error) {
+      return OsirisError.from(error, `Cannot write "${type}"`)
+    }
+  }
+
   /**
    * Writes an entry of this node, or of the root where only the root may and its key is here; resolves when it is on disk and in the view.
    * Throws `forbidden` (saying which grant is missing), `payload_too_large`, `storage_full`, `unavailable`.

@@ -1,0 +1,139 @@
+/** Who holds what, as people see it, and who may change that. Pure; the same answer behind every door. */
+import { allows, type Grant, type Principal } from '#protocols/access'
+import { type ErrorCode, OsirisError } from '#protocols/errors'
+import type { AuthorityChange, GrantRecord, Powers } from './catalog.ts'
+import { EVERYWHERE } from './ledger/authority-rules.ts'
+
+/** What somebody may see of it: namespaces and grants where they may read, and what they hold themselves. */
+export function visiblePowers({ namespaces, grants }: Powers, principal: Principal): Powers {
+  const reads = (pattern: string): boolean => allows(principal, 'read', pattern)
+  return {
+    namespaces: namespaces.filter((each) => reads(each.namespace) || each.owner === principal.issuer),
+    grants: grants.filter((each) => each.key === principal.issuer || patternsOf(each.grants).some(reads)),
+  }
+}
+
+type Change<T extends AuthorityChange['type']> = Extract<AuthorityChange, { type: T }>
+
+/**
+ * Throws unless `principal` may make this change. Giving needs `admin` on everything given, and no longer than the giver holds it; ending a grant needs
+ * `admin` on all of it, or to be the one who holds it; what names an owner or another `admin` is for the owner, and for `admin` on all namespaces.
+ * `isTop`: its key is the root's. Throws `unauthenticated`, `forbidden`, `not_found` (nothing to end or to hand over), `conflict` (the namespace has an owner).
+ */
+export function assertMayAmend(change: AuthorityChange, principal: Principal, isTop: boolean, powers: Powers): void {
+  const asker = new Asker(actOf(change), principal, powers)
+  if (principal.issuer === undefined) throw asker.error('unauthenticated', 'no token was sent')
+  switch (change.type) {
+    case 'create':
+      return asker.mayCreate(change)
+    case 'transfer':
+      return asker.mayTransfer(change)
+    case 'grant':
+      return asker.mayGrant(change, isTop)
+    case 'revoke':
+      return asker.mayRevoke(change)
+  }
+}
+
+class Asker {
+  readonly #act: string
+  readonly #principal: Principal
+  readonly #powers: Powers
+
+  constructor(act: string, principal: Principal, powers: Powers) {
+    this.#act = act
+    this.#principal = principal
+    this.#powers = powers
+  }
+
+  error(code: ErrorCode, state: string): OsirisError {
+    return new OsirisError(code, `Cannot ${this.#act}: ${state}`)
+  }
+
+  mayCreate({ namespace }: { namespace: string }): void {
+    this.#needAdmin([namespace])
+    const owner = this.#ownerOf(namespace)
+    if (owner !== undefined) throw this.error('conflict', `it belongs to ${owner}`)
+  }
+
+  mayTransfer({ namespace }: { namespace: string }): void {
+    this.#needAdmin([namespace])
+    if (this.#ownerOf(namespace) === undefined) throw this.error('not_found', 'it has no owner; create it first')
+    this.#needOwned([namespace])
+  }
+
+  mayGrant({ namespaces, expiresAtMs }: Change<'grant'>, isTop: boolean): void {
+    this.#needAdmin(namespaces)
+    if (isTop) return
+    for (const pattern of namespaces) {
+      const until = this.#holdsUntil(pattern)
+      if ((expiresAtMs ?? Number.POSITIVE_INFINITY) <= until) continue
+      const end = new Date(until).toISOString()
+      throw this.#deny(`holds "admin" on "${pattern}" only until ${end}, and what is given must end by then`)
+    }
+  }
+
+  mayRevoke({ grant }: Change<'revoke'>): void {
+    const target = this.#powers.grants.find((each) => each.hash === grant)
+    if (target === undefined) throw this.error('not_found', 'no such grant is in force')
+    if (target.type !== 'grant') return this.#needAdmin([EVERYWHERE])
+    if (target.key === this.#principal.issuer) return
+    const patterns = patternsOf(target.grants)
+    this.#needAdmin(patterns)
+    if (target.grants.some((each) => each.can.includes('admin'))) this.#needOwned(patterns)
+  }
+
+  #needAdmin(patterns: readonly string[]): void {
+    const missing = patterns.find((pattern) => !allows(this.#principal, 'admin', pattern))
+    if (missing !== undefined) throw this.#deny(`has no grant of "admin" on "${missing}"`)
+  }
+
+  /** Of those who hold `admin` somewhere, only its owner stands above the others. */
+  #needOwned(patterns: readonly string[]): void {
+    if (allows(this.#principal, 'admin', EVERYWHERE)) return
+    const foreign = patterns.find((pattern) => this.#ownerOf(pattern) !== this.#principal.issuer)
+    if (foreign !== undefined) throw this.#deny(`neither owns "${foreign}" nor has a grant of "admin" on "*"`)
+  }
+
+  #ownerOf(namespace: string): string | undefined {
+    return this.#powers.namespaces.find((each) => each.namespace === namespace)?.owner
+  }
+
+  /** 0: not at all. */
+  #holdsUntil(pattern: string): number {
+    const own = this.#powers.grants.filter((each) => each.key === this.#principal.issuer)
+    const covering = own.filter((each) => allows({ subject: '', grants: each.grants }, 'admin', pattern))
+    return Math.max(0, ...covering.map((each) => each.expiresAtMs ?? Number.POSITIVE_INFINITY))
+  }
+
+  #deny(state: string): OsirisError {
+    return this.error('forbidden', `"${this.#principal.subject}" ${state}`)
+  }
+}
+
+function actOf(change: AuthorityChange): string {
+  switch (change.type) {
+    case 'create':
+      return `create namespace "${change.namespace}"`
+    case 'transfer':
+      return `hand over namespace "${change.namespace}"`
+    case 'revoke':
+      return `revoke grant ${change.grant.slice(0, 8)}`
+    case 'grant':
+      return `grant ${change.can.join(', ')} on ${change.namespaces.join(', ')}`
+  }
+}
+
+const patternsOf = (grants: readonly Grant[]): string[] => grants.flatMap((each) => each.namespaces)
+
+/** Of one key, of one namespace (and of patterns that cover it), or all. */
+export function grantsWhere(
+  grants: readonly GrantRecord[],
+  { key, namespace }: { key?: string | undefined; namespace?: string | undefined },
+): GrantRecord[] {
+  return grants.filter(
+    (each) =>
+      (key === undefined || each.key === key) &&
+      (namespace === undefined || each.grants.some((grant) => allows({ subject: '', grants: [grant] }, grant.can[0] ?? 'read', namespace))),
+  )
+}
