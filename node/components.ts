@@ -146,6 +146,7 @@ async function compose(config: NodeConfig, host: Host, signal: AbortSignal) {
       inFlight: () => load().inFlight,
       members: () => network.members.list().length,
       ledgerEntries: () => catalogService?.status().entries ?? 0,
+      ledgerRefusals: () => ({ ...catalogService?.refusals() }),
     },
   })
   const http = new HttpServer({

@@ -76,6 +76,7 @@ export class Instruments {
       limitHits(init.limits),
       ...egressCounters(init.egress),
       droppedLines(init.logs),
+      refusals(init.probes),
       ...gauges(init.probes, this.#loop),
     ]
     for (const metric of others) this.#registry.registerMetric(metric)
@@ -176,6 +177,20 @@ function workerCounters(workers: InstrumentsInit['workers']): Counter[] {
         told = workers[each]
       },
     })
+  })
+}
+
+/** Reasons are a fixed list (`RefusalReason`), so the label is bounded. */
+function refusals(probes: Probes): Counter<'reason'> {
+  return new Counter({
+    name: 'osiris_ledger_refusals_total',
+    help: "Entries refused at this node's door of the ledger, by reason",
+    labelNames: ['reason'],
+    registers: [],
+    collect() {
+      this.reset()
+      for (const [reason, count] of Object.entries(probes.ledgerRefusals())) this.inc({ reason }, count)
+    },
   })
 }
 

@@ -9,6 +9,8 @@ export interface Probes {
   inFlight(): number
   members(): number
   ledgerEntries(): MaybePromise<number>
+  /** Entries refused at the ledger's door since the start, by reason. */
+  ledgerRefusals(): Readonly<Record<string, number>>
 }
 
 export interface MetricsInit {

@@ -16,7 +16,11 @@ const finished = (code: EventMap['call.finished']['code'], wallMs: number, cold 
 
 function metricsOf() {
   const events = createEvents()
-  const metrics = new Metrics({ events, node: 'node-1', probes: { inFlight: () => 3, members: () => 4, ledgerEntries: async () => 5 } })
+  const metrics = new Metrics({
+    events,
+    node: 'node-1',
+    probes: { inFlight: () => 3, members: () => 4, ledgerEntries: async () => 5, ledgerRefusals: () => ({ signature: 6 }) },
+  })
   return { events, metrics }
 }
 
@@ -33,6 +37,12 @@ describe('Metrics', () => {
     expect(text).toContain('osiris_cold_starts_total{node="node-1"} 1')
     expect(text).toMatch(/osiris_call_duration_seconds_bucket\{le="0.0025",node="node-1"\} 2/)
     expect(text).toMatch(/osiris_call_duration_seconds_count\{node="node-1"\} 3/)
+    metrics.stop()
+  })
+
+  it('tells what the ledger refused, by reason', async () => {
+    const { metrics } = metricsOf()
+    expect(await metrics.text()).toContain('osiris_ledger_refusals_total{reason="signature",node="node-1"} 6')
     metrics.stop()
   })
 

@@ -16,6 +16,7 @@ import type { Ledger } from './ledger/ledger.ts'
 import { PROTOCOL, pushAnswerSchema, type Request, TOPIC, witnessAnswerSchema } from './messages.ts'
 import { Turns } from './turns.ts'
 import type { SharedSets } from './shared-sets.ts'
+import { Strikes } from './strikes.ts'
 import type { Claim, Testimony } from './witnesses.ts'
 
 const REQUEST_MS_MAX = 5000
@@ -47,6 +48,7 @@ export class Replication {
   readonly #events: Events
   readonly #pullIntervalMs: number
   readonly #forks: ForkExchange
+  readonly #strikes: Strikes
   readonly #pulls = new Map<Peer, Promise<boolean>>()
   readonly #turns: Turns<Peer>
   readonly #greeted = new Set<Peer>()
@@ -63,6 +65,7 @@ export class Replication {
     this.#turns = new Turns(init.random)
     this.#events = init.events
     this.#pullIntervalMs = init.pullIntervalMs
+    this.#strikes = new Strikes(init.clock)
     this.#forks = new ForkExchange({
       ledger: init.ledger,
       publish: (data) => void this.#publish(data),
@@ -125,6 +128,13 @@ export class Replication {
 
   /** One entry a peer pushed; resolves when it is on disk. Throws `invalid_argument` for one that is refused, `storage_full`, `unavailable`. */
   async accept(peer: Peer, bytes: Uint8Array): Promise<boolean> {
+    if (this.#strikes.isOut(peer)) {
+      this.#ledger.refused('flood')
+      throw new OsirisError(
+        'rate_limited',
+        'Cannot accept the entry: too many before it were refused; the next one is looked at in a second',
+      )
+    }
     try {
       if (this.#ledger.holds(digestOf(bytes))) return true
       const entry = this.#ledger.open(bytes)
@@ -132,6 +142,7 @@ export class Replication {
       if (gap) await this.pull(peer)
       return (await this.#ledger.take(entry, gap)) !== 'gap'
     } catch (error) {
+      this.#strike(peer, error)
       if (error instanceof Refusal) throw new OsirisError('invalid_argument', `Cannot accept the entry: ${error.message}`, { cause: error })
       throw error
     }
@@ -167,6 +178,10 @@ export class Replication {
 
   /** `false`: must not be passed on. */
   #hear(from: Peer, data: Uint8Array): boolean {
+    if (this.#strikes.isOut(from)) {
+      this.#ledger.refused('flood')
+      return false
+    }
     try {
       if (claimsFork(data)) {
         this.#ledger.convict(data)
@@ -179,8 +194,15 @@ export class Replication {
       return true
     } catch (error) {
       this.#tell(error)
-      return !(error instanceof Refusal && INTRINSIC.has(error.reason))
+      return !this.#strike(from, error)
     }
+  }
+
+  /** Whether it is wrong for everybody, and so its sender's fault. */
+  #strike(peer: Peer, error: unknown): boolean {
+    const isFault = error instanceof Refusal && INTRINSIC.has(error.reason)
+    if (isFault) this.#strikes.add(peer)
+    return isFault
   }
 
   #greet(): void {

@@ -342,6 +342,11 @@ export class CatalogService implements Catalog, Startable {
     return this.#ledger.proofs(known, bytesMax)
   }
 
+  /** Counts an entry that was too long to be received. */
+  tooLong(): void {
+    this.#ledger.refused('oversized')
+  }
+
   /** For other catalogs: takes in one entry; `true` when it is on disk here. Throws `invalid_argument`, `storage_full`, `unavailable`. */
   accept(peer: Peer, bytes: Uint8Array): Promise<boolean> {
     return this.#replication.accept(peer, bytes)

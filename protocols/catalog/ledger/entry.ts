@@ -75,6 +75,8 @@ export type RefusalReason =
   | 'fork'
   | 'frozen'
   | 'authority'
+  /** Not looked at: its sender sent too much that was refused. */
+  | 'flood'
 
 export class Refusal extends Error {
   readonly reason: RefusalReason

@@ -321,6 +321,11 @@ export class Ledger {
     return { ...this.#refusals }
   }
 
+  /** Counts what was refused before it was an entry. */
+  refused(reason: RefusalReason): void {
+    this.#count(reason)
+  }
+
   async log(options: { after?: string; limit: number }): Promise<EntryLine[]> {
     const places = this.#inOrder()
     const at = options.after === undefined ? -1 : places.findIndex((place) => place.hash === options.after)
