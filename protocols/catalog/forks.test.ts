@@ -5,6 +5,7 @@ import { until } from '#protocols/until'
 import type { Network } from '#protocols/network'
 import { aFunction, type CatalogNode, CatalogUniverse, untilEqual, untilMembers, written } from './catalog.fixture.ts'
 import { type Entry, type Envelope, signEntry } from './ledger/entry.ts'
+import { agreeToRotation } from './ledger/authority-facts.ts'
 import { openProof } from './ledger/forks.ts'
 
 let universe: CatalogUniverse
@@ -118,4 +119,45 @@ it('who joins later learns of the fork before the entries, and a restart keeps i
   all = [await universe.node('a', { storage, artifacts, seed: identity.seed }), ...all.slice(1)]
   expect(at(0).service.status().frozen).toEqual([{ author: author.id, seq: 2 }])
   await untilFrozen(2)
+})
+
+it('a frozen key is replaced by the root: what it held passes to the new one, which writes; the old one stays shut out', async () => {
+  const one = next(undefined, published('kept', 'a'))
+  for (const node of all) await push(node, one)
+  await push(at(0), next(one, published('kept', 'left')))
+  await push(at(0), next(one, published('kept', 'right'))).catch(() => {})
+  await untilFrozen(2)
+  const fresh = createIdentity()
+  await universe.asRoot('rotate', { from: author.id, to: fresh.id, seq: 1, proof: null })
+  await until(() => all.every((node) => node.service.authority().isMember(fresh.id, Date.now())))
+  const hlc = { wallMs: Date.now(), counter: 0 }
+  const place = { format: 1 as const, universe: universeId(universe.universe), author: fresh.id, seq: 1, prev: null, hlc, by: 'ada' }
+  await push(at(0), signEntry(fresh, { ...place, ...published('new', 'a'), grant: universe.grantOf(author.id) }))
+  await untilEqual(all)
+  for (const node of all) {
+    expect(node.service.get({ namespace: 'demo', name: 'new' })).toMatchObject({ author: fresh.id })
+    expect(node.service.get({ namespace: 'demo', name: 'kept' })).toMatchObject({ versions: 1 })
+    expect(node.service.authority().isMember(author.id, Date.now())).toBe(false)
+    await expect(push(node, next(one, published('kept', 'again')))).rejects.toMatchObject({ code: 'invalid_argument' })
+  }
+})
+
+it('a key gives itself on with the agreement of the new one, and not without', async () => {
+  const fresh = createIdentity()
+  const thief = createIdentity()
+  const rotate = (to: string, proof: Uint8Array | null) => ({ type: 'rotate', body: { from: author.id, to, seq: 1, proof } })
+  const agreed = agreeToRotation(fresh, universeId(universe.universe), author.id)
+  // The agreement of another key counts for nothing, and does not end the feed.
+  for (const node of all) await push(node, next(undefined, rotate(thief.id, agreed))).catch(() => {})
+  expect(at(0).service.authority().isMember(thief.id, Date.now())).toBe(false)
+  expect(at(0).service.authority().isMember(author.id, Date.now())).toBe(true)
+  const other = createIdentity()
+  await universe.admit(other.id, 'other')
+  const hlc = { wallMs: Date.now(), counter: 0 }
+  const place = { format: 1 as const, universe: universeId(universe.universe), seq: 1, prev: null, hlc, by: 'ada' }
+  const proof = agreeToRotation(fresh, universeId(universe.universe), other.id)
+  const body = { from: other.id, to: fresh.id, seq: 1, proof }
+  await push(at(0), signEntry(other, { ...place, author: other.id, type: 'rotate', body, grant: universe.grantOf(other.id) }))
+  await until(() => all.every((node) => node.service.authority().isMember(fresh.id, Date.now())))
+  expect(at(3).service.authority().isMember(other.id, Date.now())).toBe(false)
 })
