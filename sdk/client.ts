@@ -3,7 +3,7 @@ import { OsirisError } from '#protocols/errors'
 import { assertName, formatRef, type FunctionRef, LIVE, parseRef } from '#protocols/function'
 import { diffVersions, promoted } from '#protocols/management'
 import { createNamespace } from './namespace.ts'
-import type { FunctionsOfOsiris, NamespaceFunctions, Osiris, SelectorTargets } from './osiris.ts'
+import type { FunctionsOfOsiris, GrantsOfOsiris, NamespaceFunctions, NamespacesOfOsiris, Osiris, SelectorTargets } from './osiris.ts'
 import type { Transport } from './transport.ts'
 
 export function createClient(transport: Transport): Osiris {
@@ -18,6 +18,8 @@ export function createClient(transport: Transport): Osiris {
     },
     deploy: async (deploy) => transport.deploy(deploy),
     functions: functionsOver(transport),
+    namespaces: namespacesOver(transport),
+    grants: grantsOver(transport),
     nodes: () => transport.nodes(),
     network: () => transport.network(),
     ledger: (options = {}) => transport.ledger(options),
@@ -45,6 +47,23 @@ function functionsOver(transport: Transport): FunctionsOfOsiris {
     },
     rollback: async (ref, to, choice) => point(ref, LIVE, to ?? (await versionBefore(transport, wholeOf(ref))), choice),
     remove: async (ref, choice = {}) => transport.remove(wholeOf(ref), choice),
+  }
+}
+
+function namespacesOver(transport: Transport): NamespacesOfOsiris {
+  return {
+    list: () => transport.namespaces(),
+    create: (namespace, owner, choice = {}) => transport.amend({ type: 'create', namespace, owner }, choice),
+    transfer: (namespace, owner, choice = {}) => transport.amend({ type: 'transfer', namespace, owner }, choice),
+  }
+}
+
+function grantsOver(transport: Transport): GrantsOfOsiris {
+  return {
+    list: (filter = {}) => transport.grants(filter),
+    add: ({ key, can, namespaces, expiresAtMs = null }, choice = {}) =>
+      transport.amend({ type: 'grant', subject: key, can, namespaces, expiresAtMs }, choice),
+    revoke: (grant, choice = {}) => transport.amend({ type: 'revoke', grant }, choice),
   }
 }
 

@@ -1,4 +1,5 @@
 /** Reaching one node over HTTP with `fetch`. No dependencies; runs in browsers. */
+import type { AuthorityChange } from '#protocols/catalog'
 import { OsirisError } from '#protocols/errors'
 import { formatRef, type FunctionRef } from '#protocols/function'
 import type { Deploy, WriteChoice } from '#protocols/management'
@@ -89,6 +90,18 @@ export function httpTransport(options: HttpOptions): Transport {
       const act = `remove "${formatRef(ref)}"`
       return (await json<{ receipt: Awaited<ReturnType<Transport['remove']>> }>(act, 'DELETE', pathOf(ref) + queryOf(choice))).receipt
     },
+    async namespaces() {
+      return (await json<{ namespaces: Awaited<ReturnType<Transport['namespaces']>> }>('list namespaces', 'GET', '/v1/namespaces'))
+        .namespaces
+    },
+    async grants({ key, namespace }) {
+      const path = `/v1/grants${queryOf({ key, namespace })}`
+      return (await json<{ grants: Awaited<ReturnType<Transport['grants']>> }>('list grants', 'GET', path)).grants
+    },
+    async amend(change, choice) {
+      const { act, method, path, body } = amending(change)
+      return (await json<{ receipt: Awaited<ReturnType<Transport['amend']>> }>(act, method, path + queryOf(choice), body)).receipt
+    },
     async nodes() {
       return (await json<{ nodes: Awaited<ReturnType<Transport['nodes']>> }>('list nodes', 'GET', '/v1/nodes')).nodes
     },
@@ -100,9 +113,29 @@ export function httpTransport(options: HttpOptions): Transport {
   }
 }
 
+function amending(change: AuthorityChange): { act: string; method: string; path: string; body?: unknown } {
+  switch (change.type) {
+    case 'create': {
+      const { namespace: name, owner } = change
+      return { act: `create namespace "${name}"`, method: 'POST', path: '/v1/namespaces', body: { name, owner } }
+    }
+    case 'transfer': {
+      const { namespace, owner } = change
+      const path = `/v1/namespaces/${encodeURIComponent(namespace)}`
+      return { act: `hand over namespace "${namespace}"`, method: 'PUT', path, body: { owner } }
+    }
+    case 'grant': {
+      const { subject: key, can, namespaces, expiresAtMs } = change
+      return { act: 'give a grant', method: 'POST', path: '/v1/grants', body: { key, can, namespaces, expiresAtMs } }
+    }
+    case 'revoke':
+      return { act: 'revoke a grant', method: 'DELETE', path: `/v1/grants/${encodeURIComponent(change.grant)}` }
+  }
+}
+
 /** With its question mark; nothing where nothing is said. */
 function queryOf(words: {
-  [K in keyof WriteChoice | 'namespace' | 'after' | 'limit' | 'author' | 'seq']?: string | number | undefined
+  [K in keyof WriteChoice | 'namespace' | 'key' | 'after' | 'limit' | 'author' | 'seq']?: string | number | undefined
 }): string {
   const said = Object.entries(words).flatMap(([key, value]): [string, string][] => (value === undefined ? [] : [[key, String(value)]]))
   return said.length === 0 ? '' : `?${new URLSearchParams(said).toString()}`

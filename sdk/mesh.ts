@@ -1,11 +1,11 @@
 /** The transport over roles, wherever they live: what a peer does where an HTTP client sends a request. */
 import type { Builder } from '#protocols/builder'
-import type { Catalog } from '#protocols/catalog'
+import { type Catalog, grantsWhere } from '#protocols/catalog'
 import { OsirisError } from '#protocols/errors'
 import type { FunctionRef } from '#protocols/function'
 import type { Caller, FetchPayload, Invoker, Outcome, Payload } from '#protocols/invocation'
 import type { Clock } from '#protocols/lifecycle'
-import { byName, Functions, networkOf, nodeOf, textOfRecords } from '#protocols/management'
+import { byName, Functions, namespacesOf, networkOf, nodeOf, textOfRecords } from '#protocols/management'
 import type { Network } from '#protocols/network'
 import { universeId } from '#protocols/access'
 import { steer, type Steering, STICKY_HEADER, VERSION_HEADER } from '#protocols/steering'
@@ -72,6 +72,12 @@ export function meshTransport(parts: MeshParts): Transport {
     versions: (ref) => functions.versions(ref.namespace, ref.name),
     point: (ref, alias, targets, choice) => functions.point(ref, alias, targets, caller, choice),
     remove: (ref, choice) => functions.remove(ref, caller, choice),
+    async namespaces() {
+      const [records, powers] = await Promise.all([catalog.list({}), catalog.powers()])
+      return namespacesOf(records, powers.namespaces)
+    },
+    grants: async (filter) => grantsWhere((await catalog.powers()).grants, filter),
+    amend: (change, { ack = 'committed', timeoutMs = WRITE_TIMEOUT_MS }) => catalog.amend(change, { caller, ack, timeoutMs }),
     nodes: async () => byName(network.members.list().map(nodeOf)),
     network: async () => networkOf({ name: universe.name, id: universeId(universe) }, network),
     async ledger({ after, limit = 100 }) {

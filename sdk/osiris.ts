@@ -4,10 +4,13 @@ import type {
   Deployed,
   FunctionDetail,
   FunctionSummary,
+  GrantSummary,
   LedgerConflicts,
   LedgerPage,
   LedgerRecords,
+  NamespaceSummary,
   NetworkSummary,
+  NewGrant,
   NodeSummary,
   Pointed,
   Promotion,
@@ -26,10 +29,13 @@ export type {
   FunctionDetail,
   FunctionSummary,
   HolderReceipt,
+  GrantSummary,
   LedgerConflicts,
   LedgerPage,
   LedgerRecords,
+  NamespaceSummary,
   NetworkSummary,
+  NewGrant,
   NodeSummary,
   Pointed,
   Promotion,
@@ -65,6 +71,8 @@ export interface Osiris {
   /** Builds and publishes a version, and points `live` at it. Every write waits for `committed` unless told otherwise (`WriteChoice`); the answer carries the receipts. */
   deploy(deploy: Deploy): Promise<Deployed>
   readonly functions: FunctionsOfOsiris
+  readonly namespaces: NamespacesOfOsiris
+  readonly grants: GrantsOfOsiris
   nodes(): Promise<NodeSummary[]>
   network(): Promise<NetworkSummary>
   /** Entries in view order, oldest first, after the one with the hash `after`; at most `limit` (default 100, at most 1,000). */
@@ -97,4 +105,28 @@ export interface FunctionsOfOsiris {
   /** Points `live` at `to`; without it at the version published before the live one (of several the newest, so that a canary goes). Rejects with `conflict` when there is none. */
   rollback(ref: string, to?: string, choice?: WriteChoice): Promise<Pointed>
   remove(ref: string, choice?: WriteChoice): Promise<Receipt>
+}
+
+/** Keys are 64 hex characters, as `osiris key show` prints them. */
+export interface NamespacesOfOsiris {
+  /** Those the caller may read. */
+  list(): Promise<NamespaceSummary[]>
+  /** Takes `admin` on the namespace. Rejects with `conflict` where it has an owner. */
+  create(name: string, owner: string, choice?: WriteChoice): Promise<Receipt>
+  /** For the owner, and for who holds `admin` on all namespaces. What the former owner gave ends. */
+  transfer(name: string, owner: string, choice?: WriteChoice): Promise<Receipt>
+}
+
+export interface GrantFilter {
+  key?: string
+  namespace?: string
+}
+
+export interface GrantsOfOsiris {
+  /** In force, oldest first: of namespaces the caller may read, and what the key of its token holds. */
+  list(filter?: GrantFilter): Promise<GrantSummary[]>
+  /** Takes `admin` on every namespace named, for as long. The receipt's `hash` names the grant. */
+  add(grant: NewGrant, choice?: WriteChoice): Promise<Receipt>
+  /** Rejects with `not_found` where no such grant is in force. */
+  revoke(hash: string, choice?: WriteChoice): Promise<Receipt>
 }

@@ -1,14 +1,16 @@
 /** One way to reach a universe. References are parsed already; everything else is as in `Osiris`. */
 import type { FunctionRef } from '#protocols/function'
-import type { Receipt } from '#protocols/catalog'
+import type { AuthorityChange, Receipt } from '#protocols/catalog'
 import type {
   Deploy,
   Deployed,
   FunctionDetail,
   FunctionSummary,
+  GrantSummary,
   LedgerConflicts,
   LedgerPage,
   LedgerRecords,
+  NamespaceSummary,
   NetworkSummary,
   NodeSummary,
   Pointed,
@@ -16,7 +18,7 @@ import type {
   VersionSummary,
   WriteChoice,
 } from '#protocols/management'
-import type { LedgerOptions } from './osiris.ts'
+import type { GrantFilter, LedgerOptions } from './osiris.ts'
 
 export interface Transport {
   /** `args` is the text of a JSON array; the result is the text of a JSON value. */
@@ -28,6 +30,9 @@ export interface Transport {
   versions(ref: FunctionRef): Promise<VersionSummary[]>
   point(ref: FunctionRef, alias: string, targets: SelectorTargets, choice: WriteChoice): Promise<Pointed>
   remove(ref: FunctionRef, choice: WriteChoice): Promise<Receipt>
+  namespaces(): Promise<NamespaceSummary[]>
+  grants(filter: GrantFilter): Promise<GrantSummary[]>
+  amend(change: AuthorityChange, choice: WriteChoice): Promise<Receipt>
   nodes(): Promise<NodeSummary[]>
   network(): Promise<NetworkSummary>
   ledger(options: LedgerOptions): Promise<LedgerPage>

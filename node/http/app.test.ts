@@ -166,8 +166,8 @@ describe('the universe', () => {
     })
     expect((await ask('GET', '/namespaces')).body).toEqual({
       namespaces: [
-        { name: 'demo', functions: 1 },
-        { name: 'team', functions: 1 },
+        { name: 'demo', functions: 1, owner: null },
+        { name: 'team', functions: 1, owner: null },
       ],
     })
     const records = (await ask('GET', '/ledger/records')).body
@@ -189,6 +189,7 @@ describe('rights', () => {
     '/functions/demo/greet',
     '/functions/demo/greet/versions',
     '/namespaces',
+    '/grants',
     '/nodes',
     '/network',
     '/network/join',
@@ -201,6 +202,10 @@ describe('rights', () => {
       ['PUT', '/functions/demo/greet'],
       ['DELETE', '/functions/demo/greet'],
       ['PUT', '/functions/demo/greet/aliases/live'],
+      ['POST', '/namespaces'],
+      ['PUT', '/namespaces/demo'],
+      ['POST', '/grants'],
+      ['DELETE', '/grants/x'],
     ] as const) {
       expect((await ask(method, path, anonymous, {})).status).toBe(401)
     }
@@ -253,10 +258,13 @@ describe('/v1/openapi.json', () => {
       '/v1/functions/{namespace}/{name}',
       '/v1/functions/{namespace}/{name}/aliases/{alias}',
       '/v1/functions/{namespace}/{name}/versions',
+      '/v1/grants',
+      '/v1/grants/{hash}',
       '/v1/ledger',
       '/v1/ledger/conflicts',
       '/v1/ledger/records',
       '/v1/namespaces',
+      '/v1/namespaces/{namespace}',
       '/v1/network',
       '/v1/network/join',
       '/v1/nodes',

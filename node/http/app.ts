@@ -17,7 +17,8 @@ import { createUnknown } from './unknown.ts'
 import { reportUnexpected } from './report.ts'
 import { deleteFunction, getFunction, listFunctions, listVersions, putAlias, putFunction } from './routes/functions.ts'
 import { getConflicts, getLedger, getRecords } from './routes/ledger.ts'
-import { listNamespaces } from './routes/namespaces.ts'
+import { addGrant, listGrants, revokeGrant } from './routes/grants.ts'
+import { createNamespace, listNamespaces, putOwner } from './routes/namespaces.ts'
 import { getJoinToken, getNetwork } from './routes/network.ts'
 import { listNodes } from './routes/nodes.ts'
 import type { Self } from './server.ts'
@@ -58,6 +59,11 @@ export function createApp(parts: AppParts): App {
   define(app, 'get', '/v1/functions/{namespace}/{name}/versions', listVersions(parts))
   define(app, 'put', '/v1/functions/{namespace}/{name}/aliases/{alias}', putAlias(parts))
   define(app, 'get', '/v1/namespaces', listNamespaces(parts))
+  define(app, 'post', '/v1/namespaces', createNamespace(parts))
+  define(app, 'put', '/v1/namespaces/{namespace}', putOwner(parts))
+  define(app, 'get', '/v1/grants', listGrants(parts))
+  define(app, 'post', '/v1/grants', addGrant(parts))
+  define(app, 'delete', '/v1/grants/{hash}', revokeGrant(parts))
   define(app, 'get', '/v1/nodes', listNodes(parts))
   define(app, 'get', '/v1/network', getNetwork(parts))
   define(app, 'get', '/v1/network/join', getJoinToken(parts))

@@ -25,7 +25,7 @@ export interface Route {
   handle(context: ManagementContext): Promise<Response>
 }
 
-type Method = 'get' | 'put' | 'delete'
+type Method = 'get' | 'post' | 'put' | 'delete'
 
 /** Adds a route (`/v1/things/{name}`) to the app and to its description. */
 export function define(app: OpenAPIHono<ManagementEnv>, method: Method, path: string, route: Route): void {

@@ -2,6 +2,7 @@
 import type { FoundCaller } from '#node/access'
 import { type Access, allows, type Capability, type Principal } from '#protocols/access'
 import { OsirisError } from '#protocols/errors'
+import type { Caller } from '#protocols/invocation'
 
 /** Throws `unauthenticated` or `forbidden` unless the caller may do `action` in `namespace`. */
 export async function requireIn(access: Access, found: FoundCaller, action: Capability, namespace: string): Promise<Principal> {
@@ -16,6 +17,14 @@ export async function requireAnywhere(access: Access, found: FoundCaller, action
   if (principal.grants.some((grant) => grant.namespaces.some((namespace) => allows(principal, action, namespace)))) return principal
   if (found.caller.token === undefined) throw new OsirisError('unauthenticated', `Cannot ${act}: no token was sent`)
   throw new OsirisError('forbidden', `Cannot ${act}: "${principal.subject}" has no grant to ${action} anywhere`)
+}
+
+/** Throws unless somebody asks, whatever they may do: for what is judged where it is written. */
+export async function requireToken(access: Access, found: FoundCaller, act: string): Promise<Caller> {
+  refuseForeign(found, act)
+  await access.principalOf(found.caller)
+  if (found.caller.token === undefined) throw new OsirisError('unauthenticated', `Cannot ${act}: no token was sent`)
+  return found.caller
 }
 
 /** On a developer's machine the missing rights have a reason worth telling: a page, a proxy or a foreign Host. */

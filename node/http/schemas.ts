@@ -1,5 +1,6 @@
 /** Shapes of management requests (judged at the door) and of all answers (described in OpenAPI). */
 import { z } from '@hono/zod-openapi'
+import { CAPABILITIES } from '#protocols/access'
 import { errorStatus } from '#protocols/errors'
 import { functionConfigSchema, manifestSchema, nameSchema, versionSchema } from '#protocols/manifest'
 import { ROLES } from '#protocols/lifecycle'
@@ -128,7 +129,41 @@ export const versionsSchema = z.object({
   ),
 })
 
-export const namespacesSchema = z.object({ namespaces: z.array(z.object({ name: nameSchema, functions: z.int() })) })
+const keySchema = z.string().regex(/^[0-9a-f]{64}$/, 'expected a key: 64 lower-case hex characters')
+const canSchema = z.enum(CAPABILITIES)
+const patternsSchema = z
+  .array(z.string().min(1).max(64))
+  .openapi({ description: 'Namespaces by name; a trailing * stands for a prefix, * for all' })
+
+export const namespacesSchema = z.object({
+  namespaces: z.array(
+    z.object({ name: nameSchema, functions: z.int(), owner: z.string().nullable().openapi({ description: 'The key that owns it' }) }),
+  ),
+})
+export const newNamespaceSchema = z.strictObject({ name: nameSchema, owner: keySchema })
+export const newOwnerSchema = z.strictObject({ owner: keySchema })
+export const writtenSchema = z.object({ receipt: receiptSchema })
+
+export const grantsQuerySchema = z.strictObject({ key: keySchema.optional(), namespace: nameSchema.optional() })
+export const newGrantSchema = z.strictObject({
+  key: keySchema,
+  can: z.array(canSchema).min(1).max(CAPABILITIES.length),
+  namespaces: patternsSchema.min(1).max(64),
+  expiresAtMs: z.int().min(0).nullable().optional(),
+})
+export const grantsSchema = z.object({
+  grants: z.array(
+    z.object({
+      hash: z.string(),
+      type: z.enum(['admit', 'grant', 'namespace']),
+      key: z.string(),
+      grants: z.array(z.object({ can: z.array(canSchema), namespaces: patternsSchema })),
+      expiresAtMs: z.number().nullable(),
+      since: z.number(),
+      author: z.string(),
+    }),
+  ),
+})
 
 export const nodesSchema = z.object({
   nodes: z.array(

@@ -1,5 +1,6 @@
 /** What people and scripts manage, as plain JSON: the same shapes over HTTP, through the SDK and on the command line. Types only; the browser SDK uses this file too. */
-import type { AliasTargets, ConflictReport, LedgerLine, LedgerStatus, Receipt, VersionRecord } from '#protocols/catalog'
+import type { AliasTargets, ConflictReport, GrantRecord, LedgerLine, LedgerStatus, Receipt, VersionRecord } from '#protocols/catalog'
+import type { Capability } from '#protocols/access'
 import type { SourceFiles } from '#protocols/builder'
 import type { Role } from '#protocols/lifecycle'
 import type { FunctionConfig, Manifest } from '#protocols/manifest'
@@ -107,6 +108,20 @@ export type SelectorTargets = { version: string; weight: number }[]
 export interface NamespaceSummary {
   name: string
   functions: number
+  /** The key that holds `admin` on it; `null`: nobody created it. */
+  owner: string | null
+}
+
+export type GrantSummary = GrantRecord
+
+/** What to give a key. */
+export interface NewGrant {
+  key: string
+  can: Capability[]
+  /** Names; a trailing `*` stands for a prefix, `*` for all. */
+  namespaces: string[]
+  /** Milliseconds since the epoch; default: no end. */
+  expiresAtMs?: number | null
 }
 
 export interface NodeSummary {

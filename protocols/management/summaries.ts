@@ -1,5 +1,5 @@
 /** Records of the catalog and the mesh → what people see of them. Pure. */
-import type { FunctionRecord } from '#protocols/catalog'
+import type { FunctionRecord, Powers } from '#protocols/catalog'
 import type { Member, Network } from '#protocols/network'
 import type { FunctionDetail, FunctionSummary, LostRouteSummary, NamespaceSummary, NetworkSummary, NodeSummary } from './management.ts'
 
@@ -13,11 +13,15 @@ export function detailOf(record: FunctionRecord, lostRoutes: LostRouteSummary[])
   return { ...summaryOf(record), lostRoutes, manifest: record.manifest, aliases: record.aliases }
 }
 
-/** Namespaces with how many functions each has, by name. */
-export function namespacesOf(records: readonly FunctionRecord[]): NamespaceSummary[] {
-  const counts = new Map<string, number>()
-  for (const { namespace } of records) counts.set(namespace, (counts.get(namespace) ?? 0) + 1)
-  return [...counts].map(([name, functions]) => ({ name, functions })).toSorted((a, b) => (a.name < b.name ? -1 : 1))
+/** Namespaces with their owners and how many functions each has, by name. */
+export function namespacesOf(records: readonly FunctionRecord[], owned: Powers['namespaces']): NamespaceSummary[] {
+  const found = new Map<string, NamespaceSummary>()
+  for (const { namespace: name, owner } of owned) found.set(name, { name, functions: 0, owner })
+  for (const { namespace: name } of records) {
+    const known = found.get(name) ?? { name, functions: 0, owner: null }
+    found.set(name, { ...known, functions: known.functions + 1 })
+  }
+  return [...found.values()].toSorted((a, b) => (a.name < b.name ? -1 : 1))
 }
 
 export function nodeOf(member: Member): NodeSummary {

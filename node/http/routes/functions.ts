@@ -1,4 +1,7 @@
 /** `/v1/functions…`: what exists, and every change to it. */
+import type { WriteOptions } from '#protocols/catalog'
+import type { Caller } from '#protocols/invocation'
+import type { HttpLimits } from '../limits.ts'
 import { allows, type Principal } from '#protocols/access'
 import { assertName, type FunctionRef, refOf } from '#protocols/function'
 import type { Deploy, SelectorTargets, WriteChoice } from '#protocols/management'
@@ -128,6 +131,11 @@ export function putAlias({ access, functions, limits }: AppParts): Route {
 
 export function mayRead(principal: Principal, namespace: string): boolean {
   return allows(principal, 'read', namespace)
+}
+
+export function writeOptionsOf(context: ManagementContext, caller: Caller, { writeTimeoutMs }: HttpLimits): WriteOptions {
+  const { ack = 'committed', timeoutMs = writeTimeoutMs } = choiceOf(context)
+  return { caller, ack, timeoutMs }
 }
 
 function choiceOf(context: ManagementContext): WriteChoice {
