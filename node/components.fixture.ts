@@ -50,6 +50,7 @@ export class TestMesh {
       spares: 1,
       walls: 'auto',
       egressPrivate: true,
+      artifactCacheBytes: 1024 ** 3,
       domain: 'localhost',
       logLevel: 'error',
       dht: true,

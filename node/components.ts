@@ -89,7 +89,7 @@ async function compose(config: NodeConfig, host: Host, signal: AbortSignal) {
   })
   const joinToken = () => formatJoinToken({ universe, bootstrap: network.addresses(), ...developer })
 
-  const artifacts = new DirectoryArtifacts({ directory: host.artifactsDir })
+  const artifacts = new DirectoryArtifacts({ directory: host.artifactsDir, clock })
   // Whoever holds the root key keeps the ledger too, whatever its roles: it is what lets the others in.
   const catalogService =
     has('catalog') || host.root !== undefined
@@ -99,9 +99,11 @@ async function compose(config: NodeConfig, host: Host, signal: AbortSignal) {
           nodeName: config.name,
           isNew: host.isNew,
           root: host.root,
+          limits: { cacheBytesMax: config.artifactCacheBytes },
         })
       : undefined
-  const catalog = catalogService ?? new CatalogClient({ network, clock, random, events, artifacts })
+  const catalog =
+    catalogService ?? new CatalogClient({ network, clock, random, events, artifacts, artifactCacheBytes: config.artifactCacheBytes })
   access.follow(catalog)
 
   const builderService = has('builder')

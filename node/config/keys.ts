@@ -172,6 +172,14 @@ export const configKeys: readonly ConfigKey[] = [
     reason: 'what listens on this machine and its networks trusts them; `osiris universe start` sets it',
   },
   {
+    key: 'artifactCache',
+    env: 'OSIRIS_ARTIFACT_CACHE',
+    flag: '--artifact-cache <size>',
+    about: 'disk for built code that other nodes keep as well',
+    default: () => '1GB',
+    reason: 'copies fetched for calls; the longest unused go first. What this node itself is to keep comes on top',
+  },
+  {
     key: 'domain',
     env: 'OSIRIS_DOMAIN',
     flag: '--domain <domain>',

@@ -36,6 +36,7 @@ it('with nothing said, every default of the table holds', async () => {
     limits: {},
     walls: 'auto',
     egressPrivate: false,
+    artifactCacheBytes: 1024 ** 3,
     domain: 'localhost',
     logLevel: 'info',
     dht: true,

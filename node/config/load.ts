@@ -49,7 +49,7 @@ async function settle(values: Record<string, unknown>): Promise<NodeConfig> {
   const raw = nodeConfigSchema.parse(values)
   const join = raw.universeKey === undefined ? raw.join : [...raw.join, raw.universeKey]
   const tokens = join.filter(isJoinToken).map(parseJoinToken)
-  const { data, state, universeKey: _key, drainTimeout, ...rest } = raw
+  const { data, state, universeKey: _key, drainTimeout, artifactCache, ...rest } = raw
   return {
     ...rest,
     limits: executorLimits(raw.limits ?? {}),
@@ -57,6 +57,7 @@ async function settle(values: Record<string, unknown>): Promise<NodeConfig> {
     dataDir: resolve(data),
     stateDir: resolve(state),
     developerToken: raw.developerToken ?? (raw.developer ? tokens.find((each) => each.token !== undefined)?.token : undefined),
+    artifactCacheBytes: artifactCache,
     drainTimeoutMs: drainTimeout,
   }
 }

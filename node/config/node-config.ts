@@ -32,6 +32,8 @@ export interface NodeConfig {
   walls: WallsMode
   /** Functions may fetch from private addresses that their `egress` names. */
   egressPrivate: boolean
+  /** Disk for artifacts that other nodes keep as well. */
+  artifactCacheBytes: number
   /** Functions answer at NAME.NAMESPACE.DOMAIN. */
   domain: string
   logLevel: LogLevel

@@ -2,7 +2,7 @@
 import { z } from 'zod'
 import { isJoinToken } from '#protocols/access'
 import { ROLES } from '#protocols/lifecycle'
-import { durationMs, nameSchema } from '#protocols/manifest'
+import { byteSize, durationMs, nameSchema } from '#protocols/manifest'
 import { limitsSchema } from './limits.ts'
 
 /** A YAML list, or one text with commas. */
@@ -54,6 +54,7 @@ export const nodeConfigSchema = z.strictObject({
   limits: limitsSchema.optional(),
   walls: z.enum(['required', 'auto', 'off'], 'expected required, auto or off'),
   egressPrivate: flag,
+  artifactCache: byteSize(0, 1024 * 1024 * 1024 * 1024),
   domain: z.string().regex(/^[a-z0-9-]+(\.[a-z0-9-]+)*$/i, 'expected a domain such as example.org'),
   logLevel: z.enum(['debug', 'info', 'warn', 'error'], 'expected debug, info, warn or error'),
   dht: flag,

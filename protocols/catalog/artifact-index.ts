@@ -3,6 +3,7 @@ import type { ArtifactName } from '#protocols/artifact'
 import { type FunctionState, functionKey, type Version } from './ledger/fold.ts'
 
 interface Use {
+  bytes: number
   chunks: ArtifactName['chunks']
   /** Functions with a version made of it. */
   functions: string[]
@@ -33,6 +34,10 @@ export class ArtifactIndex {
     return this.#uses.get(digest)?.chunks
   }
 
+  bytesOf(digest: string): number {
+    return this.#uses.get(digest)?.bytes ?? 0
+  }
+
   /**
    * Wall clock until when versions of it must stay here: for ever while its function is there, `retiredMs` longer than its function otherwise;
    * `undefined` where nothing speaks of it.
@@ -48,9 +53,9 @@ export class ArtifactIndex {
     )
   }
 
-  #use({ digest, chunks }: ArtifactName, key: string): void {
+  #use({ digest, bytes, chunks }: ArtifactName, key: string): void {
     const use = this.#uses.get(digest)
-    if (use === undefined) this.#uses.set(digest, { chunks, functions: [key] })
+    if (use === undefined) this.#uses.set(digest, { bytes, chunks, functions: [key] })
     else if (!use.functions.includes(key)) use.functions.push(key)
   }
 

@@ -17,7 +17,8 @@ import { createGenesis, type Entry, openEntry, signEntry } from './ledger/entry.
 import type { Judge } from './ledger/rows.ts'
 import { ENCODINGS, type Storage } from './ledger/storage.ts'
 import { serveCatalog } from './serve.ts'
-import { type CatalogLimits, CatalogService } from './service.ts'
+import type { CatalogLimits } from './limits.ts'
+import { CatalogService } from './service.ts'
 import type { SharedSet } from './shared-sets.ts'
 
 /** A function whose code is a comment; its version depends on all of it. */

@@ -6,7 +6,7 @@ import { until } from '#protocols/until'
 import { MemoryArtifacts } from './artifacts.ts'
 import { aFunction, type CatalogNode, CatalogUniverse, untilMembers } from './catalog.fixture.ts'
 import type { FunctionRecord } from './catalog.ts'
-import { CATALOG_LIMITS } from './service.ts'
+import { CATALOG_LIMITS } from './limits.ts'
 
 let universe: CatalogUniverse
 beforeEach(() => {

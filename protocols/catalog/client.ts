@@ -9,6 +9,7 @@ import type { Caller } from '#protocols/invocation'
 import type { Clock, MaybePromise, Random, Startable } from '#protocols/lifecycle'
 import { type Manifest, versionOf } from '#protocols/manifest'
 import type { Network } from '#protocols/network'
+import { ArtifactCache } from './artifact-cache.ts'
 import { ArtifactFetcher, type FetchOptions } from './artifact-fetcher.ts'
 import type { ArtifactStore } from './artifacts.ts'
 import { CatalogMembers } from './catalog-members.ts'
@@ -31,6 +32,7 @@ import type {
 import { type CacheLimits, ClientCache } from './client-cache.ts'
 import { openEntry } from './ledger/entry.ts'
 import { factOf } from './ledger/fold.ts'
+import { PLACEMENT_LIMITS } from './placement.ts'
 import {
   conflictsSchema,
   grantsSchema,
@@ -63,6 +65,8 @@ export interface CatalogClientInit {
   events: Events
   /** Keeps what was fetched, over restarts too if it is a directory. */
   artifacts?: ArtifactStore
+  /** How much of them; the longest unused go first. */
+  artifactCacheBytes?: number
   /** Whose token reads; needed by those who are no member with a role. */
   caller?: Caller
   limits?: Partial<CacheLimits>
@@ -82,6 +86,7 @@ export class CatalogClient implements Catalog, Startable {
   readonly #members: CatalogMembers
   readonly #cache: ClientCache
   readonly #fetcher: ArtifactFetcher
+  readonly #kept: ArtifactCache | undefined
   /** Of the large artifacts that were heard of last. */
   readonly #chunks = new Map<string, ArtifactName['chunks']>()
   readonly #limits: CacheLimits
@@ -103,7 +108,13 @@ export class CatalogClient implements Catalog, Startable {
     this.#caller = caller === undefined ? {} : { caller }
     this.#members = new CatalogMembers({ network, clock, random })
     this.#cache = new ClientCache({ clock, random, limits: this.#limits })
-    this.#fetcher = new ArtifactFetcher({ network, clock, store: artifacts, caller, chunksOf: (digest) => this.#chunks.get(digest) })
+    const { artifactCacheBytes = PLACEMENT_LIMITS.cacheBytesMax } = init
+    this.#kept = artifacts && new ArtifactCache({ store: artifacts, clock })
+    this.#fetcher = new ArtifactFetcher({
+      ...{ network, clock, store: artifacts, caller },
+      chunksOf: (digest) => this.#chunks.get(digest),
+      onStored: () => void this.#kept?.trim(artifactCacheBytes),
+    })
   }
 
   async start(): Promise<void> {
@@ -178,6 +189,7 @@ export class CatalogClient implements Catalog, Startable {
   }
 
   artifact(digest: string, options: FetchOptions): Promise<Uint8Array> {
+    this.#kept?.used(digest)
     return this.#fetcher.get(digest, options)
   }
 

@@ -33,6 +33,8 @@ const TIMEOUT_MS_MAX = 900_000
 export const HEADS_WHOLE_MAX = 64
 export const OBJECTS_MAX = 256
 const SETS_MAX = 16
+/** Artifacts of one question. */
+export const ASKED_MAX = 256
 
 const hashSchema = digestSchema
 const setSchema = z.string().regex(/^[a-z]{1,32}$/)
@@ -65,6 +67,7 @@ export const requestSchema = z.discriminatedUnion('type', [
     length: z.int().min(1).max(PIECE_BYTES_MAX),
     ...readSchema,
   }),
+  z.strictObject({ type: z.literal('holds'), digests: z.array(digestSchema).min(1).max(ASKED_MAX) }),
   z.strictObject({ type: z.literal('status'), ...readSchema }),
   z.strictObject({ type: z.literal('log'), after: hashSchema.optional(), limit: z.int().min(1).max(1000), ...readSchema }),
   z.strictObject({ type: z.literal('conflicts'), ...readSchema }),
@@ -246,6 +249,7 @@ export const powersSchema = z.strictObject({
     }),
   ),
 })
+export const holdsAnswerSchema = z.strictObject({ here: z.array(digestSchema).max(ASKED_MAX) })
 export const emptySchema = z.strictObject({})
 /** `total`: bytes of the whole artifact. */
 export const artifactAnswerSchema = z.strictObject({ total: z.int().min(1).max(ARTIFACT_BYTES_MAX) })

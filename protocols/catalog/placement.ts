@@ -1,66 +1,253 @@
-/** Copies of artifacts where they belong: the k first members by rendezvous hash fetch each new one in the background. */
+/**
+ * Copies of artifacts where they belong. What a fresh entry names is fetched at once; a sweep goes over everything again when members come or go for good, and
+ * now and then: it fetches what is missing, forgets what nobody needs, and keeps cached copies within their budget. `keeping.ts` decides.
+ */
+import type { Clock, Random } from '#protocols/lifecycle'
 import { type Network, type Peer, peerOf } from '#protocols/network'
 import type { ArtifactFetcher } from './artifact-fetcher.ts'
-import type { ArtifactStore } from './artifacts.ts'
+import type { ArtifactIndex } from './artifact-index.ts'
+import type { ArtifactStore, StoredArtifact } from './artifacts.ts'
+import { excess, keepersOf, Residents, verdictOn } from './keeping.ts'
 import type { Entry } from './ledger/entry.ts'
-import { rendezvous } from './rendezvous.ts'
+import { ASKED_MAX } from './messages.ts'
+import type { Pins } from './pins.ts'
+import { Rest } from './rest.ts'
 
-/** Survives the loss of two holders at once. */
-export const COPIES = 3
 const AT_ONCE = 2
 /** The largest artifact over 256 kbit/s; pieces have their own, shorter time. */
 const FETCH_MS_MAX = 900_000
-/** Beyond that, artifacts come when they are first asked for. */
+/** Beyond that, artifacts come with the next sweep. */
 const WAITING_MAX = 10_000
+/** Artifacts judged between two breaths: about 1 ms per ten members. */
+const SLICE = 64
+const SLICE_REST_MS = 10
+
+export interface PlacementLimits {
+  /** Between two sweeps while nothing changes. */
+  sweepMs: number
+  /** A sweep after a change begins within this time: all nodes hear of the same change at once. */
+  sweepJitterMs: number
+  /** A member that has gone keeps its artifacts so long: it may only be restarting. */
+  leaveMs: number
+  /** Of copies made again by sweeps. */
+  copyBytesPerSecond: number
+  /** How long artifacts of a retired function stay. */
+  retiredMs: number
+  /** See `KeepingFacts`. */
+  graceMs: number
+  settleMs: number
+  /** Of copies that other nodes keep as well. */
+  cacheBytesMax: number
+}
+
+const MINUTE = 60_000
+const DAY = 24 * 60 * MINUTE
+export const PLACEMENT_LIMITS: PlacementLimits = Object.freeze({
+  sweepMs: 10 * MINUTE,
+  sweepJitterMs: 5000,
+  leaveMs: MINUTE,
+  copyBytesPerSecond: 4 * 1024 * 1024,
+  retiredMs: 7 * DAY,
+  graceMs: DAY,
+  settleMs: 60 * MINUTE,
+  cacheBytesMax: 1024 * 1024 * 1024,
+})
+
+export interface PlacementInit {
+  network: Network
+  store: ArtifactStore
+  fetcher: ArtifactFetcher
+  index: ArtifactIndex
+  pins: Pins
+  clock: Clock
+  random: Random
+  limits: PlacementLimits
+  /** Other members that may keep copies. */
+  others: () => readonly Peer[]
+  /** Whether the ledger here is whole: else what it does not name may be needed all the same. */
+  isWhole: () => boolean
+  /** Which of these a member has on its disk. */
+  ask: (peer: Peer, digests: string[]) => Promise<ReadonlySet<string>>
+  onError: (error: unknown) => void
+}
 
 export class Placement {
-  readonly #network: Network
-  readonly #store: ArtifactStore
-  readonly #fetcher: ArtifactFetcher
+  readonly #init: PlacementInit
+  readonly #residents: Residents
   /** Digest → who published it, and so has it. */
-  readonly #waiting = new Map<string, Peer>()
+  readonly #waiting = new Map<string, Peer | undefined>()
+  /** Digest → wall clock since when this process knows that nobody needs it. */
+  #idleSince = new Map<string, number>()
   #running = 0
+  #rest: Rest
+  #members = ''
+  #changed = false
+  #stop = () => {}
+  #cancelLook = () => {}
 
-  constructor(init: { network: Network; store: ArtifactStore; fetcher: ArtifactFetcher }) {
-    this.#network = init.network
-    this.#store = init.store
-    this.#fetcher = init.fetcher
+  constructor(init: PlacementInit) {
+    this.#init = init
+    this.#residents = new Residents(init.limits)
+    this.#rest = new Rest(init.clock)
+  }
+
+  start(): void {
+    this.#rest = new Rest(this.#init.clock)
+    this.#changed = true
+    this.#stop = this.#init.network.members.onChange(() => this.#lookAtMembers())
+    void this.#sweeps(this.#rest)
+  }
+
+  stop(): void {
+    this.#stop()
+    this.#cancelLook()
+    this.#waiting.clear()
+    this.#rest.end()
   }
 
   /** Looks at fresh entries; returns at once. */
   consider(entries: readonly Entry[]): void {
     for (const entry of entries) {
       const digest = artifactOf(entry)
-      if (digest !== undefined && this.#waiting.size < WAITING_MAX && this.#isHolder(digest))
-        this.#waiting.set(digest, peerOf(entry.author))
+      if (digest !== undefined) this.#want(digest, peerOf(entry.author))
     }
+  }
+
+  /** Sees to it that it is here, if it belongs here; returns at once. */
+  considerOne(digest: string): void {
+    if (this.#init.index.has(digest)) this.#want(digest, undefined)
+  }
+
+  #want(digest: string, first: Peer | undefined): void {
+    if (this.#rest.ended || this.#waiting.size >= WAITING_MAX) return
+    if (!keepersOf(digest, this.#everyone()).includes(this.#init.network.peer)) return
+    this.#waiting.set(digest, first)
     while (this.#running < AT_ONCE && this.#waiting.size > 0) void this.#work()
-  }
-
-  stop(): void {
-    this.#waiting.clear()
-  }
-
-  #isHolder(digest: string): boolean {
-    const peers = this.#network.members.withRole('catalog').map((member) => member.peer)
-    return keepersOf(digest, [this.#network.peer, ...peers]).includes(this.#network.peer)
   }
 
   async #work(): Promise<void> {
     this.#running += 1
     for (const [digest, first] of this.#waiting) {
       this.#waiting.delete(digest)
-      if (await this.#store.has(digest)) continue
-      // What cannot be had now comes when it is first asked for.
-      await this.#fetcher.keep(digest, { timeoutMs: FETCH_MS_MAX, first }).catch(() => {})
+      await this.#fetch(digest, first)
     }
     this.#running -= 1
   }
-}
 
-/** The members that keep a copy. */
-export function keepersOf(digest: string, members: readonly Peer[]): Peer[] {
-  return rendezvous(digest, members).slice(0, COPIES)
+  /** What cannot be had now comes with a later sweep, or when it is first asked for. */
+  async #fetch(digest: string, first?: Peer): Promise<void> {
+    const options = { timeoutMs: FETCH_MS_MAX, ...(first === undefined ? {} : { first }) }
+    await this.#init.fetcher.keep(digest, options).catch(this.#init.onError)
+  }
+
+  #everyone(): Peer[] {
+    const { network, others, clock } = this.#init
+    return this.#residents.look([network.peer, ...others()], clock.monotonic())
+  }
+
+  /** Also later, when who has gone now has gone for good. */
+  #lookAtMembers(): void {
+    const { clock, limits } = this.#init
+    const rest = this.#rest
+    const look = () => {
+      const members = this.#everyone().join()
+      if (members === this.#members || rest.ended) return
+      this.#members = members
+      this.#changed = true
+      rest.wake()
+    }
+    look()
+    this.#cancelLook()
+    this.#cancelLook = clock.after(limits.leaveMs, look)
+  }
+
+  async #sweeps(rest: Rest): Promise<void> {
+    const { limits, random, onError } = this.#init
+    while (!rest.ended) {
+      if (!this.#changed) await rest.for(limits.sweepMs * (0.75 + 0.5 * random()))
+      this.#changed = false
+      await this.#pause(rest, limits.sweepJitterMs * random())
+      if (!rest.ended) await this.#sweep(rest).catch(onError)
+    }
+  }
+
+  /** A change does not end it. */
+  async #pause(rest: Rest, ms: number): Promise<void> {
+    const end = this.#init.clock.monotonic() + ms
+    for (let left = ms; left > 0 && !rest.ended; left = end - this.#init.clock.monotonic()) await rest.for(left)
+  }
+
+  async #sweep(rest: Rest): Promise<void> {
+    const { store, index } = this.#init
+    const here = new Map((await store.list()).map((each) => [each.digest, each]))
+    const cached: StoredArtifact[] = []
+    const idle = new Map<string, number>()
+    let judged = 0
+    for (const digest of new Set([...index.digests(), ...here.keys()])) {
+      if (rest.ended) return
+      judged += 1
+      if (judged % SLICE === 0) await this.#pause(rest, SLICE_REST_MS)
+      await this.#judge(rest, digest, here.get(digest), cached, idle)
+    }
+    this.#idleSince = idle
+    await this.#makeRoom(cached)
+  }
+
+  async #judge(
+    rest: Rest,
+    digest: string,
+    here: StoredArtifact | undefined,
+    cached: StoredArtifact[],
+    idle: Map<string, number>,
+  ): Promise<void> {
+    const { clock, limits, index, store } = this.#init
+    const verdict = this.#verdictOn(digest, here)
+    if (verdict === 'fetch') {
+      await this.#fetch(digest)
+      await this.#pause(rest, (index.bytesOf(digest) / limits.copyBytesPerSecond) * 1000)
+    }
+    if (verdict === 'cached' && here !== undefined) cached.push(here)
+    if (verdict === 'idle') idle.set(digest, this.#idleSince.get(digest) ?? clock.now())
+    if (verdict === 'forget') await this.#forget(digest, async () => this.#verdictOn(digest, here) === 'forget' && store.drop(digest))
+  }
+
+  #verdictOn(digest: string, here: StoredArtifact | undefined): ReturnType<typeof verdictOn> {
+    const { network, clock, index, pins, limits, isWhole } = this.#init
+    return verdictOn(digest, {
+      self: network.peer,
+      members: this.#everyone(),
+      nowMs: clock.now(),
+      neededUntil: index.neededUntil(digest, limits.retiredMs),
+      here,
+      idleSinceMs: isWhole() ? this.#idleSince.get(digest) : undefined,
+      pinned: pins.has(digest),
+      ...{ graceMs: limits.graceMs, settleMs: limits.settleMs },
+    })
+  }
+
+  /** Judged again at the last moment, when no publish can come in between. */
+  async #forget(digest: string, drop: () => Promise<unknown>): Promise<void> {
+    await this.#init.pins.alone(digest, drop)
+  }
+
+  /** A copy goes only when each of its keepers says that it has its own. */
+  async #makeRoom(cached: readonly StoredArtifact[]): Promise<void> {
+    const { limits, store, network, others, pins } = this.#init
+    const going = excess(cached, limits.cacheBytesMax).slice(0, ASKED_MAX)
+    if (going.length === 0) return
+    const present = new Set(others())
+    const kept = new Map<Peer, ReadonlySet<string>>()
+    const keepers = new Map(going.map(({ digest }) => [digest, keepersOf(digest, this.#everyone())]))
+    for (const peer of new Set([...keepers.values()].flat())) {
+      if (!present.has(peer) || peer === network.peer) continue
+      const asked = going.map(({ digest }) => digest).filter((digest) => keepers.get(digest)?.includes(peer))
+      kept.set(peer, await this.#init.ask(peer, asked).catch(() => new Set<string>()))
+    }
+    for (const { digest } of going) {
+      const isSafe = () => !pins.has(digest) && (keepers.get(digest) ?? []).every((peer) => kept.get(peer)?.has(digest) === true)
+      await this.#forget(digest, async () => isSafe() && store.drop(digest))
+    }
+  }
 }
 
 /** The digest of the artifact that a publish entry names. */

@@ -3,8 +3,9 @@ import { digestOf } from '#protocols/codec'
 import type { Identity } from '#protocols/access'
 import type { Clock } from '#protocols/lifecycle'
 import { type Network, type Peer, peerOf } from '#protocols/network'
+import type { FetchOptions } from './artifact-fetcher.ts'
 import type { ArtifactStore } from './artifacts.ts'
-import type { Catalog, Commitment } from './catalog.ts'
+import type { Commitment } from './catalog.ts'
 import { commitmentOf } from './commitment.ts'
 import { type Entry, ENTRY_BYTES_MAX, type Place, reopenEntry } from './ledger/entry.ts'
 import { DRIFT_MS_MAX } from './ledger/hlc.ts'
@@ -53,16 +54,16 @@ export class ReceiptDesk {
   }
 
   /**
-   * This node's receipt of an entry that it took in, if the artifact it publishes is here too. With `fetchFrom` it is fetched before, by `artifact`,
-   * from that peer first. Throws as `artifact` does.
+   * This node's receipt of an entry that it took in, if the artifact it publishes is here too. With `fetching` it is fetched before, by `keep`,
+   * from that peer first. Throws as `keep` does.
    */
   async receiptOf(
     bytes: Uint8Array,
-    fetching: { first: Peer; timeoutMs: number; artifact: Catalog['artifact'] } | undefined,
+    fetching: { first: Peer; timeoutMs: number; keep: (digest: string, options: FetchOptions) => Promise<void> } | undefined,
   ): Promise<Uint8Array | undefined> {
     const entry = reopenEntry(bytes, digestOf(bytes))
     const digest = artifactOf(entry)
-    if (digest !== undefined && fetching !== undefined) await fetching.artifact(digest, fetching)
+    if (digest !== undefined && fetching !== undefined) await fetching.keep(digest, fetching)
     return (await this.sign(entry))?.bytes
   }
 

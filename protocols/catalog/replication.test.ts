@@ -7,7 +7,7 @@ import { until } from '#protocols/until'
 import { aFunction, type CatalogNode, CatalogUniverse, flip, storageThat, untilEqual, untilMembers, written } from './catalog.fixture.ts'
 import { createGenesis, type Envelope, signEntry } from './ledger/entry.ts'
 import { ENCODINGS } from './ledger/storage.ts'
-import type { CatalogLimits } from './service.ts'
+import type { CatalogLimits } from './limits.ts'
 
 let universe: CatalogUniverse
 beforeEach(() => {

@@ -10,6 +10,7 @@ import { entries } from './handlers/entries.ts'
 import { get } from './handlers/get.ts'
 import { grants } from './handlers/grants.ts'
 import { heads } from './handlers/heads.ts'
+import { holds } from './handlers/holds.ts'
 import { list } from './handlers/list.ts'
 import { log } from './handlers/log.ts'
 import { objects } from './handlers/objects.ts'
@@ -36,6 +37,7 @@ const handlers: { [T in RequestType]: Handler<T> } = {
   versions,
   routes,
   artifact,
+  holds,
   status,
   log,
   amend,

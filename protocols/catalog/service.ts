@@ -5,11 +5,10 @@ import type { Events } from '#protocols/events'
 import type { FunctionRef } from '#protocols/function'
 import type { Clock, MaybePromise, Random, Role, Startable } from '#protocols/lifecycle'
 import type { Manifest } from '#protocols/manifest'
-import type { Network, Peer } from '#protocols/network'
+import { identityOf, type Network, type Peer } from '#protocols/network'
 import { Amender } from './amender.ts'
-import { ArtifactFetcher, type FetchOptions } from './artifact-fetcher.ts'
-import { ArtifactIndex } from './artifact-index.ts'
-import { ArtifactServer } from './artifact-server.ts'
+import type { FetchOptions } from './artifact-fetcher.ts'
+import { ArtifactRoom } from './artifact-room.ts'
 import type { ArtifactStore } from './artifacts.ts'
 import type {
   AliasTargets,
@@ -37,7 +36,7 @@ import type { ReceiptFault } from './ledger/receipts.ts'
 import { ReceiptStore, type Spot } from './ledger/receipt-store.ts'
 import type { Storage } from './ledger/storage.ts'
 import { ViewDigest } from './ledger/view-digest.ts'
-import { Placement } from './placement.ts'
+import { CATALOG_LIMITS, type CatalogLimits } from './limits.ts'
 import { ConflictReporter } from './conflict-report.ts'
 import { ReceiptDesk } from './receipt-desk.ts'
 import { ReceiptExchange } from './receipt-exchange.ts'
@@ -46,31 +45,8 @@ import { recordsPage } from './records.ts'
 import { Replication } from './replication.ts'
 import { type SharedSet, SharedSets } from './shared-sets.ts'
 import { View } from './view.ts'
+import { within } from './within.ts'
 import { type RecordOptions, Writer } from './writer.ts'
-
-export interface CatalogLimits {
-  /** Between two exchanges of heads with a random member; a lost gossip message is made up for within about this time. */
-  pullIntervalMs: number
-  /** How long a write that counts already goes on waiting for the slower members, so that a deploy is visible everywhere when it returns. */
-  visibleMs: number
-  /** How long a read of something unknown may ask another member first. */
-  askMs: number
-  /** Records on disk read and verified a second; a hundred thousand take some three minutes and 0.4 % of a core. */
-  scrubPerSecond: number
-  /** How long the answer to such a question holds for all reads; bounds what a flood of unknown names costs the mesh. */
-  askAgainMs: number
-  /** How long a write may take to find out from other catalogs that this node's own feed is whole; outlasts the lease of a killed process (2 s). */
-  consultMs: number
-}
-
-export const CATALOG_LIMITS: CatalogLimits = Object.freeze({
-  pullIntervalMs: 2000,
-  visibleMs: 250,
-  askMs: 200,
-  askAgainMs: 250,
-  scrubPerSecond: 500,
-  consultMs: 4000,
-})
 
 export interface CatalogServiceInit {
   identity: Identity
@@ -112,10 +88,7 @@ export class CatalogService implements Catalog, Startable {
   readonly #desk: ReceiptDesk
   readonly #reporter: ConflictReporter
   readonly #exchange: ReceiptExchange
-  readonly #index = new ArtifactIndex()
-  readonly #fetcher: ArtifactFetcher
-  readonly #server: ArtifactServer
-  readonly #placement: Placement
+  readonly #artifacts: ArtifactRoom
   readonly #writer: Writer
   readonly #amender: Amender
   #askedAt = Number.NEGATIVE_INFINITY
@@ -162,19 +135,15 @@ export class CatalogService implements Catalog, Startable {
       ...{ ledger: this.#ledger, replication: this.#replication, members: network.members, clock, random },
       consultMs: this.#limits.consultMs,
     })
-    this.#fetcher = new ArtifactFetcher({
-      ...{ network, clock, store: artifacts },
-      chunksOf: (digest) => this.#index.chunksOf(digest),
-      onStored: (digest) => network.provide(digest),
-      onLie: (digest, peer) => this.#warn(`Member ${nameOfMember(network, peer)} sent other bytes for artifact ${digest.slice(0, 8)}`),
-    })
-    this.#server = new ArtifactServer({
-      store: artifacts,
-      chunksOf: (digest) => this.#index.chunksOf(digest),
-      onDamage: (digest) => this.#warn(`Artifact ${digest.slice(0, 8)} is damaged on disk: fetching it again`),
+    this.#artifacts = new ArtifactRoom({
+      ...{ store: artifacts, network, clock, random, events },
+      limits: this.#limits,
+      others: () => this.#replication.others().filter((peer) => this.#isAdmitted(peer)),
+      isWhole: () => this.#ledger.entries > 0 && this.#ledger.wants([]).length === 0,
     })
     this.#writer = new Writer({
       ...init,
+      pins: this.#artifacts.pins,
       ledger: this.#ledger,
       view: this.#view,
       reads: this,
@@ -186,7 +155,6 @@ export class CatalogService implements Catalog, Startable {
       visibleMs: this.#limits.visibleMs,
     })
     this.#amender = new Amender({ ...init, ledger: this.#ledger, writer: this.#writer, replication: this.#replication })
-    this.#placement = new Placement({ network, store: artifacts, fetcher: this.#fetcher })
   }
 
   async start(): Promise<void> {
@@ -196,6 +164,7 @@ export class CatalogService implements Catalog, Startable {
     this.#running = true
     this.#replication.start()
     this.#exchange.start()
+    this.#artifacts.start()
     this.#endScrub = this.#ledger.scrub(this.#limits.scrubPerSecond)
     this.guard.start()
     this.#init.events.emit('catalog.changed', {})
@@ -206,8 +175,7 @@ export class CatalogService implements Catalog, Startable {
     this.#running = false
     this.#endScrub()
     await this.guard.stop()
-    this.#fetcher.stop()
-    this.#placement.stop()
+    this.#artifacts.stop()
     await this.#exchange.stop()
     await this.#replication.stop()
     await this.#ledger.settled()
@@ -250,7 +218,7 @@ export class CatalogService implements Catalog, Startable {
   }
 
   artifact(digest: string, options: FetchOptions): Promise<Uint8Array> {
-    return this.#fetcher.get(digest, options)
+    return this.#artifacts.get(digest, options)
   }
 
   status(): LedgerStatus {
@@ -329,7 +297,12 @@ export class CatalogService implements Catalog, Startable {
 
   /** For others: a piece of an artifact that is on this node's disk, verified, and how long the whole is. */
   localPiece(digest: string, from: number, length: number): Promise<{ bytes: Uint8Array; total: number } | undefined> {
-    return this.#server.piece(digest, from, length)
+    return this.#artifacts.piece(digest, from, length)
+  }
+
+  /** For other catalogs: which of these artifacts are on this node's disk. */
+  holds(digests: readonly string[]): Promise<string[]> {
+    return this.#artifacts.holds(digests)
   }
 
   /** For other catalogs: stored entries of these feeds from those places on, at most `bytesMax` (one at least). */
@@ -354,12 +327,17 @@ export class CatalogService implements Catalog, Startable {
 
   /** For other catalogs: this node's receipt of an entry that it took in, if the artifact it publishes is here too; with `keep` it is fetched before, from `first` first. Throws as `artifact` does. */
   receiptOf(bytes: Uint8Array, { keep, ...from }: { keep: boolean; timeoutMs: number; first: Peer }): Promise<Uint8Array | undefined> {
-    return this.#desk.receiptOf(bytes, keep ? { ...from, artifact: (digest, options) => this.artifact(digest, options) } : undefined)
+    return this.#desk.receiptOf(bytes, keep ? { ...from, keep: (digest, options) => this.#artifacts.keep(digest, options) } : undefined)
   }
 
   /** For other catalogs: receipts of these entries that are here, and this node's own where more are needed. */
   receipts(of: readonly Spot[]): Promise<Uint8Array[]> {
     return this.#desk.receipts(of)
+  }
+
+  #isAdmitted(peer: Peer): boolean {
+    const key = identityOf(peer)
+    return key !== undefined && this.#ledger.authority.isMember(key, this.#init.clock.now())
   }
 
   async #load(): Promise<void> {
@@ -403,15 +381,11 @@ export class CatalogService implements Catalog, Startable {
     await within(this.#asking, clock, this.#limits.askMs)
   }
 
-  #warn(text: string): void {
-    this.#init.events.emit('log', { level: 'warn', room: 'catalog', text })
-  }
-
   #changed(states: FunctionState[], entries: Entry[]): void {
     this.sets.heads.changed()
     for (const state of states) {
       this.#digest.set(state)
-      this.#index.set(state)
+      this.#artifacts.index.set(state)
       this.#view.set(state)
     }
     if (states.length > 0) this.#init.network.advertise({ functions: this.#view.size })
@@ -419,23 +393,10 @@ export class CatalogService implements Catalog, Startable {
     if (!this.#running) return
     for (const { namespace, name } of states) this.#init.events.emit('catalog.changed', { namespace, name })
     this.#receipts.expect(entries)
-    this.#placement.consider(entries)
+    this.#artifacts.consider(entries)
   }
-}
-
-function nameOfMember(network: Network, peer: Peer): string {
-  return network.members.get(peer)?.name ?? peer
 }
 
 const LOG_MAX = 1000
 /** How long an admission is told to the others in the background. */
 const ADMIT_MS = 2000
-
-async function within(work: Promise<unknown>, clock: Clock, timeoutMs: number): Promise<void> {
-  let cancel = () => {}
-  const timeUp = new Promise<void>((resolve) => {
-    cancel = clock.after(timeoutMs, resolve)
-  })
-  await Promise.race([work, timeUp])
-  cancel()
-}

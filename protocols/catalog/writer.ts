@@ -13,7 +13,9 @@ import type { AliasTargets, Catalog, FunctionRecord, Published, Receipt, WriteOp
 import { commitmentOf } from './commitment.ts'
 import { type BodyOf, bodySchemas, type EntryType, pointSchema, retireSchema } from './ledger/bodies.ts'
 import { type Entry, type Place, placeOf } from './ledger/entry.ts'
-import { artifactOf, keepersOf } from './placement.ts'
+import { keepersOf } from './keeping.ts'
+import type { Pins } from './pins.ts'
+import { artifactOf } from './placement.ts'
 import { functionKey } from './ledger/fold.ts'
 import type { Ledger } from './ledger/ledger.ts'
 import type { Electors, ReceiptStore } from './ledger/receipt-store.ts'
@@ -37,6 +39,7 @@ export interface WriterInit {
   /** Returns when this node may continue its feed. Throws `unavailable`. */
   ready: () => MaybePromise<void>
   artifacts: ArtifactStore
+  pins: Pins
   network: Network
   access: Access
   clock: Clock
@@ -79,13 +82,14 @@ export class Writer {
     assertArtifact(checked, artifact)
     const version = versionOf(checked)
     const keys = [functionKey(namespace, name), ...(settings.routes.length > 0 ? ['routes'] : [])]
-    const { changed, place } = await this.#locks.run(keys, async () => {
-      const { digest } = checked.artifact
-      if ((await this.#init.artifacts.get(digest)) === undefined) await this.#init.artifacts.put(digest, artifact)
+    const { digest } = checked.artifact
+    const publishing = async () => {
+      await this.#put(digest, artifact)
       this.#init.network.provide(digest)
       const append = () => this.#init.ledger.append('publish', { manifest: checked, after: this.#after(namespace, name, LIVE) }, by)
       return this.#write({ namespace, name, alias: LIVE, targets: [{ version, weight: 100 }], routes: settings.routes, append })
-    })
+    }
+    const { changed, place } = await this.#init.pins.during(digest, () => this.#locks.run(keys, publishing))
     return this.#published({ namespace, name, selector: version }, place, changed, options)
   }
 
@@ -124,6 +128,13 @@ export class Writer {
   /** The entry that set an alias to what it means here now. */
   #after(namespace: string, name: string, alias: string): string | null {
     return this.#init.ledger.state(namespace, name)?.setBy[alias]?.hash ?? null
+  }
+
+  #put(digest: string, artifact: Uint8Array): Promise<void> {
+    const { artifacts, pins } = this.#init
+    return pins.alone(digest, async () => {
+      if ((await artifacts.get(digest)) === undefined) await artifacts.put(digest, artifact)
+    })
   }
 
   /** Who asks, once it is known that they may. */
