@@ -1,8 +1,12 @@
-/** Who holds what, by kad-dht: loaded and started after the node serves, because 60 nodes that start it at boot take 14 s to settle. */
+/** Who holds what, and records that prove themselves, by kad-dht: loaded and started after the node serves, because 60 nodes that start it at boot take 14 s to settle. */
 import type { KadDHT, KadDHTComponents } from '@libp2p/kad-dht'
 import type { CID } from 'multiformats/cid'
+import { OsirisError } from '#protocols/errors'
 import type { Clock } from '#protocols/lifecycle'
+import { boundedDatastore } from './bounded-datastore.ts'
+import { DHT_BYTES_MAX, DHT_ENTRIES_MAX } from './limits.ts'
 import type { Peer } from './network.ts'
+import { RecordTable } from './records.ts'
 import type { DialOptions } from './transport.ts'
 
 export interface DhtInit {
@@ -18,16 +22,24 @@ export interface DhtInit {
   onError: (error: unknown) => void
 }
 
-const PROVIDE_TIMEOUT_MS = 10_000
-/** Announcements that wait; the oldest goes first, holders announce again. */
+const TELL_TIMEOUT_MS = 10_000
+/** Announcements that wait; the oldest goes first, whoever made it makes it again. */
 const QUEUE_MAX = 4_096
-const CONCURRENT_PROVIDES = 4
+const CONCURRENT_TELLS = 4
+/** Once a record is found, a later one is waited for so long. */
+const LATER_MS = 400
+/** The first part of every record's key: what kad-dht finds validator and selector by. */
+const RECORDS = 'osiris'
+
+/** Something to tell the DHT. */
+type Tell = (dht: KadDHT, signal: AbortSignal) => Promise<AsyncIterable<unknown>>
 
 export class Dht {
+  readonly records = new RecordTable()
   readonly #components: KadDHTComponents
   readonly #init: DhtInit
   readonly #stopped = new AbortController()
-  readonly #queue = new Set<string>()
+  readonly #queue = new Map<string, Tell>()
   #busy = 0
   #dht: Promise<KadDHT> | undefined
   #cancelStart = (): void => {}
@@ -50,9 +62,34 @@ export class Dht {
   }
 
   provide(key: string): void {
-    if (this.#queue.size >= QUEUE_MAX) this.#queue.delete(this.#queue.values().next().value as string)
-    this.#queue.add(key)
-    if (this.#dht !== undefined) this.#pump()
+    this.#tell(key, async (dht, signal) => dht.provide(await cidOf(key), { signal }))
+  }
+
+  putRecord(kind: string, key: string, value: Uint8Array): void {
+    if (!this.records.hear(kind, key, value)) return
+    const path = pathOf(kind, key)
+    this.#tell(path, async (dht, signal) => dht.put(Buffer.from(path), value, { signal }))
+  }
+
+  /** What peers answered is taken as it comes: kad-dht itself gives up a search when one that has an older record does not take the newer one. */
+  async getRecord(kind: string, key: string, { timeoutMs, signal }: DialOptions): Promise<Uint8Array | undefined> {
+    const enough = new AbortController()
+    const signals = [AbortSignal.timeout(timeoutMs), this.#stopped.signal, enough.signal, ...(signal === undefined ? [] : [signal])]
+    const until = AbortSignal.any(signals)
+    let cancel: (() => void) | undefined
+    try {
+      const dht = await this.#started()
+      for await (const event of dht.get(Buffer.from(pathOf(kind, key)), { signal: until })) {
+        const value = event.name === 'VALUE' ? event.value : event.name === 'PEER_RESPONSE' ? event.record?.value : undefined
+        if (value === undefined || !this.records.hear(kind, key, value)) continue
+        cancel ??= this.#init.clock.after(LATER_MS, () => enough.abort())
+      }
+    } catch (error) {
+      if (!until.aborted) this.#init.onError(error)
+    } finally {
+      cancel?.()
+    }
+    return this.records.best(kind, key)
   }
 
   async *providers(key: string, { timeoutMs, signal }: DialOptions): AsyncGenerator<Peer> {
@@ -74,12 +111,31 @@ export class Dht {
     }
   }
 
+  #tell(key: string, tell: Tell): void {
+    this.#queue.delete(key)
+    if (this.#queue.size >= QUEUE_MAX) this.#queue.delete(this.#queue.keys().next().value as string)
+    this.#queue.set(key, tell)
+    if (this.#dht !== undefined) this.#pump()
+  }
+
+  /** Throws for a value that must not be kept here. */
+  #validate(path: Uint8Array, value: Uint8Array): void {
+    const { kind, key } = partsOf(path)
+    this.records.offer(kind, key, value)
+  }
+
+  #select(path: Uint8Array, values: Uint8Array[]): number {
+    const { kind, key } = partsOf(path)
+    return this.records.select(kind, key, values)
+  }
+
   #started(): Promise<KadDHT> {
     return (this.#dht ??= this.#begin())
   }
 
   async #begin(): Promise<KadDHT> {
     const { kadDHT, passthroughMapper } = await import('@libp2p/kad-dht')
+    const datastore = boundedDatastore(this.#components.datastore, { entriesMax: DHT_ENTRIES_MAX, bytesMax: DHT_BYTES_MAX })
     const dht = kadDHT({
       protocol: this.#init.protocol,
       clientMode: this.#init.client,
@@ -87,10 +143,10 @@ export class Dht {
       peerInfoMapper: passthroughMapper,
       // Alone, a query must end rather than wait for company.
       allowQueryWithZeroPeers: true,
-      // Only provider records are used: whatever else is put is refused.
-      validators: {},
-      selectors: {},
-    })(this.#components)
+      // Records of other keys are refused.
+      validators: { [RECORDS]: (key, value) => this.#validate(key, value) },
+      selectors: { [RECORDS]: (key, values) => this.#select(key, values) },
+    })(new Proxy(this.#components, { get: (all, name) => (name === 'datastore' ? datastore : (Reflect.get(all, name) as unknown)) }))
     if (this.#stopped.signal.aborted) return dht
     await (dht as unknown as { start(): Promise<void> }).start()
     this.#introduce()
@@ -109,26 +165,37 @@ export class Dht {
 
   #pump(): void {
     this.#started().catch(this.#init.onError)
-    for (const key of this.#queue) {
-      if (this.#busy >= CONCURRENT_PROVIDES) return
+    for (const [key, tell] of this.#queue) {
+      if (this.#busy >= CONCURRENT_TELLS) return
       this.#queue.delete(key)
       this.#busy++
-      void this.#provideNow(key).finally(() => {
+      void this.#tellNow(tell).finally(() => {
         this.#busy--
         if (!this.#stopped.signal.aborted) this.#pump()
       })
     }
   }
 
-  async #provideNow(key: string): Promise<void> {
-    const signal = AbortSignal.any([AbortSignal.timeout(PROVIDE_TIMEOUT_MS), this.#stopped.signal])
+  async #tellNow(tell: Tell): Promise<void> {
+    const signal = AbortSignal.any([AbortSignal.timeout(TELL_TIMEOUT_MS), this.#stopped.signal])
     try {
       const dht = await this.#started()
-      for await (const _ of dht.provide(await cidOf(key), { signal }));
+      for await (const _ of await tell(dht, signal));
     } catch (error) {
       if (!this.#stopped.signal.aborted) this.#init.onError(error)
     }
   }
+}
+
+function pathOf(kind: string, key: string): string {
+  return `/${RECORDS}/${kind}/${key}`
+}
+
+/** Throws for keys of any other form. */
+function partsOf(path: Uint8Array): { kind: string; key: string } {
+  const [, , kind = '', key = '', ...rest] = Buffer.from(path).toString().split('/')
+  if (rest.length > 0) throw new OsirisError('invalid_argument', 'Cannot judge a record: its key is none of ours')
+  return { kind, key }
 }
 
 /** The key's SHA-256 as a CID of raw bytes. */

@@ -8,6 +8,7 @@ import type { Host } from './libp2p-host.ts'
 import { StreamPipe } from './libp2p-pipe.ts'
 import { TOPIC_BYTES_MAX } from './limits.ts'
 import type { Peer, TopicHandler } from './network.ts'
+import type { RecordTable } from './records.ts'
 import type { DialOptions, Pipe, Transport, TransportEvents } from './transport.ts'
 
 export interface Libp2pTransportInit {
@@ -117,6 +118,18 @@ export class Libp2pTransport implements Transport {
   async *providers(key: string, options: DialOptions): AsyncGenerator<Peer> {
     if (!this.#dht) return
     for await (const peer of this.#host.services.dht.providers(key, options)) if (peer !== this.peer) yield peer
+  }
+
+  get records(): RecordTable {
+    return this.#host.services.dht.records
+  }
+
+  putRecord(kind: string, key: string, value: Uint8Array): void {
+    if (this.#dht) this.#host.services.dht.putRecord(kind, key, value)
+  }
+
+  async getRecord(kind: string, key: string, options: DialOptions): Promise<Uint8Array | undefined> {
+    return this.#dht ? this.#host.services.dht.getRecord(kind, key, options) : undefined
   }
 
   #topic(name: string): string {

@@ -24,6 +24,15 @@ export const ERROR_BYTES_MAX = 32 * 1024
 /** One message of a topic. */
 export const TOPIC_BYTES_MAX = 64 * 1024
 
+/** One record of the DHT: an entry of the ledger and what proves it. */
+export const RECORD_BYTES_MAX = 72 * 1024
+/** Records a node remembers, so that nobody can take a key back to an older one; the oldest goes. */
+export const RECORDS_MAX = 10_000
+export const RECORDS_BYTES_MAX = 16 * 1024 * 1024
+/** What the DHT of a node keeps for others, who has what included; the oldest goes. */
+export const DHT_ENTRIES_MAX = 65_536
+export const DHT_BYTES_MAX = 32 * 1024 * 1024
+
 /** CBOR of a beat. */
 export const BEAT_BYTES_MAX = 8 * 1024
 export const BEAT_INTERVAL_MS = 1_000

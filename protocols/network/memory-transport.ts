@@ -5,12 +5,14 @@ import { MemoryConnection, type MemoryPipe } from './memory-connection.ts'
 import type { MemoryLinks } from './memory-links.ts'
 import type { Peer, TopicHandler } from './network.ts'
 import { peerOf } from './peer.ts'
+import { RecordTable } from './records.ts'
 import type { DialOptions, Pipe, Transport, TransportEvents } from './transport.ts'
 
 export class MemoryTransport implements Transport {
   readonly name: string
   readonly peer: Peer
   readonly address: string
+  readonly records = new RecordTable()
   readonly #key: string
   readonly #links: MemoryLinks
   readonly #connections = new Map<Peer, MemoryConnection>()
@@ -107,6 +109,21 @@ export class MemoryTransport implements Transport {
     for (const peer of this.#links.providersOf(key)) if (reachable.has(peer)) yield peer
   }
 
+  putRecord(kind: string, key: string, value: Uint8Array): void {
+    if (!this.records.hear(kind, key, value)) return
+    for (const each of this.#links.reachable(this)) {
+      if (!this.#links.happens(this.#links.faults.drop)) this.#links.later(this.#links.delayMs(), () => each.#take(kind, key, value))
+    }
+  }
+
+  async getRecord(kind: string, key: string): Promise<Uint8Array | undefined> {
+    for (const each of this.#links.reachable(this)) {
+      const value = each.records.best(kind, key)
+      if (value !== undefined) this.records.hear(kind, key, value)
+    }
+    return this.records.best(kind, key)
+  }
+
   /** Nodes at the other end of live connections. */
   neighbours(): MemoryTransport[] {
     return [...this.#connections.values()].filter((each) => each.alive).map((each) => each.other(this))
@@ -137,6 +154,10 @@ export class MemoryTransport implements Transport {
 
   #hear(topic: string, from: Peer, data: Uint8Array): void {
     if (this.#running) this.#topics.get(topic)?.(from, data)
+  }
+
+  #take(kind: string, key: string, value: Uint8Array): void {
+    if (this.#running) this.records.hear(kind, key, value)
   }
 
   /** The handshake's way there; across a partition nothing comes back before the timeout. */

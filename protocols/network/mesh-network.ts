@@ -11,7 +11,7 @@ import { Links } from './links.ts'
 import { MemberTable } from './members.ts'
 import { BEATS, decodeRequest, PROTOCOL } from './messages.ts'
 import { type KnownPeers, Neighbours } from './neighbours.ts'
-import type { Beat, IncomingRequest, Message, Network, Peer, RequestHandler, RequestOptions, TopicHandler } from './network.ts'
+import type { Beat, IncomingRequest, Message, Network, Peer, RecordJudge, RequestHandler, RequestOptions, TopicHandler } from './network.ts'
 import type { Defer } from './outbox.ts'
 import { OwnBeat } from './own-beat.ts'
 import { Probes } from './probes.ts'
@@ -188,6 +188,18 @@ export class MeshNetwork implements Network {
 
   providers(key: string, options: DialOptions): AsyncIterable<Peer> {
     return this.#transport.providers(key, options)
+  }
+
+  judgeRecords(kind: string, judge: RecordJudge): () => void {
+    return this.#transport.records.judge(kind, judge)
+  }
+
+  putRecord(kind: string, key: string, value: Uint8Array): void {
+    this.#transport.putRecord(kind, key, value)
+  }
+
+  getRecord(kind: string, key: string, options: DialOptions): Promise<Uint8Array | undefined> {
+    return this.#transport.getRecord(kind, key, options)
   }
 
   advertise(part: Partial<Beat>): void {

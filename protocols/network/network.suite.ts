@@ -7,6 +7,12 @@ import type { Message, Network } from './network.ts'
 import { requestSuite } from './request.suite.ts'
 import { ASK, failure, hangs, HEAD, type SuiteMesh, text } from './suite-tools.fixture.ts'
 
+const judgeTest = (_: string, value: Uint8Array): string => {
+  const [word, rank = ''] = new TextDecoder().decode(value).split(' ')
+  if (word !== 'good') throw new OsirisError('invalid_argument', 'Cannot use the record: it is bad')
+  return rank
+}
+
 export function networkSuite(what: string, createMesh: () => SuiteMesh): void {
   describe(`network: ${what}`, () => {
     let mesh: SuiteMesh
@@ -122,6 +128,27 @@ export function networkSuite(what: string, createMesh: () => SuiteMesh): void {
       })
       expect(found[0]).toBe(b.peer)
       for await (const peer of a.providers('cd'.repeat(32), { timeoutMs: 500 })) expect.fail(`nobody said so, but ${peer}`)
+    })
+
+    it('putRecord() lets others find the latest good record of a key, and nobody takes it back', async () => {
+      const key = 'ab'.repeat(32)
+      for (const node of [a, b]) node.judgeRecords('test', judgeTest)
+      a.putRecord('test', key, text('good 1'))
+      const found = async (what = key) => new TextDecoder().decode(await b.getRecord('test', what, { timeoutMs: 500 }))
+      await until(async () => (await found()) === 'good 1')
+      a.putRecord('test', key, text('good 3'))
+      await until(async () => (await found()) === 'good 3')
+      const hostile = await mesh.add({ name: 'hostile', roles: ['executor'] })
+      for (const kind of ['test', 'unknown']) hostile.judgeRecords(kind, () => 'z')
+      await until(() => hostile.connections().length === 2)
+      for (const poison of ['good 2', 'bad 4']) hostile.putRecord('test', key, text(poison))
+      hostile.putRecord('test', 'cd'.repeat(32), text('bad 5'))
+      hostile.putRecord('unknown', key, text('good 6'))
+      hostile.putRecord('test', 'ef'.repeat(32), text('good 7'))
+      await until(async () => (await found('ef'.repeat(32))) === 'good 7')
+      expect(await found()).toBe('good 3')
+      expect(await found('cd'.repeat(32))).toBe('')
+      expect(await b.getRecord('unknown', key, { timeoutMs: 500 })).toBeUndefined()
     })
 
     it('dial() refuses another universe in both directions, and nothing crosses', async () => {

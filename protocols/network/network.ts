@@ -80,6 +80,12 @@ export interface Members {
   onChange(listener: () => void): () => void
 }
 
+/**
+ * Says whether a value may stand under a key of the DHT, and how it ranks: of two good values the one with the greater text (by code unit) is the later.
+ * Runs on every node that keeps the record or reads it. Throws for a value that must not be used, kept or passed on.
+ */
+export type RecordJudge = (key: string, value: Uint8Array) => string
+
 export interface Network extends Startable {
   readonly peer: Peer
   readonly members: Members
@@ -109,6 +115,13 @@ export interface Network extends Startable {
   provide(key: string): void
   /** Peers that said so; may be empty, late or lying. Ends at the timeout. */
   providers(key: string, options: { timeoutMs: number; signal?: AbortSignal }): AsyncIterable<Peer>
+
+  /** How records of this kind (1 to 32 letters) are judged here; without it none is kept. One judge per kind. Returns the way to stop. */
+  judgeRecords(kind: string, judge: RecordJudge): () => void
+  /** Puts a value (at most 72 KiB) under a key (64 hex characters) into the DHT. Best effort, off the caller's path: returns at once. */
+  putRecord(kind: string, key: string, value: Uint8Array): void
+  /** The latest value that was found and that this node's own judge lets pass; there may be a later one. Ends at the timeout. */
+  getRecord(kind: string, key: string, options: { timeoutMs: number; signal?: AbortSignal }): Promise<Uint8Array | undefined>
 
   /** Changes what this node's beats say; roles may set their own part only. */
   advertise(part: Partial<Beat>): void

@@ -4,6 +4,7 @@
  */
 import type { Startable } from '#protocols/lifecycle'
 import type { Peer, TopicHandler } from './network.ts'
+import type { RecordTable } from './records.ts'
 
 /** A reliable, ordered, two-way run of bytes. Its ends are reached through `attach`, once, before anything can arrive. */
 export interface Pipe {
@@ -51,4 +52,8 @@ export interface Transport extends Startable {
   subscribe(topic: string, handler: TopicHandler): () => void
   provide(key: string): void
   providers(key: string, options: DialOptions): AsyncIterable<Peer>
+  /** What this node knows of the DHT's records, and how it judges them. */
+  readonly records: RecordTable
+  putRecord(kind: string, key: string, value: Uint8Array): void
+  getRecord(kind: string, key: string, options: DialOptions): Promise<Uint8Array | undefined>
 }

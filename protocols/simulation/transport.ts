@@ -1,7 +1,16 @@
 /** One life of a node on the wire. */
 import { type Identity, swarmKeyOf, type Universe } from '#protocols/access'
 import { OsirisError } from '#protocols/errors'
-import { type DialOptions, type Peer, peerOf, type Pipe, type TopicHandler, type Transport, type TransportEvents } from '#protocols/network'
+import {
+  type DialOptions,
+  type Peer,
+  peerOf,
+  type Pipe,
+  RecordTable,
+  type TopicHandler,
+  type Transport,
+  type TransportEvents,
+} from '#protocols/network'
 import { VirtualConnection } from './connection.ts'
 import type { Owner } from './scheduler.ts'
 import type { Wire } from './wire.ts'
@@ -13,6 +22,7 @@ export class VirtualTransport implements Transport {
   readonly name: string
   readonly peer: Peer
   readonly address: string
+  readonly records = new RecordTable()
   readonly #key: string
   readonly #wire: Wire
   readonly #owner: Owner
@@ -110,6 +120,19 @@ export class VirtualTransport implements Transport {
   async *providers(key: string): AsyncGenerator<Peer> {
     const near = new Set(this.neighbours().map((each) => each.peer))
     for (const peer of this.#wire.providersOf(key)) if (near.has(peer)) yield peer
+  }
+
+  putRecord(kind: string, key: string, value: Uint8Array): void {
+    if (!this.records.hear(kind, key, value)) return
+    for (const each of this.neighbours()) this.#wire.later(this.#wire.delayMs(), () => each.records.hear(kind, key, value))
+  }
+
+  async getRecord(kind: string, key: string): Promise<Uint8Array | undefined> {
+    for (const each of this.neighbours()) {
+      const value = each.records.best(kind, key)
+      if (value !== undefined) this.records.hear(kind, key, value)
+    }
+    return this.records.best(kind, key)
   }
 
   /** Nodes at the other end of live connections. */
