@@ -106,6 +106,7 @@ export class Verdict {
   /** What has an effect, in a form that is the same on every node. */
   summary(): unknown {
     const { caps, top, successors, banned } = this.keys
+    const matters = this.#keysThatMatter()
     const grants = [...this.grants.values()].filter((state) => state.counts)
     return {
       grants: grants.map(({ fact, pins, ended }) => [
@@ -114,10 +115,10 @@ export class Verdict {
         pins.map((each) => [...each].toSorted(byKey)).toSorted(byText),
       ]),
       ended: [...this.#endings].toSorted(compareText),
-      keys: [...caps].toSorted(byKey),
+      keys: [...caps].filter(([key]) => matters.has(key)).toSorted(byKey),
       banned: [...banned].toSorted(compareText),
       top: [...top.keys()].toSorted(compareText),
-      successors: [...successors].map(([from, { to }]) => [from, to] as const).toSorted(byKey),
+      successors: [...successors].flatMap(([from, { to }]) => (matters.has(from) ? [[from, to] as const] : [])).toSorted(byKey),
     }
   }
 
@@ -126,9 +127,21 @@ export class Verdict {
     const { hash } = fact.place
     if (fact.kind === 'grant') return this.grants.get(hash)?.counts !== true
     if (fact.kind === 'revoke') return !this.#endings.has(hash)
-    if (fact.kind === 'rotate') return this.keys.successors.get(fact.from)?.place.hash !== hash
+    if (fact.kind === 'rotate') return this.keys.successors.get(fact.from)?.place.hash !== hash || !this.#keysThatMatter().has(fact.from)
     if (fact.kind === 'ban') return !this.keys.isTopAct(fact) || !this.keys.banned.has(fact.member)
     return this.#facts.genesis !== fact
+  }
+
+  /** Keys that were ever given anything, banned, or took over from such a key: what the others do to themselves is nothing. */
+  #keysThatMatter(): ReadonlySet<string> {
+    const keys = new Set([...this.keys.top.keys(), ...this.keys.banned])
+    for (const state of this.grants.values()) if (state.counts) keys.add(state.fact.subject)
+    // A set that grows while it is walked is walked to its new end.
+    for (const key of keys) {
+      const next = this.keys.successors.get(key)
+      if (next !== undefined) keys.add(next.to)
+    }
+    return keys
   }
 
   #next(state: GrantState): GrantState | undefined {

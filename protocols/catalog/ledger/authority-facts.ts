@@ -54,7 +54,7 @@ export interface GenesisFact extends Common {
 export type AuthorityFact = GrantFact | RevokeFact | BanFact | RotateFact | GenesisFact
 
 /** What `to` signs to take over from `from`. 64 bytes. */
-export function agreeToRotation(to: Identity, universe: string, from: string): Uint8Array {
+export function agreeToRotation(to: Identity, universe: string, from: string): Uint8Array<ArrayBuffer> {
   return new Uint8Array(to.sign(rotationBytes(universe, from, to.id)))
 }
 
@@ -139,7 +139,8 @@ function rotationBytes(universe: string, from: string, to: string): Uint8Array {
 /** Facts by what they are looked up by. Any order in; `add` is idempotent. */
 export class AuthorityFacts {
   readonly root: string
-  readonly #seen = new Set<string>()
+  /** By hash. */
+  readonly all = new Map<string, AuthorityFact>()
   readonly grants = new Map<string, GrantFact>()
   readonly admits = new Map<string, GrantFact[]>()
   readonly transfers = new Map<string, GrantFact[]>()
@@ -156,8 +157,8 @@ export class AuthorityFacts {
   /** Whether it is new. */
   add(fact: AuthorityFact): boolean {
     const { hash } = fact.place
-    if (this.#seen.has(hash)) return false
-    this.#seen.add(hash)
+    if (this.all.has(hash)) return false
+    this.all.set(hash, fact)
     if (fact.kind === 'grant') this.#addGrant(fact)
     else if (fact.kind === 'revoke') listIn(this.revokes, fact.target).push(fact)
     else if (fact.kind === 'ban') this.bans.push(fact)

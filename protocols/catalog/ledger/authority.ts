@@ -4,7 +4,7 @@ import { digestOf, encode } from '#protocols/codec'
 import type { GrantRecord } from '../catalog.ts'
 import { judgeAtDoor, type DoorVerdict } from './authority-door.ts'
 import { type GrantState, type Standing, Verdict } from './authority-evaluate.ts'
-import { type AuthorityFact, authorityFactOf, AuthorityFacts, type GrantFact } from './authority-facts.ts'
+import { type AuthorityFact, authorityFactOf, AuthorityFacts, byPlace, type GrantFact } from './authority-facts.ts'
 import { covers, EVERYWHERE, isExpired, type Need } from './authority-rules.ts'
 import { compareText, comparePlaces, type Entry, type Line, type Place } from './entry.ts'
 
@@ -178,6 +178,13 @@ export class LedgerAuthority implements Authority {
     const own = () => listener()
     this.#listeners.add(own)
     return () => this.#listeners.delete(own)
+  }
+
+  /** Entries about authority that have no effect, by total order; those of a frozen author from the fork on are left out. */
+  voids(): AuthorityFact[] {
+    const { keys } = this.#verdict
+    const isOut = ({ place: { author, seq } }: AuthorityFact) => this.#frozen.has(author) && seq > keys.cap(author)
+    return [...this.#facts.all.values()].filter((fact) => !isOut(fact) && this.#verdict.isVoid(fact)).toSorted(byPlace)
   }
 
   /** Equal on two nodes exactly when authority is. 64 hex characters. */
