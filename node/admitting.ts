@@ -30,7 +30,7 @@ export function admitNodes({ catalog, members, self, clock, events }: AdmittingI
       if (key === undefined || roles.length === 0 || seen.has(mark)) continue
       seen.add(mark)
       if (isIn(catalog, key, roles, clock.now())) continue
-      catalog.admit(key, name, roles, grantsFor(roles)).catch((error: unknown) => {
+      catalog.admit(key, name, [...roles], grantsFor(roles)).catch((error: unknown) => {
         seen.delete(mark)
         events.emit('log', { level: 'warn', room: 'node', text: `Cannot admit "${name}": ${(error as Error).message}` })
       })

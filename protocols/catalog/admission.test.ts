@@ -48,5 +48,9 @@ it('a ban reaches all: what came after it is gone everywhere, and the banned nod
     ),
   )
   await untilEqual([a, b])
+  const { voided } = await a.service.conflicts()
+  expect(voided).toMatchObject([
+    { type: 'publish', seq: 2, author: b.identity.id, reason: 'its author was banned: what it wrote counts up to 1' },
+  ])
   await expect(publish(b, 'more', 200)).rejects.toThrow(/is banned from this universe/)
 })

@@ -35,12 +35,14 @@ export class ConflictReporter {
 
   async #read(): Promise<InEntries> {
     const conflicts = new Conflicts()
+    const voids = new Set(this.#ledger.authority.voids().map((fact) => fact.place.hash))
     const voided: ConflictReport['voided'] = []
     let after: string | undefined
     for (;;) {
       const lines = await this.#ledger.log({ limit: PAGE, ...(after === undefined ? {} : { after }) })
       for (const line of lines) {
-        const reason = voidReason(this.#ledger.authority, { ...line, wallMs: line.atMs }, line.grant)
+        const own = voids.has(line.hash) ? 'what it ends or gives on does not stand under it' : undefined
+        const reason = voidReason(this.#ledger.authority, { ...line, wallMs: line.atMs }, line.grant) ?? own
         if (reason === undefined) conflicts.take(line)
         else voided.push({ ...markOf(line), reason })
       }

@@ -38,12 +38,12 @@ export class ReceiptDesk {
   electors(at?: Place): Electors {
     const { ledger, clock } = this.#init
     const place = at ?? { ...NOWHERE, wallMs: clock.now() + DRIFT_MS_MAX }
-    return { members: ledger.electorate.at(place).length, counts: (key) => ledger.electorate.counts(key, place) }
+    return { members: ledger.state.electorate.at(place).length, counts: (key) => ledger.state.electorate.counts(key, place) }
   }
 
   nameOf(key: string): string | undefined {
     const { identity, nodeName, network, ledger } = this.#init
-    return key === identity.id ? nodeName : (network.members.get(peerOf(key))?.name ?? ledger.electorate.nameOf(key))
+    return key === identity.id ? nodeName : (network.members.get(peerOf(key))?.name ?? ledger.state.electorate.nameOf(key))
   }
 
   /** How far an entry has come, by the receipts that are here. */

@@ -10,6 +10,7 @@ import { Amender } from './amender.ts'
 import type { FetchOptions } from './artifact-fetcher.ts'
 import { ArtifactRoom } from './artifact-room.ts'
 import type { ArtifactStore } from './artifacts.ts'
+import { Asking } from './asking.ts'
 import type {
   AliasTargets,
   AuthorityChange,
@@ -84,6 +85,7 @@ export class CatalogService implements Catalog, Startable {
   readonly #view: View
   readonly #digest = new ViewDigest()
   readonly #replication: Replication
+  readonly #asking: Asking
   readonly #receipts: ReceiptStore
   readonly #desk: ReceiptDesk
   readonly #reporter: ConflictReporter
@@ -91,8 +93,6 @@ export class CatalogService implements Catalog, Startable {
   readonly #artifacts: ArtifactRoom
   readonly #writer: Writer
   readonly #amender: Amender
-  #askedAt = Number.NEGATIVE_INFINITY
-  #asking: Promise<boolean> | undefined
   #loaded: Promise<void> | undefined
   #running = false
   #endScrub = () => {}
@@ -116,6 +116,7 @@ export class CatalogService implements Catalog, Startable {
       ...{ clock, random, events },
       pullIntervalMs: this.#limits.pullIntervalMs,
     })
+    this.#asking = new Asking({ ...this.#limits, replication: this.#replication, clock, random })
     this.#receipts = new ReceiptStore({
       ...init,
       universe: this.#ledger.universe,
@@ -224,7 +225,7 @@ export class CatalogService implements Catalog, Startable {
   status(): LedgerStatus {
     const { entries } = this.#ledger
     return {
-      viewDigest: this.#digest.value(this.#ledger.authority.digest()),
+      viewDigest: this.#digest.value(this.#ledger.state.digest()),
       functions: this.#view.size,
       entries,
       heads: this.#ledger.heads(),
@@ -241,21 +242,8 @@ export class CatalogService implements Catalog, Startable {
   }
 
   /** Lets a node in, by the root or by a holder of `admin` on `*`. Resolves when the entry is on disk here. Throws as `record` does. */
-  admit(
-    member: string,
-    name: string,
-    roles: readonly Role[],
-    grants: readonly Grant[],
-    expiresAtMs: number | null = null,
-  ): Promise<Receipt> {
-    const body = {
-      member,
-      name,
-      roles: [...roles],
-      grants: grants.map(({ can, namespaces }) => ({ can: [...can], namespaces: [...namespaces] })),
-      expiresAtMs,
-    }
-    return this.#writer.record('admit', body, { by: name, ack: 'accepted', timeoutMs: ADMIT_MS })
+  admit(member: string, name: string, roles: Role[], grants: Grant[], expiresAtMs: number | null = null): Promise<Receipt> {
+    return this.#writer.record('admit', { member, name, roles, grants, expiresAtMs }, { by: name, ack: 'accepted', timeoutMs: ADMIT_MS })
   }
 
   grantsOf(key: string): readonly Grant[] {
@@ -366,19 +354,8 @@ export class CatalogService implements Catalog, Startable {
     return versions
   }
 
-  /** Pulls from one other member, so that what was just published there is found here. At most one question per `askAgainMs`, however many ask. */
   async #askAnother(): Promise<void> {
-    const { clock, random } = this.#init
-    if (this.#asking === undefined) {
-      const others = this.#replication.others()
-      const peer = others[Math.floor(random() * others.length)]
-      if (!this.#running || peer === undefined || clock.monotonic() - this.#askedAt < this.#limits.askAgainMs) return
-      this.#asking = this.#replication.pull(peer, this.#limits.askMs).finally(() => {
-        this.#asking = undefined
-        this.#askedAt = clock.monotonic()
-      })
-    }
-    await within(this.#asking, clock, this.#limits.askMs)
+    if (this.#running) await this.#asking.askAnother()
   }
 
   #changed(states: FunctionState[], entries: Entry[]): void {

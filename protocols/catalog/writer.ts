@@ -127,7 +127,7 @@ export class Writer {
 
   /** The entry that set an alias to what it means here now. */
   #after(namespace: string, name: string, alias: string): string | null {
-    return this.#init.ledger.state(namespace, name)?.setBy[alias]?.hash ?? null
+    return this.#init.ledger.state.function(namespace, name)?.setBy[alias]?.hash ?? null
   }
 
   #put(digest: string, artifact: Uint8Array): Promise<void> {

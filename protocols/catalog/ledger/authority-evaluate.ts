@@ -88,14 +88,6 @@ export class Verdict {
     })
   }
 
-  /** Whether a namespace's creation lost against an earlier one. */
-  isTaken(fact: GrantFact): boolean {
-    if (fact.owns === undefined) return false
-    const { namespace, of } = fact.owns
-    const winner = of === null ? this.#creations.get(namespace)?.fact : this.#transfers.get(of)
-    return winner !== undefined && winner !== fact
-  }
-
   /** A grant and those above it; ends early where one is not here. */
   chainOf(state: GrantState): GrantFact[] {
     const chain: GrantFact[] = []

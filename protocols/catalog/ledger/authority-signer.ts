@@ -25,6 +25,16 @@ export function signerFor<T extends EntryType>(
   throw forbidden(authority, keys[0] as Identity, type, body, nowMs)
 }
 
+/** Why none of these keys may write it; nothing where one may. */
+export function faultOfSigning<T extends EntryType>(...signing: Parameters<typeof signerFor<T>>): OsirisError | undefined {
+  try {
+    signerFor(...signing)
+    return undefined
+  } catch (error) {
+    return OsirisError.from(error, 'Cannot write to the ledger')
+  }
+}
+
 function standingOf<T extends EntryType>(authority: LedgerAuthority, key: string, type: T, body: BodyOf<T>, nowMs: number) {
   const { grant, of } = body as { grant?: string; of?: string | null }
   if (type === 'revoke') return authority.standingToEnd(key, grant ?? '', true, nowMs)

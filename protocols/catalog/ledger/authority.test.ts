@@ -67,8 +67,8 @@ describe('any set of entries', () => {
           const giver = by.type === 'admit' ? (by.body['grants'] as typeof fact.scopes) : [scopeOf(by)]
           const principal = { subject: '', grants: giver }
           for (const each of fact.scopes) for (const namespace of each.namespaces) expect(allows(principal, 'admin', namespace)).toBe(true)
-          const until = (by.body['expiresAtMs'] ?? null) as number | null
-          if (until !== null) expect(fact.expiresAtMs ?? Number.POSITIVE_INFINITY).toBeLessThanOrEqual(until)
+          const end = (at: unknown) => (at ?? Number.POSITIVE_INFINITY) as number
+          expect(end(fact.expiresAtMs)).toBeLessThanOrEqual(end(by.body['expiresAtMs']))
         }
       }),
       { numRuns: 300 },

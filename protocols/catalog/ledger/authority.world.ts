@@ -35,7 +35,7 @@ export class Feeds {
     const hlc = { wallMs: at.atMs ?? this.lines.length * 10, counter: 0 }
     const place = { format: 1 as const, universe: UNIVERSE, author: author.id, seq, prev: null, hlc }
     const hash = digestOf(Buffer.from(`${this.lines.length}`))
-    const line: Line = { ...place, type, body: body as Record<string, unknown>, by: 'ada', grant: at.grant, hash }
+    const line: Line = { ...place, type, body, by: 'ada', grant: at.grant, hash }
     this.lines.push(line)
     return line
   }
@@ -142,7 +142,8 @@ function bodyFor(move: Move, feeds: Feeds): Record<string, unknown> {
   const given = target % 4 === 0 ? grants : grants.filter((line) => line.author === author.id)
   const aimed = given.length === 0 ? grants[target % grants.length] : given[target % given.length]
   const namespace = target % 3 === 0 && aimed?.type === 'namespace' ? (aimed.body['namespace'] as string) : `team-${'abc'[target % 3]}`
-  switch (move.type) {
+  const type: string = move.type
+  switch (type) {
     case 'admit':
       return admission(subject, [scopes], expiresAtMs)
     case 'grant':

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest'
 import { Conflicts } from './conflicts.ts'
-import type { EntryLine } from './ledger.ts'
+import type { EntryLine } from './entry-line.ts'
 
 let count = 0
 function line(type: string, content: Record<string, unknown>, by = 'ada'): EntryLine {

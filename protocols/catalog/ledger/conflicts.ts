@@ -3,7 +3,7 @@
  * says what it saw as the last before it (`after`); when that is not what stands there, what stands was overwritten unseen. Pure: entries in, in their order.
  */
 import type { LostEdit, MarkedEntry } from '../catalog.ts'
-import type { EntryLine } from './ledger.ts'
+import type { EntryLine } from './entry-line.ts'
 
 /** The latest ones are kept. */
 const KEPT_MAX = 1000

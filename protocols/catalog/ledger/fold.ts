@@ -168,11 +168,6 @@ export class Fold {
   get(namespace: string, name: string): FunctionState | undefined {
     return this.#rows.get(functionKey(namespace, name))
   }
-
-  /** Each function's facts in total order, and whether each counts. */
-  histories(): Iterable<{ facts: readonly Fact[]; counts: readonly boolean[] }> {
-    return this.#rows.histories()
-  }
 }
 
 /** Of a function that is none any more: what was written about it has no effect. */

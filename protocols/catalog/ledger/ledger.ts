@@ -3,13 +3,10 @@ import { type Identity, type Universe, universeId } from '#protocols/access'
 import { OsirisError } from '#protocols/errors'
 import type { Events } from '#protocols/events'
 import type { Clock, MaybePromise } from '#protocols/lifecycle'
-import type { LedgerLine } from '../catalog.ts'
-import { LedgerAuthority } from './authority.ts'
-import { signerFor } from './authority-signer.ts'
+import type { LedgerAuthority } from './authority.ts'
 import type { BodyOf, EntryType } from './bodies.ts'
 import { Checkpointer } from './checkpointer.ts'
 import {
-  comparePlaces,
   type Entry,
   ENTRY_BYTES_MAX,
   type Line,
@@ -20,16 +17,18 @@ import {
   placeOf,
   Refusal,
   type RefusalReason,
-  signEntry,
   type VerifyOn,
 } from './entry.ts'
-import { factOf, Fold, type FunctionState } from './fold.ts'
-import { Electorate } from './electorate.ts'
+import type { FunctionState } from './fold.ts'
+import { LedgerState } from './ledger-state.ts'
+import { faultOfSigning } from './authority-signer.ts'
+import { nextEntry } from './next-entry.ts'
+import { Places } from './places.ts'
+import { type EntryLine, lineOf } from './entry-line.ts'
 import { Feeds, type Head, type Tip } from './feeds.ts'
 import { type ForkProof, openProof, proveFork } from './forks.ts'
 import { Frozen, type FrozenAuthor } from './frozen.ts'
-import { DRIFT_MS_MAX, drifts, type Hlc, HLC_ZERO, observe, tick } from './hlc.ts'
-import { plainJson } from './plain-json.ts'
+import { DRIFT_MS_MAX, drifts, type Hlc, HLC_ZERO, observe } from './hlc.ts'
 import { Scrub } from './scrub.ts'
 import type { Storage } from './storage.ts'
 
@@ -55,22 +54,14 @@ export interface LedgerInit {
   mayWrite: () => MaybePromise<void>
 }
 
-/** An entry as people read it, before it is said how far it has come. */
-export interface EntryLine extends Omit<LedgerLine, 'commitment'> {
-  /** What orders it within its millisecond. */
-  counter: number
-}
-
 /** Why entries were refused here since the start, and how often. */
 export type Refusals = Partial<Record<RefusalReason, number>>
 
 export class Ledger {
   readonly universe: string
   readonly author: string
-  /** Who holds what, by the entries on disk here. */
-  readonly authority: LedgerAuthority
-  /** Whose receipts count, by the same. */
-  readonly electorate = new Electorate()
+  /** What the entries on disk here come to. */
+  readonly state: LedgerState
   readonly root: string
   /** Its own, and the root's where it is here. */
   readonly #identities: readonly Identity[]
@@ -83,11 +74,9 @@ export class Ledger {
   readonly #feeds: Feeds
   readonly #frozen: Frozen
   readonly #checkpointer: Checkpointer
-  readonly #fold: Fold
   readonly #refusals: Refusals = {}
   readonly #recent = new Set<string>()
-  #places: Place[] = []
-  #sorted = true
+  readonly #places = new Places()
   #hlc: Hlc = HLC_ZERO
   #warnedAt = Number.NEGATIVE_INFINITY
 
@@ -95,8 +84,7 @@ export class Ledger {
     this.universe = universeId(init.universe)
     this.author = init.identity.id
     this.root = init.universe.root
-    this.authority = new LedgerAuthority(this.root)
-    this.#fold = new Fold(this.authority)
+    this.state = new LedgerState(this.root)
     this.#identities = init.root === undefined ? [init.identity] : [init.identity, init.root]
     this.#clock = init.clock
     this.#events = init.events
@@ -110,11 +98,16 @@ export class Ledger {
     this.#checkpointer = new Checkpointer({ ...init, universe: this.universe, feeds: this.#feeds, onError })
   }
 
+  /** Who holds what, by the entries on disk here. */
+  get authority(): LedgerAuthority {
+    return this.state.authority
+  }
+
   /** Reads everything from disk. Damage is logged and left to replication. */
   async load(): Promise<void> {
     let read = 0
     await this.#frozen.load()
-    for (const { author, seq } of this.#frozen.list()) this.authority.freeze(author, seq)
+    for (const { author, seq } of this.#frozen.list()) this.state.freeze(author, seq)
     await this.#checkpointer.load((line) => this.#index(line))
     const damaged = await this.#feeds.load((entry) => {
       this.#index(entry)
@@ -145,12 +138,7 @@ export class Ledger {
 
   /** Why none of this node's keys may write it; nothing where one may. */
   faultOfSigning<T extends EntryType>(type: T, body: BodyOf<T>): OsirisError | undefined {
-    try {
-      signerFor(this.authority, this.#identities, type, body, tick(this.#hlc, this.#clock.now()).wallMs)
-      return undefined
-    } catch (error) {
-      return OsirisError.from(error, `Cannot write "${type}"`)
-    }
+    return faultOfSigning(this.authority, this.#identities, type, body, Math.max(this.#hlc.wallMs, this.#clock.now()))
   }
 
   /**
@@ -159,24 +147,13 @@ export class Ledger {
    */
   async append<T extends EntryType>(type: T, body: BodyOf<T>, by: string): Promise<Entry> {
     await this.#mayWrite()
-    const soonest = tick(this.#hlc, this.#clock.now())
-    const { identity, grant } = signerFor(this.authority, this.#identities, type, body, soonest.wallMs)
-    this.#assertWritable(identity.id)
-    const tip = this.#feeds.tip(identity.id)
-    const hlc = tick(observe(this.#hlc, tip.hlc), this.#clock.now())
-    const place = { format: 1 as const, universe: this.universe, author: identity.id, seq: tip.seq + 1, prev: tip.hash }
-    const entry = signEntry(identity, { ...place, hlc, type, body, by, grant })
-    if (entry.bytes.length > ENTRY_BYTES_MAX) {
-      throw new OsirisError(
-        'payload_too_large',
-        `Cannot write the entry: it has ${entry.bytes.length} bytes, at most ${ENTRY_BYTES_MAX} fit`,
-      )
-    }
-    // What the others would refuse must not stand in this node's feed: nothing could follow it.
-    const fault = this.authority.judge(entry)
-    if (fault !== undefined)
-      throw new OsirisError('forbidden', `Cannot write "${type}": ${'refused' in fault ? fault.refused : fault.unknown}`)
-    this.#hlc = hlc
+    const entry = nextEntry({
+      ...{ type, body, by, authority: this.authority, identities: this.#identities, universe: this.universe },
+      last: this.#hlc,
+      nowMs: this.#clock.now(),
+      tipOf: (author) => this.#writableTip(author),
+    })
+    this.#hlc = entry.hlc
     this.authority.foresee(entry)
     await this.#feeds.add(entry)
     return entry
@@ -301,11 +278,6 @@ export class Ledger {
     if (ours.hash !== entry.hash) this.#freeze(proveFork(ours, entry))
   }
 
-  /** Also of functions that are retired. */
-  state(namespace: string, name: string): FunctionState | undefined {
-    return this.#fold.get(namespace, name)
-  }
-
   /** The stored entry at a place of this ledger. Throws `unavailable` when its record is damaged. */
   async entryAt(place: Place): Promise<Entry> {
     const [bytes] = await this.#feeds.read(place.author, place.seq, place.seq, ENTRY_BYTES_MAX)
@@ -314,7 +286,7 @@ export class Ledger {
   }
 
   get entries(): number {
-    return this.#places.length
+    return this.#places.size
   }
 
   refusals(): Refusals {
@@ -327,7 +299,7 @@ export class Ledger {
   }
 
   async log(options: { after?: string; limit: number }): Promise<EntryLine[]> {
-    const places = this.#inOrder()
+    const places = this.#places.inOrder()
     const at = options.after === undefined ? -1 : places.findIndex((place) => place.hash === options.after)
     if (options.after !== undefined && at < 0) {
       throw new OsirisError('not_found', `Cannot read the log after "${options.after.slice(0, 64)}": there is no such entry`)
@@ -351,24 +323,17 @@ export class Ledger {
 
   /** Works out what has become of everything that came in, and tells. */
   #settle(entries: Entry[]): void {
-    const changed = this.authority.settle()
-    if (changed) this.#fold.rejudge()
-    this.#onChange(this.#fold.flush(), entries)
+    const { states, authorityChanged } = this.state.settle()
+    this.#onChange(states, entries)
     this.#checkpointer.noticed(entries.length)
-    if (changed) this.authority.announce()
+    if (authorityChanged) this.authority.announce()
   }
 
   #index(entry: Line): void {
     this.#hlc = observe(this.#hlc, entry.hlc)
     if (entry.seq >= this.#frozen.from(entry.author)) return
-    const place = placeOf(entry)
-    const last = this.#places.at(-1)
-    this.#sorted &&= last === undefined || comparePlaces(last, place) < 0
-    this.#places.push(place)
-    this.authority.insert(entry)
-    this.electorate.insert(entry)
-    const fact = factOf(entry)
-    if (fact !== undefined) this.#fold.insert(fact)
+    this.#places.add(placeOf(entry))
+    this.state.insert(entry)
   }
 
   /** As `judge`, uncounted. A second entry in one place is on its way to be proven. */
@@ -386,20 +351,12 @@ export class Ledger {
     if (!this.#frozen.isNews(proof)) return false
     const { author, seq } = proof
     this.#frozen.add(proof).catch((error: unknown) => this.#warn(`A proof against ${author.slice(0, 8)} is not on disk: ${String(error)}`))
-    const isOut = (place: Place) => place.author === author && place.seq >= seq
-    this.#places = this.#places.filter((place) => !isOut(place))
-    this.#fold.remove(isOut)
-    this.authority.freeze(author, seq)
+    this.#places.remove((place) => place.author === author && place.seq >= seq)
+    this.state.freeze(author, seq)
     this.#warn(`${author.slice(0, 8)} wrote two entries ${seq}: nothing it wrote from there on has an effect any more`)
     this.#settle([])
     this.#onFork(proof)
     return true
-  }
-
-  #inOrder(): Place[] {
-    if (!this.#sorted) this.#places = this.#places.toSorted(comparePlaces)
-    this.#sorted = true
-    return this.#places
   }
 
   #judgeUniverse(entry: Entry): Entry {
@@ -417,14 +374,15 @@ export class Ledger {
   }
 
   /** Continuing a feed of which something is missing here would fork it; so would continuing one that forked. */
-  #assertWritable(author: string): void {
+  #writableTip(author: string): Tip {
+    const tip = this.#feeds.tip(author)
     if (this.#feeds.isCut(author)) {
       throw new OsirisError(
         'unavailable',
         'Cannot write to the ledger: this node lost part of its own feed and has not got it back from peers',
       )
     }
-    if (this.#feeds.tip(author).seq + 1 < this.#frozen.from(author)) return
+    if (tip.seq + 1 < this.#frozen.from(author)) return tip
     throw new OsirisError(
       'unavailable',
       `Cannot write to the ledger: this node's key wrote two entries ${this.#frozen.from(author)} and is frozen; replace the key`,
@@ -450,9 +408,4 @@ export class Ledger {
   #warn(text: string): void {
     this.#events.emit('log', { level: 'warn', room: 'catalog', text })
   }
-}
-
-function lineOf(entry: Entry): EntryLine {
-  const { author, seq, hash, hlc, type, body, by, grant } = entry
-  return { author, seq, hash, atMs: hlc.wallMs, counter: hlc.counter, type, content: plainJson(body) as Record<string, unknown>, by, grant }
 }

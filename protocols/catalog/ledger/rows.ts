@@ -117,11 +117,6 @@ export class Rows<F extends JudgedFact, S> {
     return [...this.#rows.values()].flatMap((row) => row.state ?? [])
   }
 
-  /** Each record's facts in total order, and whether each counts. */
-  *histories(): Iterable<{ facts: readonly F[]; counts: readonly boolean[] }> {
-    for (const { facts, counts } of this.#rows.values()) yield { facts, counts }
-  }
-
   #rejudgeRow(row: Row<F, S>, { author, basis, standing }: Pair<F, S>): void {
     for (const [at, fact] of row.facts.entries()) {
       if (fact.place.author !== author || fact.basis !== basis) continue

@@ -1,0 +1,60 @@
+/** What the entries come to: who holds what, the functions, secrets and hooks. Entries in, in any order; `settle` works out what changed. */
+import { digestOf, encode } from '#protocols/codec'
+import { LedgerAuthority } from './authority.ts'
+import type { Line, Place } from './entry.ts'
+import { Electorate } from './electorate.ts'
+import { factOf, Fold, type FunctionState } from './fold.ts'
+import { type Reference, References } from './references.ts'
+
+export class LedgerState {
+  readonly authority: LedgerAuthority
+  /** Whose receipts count. */
+  readonly electorate = new Electorate()
+  readonly #fold: Fold
+  readonly #references: References
+
+  /** `root`: the universe's root key. */
+  constructor(root: string) {
+    this.authority = new LedgerAuthority(root)
+    this.#fold = new Fold(this.authority)
+    this.#references = new References(this.authority)
+  }
+
+  insert(line: Line): void {
+    this.authority.insert(line)
+    this.electorate.insert(line)
+    this.#references.insert(line)
+    const fact = factOf(line)
+    if (fact !== undefined) this.#fold.insert(fact)
+  }
+
+  /** Takes out what a frozen author wrote from `seq` on. */
+  freeze(author: string, seq: number): void {
+    const isOut = (place: Place) => place.author === author && place.seq >= seq
+    for (const rows of [this.#fold, this.#references]) rows.remove(isOut)
+    this.authority.freeze(author, seq)
+  }
+
+  /** Functions whose state is new, and whether authority changed. */
+  settle(): { states: FunctionState[]; authorityChanged: boolean } {
+    const authorityChanged = this.authority.settle()
+    if (authorityChanged) for (const rows of [this.#fold, this.#references]) rows.rejudge()
+    this.#references.flush()
+    return { states: this.#fold.flush(), authorityChanged }
+  }
+
+  /** Also of functions that are retired. */
+  function(namespace: string, name: string): FunctionState | undefined {
+    return this.#fold.get(namespace, name)
+  }
+
+  /** Secrets and hooks of a namespace. */
+  references(namespace: string): Reference[] {
+    return this.#references.list(namespace)
+  }
+
+  /** What stands besides the functions: equal on two nodes exactly when authority, secrets and hooks are. */
+  digest(): string {
+    return digestOf(encode([this.authority.digest(), this.#references.digest()]))
+  }
+}

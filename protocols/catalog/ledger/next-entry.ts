@@ -1,0 +1,41 @@
+/** The next entry of this node: whose key, which grant, which place; signed, and such as the other nodes take in. */
+import type { Identity } from '#protocols/access'
+import { OsirisError } from '#protocols/errors'
+import type { LedgerAuthority } from './authority.ts'
+import { signerFor } from './authority-signer.ts'
+import type { BodyOf, EntryType } from './bodies.ts'
+import { type Entry, ENTRY_BYTES_MAX, signEntry } from './entry.ts'
+import type { Tip } from './feeds.ts'
+import { type Hlc, observe, tick } from './hlc.ts'
+
+export interface NextEntryInit<T extends EntryType> {
+  type: T
+  body: BodyOf<T>
+  by: string
+  authority: LedgerAuthority
+  /** The first that may is the author. */
+  identities: readonly Identity[]
+  universe: string
+  /** The latest time seen, and this host's own. */
+  last: Hlc
+  nowMs: number
+  /** Where an author's feed ends. Throws where it must not be continued. */
+  tipOf: (author: string) => Tip
+}
+
+/** Throws `forbidden` (saying which grant is missing), `payload_too_large`, and what `tipOf` throws. */
+export function nextEntry<T extends EntryType>(init: NextEntryInit<T>): Entry {
+  const { type, body, by, authority, universe, last, nowMs } = init
+  const { identity, grant } = signerFor(authority, init.identities, type, body, tick(last, nowMs).wallMs)
+  const tip = init.tipOf(identity.id)
+  const hlc = tick(observe(last, tip.hlc), nowMs)
+  const place = { format: 1 as const, universe, author: identity.id, seq: tip.seq + 1, prev: tip.hash }
+  const entry = signEntry(identity, { ...place, hlc, type, body, by, grant })
+  if (entry.bytes.length > ENTRY_BYTES_MAX) {
+    throw new OsirisError('payload_too_large', `Cannot write the entry: it has ${entry.bytes.length} bytes, at most ${ENTRY_BYTES_MAX} fit`)
+  }
+  // What the others would refuse must not stand in this node's feed: nothing could follow it.
+  const fault = authority.judge(entry)
+  if (fault === undefined) return entry
+  throw new OsirisError('forbidden', `Cannot write "${type}": ${'refused' in fault ? fault.refused : fault.unknown}`)
+}
