@@ -139,7 +139,7 @@ export class CatalogService implements Catalog, Startable {
     this.#artifacts = new ArtifactRoom({
       ...{ store: artifacts, network, clock, random, events },
       limits: this.#limits,
-      others: () => this.#replication.others().filter((peer) => this.#isAdmitted(peer)),
+      others: () => this.#replication.others().filter((peer) => this.#ledger.authority.isMember(identityOf(peer) ?? '', clock.now())),
       isWhole: () => this.#ledger.entries > 0 && this.#ledger.wants([]).length === 0,
     })
     this.#writer = new Writer({
@@ -321,11 +321,6 @@ export class CatalogService implements Catalog, Startable {
   /** For other catalogs: receipts of these entries that are here, and this node's own where more are needed. */
   receipts(of: readonly Spot[]): Promise<Uint8Array[]> {
     return this.#desk.receipts(of)
-  }
-
-  #isAdmitted(peer: Peer): boolean {
-    const key = identityOf(peer)
-    return key !== undefined && this.#ledger.authority.isMember(key, this.#init.clock.now())
   }
 
   async #load(): Promise<void> {
