@@ -2,7 +2,10 @@
 import type { Osiris } from '#sdk'
 import type { Target } from './target.ts'
 
-export type NodeApi = Pick<Osiris, 'call' | 'deploy' | 'functions' | 'nodes' | 'network' | 'ledger' | 'ledgerConflicts' | 'ledgerRecords'>
+export type NodeApi = Pick<
+  Osiris,
+  'call' | 'deploy' | 'functions' | 'namespaces' | 'grants' | 'nodes' | 'network' | 'ledger' | 'ledgerConflicts' | 'ledgerRecords'
+>
 
 /** Opens a client; injected, so that commands are tested without a node. */
 export type Connect = (target: Target & { timeoutMs?: number }) => Promise<NodeApi>

@@ -1,12 +1,14 @@
 /** Commands against a client that is only a record of what it was asked. */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import { markOf, type NodeState, type ProcessMark, universeNodesDir, writeNode, writeUniverse } from '#node/universe'
+import { Access, createIdentity } from '#protocols/access'
 import { OsirisError } from '#protocols/errors'
-import type { Deployed, FunctionSummary, LedgerConflicts, NodeSummary, VersionDiff } from '#sdk'
+import { systemClock } from '#protocols/lifecycle'
+import type { Deployed, FunctionSummary, GrantSummary, LedgerConflicts, NodeSummary, VersionDiff } from '#sdk'
 import type { NodeApi } from './api.ts'
 import type { Io } from './io.ts'
 import { runCommand } from './program.ts'
@@ -43,6 +45,7 @@ function node(
     deploy?: (name: string) => Deployed
     nodes?: NodeSummary[]
     conflicts?: LedgerConflicts
+    grants?: GrantSummary[]
     diff?: VersionDiff
   } = {},
 ): NodeApi {
@@ -79,6 +82,16 @@ function node(
     ledgerRecords: (from) => note(() => ({ entries: [], heads: [], proofs: [], next: null }), 'records', from),
     ledger: (options) =>
       note(() => ({ status: { viewDigest: '', functions: 0, entries: 0, heads: [], frozen: [] }, lines: [] }), 'ledger', options),
+    namespaces: {
+      list: () => note(() => [], 'namespaces'),
+      create: (name, owner) => note(() => receipt, 'create', name, owner),
+      transfer: (name, owner) => note(() => receipt, 'transfer', name, owner),
+    },
+    grants: {
+      list: (filter) => note(() => answers.grants ?? [], 'grants', filter),
+      add: (grant) => note(() => receipt, 'add', grant),
+      revoke: (hash) => note(() => receipt, 'revoke', hash),
+    },
     functions: {
       list: (namespace) => note(() => answers.functions ?? [], 'list', namespace),
       get: (ref) => note(detail, 'get', ref),
@@ -102,7 +115,7 @@ function node(
 async function osiris(argv: string[], api: NodeApi = node(), env: Record<string, string> = {}) {
   let [out, err] = ['', '']
   const io: Io = {
-    env: { OSIRIS_STATE: dir, ...env },
+    env: { OSIRIS_STATE: dir, XDG_CONFIG_HOME: dir, ...env },
     out: (text) => (out += text),
     err: (text) => (err += text),
     stdin: Readable.from([]),
@@ -355,4 +368,75 @@ it('doctor says one line per check and ends with 1 when something is missing tha
   const bad = await osiris(['doctor', '--config', config], node())
   expect([bad.code, bad.err]).toEqual([1, 'Something is missing that no node runs without\n'])
   expect(bad.out).toMatch(/^data +missing +\/dev\/null\/x cannot be written/m)
+})
+
+it('a key is made once, shown by its public half, and its secret stays in a file of its owner', async () => {
+  expect(await osiris(['key', 'list'])).toEqual({ code: 0, out: '', err: 'No keys yet. Make one: osiris key new\n' })
+  const made = await osiris(['key', 'new'])
+  expect(made).toMatchObject({ code: 0, out: expect.stringMatching(/^[0-9a-f]{64}\n$/) as string })
+  const path = join(dir, 'osiris', 'keys', 'default.key')
+  const secret = readFileSync(path, 'utf8').trim()
+  expect(statSync(path).mode & 0o777).toBe(0o600)
+  expect(await osiris(['key', 'show'])).toEqual({ code: 0, out: made.out, err: '' })
+  expect(JSON.parse((await osiris(['key', 'list', '--json'])).out)).toEqual({ keys: [{ name: 'default', key: made.out.trim() }] })
+  expect(await osiris(['key', 'new'])).toMatchObject({ code: 1, err: expect.stringContaining('there is one') as string })
+  expect(readFileSync(path, 'utf8').trim()).toBe(secret)
+  expect(made.err + made.out).not.toContain(secret)
+  expect(await osiris(['key', 'show', 'none'])).toMatchObject({ code: 3 })
+  expect(await osiris(['key', 'new', '../x'])).toMatchObject({ code: 2 })
+  chmodSync(path, 0o644)
+  expect(await osiris(['key', 'show'])).toMatchObject({ code: 2, err: expect.stringContaining('chmod 600') as string })
+})
+
+it('namespaces and grants go by key, or by the name of a key that is here', async () => {
+  const key = (await osiris(['key', 'new', 'ada'])).out.trim()
+  expect(await osiris(['namespace', 'create', 'demo'])).toMatchObject({ code: 3, err: expect.stringContaining('osiris key new') as string })
+  expect(await osiris(['namespace', 'create', 'demo', '--owner', 'ada'])).toMatchObject({ code: 0 })
+  expect(asked.at(-1)).toEqual(['create', 'demo', key])
+  expect(await osiris(['namespace', 'list'])).toMatchObject({ code: 0, err: expect.stringContaining('No namespaces yet') as string })
+  const add = ['grant', 'add', key, '--can', 'deploy,invoke', '--namespace', 'demo,team-*']
+  expect(await osiris(add)).toMatchObject({ code: 0, out: 'h\n' })
+  expect(asked.at(-1)).toEqual(['add', { key, can: ['deploy', 'invoke'], namespaces: ['demo', 'team-*'], expiresAtMs: null }])
+  for (const wrong of [
+    ['--can', 'fly', '--namespace', 'demo'],
+    ['--can', 'read'],
+    ['--can', 'read', '--namespace', 'demo', '--expires', 'soon'],
+  ])
+    expect(await osiris(['grant', 'add', key, ...wrong])).toMatchObject({ code: 2 })
+  const held = { hash: 'c'.repeat(64), type: 'grant' as const, key, grants: [], expiresAtMs: null, since: 0, author: 'd'.repeat(64) }
+  expect(await osiris(['grant', 'revoke', 'cccccccc'], node({ grants: [held] }))).toMatchObject({ code: 0 })
+  expect(asked.at(-1)).toEqual(['revoke', held.hash])
+  expect(await osiris(['grant', 'revoke', 'cc'], node({ grants: [held] }))).toMatchObject({ code: 3 })
+})
+
+it('a token is signed here and goes to standard output alone; what the key does not hold is refused', async () => {
+  const key = (await osiris(['key', 'new'])).out.trim()
+  const create = ['token', 'create', '--can', 'deploy', '--namespace', 'demo', '--expires', '30d']
+  expect(await osiris(create)).toMatchObject({ code: 4, out: '', err: expect.stringContaining(`osiris grant add ${key}`) as string })
+  const grants = [{ can: ['deploy' as const], namespaces: ['demo'] }]
+  const held = { hash: 'c'.repeat(64), type: 'grant' as const, key, grants, expiresAtMs: null, since: 0, author: 'd'.repeat(64) }
+  const { code, out, err } = await osiris(create, node({ grants: [held] }))
+  expect(code).toBe(0)
+  expect(err).not.toContain(out.trim())
+  expect(JSON.parse(Buffer.from(out.split('.')[1] ?? '', 'base64url').toString())).toMatchObject({
+    iss: key,
+    sub: 'default',
+    aud: '0'.repeat(16),
+    grants,
+  })
+  expect(await osiris(['token', 'create', '--can', 'admin', '--namespace', 'demo'], node({ grants: [held] }))).toMatchObject({ code: 4 })
+})
+
+it("without a key of one's own, the root key of a universe on this machine signs; elsewhere it is told what to do", async () => {
+  const create = ['token', 'create', '--can', 'invoke', '--namespace', '*', '--subject', 'ci']
+  expect(await osiris(create)).toMatchObject({ code: 3, err: expect.stringContaining('osiris key new') as string })
+  const root = createIdentity()
+  writeFileSync(join(dir, 'root.key'), `${Buffer.from(root.seed).toString('hex')}\n`, { mode: 0o600 })
+  const own = markOf(process.pid) as ProcessMark
+  const at = { roles: [], http: 'http://127.0.0.1:1', p2p: [], dataDir: dir, process: own }
+  writeNode(dir, { ...at, name: 'node-1', peer: '', universe: 'u', joinToken: 'osiris1.x' })
+  const { code, out } = await osiris(create)
+  expect(code).toBe(0)
+  const judge = new Access({ root: root.id, clock: systemClock })
+  expect(await judge.principalOf({ subject: '', token: out.trim() })).toMatchObject({ subject: 'ci', grants: [{ can: ['invoke'] }] })
 })

@@ -16,7 +16,7 @@ Examples:
   $ osiris node start --join osiris1.…             a node that joins a universe elsewhere
 
 The node a command talks to: --node, else OSIRIS_NODE, else the universe that runs here, else http://127.0.0.1:4747.
-The token it shows: OSIRIS_TOKEN, else the developer token of a node that runs here.
+The token it shows: OSIRIS_TOKEN (osiris token create makes one), else the developer token of a node that runs here.
 Exit codes: 1 failure, 2 usage, 3 not found, 4 denied, 5 unreachable, 6 timeout.`
 
 /** Runs one command line; returns the exit code, everything else went through `io`. */

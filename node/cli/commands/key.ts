@@ -1,0 +1,51 @@
+/** `osiris key …`: who you are. */
+import type { Command } from 'commander'
+import type { Context } from '../context.ts'
+import { createKey, DEFAULT_KEY, keyNames, keysDir, readKey } from '../keys.ts'
+import { printableLine } from '../printable.ts'
+import { renderTable } from '../table.ts'
+
+export function register(program: Command, context: Context): void {
+  const noun = program
+    .command('key')
+    .description('Your keys: who you are to a universe. The secret half stays in a file only you can read.')
+  noun
+    .command('new [name]')
+    .description(`Make a key (without a name: "${DEFAULT_KEY}") and print its public half.`)
+    .addHelpText('after', '\nWhoever gives you rights needs what this prints:\n  $ osiris grant add KEY --can deploy --namespace demo')
+    .action((name: string | undefined) => make(name ?? DEFAULT_KEY, context))
+  noun
+    .command('list')
+    .description('List the keys that are here.')
+    .action(() => list(context))
+  noun
+    .command('show [name]')
+    .description('Print the public half of a key.')
+    .action((name: string | undefined) => show(name ?? DEFAULT_KEY, context))
+}
+
+async function make(name: string, context: Context): Promise<void> {
+  const { id: key } = await createKey(context.io.env, name)
+  if (context.globals().json === true) return context.json({ name, key })
+  context.io.err(`Made key "${name}" in ${printableLine(keysDir(context.io.env))}: keep a copy of the file, nobody can make it again\n`)
+  context.io.out(`${key}\n`)
+}
+
+async function show(name: string, context: Context): Promise<void> {
+  const { id: key } = await readKey(context.io.env, name)
+  if (context.globals().json === true) return context.json({ name, key })
+  context.io.out(`${key}\n`)
+}
+
+async function list(context: Context): Promise<void> {
+  const keys: { name: string; key: string }[] = []
+  for (const name of keyNames(context.io.env)) keys.push({ name, key: (await readKey(context.io.env, name)).id })
+  if (context.globals().json === true) return context.json({ keys })
+  if (keys.length === 0) return context.io.err('No keys yet. Make one: osiris key new\n')
+  context.io.out(
+    renderTable(
+      ['NAME', 'KEY'],
+      keys.map((each) => [each.name, each.key]),
+    ),
+  )
+}

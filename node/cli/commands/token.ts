@@ -1,0 +1,117 @@
+/** `osiris token create`: what a program shows to a node. Signed here, with a key that stays here. */
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Command } from 'commander'
+import { allows, type Grant, type Identity, issueTokenBy, universeId } from '#protocols/access'
+import { OsirisError } from '#protocols/errors'
+import type { Context } from '../context.ts'
+import { capabilitiesFrom, dateOf, expiryFrom, patternsFrom, textOfGrants } from '../granting.ts'
+import { DEFAULT_KEY, identityIn, keyNames, readKey } from '../keys.ts'
+import { printableLine } from '../printable.ts'
+import { localNodes, stateDirOf } from '../target.ts'
+
+interface Words {
+  can: string
+  expires: string
+  key?: string
+  subject?: string
+  universe?: string
+}
+
+/** Who signs; of the root's key the universe is known by itself. */
+interface Signer {
+  name: string
+  identity: Identity
+  universe: string | undefined
+  isRoot: boolean
+}
+
+export function register(program: Command, context: Context): void {
+  const noun = program.command('token').description('Tokens: what a program shows to a node, in OSIRIS_TOKEN or the header Osiris-Token.')
+  noun
+    .command('create')
+    .description(
+      'Sign a token for --namespace with one of your keys, and print it. It gives what the key holds and it names, as long as both do.',
+    )
+    .requiredOption('--can <list>', 'comma-separated: invoke, read, deploy, admin')
+    .option('--expires <duration>', 'how long it is good for', '30d')
+    .option('--key <name>', `the key that signs (default "${DEFAULT_KEY}"; without one, in a universe on this machine, its root key)`)
+    .option('--subject <name>', 'whom the ledger and the logs name (default: the name of the key)')
+    .option('--universe <id>', 'which universe it is for, where no node that knows you can be asked')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  $ osiris token create --can deploy,invoke --namespace demo --expires 30d
+  $ OSIRIS_TOKEN=$(osiris token create --can invoke --namespace demo) osiris call demo/greet`,
+    )
+    .action((words: Words) => create(words, context))
+}
+
+async function create(words: Words, context: Context): Promise<void> {
+  const grant: Grant = { can: capabilitiesFrom(words.can), namespaces: patternsFrom(context.globals().namespace) }
+  const expiresAtMs = expiryFrom(words.expires, Date.now())
+  const signer = await signerFrom(words.key, context)
+  const subject = words.subject ?? signer.name
+  const universe = words.universe ?? signer.universe ?? (await universeOf(context))
+  const token = await issueTokenBy(signer.identity, universe, subject, [grant], expiresAtMs)
+  if (!signer.isRoot) await assertHeld(signer, grant, token, words.universe !== undefined, context)
+  if (context.globals().json === true)
+    return context.json({ token, key: signer.identity.id, subject, grants: [grant], expiresAtMs, universe })
+  context.io.err(`"${printableLine(subject)}" may ${textOfGrants([grant])} until ${dateOf(expiresAtMs)}\n`)
+  context.io.out(`${token}\n`)
+}
+
+async function signerFrom(name: string | undefined, context: Context): Promise<Signer> {
+  const { env } = context.io
+  const root = name === undefined && !keyNames(env).includes(DEFAULT_KEY) ? rootKeyPath(context) : undefined
+  if (root !== undefined) {
+    const identity = await identityIn(root)
+    return { name: 'developer', identity, universe: universeId({ root: identity.id }), isRoot: true }
+  }
+  return { name: name ?? DEFAULT_KEY, identity: await readKey(env, name ?? DEFAULT_KEY), universe: undefined, isRoot: false }
+}
+
+/** Of the universe the command talks to, where one of its nodes on this machine founded it. */
+function rootKeyPath(context: Context): string | undefined {
+  const nodes = localNodes(stateDirOf(context.io.env))
+  const url = new URL(context.target().url).origin
+  const targeted = nodes.find((each) => new URL(each.http).origin === url)
+  const paths = nodes.filter((each) => each.universe === targeted?.universe).map((each) => join(each.dataDir, 'root.key'))
+  return paths.find((each) => existsSync(each))
+}
+
+async function universeOf(context: Context): Promise<string> {
+  try {
+    return (await (await context.connect()).network()).universe.id
+  } catch (error) {
+    const { code, message } = OsirisError.from(error, 'Cannot ask the node')
+    throw new OsirisError(code, `Cannot tell which universe the token is for; name it with --universe: ${message}`, { cause: error })
+  }
+}
+
+/** Asks a node as whom the token makes it. Throws `forbidden`, saying what is missing; where no node answers, only an explicit universe goes on. */
+async function assertHeld({ name, identity }: Signer, grant: Grant, token: string, offline: boolean, context: Context): Promise<void> {
+  const held = await grantsHeld(identity.id, token, context).catch((error: unknown) => {
+    const known = OsirisError.from(error, 'Cannot ask the node')
+    if (known.code === 'unauthenticated') return []
+    if (!offline || known.code !== 'unavailable') throw known
+    context.io.err(`No node answered: what key "${name}" holds was not checked\n`)
+    return undefined
+  })
+  if (held === undefined) return
+  const missing = grant.namespaces.flatMap((namespace) =>
+    grant.can.filter((can) => !allows({ subject: '', grants: held }, can, namespace)).map((can) => ({ can, namespace })),
+  )
+  if (missing.length === 0) return
+  const [first] = missing
+  const lacks = missing.map((each) => `${each.can} on ${each.namespace}`).join(', ')
+  const has = held.length === 0 ? 'it holds nothing here' : `it holds ${textOfGrants(held)}`
+  const ask = `whoever owns the namespace gives it: osiris grant add ${identity.id} --can ${first?.can ?? ''} --namespace "${first?.namespace ?? ''}"`
+  throw new OsirisError('forbidden', `Cannot create the token: key "${name}" does not hold ${lacks} (${has}); ${ask}`)
+}
+
+async function grantsHeld(key: string, token: string, context: Context): Promise<Grant[]> {
+  const node = await context.connectTo({ url: context.target().url, token })
+  return (await node.grants.list({ key })).flatMap((each) => each.grants)
+}

@@ -1,0 +1,66 @@
+/** People's keys on this machine: one file each, for its owner's eyes only. What a file holds is never printed. */
+import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { configHome, type Env, makeFolder } from '#node/config'
+import type { Identity } from '#protocols/access'
+import { OsirisError } from '#protocols/errors'
+import { assertName } from '#protocols/function'
+
+/** The key commands use when none is named. */
+export const DEFAULT_KEY = 'default'
+const ENDING = '.key'
+const PUBLIC_KEY = /^[0-9a-f]{64}$/
+
+export const keysDir = (env: Env): string => join(configHome(env), 'osiris', 'keys')
+const pathOf = (env: Env, name: string): string => join(keysDir(env), name + ENDING)
+
+/** Throws `conflict` where there is one of that name. */
+export async function createKey(env: Env, name: string): Promise<Identity> {
+  assertName(name, 'a key')
+  const { createIdentity } = await import('#protocols/access')
+  const identity = createIdentity()
+  try {
+    makeFolder(keysDir(env))
+    writeFileSync(pathOf(env, name), `${Buffer.from(identity.seed).toString('hex')}\n`, { flag: 'wx', mode: 0o600 })
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST')
+      throw new OsirisError('conflict', `Cannot make key "${name}": there is one in ${pathOf(env, name)}; it stays as it is`)
+    throw new OsirisError('unavailable', `Cannot make key "${name}": ${(error as Error).message}`, { cause: error })
+  }
+  return identity
+}
+
+/** By name. */
+export function keyNames(env: Env): string[] {
+  try {
+    const files = readdirSync(keysDir(env)).filter((each) => each.endsWith(ENDING))
+    return files.map((each) => each.slice(0, -ENDING.length)).toSorted()
+  } catch {
+    return []
+  }
+}
+
+/** Throws `not_found`, or `invalid_argument` for a file that is no key or that others can read. */
+export async function readKey(env: Env, name: string): Promise<Identity> {
+  assertName(name, 'a key')
+  if (!keyNames(env).includes(name)) {
+    const make = name === DEFAULT_KEY ? 'osiris key new' : `osiris key new ${name}`
+    throw new OsirisError('not_found', `Cannot find key "${name}" in ${keysDir(env)}; make it: ${make}`)
+  }
+  return identityIn(pathOf(env, name))
+}
+
+/** The 64 hex characters themselves, or the name of a key that is here. */
+export async function publicKeyFrom(env: Env, text: string): Promise<string> {
+  return PUBLIC_KEY.test(text) ? text : (await readKey(env, text)).id
+}
+
+/** Throws `invalid_argument`. */
+export async function identityIn(path: string): Promise<Identity> {
+  const { createIdentity } = await import('#protocols/access')
+  if (process.platform !== 'win32' && (statSync(path).mode & 0o077) !== 0)
+    throw new OsirisError('invalid_argument', `Cannot use the key in ${path}: others can read it; make it yours: chmod 600 ${path}`)
+  const text = readFileSync(path, 'utf8').trim()
+  if (!PUBLIC_KEY.test(text)) throw new OsirisError('invalid_argument', `Cannot use the key in ${path}: expected 64 hex characters`)
+  return createIdentity(Buffer.from(text, 'hex'))
+}
