@@ -117,7 +117,7 @@ describe('a large artifact', () => {
     expect(lies).toEqual([bad.peer])
   })
 
-  it('from members whose pieces are empty, too long or endless comes from the honest one', async () => {
+  it('from members whose pieces are empty or too long comes from the honest one', async () => {
     const empty = await holder('empty', bytes, () => new Uint8Array())
     await holder('long', bytes, (from, length) => bytes.subarray(from, from + length + 1))
     await holder('honest', bytes)
