@@ -1,135 +1,13 @@
 /** Commands against a client that is only a record of what it was asked. */
-import { chmodSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { Readable } from 'node:stream'
-import { afterEach, beforeEach, expect, it } from 'vitest'
+import { expect, it } from 'vitest'
 import { markOf, type NodeState, type ProcessMark, universeNodesDir, writeNode, writeUniverse } from '#node/universe'
-import { Access, createIdentity } from '#protocols/access'
-import { OsirisError } from '#protocols/errors'
-import { systemClock } from '#protocols/lifecycle'
-import type { Deployed, FunctionSummary, GrantSummary, LedgerConflicts, NodeSummary, VersionDiff } from '#sdk'
-import type { NodeApi } from './api.ts'
-import type { Io } from './io.ts'
-import { runCommand } from './program.ts'
-import { DEFAULT_NODE, type Target } from './target.ts'
+import type { Deployed, LedgerConflicts, VersionDiff } from '#sdk'
+import { asked, dir, node, osiris, receipt, signed, summary, targets, useFolder } from './commands.fixture.ts'
+import { DEFAULT_NODE } from './target.ts'
 
-let dir: string
-let asked: unknown[][]
-let targets: Target[]
-beforeEach(() => {
-  dir = mkdtempSync(join(tmpdir(), 'osiris-commands-'))
-  asked = []
-  targets = []
-})
-afterEach(() => rmSync(dir, { recursive: true, force: true }))
-
-const signed = { holder: 'b'.repeat(64), node: 'node-1', atMs: 0, signature: 'c'.repeat(128) }
-const receipt = { author: 'a', seq: 1, hash: 'h', state: 'committed' as const, holders: [], needed: 1, members: 1, receipts: [signed] }
-const summary: FunctionSummary = {
-  namespace: 'demo',
-  name: 'greet',
-  version: 'f'.repeat(64),
-  ordinal: 2,
-  versions: 2,
-  access: 'token',
-  routes: [],
-  publishedAt: 0,
-  publishedBy: 'ada',
-}
-
-function node(
-  answers: {
-    call?: unknown
-    functions?: FunctionSummary[]
-    deploy?: (name: string) => Deployed
-    nodes?: NodeSummary[]
-    conflicts?: LedgerConflicts
-    grants?: GrantSummary[]
-    diff?: VersionDiff
-  } = {},
-): NodeApi {
-  const note = <T>(value: () => T, ...words: unknown[]): Promise<T> => {
-    asked.push(words)
-    return Promise.resolve().then(value)
-  }
-  const detail = () => {
-    throw new OsirisError('not_found', 'Cannot find "demo/greet"')
-  }
-  return {
-    call: <T>(ref: string, ...args: unknown[]) => note(() => answers.call as T, 'call', ref, ...args),
-    deploy: (deploy) =>
-      note(
-        () =>
-          answers.deploy?.(deploy.name) ?? {
-            namespace: deploy.namespace,
-            name: deploy.name,
-            version: 'e'.repeat(64),
-            ordinal: 1,
-            changed: true,
-            routes: [],
-            lostRoutes: [],
-            warnings: [],
-            receipt,
-          },
-        'deploy',
-        deploy,
-      ),
-    nodes: () => note(() => answers.nodes ?? [], 'nodes'),
-    network: () =>
-      note(() => ({ universe: { name: 'test', id: '0'.repeat(16) }, peer: '', addresses: [], connections: [], members: [] }), 'network'),
-    ledgerConflicts: () => note(() => answers.conflicts ?? { lost: [], voided: [], routes: [], frozen: [] }, 'conflicts'),
-    ledgerRecords: (from) => note(() => ({ entries: [], heads: [], proofs: [], next: null }), 'records', from),
-    ledger: (options) =>
-      note(() => ({ status: { viewDigest: '', functions: 0, entries: 0, heads: [], frozen: [] }, lines: [] }), 'ledger', options),
-    namespaces: {
-      list: () => note(() => [], 'namespaces'),
-      create: (name, owner) => note(() => receipt, 'create', name, owner),
-      transfer: (name, owner) => note(() => receipt, 'transfer', name, owner),
-    },
-    grants: {
-      list: (filter) => note(() => answers.grants ?? [], 'grants', filter),
-      add: (grant) => note(() => receipt, 'add', grant),
-      revoke: (hash) => note(() => receipt, 'revoke', hash),
-    },
-    functions: {
-      list: (namespace) => note(() => answers.functions ?? [], 'list', namespace),
-      get: (ref) => note(detail, 'get', ref),
-      versions: (ref) => note(() => [], 'versions', ref),
-      diff: (ref, from, to) =>
-        note(
-          () => answers.diff ?? { from: { version: '', ordinal: 1 }, to: { version: '', ordinal: 2 }, changes: [] },
-          'diff',
-          ref,
-          from,
-          to,
-        ),
-      promote: (ref, version, promotion, choice) => note(detail, 'promote', ref, version, promotion, choice),
-      point: (ref, alias, target) => note(detail, 'point', ref, alias, target),
-      rollback: (ref, to, choice) => note(detail, 'rollback', ref, to, choice),
-      remove: (ref, choice) => note(() => receipt, 'remove', ref, choice),
-    },
-  }
-}
-
-async function osiris(argv: string[], api: NodeApi = node(), env: Record<string, string> = {}) {
-  let [out, err] = ['', '']
-  const io: Io = {
-    env: { OSIRIS_STATE: dir, XDG_CONFIG_HOME: dir, ...env },
-    out: (text) => (out += text),
-    err: (text) => (err += text),
-    stdin: Readable.from([]),
-    tty: false,
-    cwd: dir,
-    launcher: { command: '', args: [] },
-    interrupted: () => new AbortController().signal,
-  }
-  const connect = (target: Target) => {
-    targets.push(target)
-    return Promise.resolve(api)
-  }
-  return { code: await runCommand(argv, io, { connect }), out, err }
-}
+useFolder()
 
 it('call sends values and prints JSON', async () => {
   const result = await osiris(['call', 'demo/greet', '"Ada"', '2', '-3', 'text', '--json'], node({ call: { hello: 'Ada\u001b' } }))
@@ -271,7 +149,7 @@ it('writes wait for committed unless told otherwise, and say who signed', async 
   expect(asked.at(-1)).toEqual(['remove', 'demo/greet', { timeoutMs: 2000 }])
   await osiris(['function', 'rollback', 'demo/greet', 'v1', '--ack', 'accepted'])
   expect(asked.at(-1)).toEqual(['rollback', 'demo/greet', 'v1', { ack: 'accepted' }])
-  asked = []
+  asked.length = 0
   expect(await deploy('--ack', 'soon')).toMatchObject({ code: 2, err: 'osiris: --ack: expected "committed" or "accepted"\n' })
   expect(await deploy('--timeout', 'soon')).toMatchObject({
     code: 2,
@@ -368,75 +246,4 @@ it('doctor says one line per check and ends with 1 when something is missing tha
   const bad = await osiris(['doctor', '--config', config], node())
   expect([bad.code, bad.err]).toEqual([1, 'Something is missing that no node runs without\n'])
   expect(bad.out).toMatch(/^data +missing +\/dev\/null\/x cannot be written/m)
-})
-
-it('a key is made once, shown by its public half, and its secret stays in a file of its owner', async () => {
-  expect(await osiris(['key', 'list'])).toEqual({ code: 0, out: '', err: 'No keys yet. Make one: osiris key new\n' })
-  const made = await osiris(['key', 'new'])
-  expect(made).toMatchObject({ code: 0, out: expect.stringMatching(/^[0-9a-f]{64}\n$/) as string })
-  const path = join(dir, 'osiris', 'keys', 'default.key')
-  const secret = readFileSync(path, 'utf8').trim()
-  expect(statSync(path).mode & 0o777).toBe(0o600)
-  expect(await osiris(['key', 'show'])).toEqual({ code: 0, out: made.out, err: '' })
-  expect(JSON.parse((await osiris(['key', 'list', '--json'])).out)).toEqual({ keys: [{ name: 'default', key: made.out.trim() }] })
-  expect(await osiris(['key', 'new'])).toMatchObject({ code: 1, err: expect.stringContaining('there is one') as string })
-  expect(readFileSync(path, 'utf8').trim()).toBe(secret)
-  expect(made.err + made.out).not.toContain(secret)
-  expect(await osiris(['key', 'show', 'none'])).toMatchObject({ code: 3 })
-  expect(await osiris(['key', 'new', '../x'])).toMatchObject({ code: 2 })
-  chmodSync(path, 0o644)
-  expect(await osiris(['key', 'show'])).toMatchObject({ code: 2, err: expect.stringContaining('chmod 600') as string })
-})
-
-it('namespaces and grants go by key, or by the name of a key that is here', async () => {
-  const key = (await osiris(['key', 'new', 'ada'])).out.trim()
-  expect(await osiris(['namespace', 'create', 'demo'])).toMatchObject({ code: 3, err: expect.stringContaining('osiris key new') as string })
-  expect(await osiris(['namespace', 'create', 'demo', '--owner', 'ada'])).toMatchObject({ code: 0 })
-  expect(asked.at(-1)).toEqual(['create', 'demo', key])
-  expect(await osiris(['namespace', 'list'])).toMatchObject({ code: 0, err: expect.stringContaining('No namespaces yet') as string })
-  const add = ['grant', 'add', key, '--can', 'deploy,invoke', '--namespace', 'demo,team-*']
-  expect(await osiris(add)).toMatchObject({ code: 0, out: 'h\n' })
-  expect(asked.at(-1)).toEqual(['add', { key, can: ['deploy', 'invoke'], namespaces: ['demo', 'team-*'], expiresAtMs: null }])
-  for (const wrong of [
-    ['--can', 'fly', '--namespace', 'demo'],
-    ['--can', 'read'],
-    ['--can', 'read', '--namespace', 'demo', '--expires', 'soon'],
-  ])
-    expect(await osiris(['grant', 'add', key, ...wrong])).toMatchObject({ code: 2 })
-  const held = { hash: 'c'.repeat(64), type: 'grant' as const, key, grants: [], expiresAtMs: null, since: 0, author: 'd'.repeat(64) }
-  expect(await osiris(['grant', 'revoke', 'cccccccc'], node({ grants: [held] }))).toMatchObject({ code: 0 })
-  expect(asked.at(-1)).toEqual(['revoke', held.hash])
-  expect(await osiris(['grant', 'revoke', 'cc'], node({ grants: [held] }))).toMatchObject({ code: 3 })
-})
-
-it('a token is signed here and goes to standard output alone; what the key does not hold is refused', async () => {
-  const key = (await osiris(['key', 'new'])).out.trim()
-  const create = ['token', 'create', '--can', 'deploy', '--namespace', 'demo', '--expires', '30d']
-  expect(await osiris(create)).toMatchObject({ code: 4, out: '', err: expect.stringContaining(`osiris grant add ${key}`) as string })
-  const grants = [{ can: ['deploy' as const], namespaces: ['demo'] }]
-  const held = { hash: 'c'.repeat(64), type: 'grant' as const, key, grants, expiresAtMs: null, since: 0, author: 'd'.repeat(64) }
-  const { code, out, err } = await osiris(create, node({ grants: [held] }))
-  expect(code).toBe(0)
-  expect(err).not.toContain(out.trim())
-  expect(JSON.parse(Buffer.from(out.split('.')[1] ?? '', 'base64url').toString())).toMatchObject({
-    iss: key,
-    sub: 'default',
-    aud: '0'.repeat(16),
-    grants,
-  })
-  expect(await osiris(['token', 'create', '--can', 'admin', '--namespace', 'demo'], node({ grants: [held] }))).toMatchObject({ code: 4 })
-})
-
-it("without a key of one's own, the root key of a universe on this machine signs; elsewhere it is told what to do", async () => {
-  const create = ['token', 'create', '--can', 'invoke', '--namespace', '*', '--subject', 'ci']
-  expect(await osiris(create)).toMatchObject({ code: 3, err: expect.stringContaining('osiris key new') as string })
-  const root = createIdentity()
-  writeFileSync(join(dir, 'root.key'), `${Buffer.from(root.seed).toString('hex')}\n`, { mode: 0o600 })
-  const own = markOf(process.pid) as ProcessMark
-  const at = { roles: [], http: 'http://127.0.0.1:1', p2p: [], dataDir: dir, process: own }
-  writeNode(dir, { ...at, name: 'node-1', peer: '', universe: 'u', joinToken: 'osiris1.x' })
-  const { code, out } = await osiris(create)
-  expect(code).toBe(0)
-  const judge = new Access({ root: root.id, clock: systemClock })
-  expect(await judge.principalOf({ subject: '', token: out.trim() })).toMatchObject({ subject: 'ci', grants: [{ can: ['invoke'] }] })
 })

@@ -46,7 +46,6 @@ import { recordsPage } from './records.ts'
 import { Replication } from './replication.ts'
 import { type SharedSet, SharedSets } from './shared-sets.ts'
 import { View } from './view.ts'
-import { within } from './within.ts'
 import { type RecordOptions, Writer } from './writer.ts'
 
 export interface CatalogServiceInit {

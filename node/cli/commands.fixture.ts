@@ -1,0 +1,143 @@
+/** Commands run in this process, with a client that is only a record of what it was asked. */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { Readable } from 'node:stream'
+import { afterEach, beforeEach } from 'vitest'
+import { OsirisError } from '#protocols/errors'
+import type { Deployed, FunctionSummary, GrantSummary, LedgerConflicts, NodeSummary, VersionDiff } from '#sdk'
+import type { NodeApi } from './api.ts'
+import type { Io } from './io.ts'
+import { runCommand } from './program.ts'
+import type { Target } from './target.ts'
+
+/** The folder of the test: state, keys, and where commands are given. */
+export let dir: string
+/** What the client was asked. */
+export let asked: unknown[][]
+export let targets: Target[]
+/** A folder of its own for each test of the file that says so. */
+export function useFolder(): void {
+  beforeEach(() => {
+    dir = mkdtempSync(join(tmpdir(), 'osiris-commands-'))
+    asked = []
+    targets = []
+  })
+  afterEach(() => rmSync(dir, { recursive: true, force: true }))
+}
+
+export const signed = { holder: 'b'.repeat(64), node: 'node-1', atMs: 0, signature: 'c'.repeat(128) }
+export const receipt = {
+  author: 'a',
+  seq: 1,
+  hash: 'h',
+  state: 'committed' as const,
+  holders: [],
+  needed: 1,
+  members: 1,
+  receipts: [signed],
+}
+export const summary: FunctionSummary = {
+  namespace: 'demo',
+  name: 'greet',
+  version: 'f'.repeat(64),
+  ordinal: 2,
+  versions: 2,
+  access: 'token',
+  routes: [],
+  publishedAt: 0,
+  publishedBy: 'ada',
+}
+
+export function node(
+  answers: {
+    call?: unknown
+    functions?: FunctionSummary[]
+    deploy?: (name: string) => Deployed
+    nodes?: NodeSummary[]
+    conflicts?: LedgerConflicts
+    grants?: GrantSummary[]
+    diff?: VersionDiff
+  } = {},
+): NodeApi {
+  const note = <T>(value: () => T, ...words: unknown[]): Promise<T> => {
+    asked.push(words)
+    return Promise.resolve().then(value)
+  }
+  const detail = () => {
+    throw new OsirisError('not_found', 'Cannot find "demo/greet"')
+  }
+  return {
+    call: <T>(ref: string, ...args: unknown[]) => note(() => answers.call as T, 'call', ref, ...args),
+    deploy: (deploy) =>
+      note(
+        () =>
+          answers.deploy?.(deploy.name) ?? {
+            namespace: deploy.namespace,
+            name: deploy.name,
+            version: 'e'.repeat(64),
+            ordinal: 1,
+            changed: true,
+            routes: [],
+            lostRoutes: [],
+            warnings: [],
+            receipt,
+          },
+        'deploy',
+        deploy,
+      ),
+    nodes: () => note(() => answers.nodes ?? [], 'nodes'),
+    network: () =>
+      note(() => ({ universe: { name: 'test', id: '0'.repeat(16) }, peer: '', addresses: [], connections: [], members: [] }), 'network'),
+    ledgerConflicts: () => note(() => answers.conflicts ?? { lost: [], voided: [], routes: [], frozen: [] }, 'conflicts'),
+    ledgerRecords: (from) => note(() => ({ entries: [], heads: [], proofs: [], next: null }), 'records', from),
+    ledger: (options) =>
+      note(() => ({ status: { viewDigest: '', functions: 0, entries: 0, heads: [], frozen: [] }, lines: [] }), 'ledger', options),
+    namespaces: {
+      list: () => note(() => [], 'namespaces'),
+      create: (name, owner) => note(() => receipt, 'create', name, owner),
+      transfer: (name, owner) => note(() => receipt, 'transfer', name, owner),
+    },
+    grants: {
+      list: (filter) => note(() => answers.grants ?? [], 'grants', filter),
+      add: (grant) => note(() => receipt, 'add', grant),
+      revoke: (hash) => note(() => receipt, 'revoke', hash),
+    },
+    functions: {
+      list: (namespace) => note(() => answers.functions ?? [], 'list', namespace),
+      get: (ref) => note(detail, 'get', ref),
+      versions: (ref) => note(() => [], 'versions', ref),
+      diff: (ref, from, to) =>
+        note(
+          () => answers.diff ?? { from: { version: '', ordinal: 1 }, to: { version: '', ordinal: 2 }, changes: [] },
+          'diff',
+          ref,
+          from,
+          to,
+        ),
+      promote: (ref, version, promotion, choice) => note(detail, 'promote', ref, version, promotion, choice),
+      point: (ref, alias, target) => note(detail, 'point', ref, alias, target),
+      rollback: (ref, to, choice) => note(detail, 'rollback', ref, to, choice),
+      remove: (ref, choice) => note(() => receipt, 'remove', ref, choice),
+    },
+  }
+}
+
+export async function osiris(argv: string[], api: NodeApi = node(), env: Record<string, string> = {}) {
+  let [out, err] = ['', '']
+  const io: Io = {
+    env: { OSIRIS_STATE: dir, XDG_CONFIG_HOME: dir, ...env },
+    out: (text) => (out += text),
+    err: (text) => (err += text),
+    stdin: Readable.from([]),
+    tty: false,
+    cwd: dir,
+    launcher: { command: '', args: [] },
+    interrupted: () => new AbortController().signal,
+  }
+  const connect = (target: Target) => {
+    targets.push(target)
+    return Promise.resolve(api)
+  }
+  return { code: await runCommand(argv, io, { connect }), out, err }
+}

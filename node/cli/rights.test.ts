@@ -1,0 +1,81 @@
+/** Keys, namespaces, grants and tokens on the command line. */
+import { chmodSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { expect, it } from 'vitest'
+import { markOf, type ProcessMark, writeNode } from '#node/universe'
+import { Access, createIdentity } from '#protocols/access'
+import { systemClock } from '#protocols/lifecycle'
+import { asked, dir, node, osiris, useFolder } from './commands.fixture.ts'
+
+useFolder()
+
+it('a key is made once, shown by its public half, and its secret stays in a file of its owner', async () => {
+  expect(await osiris(['key', 'list'])).toEqual({ code: 0, out: '', err: 'No keys yet. Make one: osiris key new\n' })
+  const made = await osiris(['key', 'new'])
+  expect(made).toMatchObject({ code: 0, out: expect.stringMatching(/^[0-9a-f]{64}\n$/) as string })
+  const path = join(dir, 'osiris', 'keys', 'default.key')
+  const secret = readFileSync(path, 'utf8').trim()
+  expect(statSync(path).mode & 0o777).toBe(0o600)
+  expect(await osiris(['key', 'show'])).toEqual({ code: 0, out: made.out, err: '' })
+  expect(JSON.parse((await osiris(['key', 'list', '--json'])).out)).toEqual({ keys: [{ name: 'default', key: made.out.trim() }] })
+  expect(await osiris(['key', 'new'])).toMatchObject({ code: 1, err: expect.stringContaining('there is one') as string })
+  expect(readFileSync(path, 'utf8').trim()).toBe(secret)
+  expect(made.err + made.out).not.toContain(secret)
+  expect(await osiris(['key', 'show', 'none'])).toMatchObject({ code: 3 })
+  expect(await osiris(['key', 'new', '../x'])).toMatchObject({ code: 2 })
+  chmodSync(path, 0o644)
+  expect(await osiris(['key', 'show'])).toMatchObject({ code: 2, err: expect.stringContaining('chmod 600') as string })
+})
+
+it('namespaces and grants go by key, or by the name of a key that is here', async () => {
+  const key = (await osiris(['key', 'new', 'ada'])).out.trim()
+  expect(await osiris(['namespace', 'create', 'demo'])).toMatchObject({ code: 3, err: expect.stringContaining('osiris key new') as string })
+  expect(await osiris(['namespace', 'create', 'demo', '--owner', 'ada'])).toMatchObject({ code: 0 })
+  expect(asked.at(-1)).toEqual(['create', 'demo', key])
+  expect(await osiris(['namespace', 'list'])).toMatchObject({ code: 0, err: expect.stringContaining('No namespaces yet') as string })
+  const add = ['grant', 'add', key, '--can', 'deploy,invoke', '--namespace', 'demo,team-*']
+  expect(await osiris(add)).toMatchObject({ code: 0, out: 'h\n' })
+  expect(asked.at(-1)).toEqual(['add', { key, can: ['deploy', 'invoke'], namespaces: ['demo', 'team-*'], expiresAtMs: null }])
+  for (const wrong of [
+    ['--can', 'fly', '--namespace', 'demo'],
+    ['--can', 'read'],
+    ['--can', 'read', '--namespace', 'demo', '--expires', 'soon'],
+  ])
+    expect(await osiris(['grant', 'add', key, ...wrong])).toMatchObject({ code: 2 })
+  const held = { hash: 'c'.repeat(64), type: 'grant' as const, key, grants: [], expiresAtMs: null, since: 0, author: 'd'.repeat(64) }
+  expect(await osiris(['grant', 'revoke', 'cccccccc'], node({ grants: [held] }))).toMatchObject({ code: 0 })
+  expect(asked.at(-1)).toEqual(['revoke', held.hash])
+  expect(await osiris(['grant', 'revoke', 'cc'], node({ grants: [held] }))).toMatchObject({ code: 3 })
+})
+
+it('a token is signed here and goes to standard output alone; what the key does not hold is refused', async () => {
+  const key = (await osiris(['key', 'new'])).out.trim()
+  const create = ['token', 'create', '--can', 'deploy', '--namespace', 'demo', '--expires', '30d']
+  expect(await osiris(create)).toMatchObject({ code: 4, out: '', err: expect.stringContaining(`osiris grant add ${key}`) as string })
+  const grants = [{ can: ['deploy' as const], namespaces: ['demo'] }]
+  const held = { hash: 'c'.repeat(64), type: 'grant' as const, key, grants, expiresAtMs: null, since: 0, author: 'd'.repeat(64) }
+  const { code, out, err } = await osiris(create, node({ grants: [held] }))
+  expect(code).toBe(0)
+  expect(err).not.toContain(out.trim())
+  expect(JSON.parse(Buffer.from(out.split('.')[1] ?? '', 'base64url').toString())).toMatchObject({
+    iss: key,
+    sub: 'default',
+    aud: '0'.repeat(16),
+    grants,
+  })
+  expect(await osiris(['token', 'create', '--can', 'admin', '--namespace', 'demo'], node({ grants: [held] }))).toMatchObject({ code: 4 })
+})
+
+it("without a key of one's own, the root key of a universe on this machine signs; elsewhere it is told what to do", async () => {
+  const create = ['token', 'create', '--can', 'invoke', '--namespace', '*', '--subject', 'ci']
+  expect(await osiris(create)).toMatchObject({ code: 3, err: expect.stringContaining('osiris key new') as string })
+  const root = createIdentity()
+  writeFileSync(join(dir, 'root.key'), `${Buffer.from(root.seed).toString('hex')}\n`, { mode: 0o600 })
+  const own = markOf(process.pid) as ProcessMark
+  const at = { roles: [], http: 'http://127.0.0.1:1', p2p: [], dataDir: dir, process: own }
+  writeNode(dir, { ...at, name: 'node-1', peer: '', universe: 'u', joinToken: 'osiris1.x' })
+  const { code, out } = await osiris(create)
+  expect(code).toBe(0)
+  const judge = new Access({ root: root.id, clock: systemClock })
+  expect(await judge.principalOf({ subject: '', token: out.trim() })).toMatchObject({ subject: 'ci', grants: [{ can: ['invoke'] }] })
+})
