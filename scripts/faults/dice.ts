@@ -1,0 +1,25 @@
+/** Chance that a seed repeats: each concern has a sequence of its own, so that one more draw in one does not move the others. */
+import { createHash } from 'node:crypto'
+import { sequence } from '#protocols/network'
+
+export class Dice {
+  readonly #random: () => number
+
+  constructor(seed: number, concern: string) {
+    this.#random = sequence(createHash('sha256').update(`${seed} ${concern}`).digest().readUInt32LE())
+  }
+
+  /** 0 … count - 1. */
+  int(count: number): number {
+    return Math.floor(this.#random() * count)
+  }
+
+  chance(probability: number): boolean {
+    return this.#random() < probability
+  }
+
+  /** One of them; `undefined` when there is none. */
+  pick<T>(from: readonly T[]): T | undefined {
+    return from[this.int(from.length)]
+  }
+}

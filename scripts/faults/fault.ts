@@ -1,0 +1,34 @@
+/** What a fault is: something bad that is done to a universe of real node processes under load, and what must hold all the same. */
+import type { Cleanup } from '../bench/cleanup.ts'
+
+export interface FaultRun {
+  /** Of everything that is left to chance: who is hit, when, and what is deployed meanwhile. Processes keep their own time, so a seed repeats the plan, not the run. */
+  seed: number
+  /** How often the fault strikes. */
+  strikes: number
+  nodes: number
+  /** Strikes between two looks at what must hold; there is one at the end in any case. */
+  lookEvery: number
+  /** From when every node is ready again until all must agree. */
+  settleMs: number
+  /** A folder of this run's own. */
+  dir: string
+  /** Ends every process that was started. */
+  cleanup: Cleanup
+  /** Messages for whoever watches. */
+  say(text: string): void
+}
+
+export interface Verdict {
+  /** One sentence for whoever counts. */
+  summary: string
+  /** What did not hold; empty when all did. */
+  problems: string[]
+}
+
+export interface Fault {
+  name: string
+  does: string
+  holds: string
+  run(run: FaultRun): Promise<Verdict>
+}

@@ -1,0 +1,62 @@
+/** Each fault with a few strikes, on fewer nodes: that it can be played, and that what must hold holds. `npm run test:faults` has the figures. */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, describe, expect, it } from 'vitest'
+import { Cleanup } from '../bench/cleanup.ts'
+import type { Acknowledged } from './deployers.ts'
+import { FAULTS } from './faults.ts'
+import { type Held, lossesAmong, twiceSigned } from './invariants.ts'
+
+let cleanup: Cleanup | undefined
+afterEach(() => cleanup?.run())
+
+describe.each(FAULTS)('$name', (fault) => {
+  // Seed 8 begins with the death of all.
+  it('holds what it must', async () => {
+    cleanup = new Cleanup()
+    const dir = mkdtempSync(join(tmpdir(), 'osiris-faults-test-'))
+    cleanup.add(async () => rmSync(dir, { recursive: true, force: true }))
+    // The bound on agreement is a figure of the long run: here the machine may be busy with other tests.
+    const { problems } = await fault.run({ seed: 8, strikes: 3, nodes: 3, lookEvery: 3, settleMs: 60_000, dir, cleanup, say: () => {} })
+    expect(problems.join('\n')).toBe('')
+  }, 180_000)
+})
+
+describe('what must hold', () => {
+  const entry = (seq: number, hash: string) => ({ author: 'a'.repeat(64), seq, hash })
+  const acknowledged = (seq: number, hash: string, version: string | null): Acknowledged => ({
+    ...{ name: 'faults/f', source: '', version, ack: 'accepted', node: 'node-1', strike: 2 },
+    entry: entry(seq, hash),
+  })
+  const held = (node: string, entries: string[], versions: string[]): Held => ({
+    node,
+    entries: new Set(entries),
+    versions: new Set(versions),
+  })
+
+  it('a version that one node lacks is lost, and it is told who has what', () => {
+    const nodes = [held('node-1', ['h1'], ['faults/f@v']), held('node-2', ['h1'], []), held('node-3', [], [])]
+    expect(lossesAmong([acknowledged(1, 'h1', 'v')], nodes)).toEqual([
+      'lost: faults/f@v (accepted by node-1 after strike 2, entry aaaaaaaa#1 h1): node-1 entry/version, node-2 entry/-, node-3 -/-',
+    ])
+    expect(lossesAmong([acknowledged(1, 'h1', 'v')], nodes.slice(0, 1))).toEqual([])
+  })
+
+  it('an entry without a known version counts by its hash', () => {
+    expect(lossesAmong([acknowledged(1, 'h1', null)], [held('node-1', ['h1'], [])])).toEqual([])
+    expect(lossesAmong([acknowledged(1, 'h1', null)], [held('node-1', ['h2'], [])])).toHaveLength(1)
+  })
+
+  it('of many losses the first are told', () => {
+    const many = Array.from({ length: 13 }, (_, index) => acknowledged(index, `h${index}`, null))
+    expect(lossesAmong(many, [held('node-1', [], [])]).at(-1)).toBe('…and 3 more lost')
+  })
+
+  it('two entries at one place of a feed are told', () => {
+    expect(twiceSigned([acknowledged(1, 'h1', null), acknowledged(2, 'h2', null)])).toEqual([])
+    expect(twiceSigned([acknowledged(1, 'h1', null), acknowledged(1, 'h2', null)])).toEqual([
+      'signed twice: aaaaaaaaaaaaaaaa#1 is h1 and h2 (faults/f)',
+    ])
+  })
+})

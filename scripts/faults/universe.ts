@@ -1,0 +1,88 @@
+/** A universe of real processes: each node a catalog, so that every one of them signs, acknowledges and keeps. */
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Role } from '#protocols/lifecycle'
+import type { Cleanup } from '../bench/cleanup.ts'
+import { until } from '../bench/children.ts'
+import { FaultNode } from './node.ts'
+
+/** The first has everything (and the root key); builders are some, so that a deploy often crosses the mesh twice. */
+const ROLES: readonly Role[][] = [['router', 'catalog', 'builder', 'executor'], ['catalog', 'builder'], ['catalog', 'builder'], ['catalog']]
+/** A lone start of five nodes takes about 3 s. */
+const ADMITTED_MS = 60_000
+const ORPHANS_MS = 10_000
+const LOOK_MS = 100
+
+export class FaultUniverse {
+  readonly nodes: readonly FaultNode[]
+  /** The developer's: good on every node. */
+  #token: string | undefined
+  readonly #starting = new Set<Promise<void>>()
+
+  private constructor(nodes: readonly FaultNode[]) {
+    this.nodes = nodes
+  }
+
+  /** Resolves when every node has taken in a deploy that was committed. */
+  static async start(count: number, dir: string, cleanup: Cleanup): Promise<FaultUniverse> {
+    const nodes = Array.from({ length: count }, (_, index) => new FaultNode(`node-${index + 1}`, ROLES[index] ?? ['catalog'], dir))
+    const universe = new FaultUniverse(nodes)
+    // Registered first: a start that is interrupted leaves nodes behind.
+    cleanup.add(() => universe.#end())
+    const [first, ...others] = nodes as [FaultNode, ...FaultNode[]]
+    await first.start()
+    const { state } = first
+    universe.#token = state?.developerToken
+    await Promise.all(others.map((node) => node.start(universe.#token, state?.joinToken)))
+    const troubles = universe.troubles()
+    if (troubles.length > 0) throw new Error(`Cannot start the universe: ${troubles.join('\n')}`)
+    await Promise.all(nodes.map((node) => untilAdmitted(node, cleanup)))
+    return universe
+  }
+
+  ready(): FaultNode[] {
+    return this.nodes.filter((node) => node.client !== undefined)
+  }
+
+  /** Starts a node again, as a service manager does; nobody waits for it. */
+  revive(node: FaultNode): void {
+    const starting = node.start(this.#token)
+    this.#starting.add(starting)
+    void starting.finally(() => this.#starting.delete(starting))
+  }
+
+  /** Every node has a process and is ready, or has its trouble told. */
+  async heal(): Promise<void> {
+    for (const node of this.nodes) if (!node.isUp) this.revive(node)
+    await Promise.all(this.#starting)
+  }
+
+  troubles(): string[] {
+    return this.nodes.flatMap((node) => node.troubles.splice(0))
+  }
+
+  /** What is left of processes that were killed, once they have had time to notice. */
+  async orphans(): Promise<string[]> {
+    const end = performance.now() + ORPHANS_MS
+    const left = () =>
+      this.nodes.flatMap((node) => node.orphans().map(({ pid }) => `${node.name} was killed and left process ${pid} behind`))
+    while (left().length > 0 && performance.now() < end) await sleep(LOOK_MS)
+    return left()
+  }
+
+  /** As an operator stops it. */
+  async stop(): Promise<void> {
+    await Promise.all(this.nodes.map((node) => node.stop()))
+  }
+
+  async #end(): Promise<void> {
+    await Promise.all(this.nodes.map((node) => node.kill()))
+  }
+}
+
+async function untilAdmitted(node: FaultNode, cleanup: Cleanup): Promise<void> {
+  const source = `export default () => ${JSON.stringify(node.name)}`
+  await until(`${node.name} takes a deploy`, LOOK_MS, ADMITTED_MS, async () => {
+    cleanup.signal.throwIfAborted()
+    return node.client?.deploy({ namespace: 'faults', name: node.name, source, language: 'javascript', ack: 'committed' })
+  })
+}
