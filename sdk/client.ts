@@ -1,8 +1,9 @@
 /** Osiris over any transport: what both ways have in common. */
 import { OsirisError } from '#protocols/errors'
 import { assertName, formatRef, type FunctionRef, LIVE, parseRef } from '#protocols/function'
-import { diffVersions, promoted } from '#protocols/management'
+import { diffVersions } from './diff.ts'
 import { createNamespace } from './namespace.ts'
+import { promoted } from './promotion.ts'
 import type { FunctionsOfOsiris, GrantsOfOsiris, NamespaceFunctions, NamespacesOfOsiris, Osiris, SelectorTargets } from './osiris.ts'
 import type { Transport } from './transport.ts'
 

@@ -133,10 +133,12 @@ describe('the HTTP client', () => {
       '#protocols/errors',
       '#protocols/function',
       './client.ts',
+      './diff.ts',
       './http-errors.ts',
       './http.ts',
       './index.ts',
       './namespace.ts',
+      './promotion.ts',
     ])
   })
 })

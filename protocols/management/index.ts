@@ -1,6 +1,4 @@
 export type * from './management.ts'
-export * from './diff.ts'
 export * from './functions.ts'
-export * from './promotion.ts'
 export * from './records.ts'
 export * from './summaries.ts'

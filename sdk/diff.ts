@@ -2,7 +2,7 @@
 import { OsirisError } from '#protocols/errors'
 import { LIVE } from '#protocols/function'
 import type { Manifest } from '#protocols/manifest'
-import type { VersionChange, VersionDiff, VersionSummary } from './management.ts'
+import type { VersionChange, VersionDiff, VersionSummary } from '#protocols/management'
 
 /**
  * `versions` oldest first, `from` and `to` as after the `@` of a reference. Without `to` it is the newest version that is live, without `from` the

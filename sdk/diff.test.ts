@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { type FunctionConfig, functionConfigSchema, type Manifest, settingsOf } from '#protocols/manifest'
 import { changesOf, diffVersions } from './diff.ts'
-import type { VersionSummary } from './management.ts'
+import type { VersionSummary } from '#protocols/management'
 
 const digest = (letter: string) => letter.repeat(64)
 const manifestOf = (config: FunctionConfig, code = 'a', tests: Manifest['tests'] = []): Manifest => ({
