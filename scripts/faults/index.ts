@@ -2,7 +2,7 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { parseArgs } from 'node:util'
+import { inspect, parseArgs } from 'node:util'
 import { Cleanup } from '../bench/cleanup.ts'
 import { FAULTS } from './faults.ts'
 import type { Fault } from './fault.ts'
@@ -62,7 +62,7 @@ async function runOne(fault: Fault, strikes: number, seed: number, nodes: number
   const say = (text: string) => process.stderr.write(`  ${text}, ${Math.round((performance.now() - startedAt) / 1000)} s\n`)
   const { summary, problems } = await fault
     .run({ seed, strikes, nodes, dir, cleanup, say, lookEvery: LOOK_EVERY, settleMs: SETTLE_MS })
-    .catch((error: unknown) => ({ summary: 'given up', problems: [`it could not be played: ${(error as Error).stack ?? String(error)}`] }))
+    .catch((error: unknown) => ({ summary: 'given up', problems: [`it could not be played: ${inspect(error)}`] }))
   if (cleanup.signal.aborted) return false
   isKept = problems.length > 0
   const minutes = (performance.now() - startedAt) / 60_000

@@ -88,10 +88,14 @@ class Killer {
     this.#acknowledged = acknowledged
   }
 
-  /** At a random moment while most are ready and something was acknowledged since the last one: else nothing would be at stake. */
+  /**
+   * At a random moment, once something was acknowledged since the last strike and enough nodes are ready: half of the time a bare majority, whose deploys
+   * can just be committed, otherwise all but one. Else nothing would be at stake.
+   */
   async strike(): Promise<void> {
-    const { nodes } = this.#universe
-    const isAtStake = () => this.#universe.ready().length * 2 > nodes.length && this.#acknowledged() > this.#before
+    const count = this.#universe.nodes.length
+    const enough = this.#dice.chance(0.5) ? Math.floor(count / 2) + 1 : count - 1
+    const isAtStake = () => this.#universe.ready().length >= enough && this.#acknowledged() > this.#before
     const end = performance.now() + READY_MS
     while (!isAtStake() && performance.now() < end) await sleep(LOOK_MS)
     this.#before = this.#acknowledged()

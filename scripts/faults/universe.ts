@@ -17,19 +17,22 @@ export class FaultUniverse {
   /** The developer's: good on every node. */
   #token: string | undefined
   readonly #starting = new Set<Promise<void>>()
+  readonly #cleanup: Cleanup
 
-  private constructor(nodes: readonly FaultNode[]) {
+  private constructor(nodes: readonly FaultNode[], cleanup: Cleanup) {
     this.nodes = nodes
+    this.#cleanup = cleanup
   }
 
   /** Resolves when every node has taken in a deploy that was committed. */
   static async start(count: number, dir: string, cleanup: Cleanup): Promise<FaultUniverse> {
     const nodes = Array.from({ length: count }, (_, index) => new FaultNode(`node-${index + 1}`, ROLES[index] ?? ['catalog'], dir))
-    const universe = new FaultUniverse(nodes)
+    const universe = new FaultUniverse(nodes, cleanup)
     // Registered first: a start that is interrupted leaves nodes behind.
     cleanup.add(() => universe.#end())
     const [first, ...others] = nodes as [FaultNode, ...FaultNode[]]
     await first.start()
+    cleanup.signal.throwIfAborted()
     const { state } = first
     universe.#token = state?.developerToken
     await Promise.all(others.map((node) => node.start(universe.#token, state?.joinToken)))
@@ -43,8 +46,9 @@ export class FaultUniverse {
     return this.nodes.filter((node) => node.client !== undefined)
   }
 
-  /** Starts a node again, as a service manager does; nobody waits for it. */
+  /** Starts a node again, as a service manager does; nobody waits for it. Throws once the run is being cleaned up. */
   revive(node: FaultNode): void {
+    this.#cleanup.signal.throwIfAborted()
     const starting = node.start(this.#token)
     this.#starting.add(starting)
     void starting.finally(() => this.#starting.delete(starting))
