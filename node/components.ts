@@ -7,7 +7,7 @@
 import { join } from 'node:path'
 import { Access, formatJoinToken, issueToken, universeId } from '#protocols/access'
 import { BuilderClient, BuilderService, serveBuilder } from '#protocols/builder'
-import { CatalogClient, CatalogService, DirectoryArtifacts, serveCatalog } from '#protocols/catalog'
+import { CatalogClient, CatalogService, DirectoryArtifacts, serveArtifacts, serveCatalog } from '#protocols/catalog'
 import { OsirisError } from '#protocols/errors'
 import { createEvents } from '#protocols/events'
 import { ExecutorClient, ExecutorService, serveExecutor } from '#protocols/executor'
@@ -103,7 +103,8 @@ async function compose(config: NodeConfig, host: Host, signal: AbortSignal) {
         })
       : undefined
   const catalog =
-    catalogService ?? new CatalogClient({ network, clock, random, events, artifacts, artifactCacheBytes: config.artifactCacheBytes })
+    catalogService ??
+    new CatalogClient({ network, clock, random, events, universe, artifacts, artifactCacheBytes: config.artifactCacheBytes })
   access.follow(catalog)
 
   const builderService = has('builder')
@@ -187,7 +188,7 @@ async function compose(config: NodeConfig, host: Host, signal: AbortSignal) {
       }
       closers.push(
         ...(catalogService === undefined ? [] : [catalogService.authority().onChange(() => access.reconsider())]),
-        ...(catalogService === undefined ? [] : [serveCatalog(network, catalogService, access)]),
+        catalog instanceof CatalogClient ? serveArtifacts(network, catalog, access) : serveCatalog(network, catalog, access),
         ...(builderService === undefined ? [] : [serveBuilder(network, builderService, access)]),
         ...(executorService === undefined ? [] : [serveExecutor(network, executorService, access)]),
         ...(routerService === undefined ? [] : [serveRouter(network, routerService)]),

@@ -93,6 +93,7 @@ export class CatalogMembers {
   }
 }
 
-function isTrouble(error: OsirisError): boolean {
+/** Whether an error says nothing but that a member could not be asked. */
+export function isTrouble(error: OsirisError): boolean {
   return ['unavailable', 'deadline_exceeded', 'outcome_unknown', 'overloaded'].includes(error.code)
 }

@@ -45,22 +45,20 @@ export class ClientCache {
 
   /** The record, and whether it is time for a newer one. Throws the `not_found` that was answered a moment ago. */
   find(ref: FunctionRef): { record: FunctionRecord; stale: boolean } | undefined {
-    const cached = this.#functions.get(functionKey(ref.namespace, ref.name))
-    if (cached === undefined) {
+    const found = this.#known(ref)
+    if (found === undefined) {
       this.#throwMissing(ref)
       return undefined
     }
-    const selector = ref.selector ?? LIVE
-    const targets = Object.hasOwn(cached.aliases, selector) ? cached.aliases[selector] : undefined
-    const version = targets === undefined ? (cached.selectors.get(selector) ?? selector) : pickTarget(targets, this.#random)
-    const known = cached.records.get(version)
-    if (known === undefined) {
-      this.#throwMissing(ref)
-      return undefined
-    }
+    const { known, aliasesAt } = found
     // A version never changes; what it is reached by, does.
-    const age = this.#clock.monotonic() - Math.min(known.at, cached.aliasesAt)
+    const age = this.#clock.monotonic() - Math.min(known.at, aliasesAt)
     return age > 2 * this.#limits.freshMs ? undefined : { record: known.record, stale: age > this.#limits.freshMs }
+  }
+
+  /** The record however old it is: for when nobody can be asked. Gossip of a change has taken it away. */
+  findOld(ref: FunctionRef): FunctionRecord | undefined {
+    return this.#known(ref)?.known.record
   }
 
   /** Takes in what a member answered for `ref`; gives back the older object where nothing changed. */
@@ -96,6 +94,16 @@ export class ClientCache {
   drop(namespace: string, name: string): void {
     this.#functions.delete(functionKey(namespace, name))
     this.#missing.clear()
+  }
+
+  #known(ref: FunctionRef): { known: Known; aliasesAt: number } | undefined {
+    const cached = this.#functions.get(functionKey(ref.namespace, ref.name))
+    if (cached === undefined) return undefined
+    const selector = ref.selector ?? LIVE
+    const targets = Object.hasOwn(cached.aliases, selector) ? cached.aliases[selector] : undefined
+    const version = targets === undefined ? (cached.selectors.get(selector) ?? selector) : pickTarget(targets, this.#random)
+    const known = cached.records.get(version)
+    return known && { known, aliasesAt: cached.aliasesAt }
   }
 
   #throwMissing(ref: FunctionRef): void {

@@ -12,7 +12,8 @@ import type { Network } from '#protocols/network'
 import { ArtifactCache } from './artifact-cache.ts'
 import { ArtifactFetcher, type FetchOptions } from './artifact-fetcher.ts'
 import type { ArtifactStore } from './artifacts.ts'
-import { CatalogMembers } from './catalog-members.ts'
+import { ArtifactServer } from './artifact-server.ts'
+import { CatalogMembers, isTrouble } from './catalog-members.ts'
 import type {
   AliasTargets,
   AuthorityChange,
@@ -30,6 +31,7 @@ import type {
   WriteOptions,
 } from './catalog.ts'
 import { type CacheLimits, ClientCache } from './client-cache.ts'
+import { HeadFinder } from './head-finder.ts'
 import { openEntry } from './ledger/entry.ts'
 import { factOf } from './ledger/fold.ts'
 import { PLACEMENT_LIMITS } from './placement.ts'
@@ -49,9 +51,12 @@ import {
   TOPIC,
   versionsSchema,
 } from './messages.ts'
+import { within } from './within.ts'
 
 /** Gossip may overtake the member that is asked next; what was fetched so soon after a change is fetched once more. */
 const SETTLE_MS = 500
+/** Catalogs that have not answered for so long are done without, where that can be. */
+const PATIENCE_MS = 2000
 /** Members asked what a key holds. */
 const WITNESSES = 2
 /** Lists of chunks kept, at most 5 KiB each; without its list an artifact is verified as a whole. */
@@ -70,6 +75,8 @@ export interface CatalogClientInit {
   /** Whose token reads; needed by those who are no member with a role. */
   caller?: Caller
   limits?: Partial<CacheLimits>
+  /** With it, functions are found by the DHT while no catalog answers. */
+  universe?: { root: string }
 }
 
 interface RoutesCache {
@@ -86,6 +93,9 @@ export class CatalogClient implements Catalog, Startable {
   readonly #members: CatalogMembers
   readonly #cache: ClientCache
   readonly #fetcher: ArtifactFetcher
+  readonly #artifacts: ArtifactStore | undefined
+  readonly #server: ArtifactServer | undefined
+  readonly #heads: HeadFinder | undefined
   readonly #kept: ArtifactCache | undefined
   /** Of the large artifacts that were heard of last. */
   readonly #chunks = new Map<string, ArtifactName['chunks']>()
@@ -110,20 +120,31 @@ export class CatalogClient implements Catalog, Startable {
     this.#cache = new ClientCache({ clock, random, limits: this.#limits })
     const { artifactCacheBytes = PLACEMENT_LIMITS.cacheBytesMax } = init
     this.#kept = artifacts && new ArtifactCache({ store: artifacts, clock })
+    const chunksOf = (digest: string) => this.#chunks.get(digest)
     this.#fetcher = new ArtifactFetcher({
       ...{ network, clock, store: artifacts, caller },
-      chunksOf: (digest) => this.#chunks.get(digest),
-      onStored: () => void this.#kept?.trim(artifactCacheBytes),
+      chunksOf,
+      onStored: (digest) => {
+        network.provide(digest)
+        void this.#kept?.trim(artifactCacheBytes)
+      },
     })
+    this.#artifacts = artifacts
+    this.#server = artifacts && new ArtifactServer({ store: artifacts, chunksOf, onDamage: () => {} })
+    this.#heads = init.universe && new HeadFinder({ network, clock, random, universe: init.universe })
   }
 
   async start(): Promise<void> {
-    this.#unsubscribe ??= this.#network.subscribe(TOPIC, (_from, data) => this.#hear(data))
+    if (this.#unsubscribe !== undefined) return
+    this.#unsubscribe = this.#network.subscribe(TOPIC, (_from, data) => this.#hear(data))
+    this.#heads?.start()
+    for (const { digest } of (await this.#artifacts?.list()) ?? []) this.#network.provide(digest)
   }
 
   async stop(): Promise<void> {
     this.#unsubscribe?.()
     this.#unsubscribe = undefined
+    this.#heads?.stop()
     this.#fetcher.stop()
     for (const cancel of this.#timers) cancel()
     this.#timers.clear()
@@ -157,7 +178,8 @@ export class CatalogClient implements Catalog, Startable {
   routes(): MaybePromise<readonly RouteRecord[]> {
     const known = this.#routes
     const age = known === undefined || known.change !== this.#change ? Number.POSITIVE_INFINITY : this.#clock.monotonic() - known.at
-    if (known === undefined || age > 2 * this.#limits.freshMs) return this.#fetchRoutes()
+    if (known === undefined) return this.#fetchRoutes()
+    if (age > 2 * this.#limits.freshMs) return this.#fetchRoutes().catch((error: unknown) => unlessNobody(error, known.records))
     if (age > this.#limits.freshMs) this.#fetchRoutes().catch(() => {})
     return known.records
   }
@@ -193,6 +215,11 @@ export class CatalogClient implements Catalog, Startable {
     return this.#fetcher.get(digest, options)
   }
 
+  /** For others: a piece of an artifact that this node fetched before, verified, and how long the whole is. */
+  async localPiece(digest: string, from: number, length: number): Promise<{ bytes: Uint8Array; total: number } | undefined> {
+    return this.#server?.piece(digest, from, length)
+  }
+
   async status(): Promise<LedgerStatus> {
     const { head } = await this.#members.read({ type: 'status', ...this.#caller })
     return decodeAs(statusSchema, head, 'the answer to status')
@@ -224,7 +251,22 @@ export class CatalogClient implements Catalog, Startable {
     return fetching
   }
 
+  /** What a catalog says counts. What is known without one is used only while none says anything. */
   async #ask(ref: FunctionRef): Promise<FunctionRecord> {
+    const asked = this.#askMembers(ref)
+    if (this.#heads === undefined) return asked
+    const change = this.#change
+    const said = follow(asked)
+    await within(said.settled, this.#clock, PATIENCE_MS)
+    if (said.isAnswer) return asked
+    const known = this.#cache.findOld(ref) ?? (await this.#heads.find(ref))
+    // Meanwhile one may have answered.
+    if (known === undefined || said.isAnswer) return asked
+    this.#remember(known.manifest.artifact)
+    return change === this.#change ? this.#cache.put(ref, known) : known
+  }
+
+  async #askMembers(ref: FunctionRef): Promise<FunctionRecord> {
     const change = this.#change
     try {
       const { head } = await this.#members.read({ type: 'get', ref, ...this.#caller })
@@ -273,7 +315,9 @@ export class CatalogClient implements Catalog, Startable {
   /** A fresh entry. `false`: must not be passed on. */
   #hear(data: Uint8Array): boolean {
     try {
-      const fact = factOf(openEntry(data))
+      const entry = openEntry(data)
+      this.#heads?.hear(entry)
+      const fact = factOf(entry)
       if (fact !== undefined) this.#forgetTwice(fact.namespace, fact.name)
       return true
     } catch {
@@ -295,6 +339,22 @@ export class CatalogClient implements Catalog, Startable {
     this.#cache.drop(namespace, name)
     this.#events.emit('catalog.changed', { namespace, name })
   }
+}
+
+/** What has become of a question to the catalogs: an answer is a record, or the word that there is none; not that nobody could be asked. */
+function follow(asked: Promise<unknown>): { isAnswer: boolean; settled: Promise<void> } {
+  const said = { isAnswer: false, settled: Promise.resolve() }
+  said.settled = asked.then(
+    () => void (said.isAnswer = true),
+    (error: unknown) => void (said.isAnswer = !(error instanceof OsirisError && isTrouble(error))),
+  )
+  return said
+}
+
+/** What is known, when no catalog could be asked. */
+function unlessNobody<T>(error: unknown, known: T): T {
+  if (error instanceof OsirisError && isTrouble(error)) return known
+  throw error
 }
 
 /** What a member answers is believed as far as it proves itself: the record must be of the function asked for, its version that of its manifest. */

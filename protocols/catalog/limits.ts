@@ -13,6 +13,8 @@ export interface CatalogLimits extends ArtifactLimits {
   scrubPerSecond: number
   /** How long the answer to such a question holds for all reads; bounds what a flood of unknown names costs the mesh. */
   askAgainMs: number
+  /** Between two times that all functions are told to the DHT, where members came or went; ten times as long where none did. */
+  headsAgainMs: number
   /** How long a write may take to find out from other catalogs that this node's own feed is whole; outlasts the lease of a killed process (2 s). */
   consultMs: number
 }
@@ -26,4 +28,5 @@ export const CATALOG_LIMITS: CatalogLimits = Object.freeze({
   askAgainMs: 250,
   scrubPerSecond: 500,
   consultMs: 4000,
+  headsAgainMs: 60_000,
 })

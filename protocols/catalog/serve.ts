@@ -1,9 +1,10 @@
 /** The catalog's door for peers. */
 import type { Access } from '#protocols/access'
 import { decodeAs } from '#protocols/codec'
+import { OsirisError } from '#protocols/errors'
 import type { IncomingRequest, Message, Network } from '#protocols/network'
 import { amend } from './handlers/amend.ts'
-import { artifact } from './handlers/artifact.ts'
+import { artifact, type ArtifactKeeper } from './handlers/artifact.ts'
 import { compare } from './handlers/compare.ts'
 import { conflicts } from './handlers/conflicts.ts'
 import { entries } from './handlers/entries.ts'
@@ -61,6 +62,15 @@ const handlers: { [T in RequestType]: Handler<T> } = {
 export function serveCatalog(network: Network, service: CatalogService, access: Access): () => void {
   const context: Context = { service, network, access }
   return network.handle(PROTOCOL, (request) => handle(context, request))
+}
+
+/** For a node without the ledger: answers peers that look for artifacts it fetched before, until the returned function is called. */
+export function serveArtifacts(network: Network, service: ArtifactKeeper, access: Access): () => void {
+  return network.handle(PROTOCOL, async (request) => {
+    const message = decodeAs(requestSchema, request.head, 'the request to the catalog')
+    if (message.type === 'artifact') return artifact({ service, network, access }, message, request)
+    throw new OsirisError('unavailable', 'Cannot answer for the catalog: this node does not run it')
+  })
 }
 
 function handle(context: Context, request: IncomingRequest): Promise<Message> {

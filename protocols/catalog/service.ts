@@ -28,6 +28,7 @@ import type {
   WriteOptions,
 } from './catalog.ts'
 import { FeedGuard } from './feed-guard.ts'
+import { HeadAnnouncer } from './head-announcer.ts'
 import type { Authority } from './ledger/authority.ts'
 import type { BodyOf, EntryType } from './ledger/bodies.ts'
 import { createGenesis, type Entry, type VerifyOn } from './ledger/entry.ts'
@@ -92,6 +93,7 @@ export class CatalogService implements Catalog, Startable {
   readonly #artifacts: ArtifactRoom
   readonly #writer: Writer
   readonly #amender: Amender
+  readonly #heads: HeadAnnouncer
   #loaded: Promise<void> | undefined
   #running = false
   #endScrub = () => {}
@@ -155,6 +157,7 @@ export class CatalogService implements Catalog, Startable {
       visibleMs: this.#limits.visibleMs,
     })
     this.#amender = new Amender({ ...init, ledger: this.#ledger, writer: this.#writer, replication: this.#replication })
+    this.#heads = new HeadAnnouncer({ ...init, ledger: this.#ledger, view: this.#view, againMs: this.#limits.headsAgainMs })
   }
 
   async start(): Promise<void> {
@@ -167,6 +170,7 @@ export class CatalogService implements Catalog, Startable {
     this.#artifacts.start()
     this.#endScrub = this.#ledger.scrub(this.#limits.scrubPerSecond)
     this.guard.start()
+    this.#heads.start()
     this.#init.events.emit('catalog.changed', {})
   }
 
@@ -174,6 +178,7 @@ export class CatalogService implements Catalog, Startable {
     if (!this.#running) return
     this.#running = false
     this.#endScrub()
+    this.#heads.stop()
     await this.guard.stop()
     this.#artifacts.stop()
     await this.#exchange.stop()
@@ -365,6 +370,7 @@ export class CatalogService implements Catalog, Startable {
     for (const { namespace, name } of states) this.#init.events.emit('catalog.changed', { namespace, name })
     this.#receipts.expect(entries)
     this.#artifacts.consider(entries)
+    this.#heads.changed(states)
   }
 }
 

@@ -99,6 +99,11 @@ export class View {
     return this.#settled().lost
   }
 
+  /** All functions, in no order. */
+  *states(): Generator<FunctionState> {
+    for (const rows of this.#namespaces.values()) for (const { state } of rows.values()) yield state
+  }
+
   #settled(): Holders {
     this.#holders ??= settleRoutes(this.#claims())
     return this.#holders

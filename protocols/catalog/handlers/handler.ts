@@ -13,20 +13,23 @@ export interface Context {
   access: Access
 }
 
+/** What judging a reader takes. */
+export type ReadContext = Pick<Context, 'network' | 'access'>
+
 export type Handler<T extends RequestType> = (context: Context, message: RequestOf<T>, request: IncomingRequest) => Promise<Message>
 
 /** Stands for all namespaces: reading across them takes a grant on `*`. */
 export const EVERYWHERE = '*'
 
 /** Which namespaces the sender may read: all, for a member with a role; for others what their token may read or invoke. Throws `unauthenticated`. */
-export async function readable(context: Context, peer: Peer, caller: Caller | undefined): Promise<(namespace: string) => boolean> {
+export async function readable(context: ReadContext, peer: Peer, caller: Caller | undefined): Promise<(namespace: string) => boolean> {
   if (isMember(context, peer)) return () => true
   const principal = await context.access.principalOf(caller ?? { subject: 'anonymous' })
   return (namespace) => allows(principal, 'read', namespace) || allows(principal, 'invoke', namespace)
 }
 
 /** Throws `unauthenticated` (no token) or `forbidden` unless the sender may read the namespace. */
-export async function requireReader(context: Context, peer: Peer, caller: Caller | undefined, namespace: string): Promise<void> {
+export async function requireReader(context: ReadContext, peer: Peer, caller: Caller | undefined, namespace: string): Promise<void> {
   if ((await readable(context, peer, caller))(namespace)) return
   if (caller?.token === undefined)
     throw new OsirisError('unauthenticated', 'Cannot read the catalog: the sender has no role in this mesh and sent no token')
@@ -48,6 +51,6 @@ export function callerOf(caller: { subject: string; token?: string | undefined }
   return caller.token === undefined ? { subject: caller.subject } : { subject: caller.subject, token: caller.token }
 }
 
-export function isMember(context: Context, peer: Peer): boolean {
+export function isMember(context: ReadContext, peer: Peer): boolean {
   return (context.network.members.get(peer)?.roles.length ?? 0) > 0
 }
