@@ -1,6 +1,7 @@
 /** Asking one other member about what is unknown here, so that what was just published there is found here. */
 import type { Clock, Random } from '#protocols/lifecycle'
 import type { Replication } from './replication.ts'
+import { within } from './within.ts'
 
 export interface AskingInit {
   replication: Replication
@@ -35,13 +36,4 @@ export class Asking {
     }
     await within(this.#asking, clock, askMs)
   }
-}
-
-async function within(work: Promise<unknown>, clock: Clock, timeoutMs: number): Promise<void> {
-  let cancel = () => {}
-  const timeUp = new Promise<void>((resolve) => {
-    cancel = clock.after(timeoutMs, resolve)
-  })
-  await Promise.race([work, timeUp])
-  cancel()
 }
