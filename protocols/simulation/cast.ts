@@ -15,24 +15,43 @@ export const HOSTILE = identityOf(40)
 export const FOREIGN_ROOT = identityOf(60)
 
 export const UNIVERSE: Universe = { name: 'simulated', root: ROOT.id, secret: 'ab'.repeat(32) }
-/** What the root wrote before the run: all are let in, and all but the hostile one judge the tokens of every namespace. */
-const FOUNDING_ENTRIES = createFounding(
-  ROOT,
-  UNIVERSE,
-  [...NODES, HOSTILE].map(({ id }, at) => ({
+/** Who takes part in one run. */
+export interface Company {
+  /** Nodes; the first `keepers` of them keep the ledger. */
+  count: number
+  keepers: number
+  hasHostile: boolean
+}
+
+const companies = new Map<string, readonly Uint8Array[]>()
+/** What the root wrote before the run: all who take part are let in, and all but the hostile one judge the tokens of every namespace. */
+export function foundingOf({ count, keepers, hasHostile }: Company): readonly Uint8Array[] {
+  const key = `${count} ${keepers} ${String(hasHostile)}`
+  const known = companies.get(key)
+  if (known !== undefined) return known
+  const founding = foundingEntries(count, keepers, hasHostile).map(({ bytes }) => bytes)
+  companies.set(key, founding)
+  return founding
+}
+
+/** The hostile one second, so that what it stands on is the same in every run. */
+function foundingEntries(count: number, keepers: number, hasHostile: boolean) {
+  const nodes = NODES.slice(0, count).map(({ id }, at) => ({
     member: id,
-    name: id === HOSTILE.id ? 'hostile' : `n${at + 1}`,
-    roles: ['catalog'],
-    grants: id === HOSTILE.id ? [] : [{ can: ['deploy'], namespaces: ['*'] }],
+    name: `n${at + 1}`,
+    roles: at < keepers ? ['catalog', 'router', 'executor'] : ['router', 'executor'],
+    grants: [{ can: ['deploy' as const], namespaces: ['*'] }],
     expiresAtMs: null,
-  })),
-  EPOCH_MS - 60_000,
-)
-export const FOUNDING: readonly Uint8Array[] = FOUNDING_ENTRIES.map(({ bytes }) => bytes)
+  }))
+  const hostile = { member: HOSTILE.id, name: 'hostile', roles: ['catalog'], grants: [], expiresAtMs: null }
+  return createFounding(ROOT, UNIVERSE, hasHostile ? nodes.toSpliced(1, 0, hostile as never) : nodes, EPOCH_MS - 60_000)
+}
+
+const [, first, second] = foundingEntries(1, 1, true)
 /** The entry that let the first node in. */
-export const FIRST_GRANT = FOUNDING_ENTRIES[1]?.hash ?? ''
+export const FIRST_GRANT = first?.hash ?? ''
 /** The entry that let the hostile one in. */
-export const HOSTILE_GRANT = FOUNDING_ENTRIES.at(-1)?.hash ?? ''
+export const HOSTILE_GRANT = second?.hash ?? ''
 export const FOREIGN_UNIVERSE: Universe = { name: 'foreign', root: FOREIGN_ROOT.id, secret: 'cd'.repeat(32) }
 
 /** Where people deploy; nobody was ever given `closed`. */

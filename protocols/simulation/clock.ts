@@ -5,6 +5,9 @@ import type { Owner, Scheduler } from './scheduler.ts'
 /** When runs begin on the wall clock. */
 export const EPOCH_MS = Date.UTC(2026, 0, 1)
 
+/** Node's timers take no less (https://nodejs.org/api/timers.html); whoever waits for the rest of a moment gets somewhere. */
+const TIMER_MS_MIN = 1
+
 /** What a node's clock does wrong; survives its restarts, as the hardware's does. */
 export interface ClockError {
   offsetMs: number
@@ -34,7 +37,7 @@ export class NodeClock implements Clock {
   }
 
   after(delayMs: number, run: () => void): () => void {
-    return this.#scheduler.after(this.#owner, delayMs / this.#error.rate, run)
+    return this.#scheduler.after(this.#owner, Math.max(TIMER_MS_MIN, delayMs) / this.#error.rate, run)
   }
 }
 

@@ -56,6 +56,11 @@ export class OwnFeed {
     return this.#seq
   }
 
+  /** When its last entry says it was written. */
+  get wallMs(): number {
+    return this.#wallMs
+  }
+
   /** The next entry, with what is wrong about it; does not move the feed on. `like`: any entry, for the fields this code does not know. */
   next(like: Uint8Array, nowMs: number, wrong: Record<string, unknown> = {}): Uint8Array {
     const place = { author: this.#owner.id, seq: this.#seq + 1, prev: this.#hash }

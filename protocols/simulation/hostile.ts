@@ -36,6 +36,7 @@ const EVIL = [
   'receipts',
   'beat',
   'genesis',
+  'gap',
   'publish',
   'publish',
   'usurp',
@@ -118,7 +119,7 @@ export class Hostile {
       case 'unchained':
         return this.#spread(this.#own(heard, { prev: digestOf(heard) }))
       case 'early':
-        return this.#spread(this.#own(heard, { hlc: { wallMs: 1, counter: 0 } }))
+        return this.#spread(this.#own(heard, { hlc: { wallMs: this.#feed.wallMs - 1, counter: 0 } }))
       case 'replay':
         return this.#spread(heard)
       case 'garbage':
@@ -129,6 +130,8 @@ export class Hostile {
         return this.#replayBeat()
       case 'genesis':
         return this.#spread(this.#own(heard, { type: 'genesis', body: { name: 'mine', root: HOSTILE.id, recovery: null } }))
+      case 'gap':
+        return this.#spread(this.#own(heard, { seq: this.#feed.seq + 2 }))
       case 'publish':
         return this.#publish(heard)
       case 'usurp':

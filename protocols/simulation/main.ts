@@ -70,15 +70,29 @@ async function traceSeed(): Promise<number> {
 async function findBugs(names: readonly string[]): Promise<number> {
   let missed = 0
   const width = Math.max(...BUGS.map((each) => each.name.length))
+  const processes = whole(options.processes, 'processes')
   for (const { name } of BUGS.filter((each) => names.length === 0 || names.includes(each.name))) {
-    const processes = whole(options.processes, 'processes')
-    const { violation } = await runFleet({ from: 1, seeds: BUG_SEEDS_MAX, untilMs: 0, processes, bug: name, onProgress: () => {} })
+    const violation = await findBug(name, processes)
     missed += Number(violation === undefined)
     const what = violation === undefined ? 'NOT FOUND' : `seed ${String(violation.seed).padStart(3)}  ${violation.violation?.rule}`
     process.stdout.write(`${name.padEnd(width)}  ${what}\n`)
   }
   process.stdout.write(missed === 0 ? 'every planted bug was found\n' : `${missed} planted bugs were not found in ${BUG_SEEDS_MAX} seeds\n`)
   return missed === 0 ? 0 : 1
+}
+
+/** The first seed that fails with the bug and not without it. */
+async function findBug(bug: string, processes: number): Promise<Report | undefined> {
+  for (let from = 1; from <= BUG_SEEDS_MAX;) {
+    const search = { from, seeds: BUG_SEEDS_MAX - from + 1, untilMs: 0, processes, onProgress: () => {} }
+    const { violation } = await runFleet({ ...search, bug })
+    if (violation === undefined) return undefined
+    const without = await runFleet({ ...search, from: violation.seed, seeds: 1, processes: 1 })
+    if (without.violation === undefined) return violation
+    process.stdout.write(`seed ${violation.seed} fails without "${bug}" too: ${without.violation.violation?.rule}\n`)
+    from = violation.seed + 1
+  }
+  return undefined
 }
 
 function describe({ seed, violation, last }: Report, bug: string | undefined): string {

@@ -7,7 +7,7 @@ import type { Random, Role } from '#protocols/lifecycle'
 import { MeshNetwork } from '#protocols/network'
 import { RouterService, serveRouter } from '#protocols/router'
 import { VirtualArtifacts } from './artifacts.ts'
-import { FOUNDING, UNIVERSE } from './cast.ts'
+import { UNIVERSE } from './cast.ts'
 import { type ClockError, NodeClock, wallMsOf } from './clock.ts'
 import type { Dice } from './dice.ts'
 import { VirtualDisk } from './disk.ts'
@@ -42,6 +42,8 @@ export interface NodeInit {
   clockError: ClockError
   /** Names and keys of all, to dial at the start. */
   everybody: readonly { name: string; identity: Identity }[]
+  /** What the root wrote before. */
+  founding: readonly Uint8Array[]
   onStart: (id: string) => void
   /** Hears what the node would log. */
   onLog: (text: string) => void
@@ -152,7 +154,7 @@ export class Node {
       universe: UNIVERSE,
       storage: this.disk.open(owner),
       nodeName: this.name,
-      founding: FOUNDING,
+      founding: this.#init.founding,
       verifyOn: 'here',
     })
     return { catalog: service, service }

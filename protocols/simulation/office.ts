@@ -1,6 +1,6 @@
 /** The root at work: it lends the hostile member a namespace, and takes it back while that goes on publishing there. */
 import { digestOf } from '#protocols/codec'
-import { FOUNDING, HOSTILE, ROOT } from './cast.ts'
+import { HOSTILE, ROOT } from './cast.ts'
 import { hashIn, keyOf } from './checks/record.ts'
 import type { Dice } from './dice.ts'
 import { envelopeOf, OwnFeed } from './forgery.ts'
@@ -24,7 +24,7 @@ export class Office {
   constructor(world: World) {
     this.#world = world
     this.#dice = world.dice.fork('office')
-    this.#feed = new OwnFeed(ROOT, FOUNDING.at(-1))
+    this.#feed = new OwnFeed(ROOT, world.founding.at(-1))
   }
 
   start(): void {
@@ -58,7 +58,7 @@ export class Office {
   }
 
   #write(type: string, body: Record<string, unknown>): Uint8Array {
-    const entry = this.#feed.next(FOUNDING.at(-1) as Uint8Array, Math.floor(this.#world.trueWallMs) - BEHIND_MS, {
+    const entry = this.#feed.next(this.#world.founding.at(-1) as Uint8Array, Math.floor(this.#world.trueWallMs) - BEHIND_MS, {
       type,
       body,
       by: 'root',

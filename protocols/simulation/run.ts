@@ -34,7 +34,7 @@ const EVIL_MS = { min: 1_000, max: 4_500 }
 const SETTLE_MS = 10_000
 const LOOK_MS = 250
 /** A deploy after all that is on every node within so long. */
-const LAST_MS = 4_000
+const LAST_MS = 5_000
 
 export async function simulate(seed: number, options: RunOptions = {}): Promise<Report> {
   const people = await peopleOf()

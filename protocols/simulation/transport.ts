@@ -174,10 +174,11 @@ export class VirtualTransport implements Transport {
       const silence = () => reject(new OsirisError('unavailable', `${act}: no answer within ${timeoutMs} ms`))
       signal?.addEventListener('abort', () => reject(new OsirisError('unavailable', `${act}: the dial was cancelled`)), { once: true })
       const after = (ms: number, run: () => void) => this.#wire.scheduler.after(this.#owner, ms, run)
+      after(timeoutMs, silence)
       const attempt = (spentMs: number, againMs: number) => {
         const travelMs = this.#wire.delayMs() + this.#wire.delayMs()
-        if (spentMs + travelMs > timeoutMs) return after(timeoutMs - spentMs, silence)
-        return after(travelMs, () => {
+        if (spentMs + travelMs > timeoutMs) return
+        after(travelMs, () => {
           if (this.#bothWays(address)) resolve()
           else after(againMs, () => attempt(spentMs + travelMs + againMs, 2 * againMs))
         })

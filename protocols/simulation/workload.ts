@@ -14,6 +14,8 @@ import type { World } from './world.ts'
 const NAMES = ['greet', 'count', 'pay', 'site'] as const
 const CODES = 6
 const WRITE_MS = 1500
+/** What a command line waits at least; some connections are still being made anew. */
+const LAST_MS = 4000
 const GAP_MS = { min: 15, max: 220 }
 
 export class Workload {
@@ -45,7 +47,7 @@ export class Workload {
   async deployAt(node: Node): Promise<Receipt['state'] | undefined> {
     let state: Receipt['state'] | undefined
     const deploy = async (life: Life, options: WriteOptions) => {
-      const published = await this.#deploy(life, options)
+      const published = await this.#deploy(life, { ...options, timeoutMs: LAST_MS })
       state = published.receipt.state
       return published
     }
@@ -92,7 +94,7 @@ export class Workload {
       this.#world.fail('typed errors', `${node.name} ${what}: ${String(error)}`)
       return
     }
-    this.#world.note(node.name, `${what}: ${error.code}`)
+    this.#world.note(node.name, `${what}: ${error.code} (${error.message})`)
     if (error.code === 'internal') this.#world.fail('typed errors', `${node.name} ${what}: ${error.message}`)
     const receipt = error.details?.['receipt'] as Receipt | undefined
     if (error.code === 'not_committed' && receipt !== undefined) judgePromise(this.#world, node, { receipt, fresh: false }, before)

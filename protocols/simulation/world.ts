@@ -1,6 +1,6 @@
 /** Everything of one run: virtual time, the wire, the nodes, and what is known of what they promised. */
 import type { Role } from '#protocols/lifecycle'
-import { HOSTILE, NODES } from './cast.ts'
+import { foundingOf, HOSTILE, NODES } from './cast.ts'
 import { EPOCH_MS } from './clock.ts'
 import { Dice } from './dice.ts'
 import { History } from './history.ts'
@@ -33,6 +33,8 @@ export class World {
   /** Time that belongs to the world and not to a node. */
   readonly owner: Owner = { name: 'world', alive: true, waiting: 0 }
   readonly hasHostile: boolean
+  /** What the root wrote before the run. */
+  readonly founding: readonly Uint8Array[]
   violation: Violation | undefined
 
   constructor(seed: number, trace: Trace) {
@@ -44,6 +46,8 @@ export class World {
     const keepers = shape.pick(KEEPERS)
     const count = keepers + Number(shape.chance(0.3))
     this.hasHostile = shape.chance(0.5)
+    const founding = foundingOf({ count, keepers, hasHostile: this.hasHostile })
+    this.founding = founding
     const everybody = NODES.slice(0, count).map((identity, at) => ({ name: `n${at + 1}`, identity }))
     const all = this.hasHostile ? [...everybody, { name: 'hostile', identity: HOSTILE }] : everybody
     this.nodes = everybody.map(
@@ -56,6 +60,7 @@ export class World {
           dice: this.dice,
           clockError: { offsetMs: shape.between(-OFFSET_MS, OFFSET_MS), rate: 1 + shape.between(-RATE_PPM, RATE_PPM) / 1e6 },
           everybody: all,
+          founding,
           onStart: (id) => this.history.started(id),
           onLog: (text) => this.note(each.name, `  ${text}`),
         }),

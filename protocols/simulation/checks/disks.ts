@@ -7,7 +7,7 @@ import { HOSTILE, ROOT, UNIVERSE } from '../cast.ts'
 import { USURPER } from '../forgery.ts'
 import type { Node } from '../node.ts'
 import type { World } from '../world.ts'
-import { artifactIn, keyOf, placeIn, readRecord, receiptIn, type StoredEntry } from './record.ts'
+import { artifactIn, hashIn, keyOf, placeIn, readRecord, receiptIn, type StoredEntry } from './record.ts'
 
 /** What the ledger allows another clock to be ahead. */
 const DRIFT_MS = 500
@@ -84,14 +84,15 @@ export class DiskCheck {
     return later > 0 ? undefined : (at) => ['time goes on in a feed', `${at} is not later than the one before`]
   }
 
-  /** Nodes that lack the proof of a fork of which two branches are on honest disks. */
+  /**
+   * Nodes that lack the proof of a fork that somebody has proven, or of which two nodes hold different branches in their ledgers. What a failed write
+   * left on a disk is in no ledger before the next start.
+   */
   unprovenForks(): string[] {
     return [...this.#forkedAt].flatMap((seq) => {
-      const lacking = this.#world.keepers.filter((node) => {
-        const frozen = node.ledger?.status().frozen.find(({ author }) => author === HOSTILE.id)
-        return frozen === undefined || frozen.seq > seq
-      })
-      return lacking.map((node) => `${node.name} has no proof of the fork at ${seq}`)
+      const lacking = this.#world.keepers.filter((node) => !hasProof(node, seq))
+      const isKnown = lacking.length < this.#world.keepers.length || new Set(lacking.flatMap((node) => branchOf(node, seq))).size > 1
+      return isKnown ? lacking.map((node) => `${node.name} has no proof of the fork at ${seq}`) : []
     })
   }
 
@@ -114,4 +115,14 @@ export class DiskCheck {
     if (!onlyAuthor) this.#world.fail('honest nodes do not fork', `${where} is another than ${seen.node} has`)
     else this.#seen.set(place, { hash: entry.hash, node: node.name })
   }
+}
+
+function hasProof(node: Node, seq: number): boolean {
+  return node.ledger?.status().frozen.some((frozen) => frozen.author === HOSTILE.id && frozen.seq <= seq) === true
+}
+
+/** The hash of the hostile member's entry that a ledger has in this place. */
+function branchOf(node: Node, seq: number): string[] {
+  const isThere = node.ledger?.status().heads.some((head) => head.author === HOSTILE.id && head.seq >= seq) === true
+  return isThere ? [hashIn(node.disk.durable().get(keyOf(HOSTILE.id, seq))) ?? 'damaged'] : []
 }

@@ -1,7 +1,6 @@
 /** What a writer is told must be so: judged when it is told, and once more when all is over. */
 import type { Receipt } from '#protocols/catalog'
 import { OsirisError } from '#protocols/errors'
-import { peerOf } from '#protocols/network'
 import { HOSTILE } from '../cast.ts'
 import type { Node } from '../node.ts'
 import type { World } from '../world.ts'
@@ -15,12 +14,12 @@ export interface Before {
   /** The latest time of any entry on its disk. */
   wallMs: number
   counter: number
-  /** Catalogs it knew, itself included. */
+  /** Catalogs whose receipts counted, its own included. */
   catalogs: number
 }
 
 export function placesBefore(world: World, node: Node): Before {
-  const before: Before = { wallMs: 0, counter: 0, catalogs: catalogsKnownTo(node) }
+  const before: Before = { wallMs: 0, counter: 0, catalogs: catalogsOf(world, node) }
   if (!node.keepsLedger) return before
   for (const [key, value] of node.disk.durable()) {
     const entry = key.startsWith('entry/') ? readRecord(value) : ''
@@ -65,7 +64,7 @@ function judgeReceipts(world: World, node: Node, { receipt, artifact }: Told, be
       world.fail('receipts are true', `${honest.name} signed for ${describe(receipt)}, whose artifact is not on its disk`)
   }
   if (state !== 'committed') return
-  const known = node.keepsLedger ? Math.min(before.catalogs, catalogsKnownTo(node)) : 1
+  const known = node.keepsLedger ? Math.min(before.catalogs, catalogsOf(world, node)) : 1
   const needed = Math.min(NEEDED_MAX, Math.floor(known / 2) + 1)
   const distinct = new Set(receipts.map((each) => each.holder)).size
   if (distinct < needed) world.fail('committed is a majority', `${describe(receipt)} has receipts of ${distinct}, ${needed} are needed`)
@@ -106,11 +105,10 @@ function has(node: Node, { author, seq, hash }: Receipt): boolean {
   return !node.keepsLedger || hashIn(node.disk.durable().get(keyOf(author, seq))) === hash
 }
 
-/** Those whose receipts count: a frozen member is none. */
-function catalogsKnownTo(node: Node): number {
-  const others = node.life?.network.members.withRole('catalog') ?? []
+/** Those who were let in as catalogs, whether they can be reached or not; a frozen member is none. */
+function catalogsOf(world: World, node: Node): number {
   const isFrozen = node.ledger?.status().frozen.some(({ author }) => author === HOSTILE.id) === true
-  return others.filter(({ peer }) => !isFrozen || peer !== peerOf(HOSTILE.id)).length + 1
+  return world.keepers.length + Number(world.hasHostile && !isFrozen)
 }
 
 function describe({ author, seq, hash, state }: Receipt): string {
