@@ -28,13 +28,13 @@ import { type EntryLine, lineOf } from './entry-line.ts'
 import { Feeds, type Head, type Tip } from './feeds.ts'
 import { type ForkProof, openProof, proveFork } from './forks.ts'
 import { Frozen, type FrozenAuthor } from './frozen.ts'
-import { DRIFT_MS_MAX, drifts, type Hlc, HLC_ZERO, observe } from './hlc.ts'
+import { drifts, type Hlc, HLC_ZERO, observe } from './hlc.ts'
+import { RefusalCounts, type Refusals } from './refusals.ts'
 import { Scrub } from './scrub.ts'
 import type { Storage } from './storage.ts'
 
 /** Hashes of fresh entries: gossip and push bring each one several times, and a known one is not judged again. */
 const RECENT_MAX = 1024
-const WARN_EVERY_MS = 60_000
 
 export interface LedgerInit {
   identity: Identity
@@ -54,9 +54,6 @@ export interface LedgerInit {
   mayWrite: () => MaybePromise<void>
 }
 
-/** Why entries were refused here since the start, and how often. */
-export type Refusals = Partial<Record<RefusalReason, number>>
-
 export class Ledger {
   readonly universe: string
   readonly author: string
@@ -74,11 +71,10 @@ export class Ledger {
   readonly #feeds: Feeds
   readonly #frozen: Frozen
   readonly #checkpointer: Checkpointer
-  readonly #refusals: Refusals = {}
+  readonly #refusals: RefusalCounts
   readonly #recent = new Set<string>()
   readonly #places = new Places()
   #hlc: Hlc = HLC_ZERO
-  #warnedAt = Number.NEGATIVE_INFINITY
 
   constructor(init: LedgerInit) {
     this.universe = universeId(init.universe)
@@ -92,6 +88,7 @@ export class Ledger {
     this.#onChange = init.onChange
     this.#onFork = init.onFork
     this.#mayWrite = init.mayWrite
+    this.#refusals = new RefusalCounts({ clock: init.clock, warn: (text) => this.#warn(text) })
     this.#frozen = new Frozen({ storage: init.storage, universe: this.universe })
     this.#feeds = new Feeds({ storage: init.storage, onDurable: (entries) => this.#apply(entries) })
     const onError = (error: unknown) => this.#warn(`The checkpoint of the ledger is not kept up: ${String(error)}`)
@@ -161,12 +158,12 @@ export class Ledger {
 
   /** Judges foreign bytes by themselves: form, signature, universe, time, authority. Counts and throws `Refusal`. */
   open(bytes: Uint8Array): Entry {
-    return this.#counted(() => this.#judgeAlone(openEntry(bytes)))
+    return this.#refusals.counted(() => this.#judgeAlone(openEntry(bytes)))
   }
 
   /** As `open`, without what depends on this node: its clock, its authority. Counts and throws `Refusal`. */
   opened(bytes: Uint8Array): Entry {
-    return this.#counted(() => this.#judgeUniverse(openEntry(bytes)))
+    return this.#refusals.counted(() => this.#judgeUniverse(openEntry(bytes)))
   }
 
   /** As `open` for several, each with its own verdict, in their order; counts, does not throw. */
@@ -174,7 +171,7 @@ export class Ledger {
     const opened = await openEntries(list, this.#verifyOn)
     return opened.map((each) => {
       try {
-        return this.#counted(() => {
+        return this.#refusals.counted(() => {
           if (each instanceof Refusal) throw each
           return this.#judgeAlone(each)
         })
@@ -190,7 +187,7 @@ export class Ledger {
    * With `pulled`, after peers were asked, the latter is refused. Counts and throws `Refusal`.
    */
   judge(entry: Entry, pulled = false): 'next' | 'known' | 'gap' {
-    return this.#counted(() => {
+    return this.#refusals.counted(() => {
       const verdict = this.#place(entry)
       if (verdict !== 'next') return verdict
       const fault = this.authority.judge(entry)
@@ -261,7 +258,7 @@ export class Ledger {
 
   /** Judges foreign bytes that claim to be a proof, and freezes its author. Whether that was news. Counts and throws `Refusal`. */
   convict(bytes: Uint8Array): boolean {
-    const proof = this.#counted(() => openProof(bytes, this.universe))
+    const proof = this.#refusals.counted(() => openProof(bytes, this.universe))
     // Of other keys there may be any number: whoever makes them up fills nobody's disk with them. A member counts without a feed here, too: who is
     // frozen is part of the digest, and once it is, nobody hands out its feed any more.
     const isKnown = this.#feeds.tip(proof.author).seq > 0 || this.authority.isMember(proof.author, this.#clock.now())
@@ -290,12 +287,12 @@ export class Ledger {
   }
 
   refusals(): Refusals {
-    return { ...this.#refusals }
+    return this.#refusals.list()
   }
 
   /** Counts what was refused before it was an entry. */
   refused(reason: RefusalReason): void {
-    this.#count(reason)
+    this.#refusals.count(reason)
   }
 
   async log(options: { after?: string; limit: number }): Promise<EntryLine[]> {
@@ -387,22 +384,6 @@ export class Ledger {
       'unavailable',
       `Cannot write to the ledger: this node's key wrote two entries ${this.#frozen.from(author)} and is frozen; replace the key`,
     )
-  }
-
-  #counted<T>(judge: () => T): T {
-    try {
-      return judge()
-    } catch (error) {
-      if (error instanceof Refusal) this.#count(error.reason)
-      throw error
-    }
-  }
-
-  #count(reason: RefusalReason): void {
-    this.#refusals[reason] = (this.#refusals[reason] ?? 0) + 1
-    if (reason !== 'drift' || this.#clock.monotonic() - this.#warnedAt < WARN_EVERY_MS) return
-    this.#warnedAt = this.#clock.monotonic()
-    this.#warn(`Entries of other nodes lie more than ${DRIFT_MS_MAX} ms in the future of this node and are not taken: compare the clocks`)
   }
 
   #warn(text: string): void {
