@@ -57,6 +57,8 @@ export const FOREIGN_UNIVERSE: Universe = { name: 'foreign', root: FOREIGN_ROOT.
 /** Where people deploy; nobody was ever given `closed`. */
 export const NAMESPACE = 'demo'
 export const CLOSED = 'closed'
+/** What the root lends the hostile member, and takes back. */
+export const LENT = 'lent'
 
 export interface People {
   /** May deploy and call in `demo`. */

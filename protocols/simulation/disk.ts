@@ -20,7 +20,7 @@ export class VirtualDisk {
   /** Hears of every record that now survives the loss of power. */
   onDurable: (key: string, value: Uint8Array) => void = () => {}
   /** Hears of every record that reads see from now on. */
-  onVisible: (key: string) => void = () => {}
+  onVisible: (key: string, value: Uint8Array) => void = () => {}
   /** Hears of every write that begins. */
   onWrite: () => void = () => {}
   readonly #scheduler: Scheduler
@@ -86,6 +86,19 @@ export class VirtualDisk {
     this.#visible.delete(key)
   }
 
+  /** A copy of what is on it. */
+  copy(): ReadonlyMap<string, Uint8Array> {
+    return new Map(this.#durable)
+  }
+
+  /** An old copy takes the place of what is on it: everything fits together, and some of it is gone. */
+  setBack(copy: ReadonlyMap<string, Uint8Array>): void {
+    this.damaged = true
+    this.#unsynced = []
+    this.#durable = new Map(copy)
+    this.#visible = new Map(copy)
+  }
+
   /** Records that a loss of power would leave, by key. */
   durable(): ReadonlyMap<string, Uint8Array> {
     return this.#durable
@@ -104,7 +117,7 @@ export class VirtualDisk {
     for (const { key, value } of operations) this.#visible.set(key, value)
     if (sync) this.#keep([...this.#unsynced.splice(0), operations])
     else this.#unsynced.push(operations)
-    for (const { key } of operations) this.onVisible(key)
+    for (const { key, value } of operations) this.onVisible(key, value)
   }
 
   #keep(batches: readonly Batch[]): void {

@@ -94,8 +94,8 @@ export class OwnFeed {
 export const USURPER = 'usurper'
 /** Things it was never given the right to, on its own admission and on somebody else's. */
 export const USURPATIONS = [HOSTILE_GRANT, FIRST_GRANT, null].flatMap((grant) => [
-  { grant, type: 'publish', body: { manifest: functionOf(NAMESPACE, 'pay', 5000).manifest } },
-  { grant, type: 'publish', body: { manifest: functionOf(CLOSED, 'pay', 5000).manifest } },
-  { grant, type: 'retire', body: { namespace: NAMESPACE, name: 'pay' } },
+  { grant, type: 'publish', body: { manifest: functionOf(NAMESPACE, 'pay', 5000).manifest, after: null } },
+  { grant, type: 'publish', body: { manifest: functionOf(CLOSED, 'pay', 5000).manifest, after: null } },
+  { grant, type: 'retire', body: { namespace: NAMESPACE, name: 'pay', after: null } },
   { grant, type: 'grant', body: { subject: HOSTILE.id, can: ['admin'], namespaces: ['*'], expiresAtMs: null } },
 ])

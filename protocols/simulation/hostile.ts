@@ -6,12 +6,12 @@ import { OsirisError } from '#protocols/errors'
 import { createEvents } from '#protocols/events'
 import { versionOf } from '#protocols/manifest'
 import { type IncomingRequest, type Message, MeshNetwork, type Network, type Peer } from '#protocols/network'
-import { FOREIGN_UNIVERSE, HOSTILE, ROOT, UNIVERSE } from './cast.ts'
+import { FOREIGN_UNIVERSE, HOSTILE, LENT, ROOT, UNIVERSE } from './cast.ts'
 import { NodeClock } from './clock.ts'
 import type { Dice } from './dice.ts'
 import { entryOf, envelopeOf, isEntry, OwnFeed, receiptFor, USURPATIONS, USURPER } from './forgery.ts'
 import { functionOf } from './functions.ts'
-import { LENT, LOAN } from './office.ts'
+import { LOAN } from './office.ts'
 import type { Owner } from './scheduler.ts'
 import { addressOf, VirtualTransport } from './transport.ts'
 import type { World } from './world.ts'
@@ -154,7 +154,7 @@ export class Hostile {
     const version = versionOf(manifest)
     history.versions.add(version)
     history.loans.set(version, this.#feed.seq + 1)
-    this.#goOn(this.#own(heard, { type: 'publish', body: { manifest }, grant: loan }))
+    this.#goOn(this.#own(heard, { type: 'publish', body: { manifest, after: null }, grant: loan }))
   }
 
   #goOn(entry: Uint8Array): void {

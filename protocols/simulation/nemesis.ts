@@ -17,6 +17,7 @@ const EVIL = [
   'diskFull',
   'diskError',
   'damage',
+  'setBack',
   'clock',
 ] as const
 type Evil = (typeof EVIL)[number]
@@ -88,6 +89,8 @@ export class Nemesis {
         return this.#trouble('EIO')
       case 'damage':
         return this.#damage()
+      case 'setBack':
+        return this.#setBack()
       case 'clock':
         return this.#setClock(this.#dice.pick(this.#world.nodes))
     }
@@ -151,6 +154,17 @@ export class Nemesis {
     if (kind === 'flip') disk.flip(key)
     else if (kind === 'lose') disk.lose(key)
     else if (digests.length > 0) files.flip(this.#dice.pick(digests))
+  }
+
+  /** Somebody restores a backup of the whole disk, made a moment ago. */
+  #setBack(): void {
+    const { disk } = this.#victim
+    const copy = disk.copy()
+    this.#later(this.#dice.between(300, 2500), () => {
+      this.#kill(this.#victim)
+      this.#world.note('nemesis', `sets the disk of ${this.#victim.name} back`)
+      disk.setBack(copy)
+    })
   }
 
   #setClock(node: Node): void {

@@ -1,12 +1,11 @@
 /** The root at work: it lends the hostile member a namespace, and takes it back while that goes on publishing there. */
 import { digestOf } from '#protocols/codec'
-import { HOSTILE, ROOT } from './cast.ts'
+import { HOSTILE, LENT, ROOT } from './cast.ts'
 import { hashIn, keyOf } from './checks/record.ts'
 import type { Dice } from './dice.ts'
 import { envelopeOf, OwnFeed } from './forgery.ts'
 import type { World } from './world.ts'
 
-export const LENT = 'lent'
 export const LOAN = 'loan'
 const LEND_MS = { min: 100, max: 600 }
 const REVOKE_MS = { min: 1_000, max: 3_500 }

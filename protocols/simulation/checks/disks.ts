@@ -7,7 +7,7 @@ import { HOSTILE, ROOT, UNIVERSE } from '../cast.ts'
 import { USURPER } from '../forgery.ts'
 import type { Node } from '../node.ts'
 import type { World } from '../world.ts'
-import { artifactIn, hashIn, keyOf, placeIn, readRecord, receiptIn, type StoredEntry } from './record.ts'
+import { artifactIn, hashIn, keyOf, placeIn, readRecord, receiptedHash, receiptIn, type StoredEntry } from './record.ts'
 
 /** What the ledger allows another clock to be ahead. */
 const DRIFT_MS = 500
@@ -29,7 +29,7 @@ export class DiskCheck {
   start(): void {
     for (const node of this.#world.keepers) {
       node.disk.onDurable = (key, value) => this.#judge(node, key, value)
-      node.disk.onVisible = (key) => this.#judgeReceipt(node, key)
+      node.disk.onVisible = (key, value) => this.#judgeReceipt(node, key, value)
     }
   }
 
@@ -48,13 +48,14 @@ export class DiskCheck {
   }
 
   /** A node that signs for an entry has it, synced, and the code it publishes. */
-  #judgeReceipt(node: Node, key: string): void {
+  #judgeReceipt(node: Node, key: string, receipt: Uint8Array): void {
     const spot = receiptIn(key)
     if (spot === undefined || spot.holder !== node.identity.id || node.disk.damaged) return
     const where = `${node.name} signed for entry ${spot.author.slice(0, 6)}/${spot.seq}`
     const value = node.disk.durable().get(keyOf(spot.author, spot.seq))
     const entry = value === undefined ? 'it is not there' : readRecord(value)
-    if (typeof entry === 'string') this.#world.fail('receipts are true', `${where}, which is not on its disk`)
+    if (typeof entry === 'string' || entry.hash !== receiptedHash(receipt))
+      this.#world.fail('receipts are true', `${where}, which is not on its disk`)
     else if (entry.type === 'publish' && !node.files.holds(artifactIn(entry)))
       this.#world.fail('receipts are true', `${where}, whose artifact is not on its disk`)
   }

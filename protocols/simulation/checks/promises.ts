@@ -20,10 +20,11 @@ export interface Before {
 
 export function placesBefore(world: World, node: Node): Before {
   const before: Before = { wallMs: 0, counter: 0, catalogs: catalogsOf(world, node) }
-  if (!node.keepsLedger) return before
+  // What a failed write left on the disk is not in the ledger.
+  const heads = new Map(node.ledger?.status().heads.map(({ author, seq }) => [author, seq]))
   for (const [key, value] of node.disk.durable()) {
     const entry = key.startsWith('entry/') ? readRecord(value) : ''
-    if (typeof entry === 'string') continue
+    if (typeof entry === 'string' || entry.seq > (heads.get(entry.author) ?? 0)) continue
     const { wallMs, counter } = entry.hlc
     if (wallMs > before.wallMs || (wallMs === before.wallMs && counter > before.counter)) Object.assign(before, { wallMs, counter })
   }

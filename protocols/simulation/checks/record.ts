@@ -74,3 +74,9 @@ export function receiptIn(key: string): { author: string; seq: number; holder: s
 export function artifactIn({ body }: StoredEntry): string {
   return (body as { manifest: { artifact: { digest: string } } }).manifest.artifact.digest
 }
+
+/** The hash that a stored receipt is of. */
+export function receiptedHash(value: Uint8Array): string {
+  const [payload] = decode(value.subarray(HASH_BYTES)) as [Uint8Array]
+  return (decode(payload) as { hash: string }).hash
+}

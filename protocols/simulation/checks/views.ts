@@ -1,7 +1,7 @@
 /** What nodes say at the same moment: equal digests mean equal views, nobody's knowledge goes backwards, nothing is there that nobody may have put there. */
 import type { FunctionRecord } from '#protocols/catalog'
 import { encode } from '#protocols/codec'
-import { CLOSED, HOSTILE } from '../cast.ts'
+import { CLOSED, HOSTILE, LENT } from '../cast.ts'
 import type { Life, Node } from '../node.ts'
 import type { World } from '../world.ts'
 
@@ -64,6 +64,7 @@ export class ViewCheck {
 
   #judgeContent(node: Node, life: Life): void {
     for (const { namespace, name } of life.service?.list({}) ?? []) {
+      if (namespace === LENT) this.#world.history.counts.loans += 1
       if (namespace === CLOSED) this.#world.fail('nothing unauthorised', `${node.name} shows "${namespace}/${name}"`)
       const versions = life.service?.versions(namespace, name)
       if (versions === undefined || versions instanceof Promise) continue
