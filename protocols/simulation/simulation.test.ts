@@ -4,7 +4,7 @@ import { arrangeCrypto, type Report, simulate } from './index.ts'
 import { replaced } from './plant.ts'
 
 /** About a tenth of a second each where the processor is free; the long run is `npm run simulate`. */
-const SEEDS = Number(process.env['OSIRIS_SEEDS'] ?? 30)
+const SEEDS = Number(process.env['OSIRIS_SEEDS'] ?? 200)
 /** Beyond these each found something once: a receipt for an artifact that was not here, a rejection nobody heard when the disk failed. */
 const REMEMBERED = [125, 130]
 
@@ -33,7 +33,7 @@ describe('the production code under the simulator', () => {
         sums[what] = (sums[what] ?? 0) + count
     }
     // Runs in which nothing is written, refused, called or lent would keep every promise, too.
-    for (const [what, sum] of Object.entries(sums)) expect(sum, what).toBeGreaterThan(0)
+    expect(Object.entries(sums).filter(([, sum]) => sum === 0)).toEqual([])
   })
   test('the same seed is the same run, to the last step', { timeout: 60_000 }, async () => {
     for (const seed of [5, 12, 33]) {
