@@ -76,12 +76,11 @@ export const BUGS: readonly Bug[] = [
   ),
   // The disk
   ledger('serve damaged records', 'storage.ts', 'return digestOf(bytes) === hash ? { bytes, hash } : undefined', 'return { bytes, hash }'),
-  ledger('continue a feed that was cut', 'ledger.ts', 'if (this.#feeds.isCut(author)) {', 'if (author === undefined) {'),
-  ledger(
-    'forget what the disk promised',
-    'feeds.ts',
-    'feed.promised = Math.max(feed.promised, promisedSeq(value, feed.durable.seq))',
-    'void [value, promisedSeq]',
+  catalog(
+    'write without asking witnesses',
+    'witnesses.ts',
+    'if (clock.monotonic() < this.#untilMs) return undefined',
+    'if (clock.monotonic() >= 0) return undefined',
   ),
   // The fold
   ledger(
@@ -130,23 +129,8 @@ export const BUGS: readonly Bug[] = [
   ),
   // Repair
   catalog('lose gossip and never pull', 'replication.ts', 'if (peer !== undefined) void this.pull(peer)', 'void peer'),
-  // Members
-  network('members for ever', 'members.ts', 'if (now - row.member.seenAt >= MEMBER_EXPIRY_MS) this', 'if (now < 0) this'),
-  network(
-    'believe beats',
-    'introductions.ts',
-    'if (table.isNews(peer, heard.at) && isSignedBy(peer, envelope)) table',
-    'if (table.isNews(peer, heard.at) && isSignedBy.length > 0) table',
-  ),
-  network(
-    'the gone come back',
-    'members.ts',
-    'const known = this.#rows.get(peer)?.at ?? this.#gone.get(peer)?.at',
-    'const known = this.#rows.get(peer)?.at',
-  ),
   // Calls
   router('retry what was started', 'retry.ts', 'return !outcome.started && ANOTHER_MAY', 'return ANOTHER_MAY'),
-  router('forget the deadline', 'attempts.ts', 'invocation.deadlineAt + ANSWER_GRACE_MS - startedAt', '60_000'),
   network(
     'say unsent of what was sent',
     'outgoing-call.ts',

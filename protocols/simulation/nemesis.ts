@@ -143,12 +143,14 @@ export class Nemesis {
   /** While the process is down, so that it finds the damage at its start, or under its feet. */
   #damage(): void {
     const { disk, files } = this.#victim
-    const records = disk.keys().filter((key) => key.startsWith('entry/'))
+    const others = this.#world.keepers.filter((node) => node !== this.#victim)
+    // Of what is nowhere else nothing can be mended.
+    const records = disk.keys().filter((key) => key.startsWith('entry/') && others.some((node) => node.disk.durable().has(key)))
     const [own, foreign] = [records.filter((key) => key.includes(this.#victim.identity.id)), records]
     const key = this.#dice.chance(0.5) && own.length > 0 ? own.at(-1) : foreign[this.#dice.int(foreign.length)]
     if (key === undefined) return
     const kind = this.#dice.pick(['flip', 'lose', 'file'] as const)
-    const digests = files.digests()
+    const digests = files.digests().filter((digest) => others.some((node) => node.files.holds(digest)))
     if (this.#dice.chance(0.6)) this.#kill(this.#victim)
     this.#world.note('nemesis', `damages ${this.#victim.name}: ${kind} ${kind === 'file' ? '' : key.slice(6, 12)}${key.slice(-4)}`)
     if (kind === 'flip') disk.flip(key)
