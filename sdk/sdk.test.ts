@@ -8,12 +8,12 @@ import { sdkSuite } from './sdk.suite.ts'
 sdkSuite('HTTP, a node of fakes', async () => {
   const { server, token } = await createFakeNode({ developer: false })
   await server.start()
-  return { osiris: await connect({ url: server.url, token: await token(['deploy'], ['sdk']) }), close: () => server.stop() }
+  return { osiris: await connect({ url: server.url, token: await token(['deploy']) }), close: () => server.stop() }
 })
 
 sdkSuite('the mesh, roles in this process', async () => {
   const { init, router, token } = await createFakeNode()
-  const caller = { subject: 'ada', token: await token(['deploy'], ['sdk']) }
+  const caller = { subject: 'ada', token: await token(['deploy']) }
   const universe = { name: 'test', root: 'ab'.repeat(32) }
   const { catalog, builder, network } = init
   const transport = meshTransport({ router, catalog, builder, network, universe, caller, clock: systemClock, stop: async () => {} })

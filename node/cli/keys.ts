@@ -40,17 +40,33 @@ export function keyNames(env: Env): string[] {
   }
 }
 
+/**
+ * The key that is meant where none is named: the default one, else the only one there is. Throws `not_found` where there is none, `invalid_argument`
+ * where it could be any of several; `option` is what names one.
+ */
+export function chosenKey(env: Env, option: string): string {
+  const names = keyNames(env)
+  if (names.includes(DEFAULT_KEY)) return DEFAULT_KEY
+  const [only] = names
+  if (only === undefined)
+    throw new OsirisError('not_found', `Cannot choose a key: there is none in ${keysDir(env)}; make one: osiris key new`)
+  if (names.length > 1) throw new OsirisError('invalid_argument', `Cannot choose a key: ${names.join(', ')} are here; name one (${option})`)
+  return only
+}
+
 /** Throws `not_found`, or `invalid_argument` for a file that is no key or that others can read. */
 export async function readKey(env: Env, name: string): Promise<Identity> {
   assertName(name, 'a key')
-  if (!keyNames(env).includes(name)) {
+  const names = keyNames(env)
+  if (!names.includes(name)) {
+    const here = names.length === 0 ? 'there is none' : `${names.join(', ')} ${names.length === 1 ? 'is' : 'are'}`
     const make = name === DEFAULT_KEY ? 'osiris key new' : `osiris key new ${name}`
-    throw new OsirisError('not_found', `Cannot find key "${name}" in ${keysDir(env)}; make it: ${make}`)
+    throw new OsirisError('not_found', `Cannot find key "${name}" in ${keysDir(env)} (${here} here); a new one: ${make}`)
   }
   return identityIn(pathOf(env, name))
 }
 
-/** The 64 hex characters themselves, or the name of a key that is here. */
+/** The 64 hex characters themselves, or the name of a key that is here. Throws as `readKey` does. */
 export async function publicKeyFrom(env: Env, text: string): Promise<string> {
   return PUBLIC_KEY.test(text) ? text : (await readKey(env, text)).id
 }

@@ -29,7 +29,6 @@ it('a key is made once, shown by its public half, and its secret stays in a file
 
 it('namespaces and grants go by key, or by the name of a key that is here', async () => {
   const key = (await osiris(['key', 'new', 'ada'])).out.trim()
-  expect(await osiris(['namespace', 'create', 'demo'])).toMatchObject({ code: 3, err: expect.stringContaining('osiris key new') as string })
   expect(await osiris(['namespace', 'create', 'demo', '--owner', 'ada'])).toMatchObject({ code: 0 })
   expect(asked.at(-1)).toEqual(['create', 'demo', key])
   expect(await osiris(['namespace', 'list'])).toMatchObject({ code: 0, err: expect.stringContaining('No namespaces yet') as string })
@@ -46,6 +45,24 @@ it('namespaces and grants go by key, or by the name of a key that is here', asyn
   expect(await osiris(['grant', 'revoke', 'cccccccc'], node({ grants: [held] }))).toMatchObject({ code: 0 })
   expect(asked.at(-1)).toEqual(['revoke', held.hash])
   expect(await osiris(['grant', 'revoke', 'cc'], node({ grants: [held] }))).toMatchObject({ code: 3 })
+})
+
+it('where no key is named, the default one is meant, or the only one; of several the names are told', async () => {
+  expect(await osiris(['namespace', 'create', 'demo'])).toMatchObject({ code: 3, err: expect.stringContaining('osiris key new') as string })
+  const ada = (await osiris(['key', 'new', 'ada'])).out.trim()
+  expect(await osiris(['namespace', 'create', 'demo'])).toMatchObject({ code: 0 })
+  expect(asked.at(-1)).toEqual(['create', 'demo', ada])
+  expect((await osiris(['key', 'show'])).out.trim()).toBe(ada)
+  await osiris(['key', 'new', 'bob'])
+  for (const words of [
+    ['namespace', 'create', 'demo'],
+    ['key', 'show'],
+    ['token', 'create', '--can', 'read', '--namespace', 'demo'],
+  ])
+    expect(await osiris(words)).toMatchObject({ code: 2, err: expect.stringContaining('ada, bob are here') as string })
+  expect(await osiris(['key', 'show', 'carol'])).toMatchObject({ code: 3, err: expect.stringContaining('ada, bob are here') as string })
+  const made = (await osiris(['key', 'new'])).out.trim()
+  expect((await osiris(['key', 'show'])).out.trim()).toBe(made)
 })
 
 it('a token is signed here and goes to standard output alone; what the key does not hold is refused', async () => {

@@ -221,6 +221,10 @@ describe('rights', () => {
     expect((await ask('GET', '/functions/team/other', reader)).status).toBe(403)
     expect((await ask('PUT', '/functions/demo/greet', reader, { source: GREET })).status).toBe(403)
     expect((await ask('GET', '/nodes', await caller(['invoke']))).status).toBe(403)
+    for (const path of ['/ledger', '/ledger/records', '/ledger/conflicts']) {
+      expect((await ask('GET', path, reader)).status).toBe(403)
+      expect((await ask('GET', path, await caller(['read']))).status).toBe(200)
+    }
   })
 
   it('the way into the mesh is for administrators of everything', async () => {

@@ -22,6 +22,24 @@ async function as(key: Identity, grants = everything): Promise<WriteOptions> {
   return { caller, ack: 'committed', timeoutMs: 4000 }
 }
 
+it('the ledger itself is for who may read everything: a grant in one namespace, or to invoke everywhere, is too little', async () => {
+  const { founder } = await doors()
+  const of = async (name: string, grants: Grant[]) => {
+    const network = await universe.network(name, [])
+    await until(() => network.members.withRole('catalog').length === 2)
+    return universe.clientOn(network, await as(universe.root, grants))
+  }
+  const doorsTo = (catalog: Catalog) => [() => catalog.log({ limit: 10 }), () => catalog.records(), () => catalog.conflicts()]
+  const little = await of('little', [
+    { can: ['read'], namespaces: ['demo'] },
+    { can: ['invoke'], namespaces: ['*'] },
+  ])
+  for (const read of doorsTo(little)) await expect(Promise.resolve(read())).rejects.toMatchObject({ code: 'forbidden' })
+  const all = await of('all', [{ can: ['read'], namespaces: ['*'] }])
+  for (const read of doorsTo(all)) await read()
+  expect((await all.log({ limit: 10 })).length).toBe(founder.status().entries)
+})
+
 /** The node with the root key, one without it, and a client of no role: each a door. */
 async function doors() {
   const founder = await universe.node('founder', { isFounder: true, admitted: false })

@@ -1,7 +1,7 @@
 /** `osiris key …`: who you are. */
 import type { Command } from 'commander'
 import type { Context } from '../context.ts'
-import { createKey, DEFAULT_KEY, keyNames, keysDir, readKey } from '../keys.ts'
+import { chosenKey, createKey, DEFAULT_KEY, keyNames, keysDir, readKey } from '../keys.ts'
 import { printableLine } from '../printable.ts'
 import { renderTable } from '../table.ts'
 
@@ -20,8 +20,8 @@ export function register(program: Command, context: Context): void {
     .action(() => list(context))
   noun
     .command('show [name]')
-    .description('Print the public half of a key.')
-    .action((name: string | undefined) => show(name ?? DEFAULT_KEY, context))
+    .description(`Print the public half of a key (without a name: of "${DEFAULT_KEY}", or of the only one).`)
+    .action((name: string | undefined) => show(name ?? chosenKey(context.io.env, 'osiris key show NAME'), context))
 }
 
 async function make(name: string, context: Context): Promise<void> {

@@ -2,7 +2,7 @@
 import type { Command } from 'commander'
 import { ackOf, type AckWords, sentenceOf, withAck } from '../acknowledging.ts'
 import type { Context } from '../context.ts'
-import { DEFAULT_KEY, publicKeyFrom } from '../keys.ts'
+import { chosenKey, DEFAULT_KEY, publicKeyFrom } from '../keys.ts'
 import { renderTable } from '../table.ts'
 
 const OWNER = 'key of the owner, or the name of one of yours'
@@ -11,9 +11,9 @@ export function register(program: Command, context: Context): void {
   const noun = program.command('namespace').description('Namespaces and their owners. The owner gives others rights in it.')
   withAck(noun.command('create <name>'))
     .description('Make a key the owner of a namespace that has none.')
-    .option('--owner <key>', OWNER, DEFAULT_KEY)
+    .option('--owner <key>', `${OWNER} (default: "${DEFAULT_KEY}", or the only one)`)
     .addHelpText('after', '\nExamples:\n  $ osiris key new\n  $ osiris namespace create demo')
-    .action((name: string, words: AckWords & { owner: string }) => write('create', name, words, context))
+    .action((name: string, words: AckWords & { owner?: string }) => write('create', name, words, context))
   noun
     .command('list')
     .description('List namespaces: those with an owner, and those with functions.')
@@ -24,8 +24,8 @@ export function register(program: Command, context: Context): void {
     .action((name: string, words: AckWords & { owner: string }) => write('transfer', name, words, context))
 }
 
-async function write(act: 'create' | 'transfer', name: string, words: AckWords & { owner: string }, context: Context): Promise<void> {
-  const owner = await publicKeyFrom(context.io.env, words.owner)
+async function write(act: 'create' | 'transfer', name: string, words: AckWords & { owner?: string }, context: Context): Promise<void> {
+  const owner = await publicKeyFrom(context.io.env, words.owner ?? chosenKey(context.io.env, '--owner NAME'))
   const choice = await ackOf(words)
   const receipt = await (await context.connect()).namespaces[act](name, owner, choice)
   if (context.globals().json === true) return context.json({ namespace: name, owner, receipt })

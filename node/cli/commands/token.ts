@@ -6,7 +6,7 @@ import { allows, type Grant, type Identity, issueTokenBy, universeId } from '#pr
 import { OsirisError } from '#protocols/errors'
 import type { Context } from '../context.ts'
 import { capabilitiesFrom, dateOf, expiryFrom, patternsFrom, textOfGrants } from '../granting.ts'
-import { DEFAULT_KEY, identityIn, keyNames, readKey } from '../keys.ts'
+import { chosenKey, DEFAULT_KEY, identityIn, keyNames, readKey } from '../keys.ts'
 import { printableLine } from '../printable.ts'
 import { localNodes, stateDirOf } from '../target.ts'
 
@@ -35,7 +35,10 @@ export function register(program: Command, context: Context): void {
     )
     .requiredOption('--can <list>', 'comma-separated: invoke, read, deploy, admin')
     .option('--expires <duration>', 'how long it is good for', '30d')
-    .option('--key <name>', `the key that signs (default "${DEFAULT_KEY}"; without one, in a universe on this machine, its root key)`)
+    .option(
+      '--key <name>',
+      `the key that signs (default: "${DEFAULT_KEY}", or the only one; without any, in a universe on this machine, its root key)`,
+    )
     .option('--subject <name>', 'whom the ledger and the logs name (default: the name of the key)')
     .option('--universe <id>', 'which universe it is for, where no node that knows you can be asked')
     .addHelpText(
@@ -64,12 +67,13 @@ async function create(words: Words, context: Context): Promise<void> {
 
 async function signerFrom(name: string | undefined, context: Context): Promise<Signer> {
   const { env } = context.io
-  const root = name === undefined && !keyNames(env).includes(DEFAULT_KEY) ? rootKeyPath(context) : undefined
+  const root = name === undefined && keyNames(env).length === 0 ? rootKeyPath(context) : undefined
   if (root !== undefined) {
     const identity = await identityIn(root)
     return { name: 'developer', identity, universe: universeId({ root: identity.id }), isRoot: true }
   }
-  return { name: name ?? DEFAULT_KEY, identity: await readKey(env, name ?? DEFAULT_KEY), universe: undefined, isRoot: false }
+  const chosen = name ?? chosenKey(env, '--key NAME')
+  return { name: chosen, identity: await readKey(env, chosen), universe: undefined, isRoot: false }
 }
 
 /** Of the universe the command talks to, where one of its nodes on this machine founded it. */

@@ -3,7 +3,7 @@ import { OsirisError } from '#protocols/errors'
 import { textOfRecords } from '#protocols/management'
 import type { AppParts } from '../app.ts'
 import { queryAs, type Route } from '../define.ts'
-import { requireAnywhere, requireIn } from '../guard.ts'
+import { requireIn } from '../guard.ts'
 import { conflictsSchema, ledgerQuerySchema, ledgerSchema, recordsQuerySchema, recordsSchema } from '../schemas.ts'
 
 export function getLedger({ access, catalog }: AppParts): Route {
@@ -12,7 +12,7 @@ export function getLedger({ access, catalog }: AppParts): Route {
     query: ledgerQuerySchema,
     answers: { 200: { description: 'Status and entries', schema: ledgerSchema } },
     async handle(context) {
-      await requireAnywhere(access, context.env.found, 'read', 'read the ledger')
+      await requireIn(access, context.env.found, 'read', '*')
       const { after, limit } = queryAs(context, ledgerQuerySchema)
       const [status, lines] = await Promise.all([catalog.status(), catalog.log({ limit, ...(after === undefined ? {} : { after }) })])
       return context.json({ status, lines })

@@ -36,6 +36,11 @@ export async function requireReader(context: ReadContext, peer: Peer, caller: Ca
   throw new OsirisError('forbidden', `Cannot read the catalog: the token has no grant for namespace "${namespace}"`)
 }
 
+/** Throws `unauthenticated` or `forbidden` unless the sender may read everything: entries name functions, keys and rights of all namespaces. */
+export async function requireReaderOfAll(context: ReadContext, peer: Peer, caller: Caller | undefined): Promise<void> {
+  if (!isMember(context, peer)) await context.access.require(caller ?? { subject: 'anonymous' }, 'read', EVERYWHERE)
+}
+
 /** Throws `forbidden` unless the sender is a member with a role, by its signed beats. */
 export function requireMember(context: Context, peer: Peer): void {
   if (isMember(context, peer)) return

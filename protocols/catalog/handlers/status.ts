@@ -1,7 +1,7 @@
-import { answer, callerOf, EVERYWHERE, type Handler, requireReader } from './handler.ts'
+import { answer, callerOf, type Handler, requireReaderOfAll } from './handler.ts'
 
 /** How far this node's ledger is. */
 export const status: Handler<'status'> = async (context, { caller }, { peer }) => {
-  await requireReader(context, peer, caller && callerOf(caller), EVERYWHERE)
+  await requireReaderOfAll(context, peer, caller && callerOf(caller))
   return answer({ ...context.service.status() })
 }
