@@ -1,7 +1,6 @@
 /** The root at work: it lends the hostile member a namespace, and takes it back while that goes on publishing there. */
 import { digestOf } from '#protocols/codec'
 import { HOSTILE, LENT, ROOT } from './cast.ts'
-import { hashIn, keyOf } from './checks/record.ts'
 import type { Dice } from './dice.ts'
 import { envelopeOf, OwnFeed } from './forgery.ts'
 import type { World } from './world.ts'
@@ -18,7 +17,7 @@ export class Office {
   readonly #world: World
   readonly #dice: Dice
   readonly #feed: OwnFeed
-  #revocation: { seq: number; hash: string; pin: number } | undefined
+  #revocation: { seq: number; pin: number } | undefined
 
   constructor(world: World) {
     this.#world = world
@@ -34,13 +33,14 @@ export class Office {
     })
   }
 
-  /** Whoever has the revocation shows nothing that was published beyond it. */
+  /** Whoever has the revocation in its ledger shows nothing that was published beyond it. */
   judge(): void {
     const { history } = this.#world
     const revocation = this.#revocation
     if (revocation === undefined) return
     for (const node of this.#world.keepers) {
-      if (hashIn(node.disk.durable().get(keyOf(ROOT.id, revocation.seq))) !== revocation.hash) continue
+      const root = node.ledger?.status().heads.find(({ author }) => author === ROOT.id)
+      if (root === undefined || root.seq < revocation.seq) continue
       for (const { namespace, name, version } of shownBy(node.ledger)) {
         const seq = history.loans.get(version)
         if (seq !== undefined && seq > revocation.pin)
@@ -52,7 +52,7 @@ export class Office {
   #revoke(grant: string): void {
     const pin = Math.max(0, this.#world.history.hostileSeq - this.#dice.int(3))
     const entry = this.#write('revoke', { grant, pins: pin === 0 ? [] : [{ author: HOSTILE.id, seq: pin }] })
-    this.#revocation = { seq: envelopeOf(entry).seq, hash: digestOf(entry), pin }
+    this.#revocation = { seq: envelopeOf(entry).seq, pin }
     this.#world.note('root', `revokes what it lent, from ${pin} on`)
   }
 
