@@ -1,4 +1,4 @@
-/** Seeds spread over processes: one that ends at a violation ends the others. */
+/** Seeds spread over processes (one that ends at a violation ends the others), or the same seeds in two processes. */
 import { spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
@@ -21,7 +21,19 @@ export interface FleetReport {
   violation: Report | undefined
 }
 
-type Line = { kind: 'violation'; report: Report } | { kind: 'progress'; seeds: number } | { kind: 'end'; seeds: number; steps: number }
+/** One process: from this seed on, every so manyth, or backwards. */
+interface Share {
+  from: number
+  step: number
+  count: number
+  untilMs: number
+  bug?: string | undefined
+}
+
+type Line =
+  | { kind: 'violation'; report: Report }
+  | { kind: 'seed'; seed: number; hash: string }
+  | { kind: 'end'; seeds: number; steps: number }
 
 export async function runFleet(init: FleetInit): Promise<FleetReport> {
   const { processes, seeds, onProgress } = init
@@ -35,22 +47,46 @@ export async function runFleet(init: FleetInit): Promise<FleetReport> {
       stop.abort()
       return
     }
-    done[process] = line.seeds
     if (line.kind === 'end') report.steps += line.steps
+    else done[process] = (done[process] ?? 0) + 1
     onProgress(done.reduce((sum, each) => sum + each, 0))
   }
-  const counts = done.map((_, at) => Math.ceil((seeds - at) / processes))
-  await Promise.all(counts.map((count, at) => runOne(init, at, count, stop.signal, (line) => hear(at, line))))
+  const { untilMs, bug } = init
+  const shares = done.map((_, at) => ({ from: init.from + at, step: processes, count: Math.ceil((seeds - at) / processes), untilMs, bug }))
+  await Promise.all(shares.map((share, at) => runOne(share, stop.signal, (line) => hear(at, line))))
   report.seeds = done.reduce((sum, each) => sum + each, 0)
   report.violation = found.toSorted((a, b) => a.seed - b.seed)[0]
   return report
 }
 
+/**
+ * Each of these seeds in two processes, one of which goes through them backwards, so that nothing of what came before may matter. The seeds that did
+ * not have one trace: those whose traces differ, and those that were not reached because of a violation.
+ */
+export async function runTwice(from: number, count: number): Promise<number[]> {
+  const shares = [
+    { from, step: 1 },
+    { from: from + count - 1, step: -1 },
+  ]
+  const [first, second] = (await Promise.all(shares.map((share) => hashesOf({ ...share, count, untilMs: 0 })))) as [Hashes, Hashes]
+  const seeds = Array.from({ length: count }, (_, at) => from + at)
+  return seeds.filter((seed) => !first.has(seed) || first.get(seed) !== second.get(seed))
+}
+
+type Hashes = ReadonlyMap<number, string>
+async function hashesOf(share: Share): Promise<Hashes> {
+  const hashes = new Map<number, string>()
+  await runOne(share, new AbortController().signal, (line) => {
+    if (line.kind === 'seed') hashes.set(line.seed, line.hash)
+  })
+  return hashes
+}
+
 /** Resolves at its end; rejects when it ended otherwise than by its own will or ours. */
-function runOne(init: FleetInit, at: number, count: number, signal: AbortSignal, hear: (line: Line) => void): Promise<void> {
-  const numbers = [init.from + at, init.processes, count, init.untilMs].map(String)
+function runOne({ from, step, count, untilMs, bug }: Share, signal: AbortSignal, hear: (line: Line) => void): Promise<void> {
+  const numbers = [from, step, count, untilMs].map(String)
   const runner = fileURLToPath(new URL('runner.ts', import.meta.url))
-  const child = spawn(process.execPath, [runner, ...numbers, ...(init.bug === undefined ? [] : [init.bug])], {
+  const child = spawn(process.execPath, [runner, ...numbers, ...(bug === undefined ? [] : [bug])], {
     stdio: ['ignore', 'pipe', 'inherit'],
   })
   signal.addEventListener('abort', () => child.kill(), { once: true })
@@ -59,7 +95,7 @@ function runOne(init: FleetInit, at: number, count: number, signal: AbortSignal,
     child.on('error', reject)
     child.on('close', (code) => {
       if (code === 0 || signal.aborted) resolve()
-      else reject(new Error(`Cannot run seeds from ${init.from + at}: the process ended with code ${code}`))
+      else reject(new Error(`Cannot run seeds from ${from}: the process ended with code ${code}`))
     })
   })
 }

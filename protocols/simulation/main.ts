@@ -1,8 +1,8 @@
-/** `npm run simulate`: seeds until one fails, one seed again with its trace, or every planted bug until it is found. */
+/** `npm run simulate`: seeds until one fails, one seed again with its trace, the same seeds twice, or every planted bug until it is found. */
 import { availableParallelism } from 'node:os'
 import { parseArgs } from 'node:util'
 import { BUGS } from './bugs.ts'
-import { runFleet } from './fleet.ts'
+import { runFleet, runTwice } from './fleet.ts'
 import { plant } from './plant.ts'
 import type { Report } from './run.ts'
 
@@ -10,6 +10,7 @@ import type { Report } from './run.ts'
 const BUG_SEEDS_MAX = 500
 const HELP = `npm run simulate -- [--seeds N] [--seed S] [--minutes M] [--processes P] [--bug NAME] [--trace]
 npm run simulate -- --bugs [NAME…]
+npm run simulate -- --twice N [--seed S]
 
   --seeds N      how many runs (default 200; with --seed 1)
   --seed S       the first seed (default 1)
@@ -18,6 +19,7 @@ npm run simulate -- --bugs [NAME…]
   --bug NAME     with this bug in the production code
   --trace        print everything that happens, in this process
   --bugs         plant each bug in turn and tell how many seeds it took to find it (at most ${BUG_SEEDS_MAX}); exit 1 when one was not found
+  --twice N      so many seeds in two processes each, there and back: exit 1 unless each has the same trace both times
 `
 const { values: options, positionals } = parseArgs({
   allowPositionals: true,
@@ -28,6 +30,7 @@ const { values: options, positionals } = parseArgs({
     processes: { type: 'string', default: String(Math.min(2, availableParallelism())) },
     bug: { type: 'string' },
     bugs: { type: 'boolean', default: false },
+    twice: { type: 'string' },
     trace: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
   },
@@ -35,6 +38,7 @@ const { values: options, positionals } = parseArgs({
 
 if (options.help) process.stdout.write(HELP)
 else if (options.bugs) process.exitCode = await findBugs(positionals)
+else if (options.twice !== undefined) process.exitCode = await compareTwice(whole(options.twice, 'twice'))
 else if (options.trace) process.exitCode = await traceSeed()
 else process.exitCode = await runSeeds()
 
@@ -67,27 +71,44 @@ async function traceSeed(): Promise<number> {
   return report.violation === undefined ? 0 : 1
 }
 
+async function compareTwice(count: number): Promise<number> {
+  const from = whole(options.seed, 'seed')
+  const different = await runTwice(from, count)
+  const seeds = different.length === 0 ? '' : `; not: ${different.slice(0, 20).join(' ')}`
+  process.stdout.write(`${count - different.length} of ${count} seeds from ${from} have the same trace in two processes${seeds}\n`)
+  return different.length === 0 ? 0 : 1
+}
+
 async function findBugs(names: readonly string[]): Promise<number> {
+  const bugs = BUGS.map(({ name }) => name).filter((name) => names.length === 0 || names.includes(name))
+  const width = Math.max(...bugs.map((name) => name.length))
+  const left = bugs.values()
   let missed = 0
-  const width = Math.max(...BUGS.map((each) => each.name.length))
-  const processes = whole(options.processes, 'processes')
-  for (const { name } of BUGS.filter((each) => names.length === 0 || names.includes(each.name))) {
-    const violation = await findBug(name, processes)
-    missed += Number(violation === undefined)
-    const what = violation === undefined ? 'NOT FOUND' : `seed ${String(violation.seed).padStart(3)}  ${violation.violation?.rule}`
-    process.stdout.write(`${name.padEnd(width)}  ${what}\n`)
+  const look = async () => {
+    for (const name of left) {
+      const found = await findBug(name)
+      missed += Number(found === undefined)
+      const what =
+        found === undefined ? 'NOT FOUND' : `seed ${String(found.seed).padStart(3)}  ${found.violation?.rule}: ${found.violation?.text}`
+      process.stdout.write(`${name.padEnd(width)}  ${what}\n`)
+    }
   }
-  process.stdout.write(missed === 0 ? 'every planted bug was found\n' : `${missed} planted bugs were not found in ${BUG_SEEDS_MAX} seeds\n`)
+  await Promise.all(Array.from({ length: whole(options.processes, 'processes') }, look))
+  process.stdout.write(
+    missed === 0
+      ? `all of ${bugs.length} planted bugs were found\n`
+      : `${missed} of ${bugs.length} were not found in ${BUG_SEEDS_MAX} seeds\n`,
+  )
   return missed === 0 ? 0 : 1
 }
 
 /** The first seed that fails with the bug and not without it. */
-async function findBug(bug: string, processes: number): Promise<Report | undefined> {
+async function findBug(bug: string): Promise<Report | undefined> {
   for (let from = 1; from <= BUG_SEEDS_MAX;) {
-    const search = { from, seeds: BUG_SEEDS_MAX - from + 1, untilMs: 0, processes, onProgress: () => {} }
+    const search = { from, seeds: BUG_SEEDS_MAX - from + 1, untilMs: 0, processes: 1, onProgress: () => {} }
     const { violation } = await runFleet({ ...search, bug })
     if (violation === undefined) return undefined
-    const without = await runFleet({ ...search, from: violation.seed, seeds: 1, processes: 1 })
+    const without = await runFleet({ ...search, from: violation.seed, seeds: 1 })
     if (without.violation === undefined) return violation
     process.stdout.write(`seed ${violation.seed} fails without "${bug}" too: ${without.violation.violation?.rule}\n`)
     from = violation.seed + 1

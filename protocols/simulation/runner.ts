@@ -1,4 +1,4 @@
-/** One process of a long run: `runner.ts <first seed> <step> <count> <until, ms since the epoch> [bug]`. Says what it finds as lines of JSON, and ends at the first violation. */
+/** One process of a long run: `runner.ts <first seed> <step> <count> <until, ms since the epoch> [bug]`. Says how each seed went as a line of JSON, and ends at the first violation. */
 import { BUGS } from './bugs.ts'
 import { plant } from './plant.ts'
 
@@ -18,8 +18,7 @@ for (let at = 0; at < count && !found && !isLate(); at++) {
   seeds += 1
   steps += report.steps
   found = report.violation !== undefined
-  if (found) tell({ kind: 'violation', report })
-  else if (seeds % 100 === 0) tell({ kind: 'progress', seeds })
+  tell(found ? { kind: 'violation', report } : { kind: 'seed', seed: report.seed, hash: report.hash })
 }
 tell({ kind: 'end', seeds, steps })
 

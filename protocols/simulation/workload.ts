@@ -77,7 +77,7 @@ export class Workload {
     const life = node.life
     if (life === undefined) return
     const { history } = this.#world
-    const before = placesBefore(this.#world, node)
+    const before = placesBefore(node)
     this.#world.note(node.name, `${what}, ${ack}`)
     try {
       const result = await run(life, { caller: this.#people.ada, ack, timeoutMs: WRITE_MS })

@@ -51,6 +51,11 @@ it('receipts of a member that came later count too; of a banned key none, not ev
   expect([electorate.isAdmitted(b), electorate.isAdmitted(c)]).toEqual([true, false])
 })
 
+it('the receipt of a member that keeps no ledger does not count, and that of one that kept it once does', () => {
+  const electorate = electorateOf(admit(10, a, ['executor', 'router']), admit(10, b), admit(20, b, ['router']))
+  expect([a, b].map((key) => electorate.counts(key, placeAt(30)))).toEqual([false, true])
+})
+
 it('property: the order of arrival does not matter', () => {
   const revoked = admit(15, b)
   const entries = [admit(10, a), revoked, admit(20, c), revoke(30, revoked.hash), ban(40, c), ban(35, c), admit(50, b)]

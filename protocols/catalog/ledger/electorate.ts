@@ -42,7 +42,7 @@ export class Electorate {
    * Of a banned key nothing counts, whatever it is of: it could date its receipts back.
    */
   counts(key: string, place: Place): boolean {
-    return !this.#banned.has(key) && (this.#admissions.get(key) ?? []).some((each) => this.#lasts(each, place))
+    return !this.#banned.has(key) && (this.#admissions.get(key) ?? []).some((each) => each.isCatalog && this.#lasts(each, place))
   }
 
   /** Whether this key was ever admitted. */

@@ -56,6 +56,15 @@ it('anything else is malformed, and nothing is fatal', () => {
   expect(faultOf(() => openReceipt(more))).toBe('malformed')
 })
 
+it('a number in more bytes than it needs is malformed, whoever signed it', () => {
+  const [payload] = decode(receipt.bytes) as [Uint8Array]
+  const at = Buffer.from(payload).indexOf('seq') + 3
+  expect(payload[at]).toBe(of.seq)
+  const longer = Buffer.concat([payload.subarray(0, at), Buffer.from([0x18]), payload.subarray(at)])
+  const signature = new Uint8Array(holder.sign(Buffer.concat([Buffer.from('osiris/receipt/1\0'), longer])))
+  expect(faultOf(() => openReceipt(encode([new Uint8Array(longer), signature])))).toBe('malformed')
+})
+
 it('a receipt is of one entry of one universe', () => {
   requireOf(receipt, of)
   for (const other of [{ universe: '1'.repeat(16) }, { author: 'c'.repeat(64) }, { seq: 8 }, { hash: 'c'.repeat(64) }])

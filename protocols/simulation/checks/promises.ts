@@ -4,6 +4,7 @@ import { OsirisError } from '#protocols/errors'
 import { HOSTILE } from '../cast.ts'
 import type { Node } from '../node.ts'
 import type { World } from '../world.ts'
+import { electorateOf } from './electorate.ts'
 import { hashIn, keyOf, readRecord } from './record.ts'
 
 /** A majority, but never more: DESIGN 5. */
@@ -14,12 +15,10 @@ export interface Before {
   /** The latest time of any entry on its disk. */
   wallMs: number
   counter: number
-  /** Catalogs whose receipts counted, its own included. */
-  catalogs: number
 }
 
-export function placesBefore(world: World, node: Node): Before {
-  const before: Before = { wallMs: 0, counter: 0, catalogs: catalogsOf(world, node) }
+export function placesBefore(node: Node): Before {
+  const before: Before = { wallMs: 0, counter: 0 }
   // What a failed write left on the disk is not in the ledger.
   const heads = new Map(node.ledger?.status().heads.map(({ author, seq }) => [author, seq]))
   for (const [key, value] of node.disk.durable()) {
@@ -50,25 +49,32 @@ export function judgePromise(world: World, node: Node, told: Told, before: Befor
     world.fail('accepted is on disk', `${describe(receipt)} is not on the disk of ${writer.name}`)
   if (artifact !== undefined && writer !== undefined && !writer.disk.damaged && !writer.files.holds(artifact))
     world.fail('accepted has its code', `the artifact of ${describe(receipt)} is not on the disk of ${writer.name}`)
-  judgeReceipts(world, node, told, before)
+  judgeReceipts(world, told)
+  if (state === 'committed' && writer !== undefined) judgeMajority(world, writer, receipt)
   if (told.fresh) judgeOrder(world, node, receipt, before)
 }
 
-/** Every receipt is true, and there are enough of them. */
-function judgeReceipts(world: World, node: Node, { receipt, artifact }: Told, before: Before): void {
-  const { receipts, state } = receipt
-  for (const { holder } of receipts) {
+/** Every receipt is true. */
+function judgeReceipts(world: World, { receipt, artifact }: Told): void {
+  for (const { holder } of receipt.receipts) {
     const honest = world.nodes.find((each) => each.identity.id === holder)
     if (honest === undefined || honest.disk.damaged) continue
     if (!has(honest, receipt)) world.fail('receipts are true', `${honest.name} signed for ${describe(receipt)}, which is not on its disk`)
     if (artifact !== undefined && !honest.files.holds(artifact))
       world.fail('receipts are true', `${honest.name} signed for ${describe(receipt)}, whose artifact is not on its disk`)
   }
-  if (state !== 'committed') return
-  const known = node.keepsLedger ? Math.min(before.catalogs, catalogsOf(world, node)) : 1
-  const needed = Math.min(NEEDED_MAX, Math.floor(known / 2) + 1)
-  const distinct = new Set(receipts.map((each) => each.holder)).size
-  if (distinct < needed) world.fail('committed is a majority', `${describe(receipt)} has receipts of ${distinct}, ${needed} are needed`)
+}
+
+/** There are enough of those whose receipts count, by the ledger on the writer's disk. */
+function judgeMajority(world: World, writer: Node, receipt: Receipt): void {
+  const value = writer.disk.durable().get(keyOf(receipt.author, receipt.seq))
+  const entry = value === undefined ? '' : readRecord(value)
+  if (typeof entry === 'string') return
+  const { asked, counting } = electorateOf(writer, entry)
+  const needed = Math.min(NEEDED_MAX, Math.floor(asked.size / 2) + 1)
+  const holders = new Set(receipt.receipts.map((each) => each.holder).filter((holder) => counting.has(holder)))
+  if (holders.size < needed)
+    world.fail('committed is a majority', `${describe(receipt)} has receipts of ${holders.size} catalogs, ${needed} are needed`)
 }
 
 /** Whoever saw an entry and then writes writes after it. */
@@ -104,12 +110,6 @@ export function judgePromisesKept(world: World): void {
 
 function has(node: Node, { author, seq, hash }: Receipt): boolean {
   return !node.keepsLedger || hashIn(node.disk.durable().get(keyOf(author, seq))) === hash
-}
-
-/** Those who were let in as catalogs, whether they can be reached or not; a frozen member is none. */
-function catalogsOf(world: World, node: Node): number {
-  const isFrozen = node.ledger?.status().frozen.some(({ author }) => author === HOSTILE.id) === true
-  return world.keepers.length + Number(world.hasHostile && !isFrozen)
 }
 
 function describe({ author, seq, hash, state }: Receipt): string {

@@ -23,8 +23,17 @@ const HASH_BYTES = 32
 const KNOWN_MAX = 10_000
 const known = new Map<string, StoredEntry>()
 
+/** What is on a disk is never changed in place. */
+const read = new WeakMap<Uint8Array, StoredEntry | string>()
+
 /** The entry in a record of a disk; a sentence where it is none. */
 export function readRecord(value: Uint8Array): StoredEntry | string {
+  let entry = read.get(value)
+  if (entry === undefined) read.set(value, (entry = readHashed(value)))
+  return entry
+}
+
+function readHashed(value: Uint8Array): StoredEntry | string {
   const bytes = value.subarray(HASH_BYTES)
   const hash = Buffer.from(value.subarray(0, HASH_BYTES)).toString('hex')
   if (createHash('sha256').update(bytes).digest('hex') !== hash) return 'its hash is not that of its bytes'
