@@ -10,6 +10,7 @@ import { until } from '#protocols/until'
 import { type CatalogNode, CatalogUniverse } from './catalog.fixture.ts'
 import { type Envelope, Refusal, signEntry } from './ledger/entry.ts'
 import { Ledger } from './ledger/ledger.ts'
+import { packHead } from './messages.ts'
 
 const author = createIdentity()
 
@@ -87,7 +88,10 @@ describe('entries that nobody takes', () => {
       const { type } = decode(head) as { type: string }
       const digests = { heads: digestOf(Buffer.from('x')), frozen: digestOf(encode([])) }
       if (type === 'heads')
-        return { head: encode({ same: false, digests, whole: true }), body: encode([{ author: author.id, seq: 9, hash: digestOf(head) }]) }
+        return {
+          head: encode({ same: false, digests, whole: true }),
+          body: encode([packHead({ author: author.id, seq: 9, hash: digestOf(head) })]),
+        }
       asked += Number(type === 'entries')
       return { head: encode({}), body: encode(type === 'entries' ? all.map(([, bytes]) => bytes) : []) }
     })

@@ -163,7 +163,7 @@ describe('objects that are no chains', () => {
     const ask = (from: Network, head: Record<string, unknown>) =>
       from.request(a.network.peer, 'catalog/1', { head: encode(head), body: question }, { timeoutMs: 2000 })
     await expect(ask(client, { type: 'compare', set: 'heads' })).rejects.toMatchObject({ code: 'forbidden' })
-    await expect(ask(client, { type: 'objects', set: 'heads', ids: ['0'.repeat(64)] })).rejects.toMatchObject({ code: 'forbidden' })
+    await expect(ask(client, { type: 'objects', set: 'heads', ids: new Uint8Array(32) })).rejects.toMatchObject({ code: 'forbidden' })
     const member = await universe.node('b')
     await untilMembers([a, member], 1)
     await expect(ask(member.network, { type: 'compare', set: 'nothing' })).rejects.toMatchObject({ code: 'not_found' })

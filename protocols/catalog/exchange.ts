@@ -9,6 +9,7 @@ import { OsirisError } from '#protocols/errors'
 import { breathe, type Clock, type Random } from '#protocols/lifecycle'
 import type { Message, Network, Peer } from '#protocols/network'
 import type { ForkExchange } from './fork-exchange.ts'
+import { packIds } from './id-set.ts'
 import { comparePlaces, type Entry, placeOf, Refusal } from './ledger/entry.ts'
 import type { Head } from './ledger/feeds.ts'
 import type { Ledger } from './ledger/ledger.ts'
@@ -18,9 +19,9 @@ import {
   entriesSchema,
   HEADS_WHOLE_MAX,
   headsAnswerSchema,
-  headSchema,
-  headsSchema,
   OBJECTS_MAX,
+  packedHeadSchema,
+  packedHeadsSchema,
   PROTOCOL,
   type Request,
   WANTS_MAX,
@@ -28,7 +29,7 @@ import {
 import { answerSchema, MESSAGE_BYTES_MAX, Reconciliation, SALT_BYTES } from './reconcile.ts'
 import { FROZEN, HEADS, type SharedSet, type SharedSets } from './shared-sets.ts'
 
-const HEADS_BYTES_MAX = HEADS_WHOLE_MAX * 256
+const HEADS_BYTES_MAX = HEADS_WHOLE_MAX * 128
 /** Entries judged between two breaths of the event loop: about 1 ms here, beside 3 ms of signatures on two threads. */
 const BREATH = 64
 /** What a peer could not bring forward is not asked of it again for so long. */
@@ -72,7 +73,7 @@ export class Exchange {
     const answer = decodeAs(headsAnswerSchema, response.head, 'the answer to heads')
     if (answer.same) return this.#pullEntries(asking, [])
     if (answer.digests[FROZEN] !== sets.digests()[FROZEN]) await forks.exchange(peer, timeoutMs).catch(tell)
-    const whole = answer.whole ? decodeAs(headsSchema, await collect(response.body, HEADS_BYTES_MAX, 'heads'), 'heads') : undefined
+    const whole = answer.whole ? decodeAs(packedHeadsSchema, await collect(response.body, HEADS_BYTES_MAX, 'heads'), 'heads') : undefined
     let news = whole === undefined ? await this.#pullManyFeeds(asking) : await this.#pullEntries(asking, whole)
     for (const set of sets.others()) {
       const theirs = answer.digests[set.name]
@@ -87,7 +88,7 @@ export class Exchange {
       const { need, complete } = await this.#lacking(asking, HEADS)
       let more = false
       for (const ids of slices(need, OBJECTS_MAX)) {
-        const heads = (await this.#objects(asking, HEADS, ids)).map((bytes) => decodeAs(headSchema, bytes, 'a head'))
+        const heads = (await this.#objects(asking, HEADS, ids)).map((bytes) => decodeAs(packedHeadSchema, bytes, 'a head'))
         more = (await this.#pullEntries(asking, heads)) || more
       }
       news ||= more
@@ -143,7 +144,7 @@ export class Exchange {
   }
 
   async #objects(asking: Asking, set: string, ids: string[]): Promise<Uint8Array[]> {
-    const response = await this.#request(asking, { type: 'objects', set, ids })
+    const response = await this.#request(asking, { type: 'objects', set, ids: packIds(ids) })
     decodeAs(emptySchema, response.head, 'the answer to objects')
     const objects = decodeAs(entriesSchema, await collect(response.body, 2 * ENTRIES_BYTES_MAX, 'objects'), 'objects')
     if (objects.length <= ids.length) return objects

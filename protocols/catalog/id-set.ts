@@ -6,6 +6,16 @@ import { compareText } from './ledger/entry.ts'
 export const ID_BYTES = 32
 export const FINGERPRINT_BYTES = 8
 
+/** Ids of 64 hex characters as they travel. */
+export function packIds(ids: readonly string[]): Uint8Array {
+  return Buffer.from(ids.join(''), 'hex')
+}
+
+export function unpackIds(packed: Uint8Array): string[] {
+  const hex = Buffer.from(packed.buffer, packed.byteOffset, packed.length).toString('hex')
+  return Array.from({ length: packed.length / ID_BYTES }, (_, at) => hex.slice(2 * ID_BYTES * at, 2 * ID_BYTES * (at + 1)))
+}
+
 export class IdSet {
   readonly size: number
   readonly #packed: Buffer

@@ -6,7 +6,9 @@ import { z } from 'zod'
 import { ARTIFACT_BYTES_MAX } from '#protocols/artifact'
 import { OsirisError } from '#protocols/errors'
 import { digestSchema, manifestSchema, nameSchema, versionSchema } from '#protocols/manifest'
+import { ID_BYTES, packIds, unpackIds } from './id-set.ts'
 import { keySchema, scopeSchema, targetsSchema } from './ledger/bodies.ts'
+import type { Head } from './ledger/feeds.ts'
 import { FROZEN_MAX } from './ledger/frozen.ts'
 import { RECEIPTS_MAX } from './ledger/receipts.ts'
 import { PIECE_BYTES_MAX } from './pace.ts'
@@ -29,7 +31,7 @@ const WANTS_MAX = 64
 /** Entries whose receipts are asked for at once; the answer is at most 512 KiB. */
 export const RECEIPTED_MAX = 128
 const TIMEOUT_MS_MAX = 900_000
-/** Feeds up to which all heads are sent (about 150 bytes each); of more, only what differs is looked for. */
+/** Feeds up to which all heads are sent (73 bytes each); of more, only what differs is looked for. */
 export const HEADS_WHOLE_MAX = 64
 export const OBJECTS_MAX = 256
 const SETS_MAX = 16
@@ -37,6 +39,9 @@ const SETS_MAX = 16
 export const ASKED_MAX = 256
 
 const hashSchema = digestSchema
+/** Ids one after the other, as bytes: half as long as in hex. */
+const packedSchema = z.custom<Uint8Array>((value) => value instanceof Uint8Array && value.length % ID_BYTES === 0)
+const packedIdSchema = packedSchema.refine((id) => id.length === ID_BYTES)
 const setSchema = z.string().regex(/^[a-z]{1,32}$/)
 const callerSchema = z.strictObject({ subject: z.string().max(256), token: z.string().max(4096).optional() })
 const refSchema = z.strictObject({ namespace: nameSchema, name: nameSchema, selector: z.string().max(64).optional() })
@@ -117,7 +122,11 @@ export const requestSchema = z.discriminatedUnion('type', [
   /** One step of comparing a shared set by ranges; question and answer are the bodies (`reconcile.ts`). */
   z.strictObject({ type: z.literal('compare'), set: setSchema }),
   /** Objects of a shared set by id; those the answerer has, up to a bound. */
-  z.strictObject({ type: z.literal('objects'), set: setSchema, ids: z.array(hashSchema).min(1).max(OBJECTS_MAX) }),
+  z.strictObject({
+    type: z.literal('objects'),
+    set: setSchema,
+    ids: packedSchema.refine((ids) => ids.length > 0 && ids.length <= OBJECTS_MAX * ID_BYTES),
+  }),
 ])
 export type Request = z.infer<typeof requestSchema>
 export type RequestType = Request['type']
@@ -178,6 +187,15 @@ export const receiptSchema = commitmentSchema.extend({
 export const publishedSchema = z.strictObject({ record: recordSchema, receipt: receiptSchema, changed: z.boolean() })
 export const headSchema = z.strictObject({ author: authorSchema, seq: z.int().min(1), hash: hashSchema })
 export const headsSchema = z.array(headSchema).max(FEEDS_MAX)
+/** A head as catalogs tell each other: author, seq, hash; 73 bytes. */
+export const packedHeadSchema = z
+  .tuple([packedIdSchema, z.int().min(1), packedIdSchema])
+  .transform(([author, seq, hash]): Head => ({ author: unpackIds(author)[0] as string, seq, hash: unpackIds(hash)[0] as string }))
+export const packedHeadsSchema = z.array(packedHeadSchema).max(HEADS_WHOLE_MAX)
+
+export function packHead({ author, seq, hash }: Head): [Uint8Array, number, Uint8Array] {
+  return [packIds([author]), seq, packIds([hash])]
+}
 /** `whole`: the body holds all heads. */
 export const headsAnswerSchema = z.discriminatedUnion('same', [
   z.strictObject({ same: z.literal(true) }),

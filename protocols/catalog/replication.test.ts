@@ -8,6 +8,7 @@ import { aFunction, type CatalogNode, CatalogUniverse, flip, storageThat, untilE
 import { createGenesis, type Envelope, signEntry } from './ledger/entry.ts'
 import { ENCODINGS } from './ledger/storage.ts'
 import type { CatalogLimits } from './limits.ts'
+import { packHead } from './messages.ts'
 
 let universe: CatalogUniverse
 beforeEach(() => {
@@ -283,7 +284,7 @@ describe('the door', () => {
       const { type } = decode(head) as { type: 'heads' | 'entries' }
       asked[type] += 1
       if (type === 'entries') return { head: encode({}), body: encode([bytes, bytes]) }
-      return { head: encode({ same: false, digests: {}, whole: true }), body: encode([{ author: author.id, seq: 9, hash }]) }
+      return { head: encode({ same: false, digests: {}, whole: true }), body: encode([packHead({ author: author.id, seq: 9, hash })]) }
     })
     await until(() => asked.heads >= 5)
     expect(written(node)).toBe(1)

@@ -2,6 +2,7 @@
 import { digestOf, encode } from '#protocols/codec'
 import { OsirisError } from '#protocols/errors'
 import { IdSet } from './id-set.ts'
+import { packHead } from './messages.ts'
 import type { Head } from './ledger/feeds.ts'
 import type { Ledger } from './ledger/ledger.ts'
 
@@ -92,7 +93,7 @@ export class SharedSets {
 
   /** Throws `not_found`. */
   async read(name: string, ids: readonly string[], bytesMax: number): Promise<Uint8Array[]> {
-    return name === HEADS ? this.heads.find(ids).map((head) => encode(head)) : this.other(name).read(ids, bytesMax)
+    return name === HEADS ? this.heads.find(ids).map((head) => encode(packHead(head))) : this.other(name).read(ids, bytesMax)
   }
 
   others(): Iterable<SharedSet> {

@@ -10,7 +10,7 @@ import { createEvents } from '#protocols/events'
 import { systemClock } from '#protocols/lifecycle'
 import { functionConfigSchema, type Manifest, settingsOf } from '#protocols/manifest'
 import type { Cleanup } from './cleanup.ts'
-import { NAMESPACE } from './subject.ts'
+import { NAMESPACE, SOURCE } from './subject.ts'
 
 /** Appends that share a write. */
 const BATCH = 500
@@ -25,6 +25,8 @@ export interface OpenLedger {
 /** By whom, in which universe, where on disk. */
 export interface LedgerPlace {
   identity: Identity
+  /** The universe's root, where it is another one. */
+  root?: Identity
   universe: Universe
   directory: string
 }
@@ -38,7 +40,7 @@ export async function ledgerPlace(cleanup: Cleanup): Promise<LedgerPlace> {
 }
 
 /** Without syncing: what the disk takes is not what is measured. */
-export async function openLedger({ identity, universe, directory }: LedgerPlace): Promise<OpenLedger> {
+export async function openLedger({ identity, root = identity, universe, directory }: LedgerPlace): Promise<OpenLedger> {
   const level: Level<string, Uint8Array> = new Level(directory, { valueEncoding: 'view' })
   await level.open()
   const storage: Storage = {
@@ -56,7 +58,7 @@ export async function openLedger({ identity, universe, directory }: LedgerPlace)
     mayWrite: () => {},
   })
   await ledger.load()
-  await ledger.take(ledger.open(createGenesis(identity, universe)))
+  await ledger.take(ledger.open(createGenesis(root, universe)))
   const close = async () => {
     await ledger.settled()
     await level.close()
@@ -76,8 +78,11 @@ export function nameOf(at: number): string {
   return `function-${at}`
 }
 
-function manifestOf(at: number): Manifest {
-  const digest = digestOf(Buffer.from(nameOf(at)))
+/** What they all run: a ledger whose artifacts are nowhere would have its node look for them all the time. */
+export const ARTIFACT = Buffer.from(SOURCE)
+
+export function manifestOf(at: number): Manifest {
+  const digest = digestOf(ARTIFACT)
   return {
     ...{
       format: 1,
@@ -88,7 +93,7 @@ function manifestOf(at: number): Manifest {
       tests: [],
       provenance: { node: 'bench', tools: [], files: [] },
     },
-    artifact: { digest, bytes: 1000 },
+    artifact: { digest, bytes: ARTIFACT.length },
     source: { digest, entry: 'greet.ts', language: 'typescript' },
   }
 }

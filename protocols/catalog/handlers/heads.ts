@@ -1,5 +1,5 @@
 import { encode } from '#protocols/codec'
-import { HEADS_WHOLE_MAX } from '../messages.ts'
+import { HEADS_WHOLE_MAX, packHead } from '../messages.ts'
 import { answer, type Handler, requireMember } from './handler.ts'
 
 /** What the sender needs to find out what it lacks here: the heads while they are few, and the digest of each shared set. */
@@ -9,5 +9,5 @@ export const heads: Handler<'heads'> = async (context, { known }, { peer }) => {
   if (sets.digest() === known) return answer({ same: true })
   const all = sets.heads.heads()
   const whole = all.length <= HEADS_WHOLE_MAX
-  return answer({ same: false, digests: sets.digests(), whole }, whole ? encode(all) : undefined)
+  return answer({ same: false, digests: sets.digests(), whole }, whole ? encode(all.map(packHead)) : undefined)
 }

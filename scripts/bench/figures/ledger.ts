@@ -1,6 +1,7 @@
-/** The ledger of one node by itself: writing, verifying what others wrote, opening again with 100,000 entries, looking a function up. */
+/** The ledger of one node: writing, verifying what others wrote, opening again with 100,000 entries, looking a function up; and of two, as they become equal. */
 import { openEntries } from '#protocols/catalog'
 import type { Bench, Figure, Row } from '../bench.ts'
+import { type Apart, converge } from '../converging.ts'
 import { type LedgerPlace, ledgerPlace, nameOf, openLedger, type OpenLedger, publish } from '../ledgers.ts'
 import { median, round } from '../stats.ts'
 import { NAMESPACE } from '../subject.ts'
@@ -11,6 +12,9 @@ const ROUND = 5000
 const LOOKUPS = 100_000
 /** What one answer of a member holds. */
 const ANSWER_BYTES = 512 * 1024
+const MISSING = 100
+/** Feeds: a universe of a size people have, where heads are named whole; and one of so many nodes that they are compared by ranges. */
+const AUTHORS = [20, 1000]
 
 export const ledger: Figure = {
   name: 'ledger',
@@ -26,11 +30,13 @@ export const ledger: Figure = {
     const verifiesPerSecond = await verifies(bench, opened)
     await opened.close()
     const { reopenMs, lookupUs } = await reopens(bench, place, size)
+    const apart = await converges(bench, size)
     return [
       row('the ledger appends, not synced', appendsPerSecond, 'entries/s', { kind: 'least', value: 5000 }),
       row('the ledger verifies entries of others', verifiesPerSecond, 'entries/s', { kind: 'least', value: 10_000 }),
       row(`the ledger opens with ${size.toLocaleString('en')} entries`, reopenMs, 'ms', { kind: 'most', value: 2000 }),
       row(`a function is looked up among ${size.toLocaleString('en')}`, lookupUs, 'µs', { kind: 'most', value: 20 }),
+      ...apart,
     ]
   },
 }
@@ -62,6 +68,28 @@ async function reopens(bench: Bench, place: LedgerPlace, size: number): Promise<
     await close()
   }
   return { reopenMs, lookupUs }
+}
+
+async function converges(bench: Bench, entries: number): Promise<Row[]> {
+  const rows: Row[] = []
+  for (const authors of AUTHORS) {
+    const apart: Apart = { entries, authors, missing: MISSING }
+    bench.say(`two nodes, ${entries} entries of ${authors} authors`)
+    const results = await converge(bench.cleanup, bench.rounds, apart)
+    const what = `two nodes become equal, ${MISSING} of ${entries.toLocaleString('en')} entries apart, ${authors.toLocaleString('en')} authors`
+    const detail = { rounds: results }
+    rows.push(
+      { what, measured: round(median(results.map((each) => each.ms)), 0), unit: 'ms', bar: { kind: 'most', value: 1000 }, detail },
+      {
+        what: `${what}: what travels besides the entries`,
+        measured: round(median(results.map((each) => each.bytes)) / 1024, 1),
+        unit: 'KB',
+        bar: { kind: 'most', value: 64 },
+        detail,
+      },
+    )
+  }
+  return rows
 }
 
 /** Microseconds of one, of many all over the ledger. */
