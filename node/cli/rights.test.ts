@@ -41,7 +41,16 @@ it('namespaces and grants go by key, or by the name of a key that is here', asyn
     ['--can', 'read', '--namespace', 'demo', '--expires', 'soon'],
   ])
     expect(await osiris(['grant', 'add', key, ...wrong])).toMatchObject({ code: 2 })
-  const held = { hash: 'c'.repeat(64), type: 'grant' as const, key, grants: [], expiresAtMs: null, since: 0, author: 'd'.repeat(64) }
+  const held = {
+    hash: 'c'.repeat(64),
+    type: 'grant' as const,
+    key,
+    grants: [],
+    expiresAtMs: null,
+    since: 0,
+    under: null,
+    author: 'd'.repeat(64),
+  }
   expect(await osiris(['grant', 'revoke', 'cccccccc'], node({ grants: [held] }))).toMatchObject({ code: 0 })
   expect(asked.at(-1)).toEqual(['revoke', held.hash])
   expect(await osiris(['grant', 'revoke', 'cc'], node({ grants: [held] }))).toMatchObject({ code: 3 })
@@ -70,7 +79,16 @@ it('a token is signed here and goes to standard output alone; what the key does 
   const create = ['token', 'create', '--can', 'deploy', '--namespace', 'demo', '--expires', '30d']
   expect(await osiris(create)).toMatchObject({ code: 4, out: '', err: expect.stringContaining(`osiris grant add ${key}`) as string })
   const grants = [{ can: ['deploy' as const], namespaces: ['demo'] }]
-  const held = { hash: 'c'.repeat(64), type: 'grant' as const, key, grants, expiresAtMs: null, since: 0, author: 'd'.repeat(64) }
+  const held = {
+    hash: 'c'.repeat(64),
+    type: 'grant' as const,
+    key,
+    grants,
+    expiresAtMs: null,
+    since: 0,
+    under: null,
+    author: 'd'.repeat(64),
+  }
   const { code, out, err } = await osiris(create, node({ grants: [held] }))
   expect(code).toBe(0)
   expect(err).not.toContain(out.trim())

@@ -161,6 +161,7 @@ export const grantsSchema = z.object({
       expiresAtMs: z.number().nullable(),
       since: z.number(),
       author: z.string(),
+      under: z.string().nullable(),
     }),
   ),
 })

@@ -49,7 +49,7 @@ export class Amender {
     const principal = await access.principalOf(options.caller)
     const isTop = principal.issuer !== undefined && ledger.authority.standingFor(principal.issuer, 'admin', '*', clock.now()) === null
     assertMayAmend(checked, principal, isTop, this.powers())
-    const { type, body } = this.#entryOf(checked)
+    const { type, body } = this.#entryOf(checked, isTop ? undefined : principal)
     const fault = ledger.faultOfSigning(type, body)
     if (fault === undefined) return this.#write(checked, { type, body }, principal, options)
     if (!passOn) throw new OsirisError(fault.code, fault.message, { details: { standing: false } })
@@ -90,21 +90,41 @@ export class Amender {
     await this.#init.replication.pull(peer, PULL_MS).catch(() => false)
   }
 
-  #entryOf(change: AuthorityChange): Written {
+  /** `giver`: whoever asks, unless it is the root. */
+  #entryOf(change: AuthorityChange, giver: Principal | undefined): Written {
     if (change.type === 'grant') {
       const { subject, can, namespaces, expiresAtMs } = change
-      return { type: 'grant', body: { subject, can, namespaces, expiresAtMs } }
+      return { type: 'grant', body: { subject, can, namespaces, expiresAtMs, ...this.#under(giver, namespaces, expiresAtMs) } }
     }
-    if (change.type === 'revoke') return { type: 'revoke', body: { grant: change.grant, pins: this.#pinsFor(change.grant) } }
+    if (change.type === 'revoke') {
+      const key = this.powers().grants.find((each) => each.hash === change.grant)?.key
+      return { type: 'revoke', body: { grant: change.grant, pins: this.#pinsFor(key) } }
+    }
     const { namespace, owner } = change
-    if (change.type === 'create') return { type: 'namespace', body: { namespace, owner, of: null, pins: [] } }
-    const of = this.powers().grants.find((each) => each.type === 'namespace' && each.grants[0]?.namespaces[0] === namespace)?.hash ?? null
-    return { type: 'namespace', body: { namespace, owner, of, pins: of === null ? [] : this.#pinsFor(of) } }
+    const former = this.#init.ledger.authority.ownershipOf(namespace)
+    if (former === undefined)
+      return { type: 'namespace', body: { namespace, owner, of: null, pins: [], ...this.#under(giver, [namespace], null) } }
+    // Who hands on what is theirs leaves it where it stood: it does not end with them.
+    const isOwn = former.key === giver?.issuer
+    const under = !isOwn ? this.#under(giver, [namespace], null) : former.under === null ? {} : { under: former.under }
+    return { type: 'namespace', body: { namespace, owner, of: former.hash, pins: this.#pinsFor(former.key), ...under } }
+  }
+
+  /** The grant of theirs that covers what they give: it ends with that. Throws `forbidden` where it takes several. */
+  #under(giver: Principal | undefined, namespaces: readonly string[], expiresAtMs: number | null): { under?: string } {
+    if (giver?.issuer === undefined) return {}
+    const needs = namespaces.map((namespace) => ({ can: 'admin' as const, namespace }))
+    const { ledger, clock } = this.#init
+    const under = ledger.authority.holdingOf(giver.issuer, needs, expiresAtMs, clock.now())
+    if (under !== undefined) return { under }
+    throw new OsirisError(
+      'forbidden',
+      `Cannot give ${namespaces.join(', ')}: "${giver.subject}" holds "admin" there by several grants, and what is given ends with one; give them one at a time`,
+    )
   }
 
   /** What was written so far stays valid: of the key that loses the grant, and of as many others as fit. */
-  #pinsFor(grant: string): BodyOf<'revoke'>['pins'] {
-    const key = this.powers().grants.find((each) => each.hash === grant)?.key
+  #pinsFor(key: string | undefined): BodyOf<'revoke'>['pins'] {
     const heads = this.#init.ledger.heads().toSorted((a, b) => Number(b.author === key) - Number(a.author === key))
     return heads.slice(0, PINS_MAX).map(({ author, seq }) => ({ author, seq }))
   }

@@ -186,6 +186,8 @@ export interface GrantRecord {
   since: number
   /** Whose feed the entry is in. */
   author: string
+  /** The grant of whoever gave it through that node, which it ends with; `null`: the root gave it, or the node by itself. */
+  under: string | null
 }
 
 /** Who holds what. */

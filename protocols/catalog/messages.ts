@@ -264,6 +264,7 @@ export const powersSchema = z.strictObject({
     z.strictObject({
       ...{ hash: hashSchema, type: z.enum(['admit', 'grant', 'namespace']), key: keySchema },
       ...{ grants: z.array(scopeSchema), expiresAtMs: z.number().nullable(), since: z.number(), author: authorSchema },
+      under: hashSchema.nullable(),
     }),
   ),
 })

@@ -105,6 +105,42 @@ it('nobody gives more than they hold, nor for longer, and nobody ends what stand
   })
 })
 
+it('what somebody gave ends when what they held ends, on every node; a namespace of theirs can be given anew', async () => {
+  const { founder, other } = await doors()
+  const asRoot = await as(universe.root)
+  await founder.amend(grant(ada, ['admin'], ['team-*']), asRoot)
+  const asAda = await as(ada)
+  await other.amend(grant(bob, ['admin'], ['team-a']), asAda)
+  await other.amend(grant(eve, ['deploy'], ['team-a']), await as(bob))
+  await other.amend({ type: 'create', namespace: 'team-b', owner: eve.id }, asAda)
+  const mine = founder.powers().grants.find((each) => each.key === ada.id)?.hash ?? ''
+  expect(founder.powers().grants.filter((each) => each.under === mine)).toHaveLength(2)
+  await founder.amend({ type: 'revoke', grant: mine }, asRoot)
+  await until(() => other.status().entries === founder.status().entries)
+  for (const { powers } of [founder, other].map((each) => ({ powers: each.powers() }))) {
+    expect(powers.grants.filter((each) => each.type !== 'admit')).toEqual([])
+    expect(powers.namespaces).toEqual([])
+  }
+  for (const key of [ada, bob, eve]) expect(other.grantsOf(key.id)).toEqual([])
+  await founder.amend({ type: 'create', namespace: 'team-b', owner: bob.id }, asRoot)
+  expect(founder.powers().namespaces).toMatchObject([{ namespace: 'team-b', owner: bob.id }])
+})
+
+it('what lasts for ever is not made of what ends, and what takes two grants is given one at a time', async () => {
+  const { founder } = await doors()
+  const asRoot = await as(universe.root)
+  await founder.amend(grant(ada, ['admin'], ['team-*'], Date.now() + HOUR_MS), asRoot)
+  await founder.amend(grant(ada, ['admin'], ['demo']), asRoot)
+  const asAda = await as(ada)
+  await expect(founder.amend({ type: 'create', namespace: 'team-a', owner: bob.id }, asAda)).rejects.toThrow('only until')
+  const both = grant(bob, ['read'], ['demo', 'team-a'], Date.now() + HOUR_MS / 2)
+  await expect(founder.amend(both, asAda)).rejects.toMatchObject({ code: 'forbidden', message: expect.stringContaining('one at a time') })
+  await founder.amend({ type: 'create', namespace: 'demo', owner: bob.id }, asAda)
+  await founder.amend({ type: 'transfer', namespace: 'demo', owner: eve.id }, await as(bob))
+  const held = founder.powers().grants.find((each) => each.grants[0]?.namespaces[0] === 'demo' && each.type === 'grant')
+  expect(founder.powers().grants.find((each) => each.key === eve.id)?.under).toBe(held?.hash)
+})
+
 it('within 5 s of a revocation no node takes the token, with a ledger or without; what was deployed stays', async () => {
   const { founder, other, client } = await doors()
   await founder.amend({ type: 'create', namespace: 'demo', owner: ada.id }, await as(universe.root))

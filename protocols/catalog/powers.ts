@@ -16,12 +16,12 @@ export function visiblePowers({ namespaces, grants }: Powers, principal: Princip
 type Change<T extends AuthorityChange['type']> = Extract<AuthorityChange, { type: T }>
 
 /**
- * Throws unless `principal` may make this change. Giving needs `admin` on everything given, and no longer than the giver holds it; ending a grant needs
- * `admin` on all of it, or to be the one who holds it; what names an owner or another `admin` is for the owner, and for `admin` on all namespaces.
+ * Throws unless `principal` may make this change. Giving needs `admin` on everything given, and no longer than the giver holds it (a namespace has no
+ * end); ending a grant needs `admin` on all of it, or to be the one who holds it; what names an owner or another `admin` is for the owner, and for `admin` on all namespaces.
  * `isTop`: its key is the root's. Throws `unauthenticated`, `forbidden`, `not_found` (nothing to end or to hand over), `conflict` (the namespace has an owner).
  */
 export function assertMayAmend(change: AuthorityChange, principal: Principal, isTop: boolean, powers: Powers): void {
-  const asker = new Asker(actOf(change), principal, powers)
+  const asker = new Asker(actOf(change), principal, isTop, powers)
   if (principal.issuer === undefined) throw asker.error('unauthenticated', 'no token was sent')
   switch (change.type) {
     case 'create':
@@ -29,7 +29,7 @@ export function assertMayAmend(change: AuthorityChange, principal: Principal, is
     case 'transfer':
       return asker.mayTransfer(change)
     case 'grant':
-      return asker.mayGrant(change, isTop)
+      return asker.mayGrant(change)
     case 'revoke':
       return asker.mayRevoke(change)
   }
@@ -38,11 +38,13 @@ export function assertMayAmend(change: AuthorityChange, principal: Principal, is
 class Asker {
   readonly #act: string
   readonly #principal: Principal
+  readonly #isTop: boolean
   readonly #powers: Powers
 
-  constructor(act: string, principal: Principal, powers: Powers) {
+  constructor(act: string, principal: Principal, isTop: boolean, powers: Powers) {
     this.#act = act
     this.#principal = principal
+    this.#isTop = isTop
     this.#powers = powers
   }
 
@@ -54,23 +56,19 @@ class Asker {
     this.#needAdmin([namespace])
     const owner = this.#ownerOf(namespace)
     if (owner !== undefined) throw this.error('conflict', `it belongs to ${owner}`)
+    this.#needUntil([namespace], null)
   }
 
   mayTransfer({ namespace }: { namespace: string }): void {
     this.#needAdmin([namespace])
     if (this.#ownerOf(namespace) === undefined) throw this.error('not_found', 'it has no owner; create it first')
     this.#needOwned([namespace])
+    this.#needUntil([namespace], null)
   }
 
-  mayGrant({ namespaces, expiresAtMs }: Change<'grant'>, isTop: boolean): void {
+  mayGrant({ namespaces, expiresAtMs }: Change<'grant'>): void {
     this.#needAdmin(namespaces)
-    if (isTop) return
-    for (const pattern of namespaces) {
-      const until = this.#holdsUntil(pattern)
-      if ((expiresAtMs ?? Number.POSITIVE_INFINITY) <= until) continue
-      const end = new Date(until).toISOString()
-      throw this.#deny(`holds "admin" on "${pattern}" only until ${end}, and what is given must end by then`)
-    }
+    this.#needUntil(namespaces, expiresAtMs)
   }
 
   mayRevoke({ grant }: Change<'revoke'>): void {
@@ -86,6 +84,17 @@ class Asker {
   #needAdmin(patterns: readonly string[]): void {
     const missing = patterns.find((pattern) => !allows(this.#principal, 'admin', pattern))
     if (missing !== undefined) throw this.#deny(`has no grant of "admin" on "${missing}"`)
+  }
+
+  /** What is given ends no later than what it is given by. */
+  #needUntil(namespaces: readonly string[], expiresAtMs: number | null): void {
+    if (this.#isTop) return
+    for (const pattern of namespaces) {
+      const until = this.#holdsUntil(pattern)
+      if ((expiresAtMs ?? Number.POSITIVE_INFINITY) <= until) continue
+      const end = new Date(until).toISOString()
+      throw this.#deny(`holds "admin" on "${pattern}" only until ${end}, and what is given must end by then`)
+    }
   }
 
   /** Of those who hold `admin` somewhere, only its owner stands above the others. */

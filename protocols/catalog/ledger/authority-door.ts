@@ -1,7 +1,7 @@
 /** Judging an entry when it comes in, by what never changes: the grant it names is here, covers it, and goes back to the root. */
 import { type AuthorityFact, type AuthorityFacts, type GrantFact, isGenesis } from './authority-facts.ts'
 import { isOwnRotation } from './authority-keys.ts'
-import { CHAIN_MAX, faultOf, isExpired, needsOf } from './authority-rules.ts'
+import { CHAIN_MAX, faultOf, isExpired, needsOf, needsOfGrant } from './authority-rules.ts'
 import { comparePlaces, type Line, type Place, placeOf } from './entry.ts'
 
 /** `unknown`: what it stands on is not here yet. Otherwise why it is refused, or nothing. */
@@ -12,6 +12,10 @@ export type DoorVerdict = { unknown: string } | { refused: string } | undefined
  * depend on entries that come later.
  */
 export function judgeAtDoor(entry: Line, fact: AuthorityFact | undefined, facts: AuthorityFacts): DoorVerdict {
+  return judgeAuthor(entry, fact, facts) ?? (fact?.kind === 'grant' ? judgeGiver(fact, facts) : undefined)
+}
+
+function judgeAuthor(entry: Line, fact: AuthorityFact | undefined, facts: AuthorityFacts): DoorVerdict {
   const place = placeOf(entry)
   if (fact?.kind === 'rotate' && rotateFault(fact, facts) !== undefined) return { refused: rotateFault(fact, facts) as string }
   if (entry.grant === null) return judgeTop(place, fact, facts)
@@ -31,6 +35,16 @@ function judgeTop(place: Place, fact: AuthorityFact | undefined, facts: Authorit
   const { recovery } = facts.genesis
   if (recovery !== null && reaches(recovery, place.author, place, facts)) return undefined
   return { refused: 'it names no grant, and its author is not the root' }
+}
+
+/** What somebody gives through a node must be theirs to give, too. */
+function judgeGiver(fact: GrantFact, facts: AuthorityFacts): DoorVerdict {
+  if (fact.under === null) return undefined
+  const chain = chainOf(fact.under, facts, (each) => each.under ?? each.basis)
+  const [by] = chain
+  if (by === undefined) return { unknown: 'the grant of its giver is not here' }
+  const fault = faultOf(fact.place, needsOfGrant(fact), fact, by, chain)
+  return fault === undefined ? undefined : { refused: `of its giver: ${fault}` }
 }
 
 /** Only members have feeds: a grant alone lets a person sign tokens, not write. */
@@ -65,13 +79,13 @@ function rotateFault(fact: Extract<AuthorityFact, { kind: 'rotate' }>, facts: Au
 }
 
 /** A grant and those above it as far as they are here, the nearest first. */
-function chainOf(hash: string, facts: AuthorityFacts): GrantFact[] {
+function chainOf(hash: string, facts: AuthorityFacts, above = (fact: GrantFact) => fact.basis): GrantFact[] {
   const chain: GrantFact[] = []
   for (let at: string | null = hash; at !== null && chain.length < CHAIN_MAX;) {
     const fact: GrantFact | undefined = facts.grants.get(at)
     if (fact === undefined) break
     chain.push(fact)
-    at = fact.basis
+    at = above(fact)
   }
   return chain
 }

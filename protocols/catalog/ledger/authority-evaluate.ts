@@ -9,6 +9,8 @@ export interface GrantState {
   fact: GrantFact
   /** The grant it ends with; `undefined` for the root's own. */
   parent: GrantState | undefined
+  /** The grant of whoever asked for it, which it ends with as well; `undefined` where nobody but its author, or the root, did. */
+  giver: GrantState | undefined
   /** Whether it has an effect as an entry. */
   counts: boolean
   /** What ends it, by itself or with one above it. */
@@ -55,8 +57,10 @@ export class Verdict {
   /** Takes in a grant that comes after all others in total order and that no entry has named yet. */
   extend(fact: GrantFact): GrantState {
     const parent = this.#parentOf(fact)
+    const giver = fact.under === null ? undefined : this.grants.get(fact.under)
     const counts = this.#isGiven(fact) && this.#isFirst(fact)
-    const state: GrantState = { fact, parent, counts, pins: parent?.pins ?? [], ended: true }
+    const pins = giver === undefined ? (parent?.pins ?? []) : [...new Set([...(parent?.pins ?? []), ...giver.pins])]
+    const state: GrantState = { fact, parent, giver, counts, pins, ended: true }
     this.grants.set(fact.place.hash, state)
     if (!counts) return state
     if (fact.type === 'admit') listIn(this.#admits, fact.subject).push(state)
@@ -144,6 +148,7 @@ export class Verdict {
   #isGiven(fact: GrantFact): boolean {
     const of = fact.owns?.of ?? null
     if (of !== null) return this.#transfers.get(of) === fact
+    if (!this.#isTheirs(fact)) return false
     if (fact.basis === null) return this.keys.isTopAct(fact)
     const parent = this.grants.get(fact.basis)
     return parent !== undefined && this.#isCarried(fact, parent, needsOfGrant(fact))
@@ -153,6 +158,20 @@ export class Verdict {
   #parentOf(fact: GrantFact): GrantState | undefined {
     const basis = fact.basis === null ? undefined : this.grants.get(fact.basis)
     return basis !== undefined && basis.fact.place.hash === fact.owns?.of ? basis.parent : basis
+  }
+
+  /** Whether whoever asked for it could give it: their grant covers it and lasts as long. Whether that one has ended is told by `ended`. */
+  #isTheirs(fact: GrantFact): boolean {
+    if (fact.under === null) return true
+    const giver = this.grants.get(fact.under)
+    return giver?.counts === true && faultOf(fact.place, needsOfGrant(fact), fact, giver.fact, this.#giversOf(giver)) === undefined
+  }
+
+  /** A grant and those it was given by, one person after the other. */
+  #giversOf(state: GrantState): GrantFact[] {
+    const chain: GrantFact[] = []
+    for (let at: GrantState | undefined = state; at !== undefined; at = at.giver ?? at.parent) chain.push(at.fact)
+    return chain
   }
 
   #isFirst(fact: GrantFact): boolean {
@@ -172,7 +191,7 @@ export class Verdict {
     const revokes = (this.#facts.revokes.get(hash) ?? []).filter((revoke) => this.#mayEnd(revoke, state.parent, state))
     for (const revoke of revokes) this.#endings.add(revoke.place.hash)
     state.pins = [...revokes.map(({ pins }) => pins), ...state.pins]
-    state.ended = revokes.length > 0 || (state.parent?.ended ?? false)
+    state.ended = revokes.length > 0 || (state.parent?.ended ?? false) || (state.giver?.ended ?? false)
     if (state.fact.owns === undefined) return
     const { namespace } = state.fact.owns
     const transfer = this.#facts.transfers.get(hash)?.find((each) => each.owns?.namespace === namespace && this.#mayEnd(each, state, state))
@@ -185,6 +204,7 @@ export class Verdict {
   /** Whether it ends `state`: by the root, or by who holds `lowest` or a grant above it. Standing on what it ends, it could undo itself. */
   #mayEnd(fact: GrantFact | RevokeFact, lowest: GrantState | undefined, state: GrantState): boolean {
     if (comparePlaces(state.fact.place, fact.place) >= 0) return false
+    if (fact.kind === 'grant' && !this.#isTheirs(fact)) return false
     if (fact.basis === null) return this.keys.isTopAct(fact)
     for (let at = lowest; at !== undefined; at = at.parent)
       if (at.fact.place.hash === fact.basis) return this.#isCarried(fact, at, fact.kind === 'grant' ? needsOfGrant(fact) : [])

@@ -20,6 +20,8 @@ export interface GrantFact extends Common {
   subject: string
   scopes: readonly Grant[]
   expiresAtMs: number | null
+  /** The grant of whoever asked for it, which it ends with too. */
+  under: string | null
   /** Of a namespace: which one, the entry that made its present owner, and where that one's authors end. */
   owns: { namespace: string; of: string | null; pins: Pins } | undefined
 }
@@ -82,6 +84,7 @@ const readers: Readonly<Record<string, Reader | undefined>> = {
     subject: body.member,
     scopes: body.grants,
     expiresAtMs: body.expiresAtMs,
+    under: body.under ?? null,
     owns: undefined,
   })),
   grant: reader('grant', (body, common) => ({
@@ -91,6 +94,7 @@ const readers: Readonly<Record<string, Reader | undefined>> = {
     subject: body.subject,
     scopes: [{ can: body.can, namespaces: body.namespaces }],
     expiresAtMs: body.expiresAtMs,
+    under: body.under ?? null,
     owns: undefined,
   })),
   namespace: reader('namespace', (body, common) => ({
@@ -100,6 +104,7 @@ const readers: Readonly<Record<string, Reader | undefined>> = {
     subject: body.owner,
     scopes: [{ can: ['admin'], namespaces: [body.namespace] }],
     expiresAtMs: null,
+    under: body.under ?? null,
     owns: { namespace: body.namespace, of: body.of, pins: pinsOf(body.pins) },
   })),
   revoke: reader('revoke', (body, common) => ({ ...common, kind: 'revoke', target: body.grant, pins: pinsOf(body.pins) })),

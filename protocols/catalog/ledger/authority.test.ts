@@ -169,6 +169,68 @@ describe('a revocation', () => {
   })
 })
 
+describe('what people give through a node', () => {
+  const people = Array.from({ length: 8 }, (_, at) => createIdentity(new Uint8Array(32).fill(100 + at)))
+  /** Each gives to the next what one before it holds. */
+  const giving = fc.array(fc.record({ by: fc.nat(7), to: fc.nat(7), cut: fc.boolean() }), { minLength: 1, maxLength: 20 })
+
+  it('ends with what they held, however many hands it went through, whenever the news come', () => {
+    fc.assert(
+      fc.property(giving, (all) => {
+        const feeds = new Feeds()
+        const held: { hash: string; key: string; above: number | undefined }[] = []
+        const give = (to: number, above: number | undefined) => {
+          const under = above === undefined ? {} : { under: held[above]?.hash ?? '' }
+          const subject = (people[to] as (typeof people)[number]).id
+          const line = feeds.write(ROOT, 'grant', { subject, ...scope('admin', 'demo'), expiresAtMs: null, ...under }, { grant: null })
+          held.push({ hash: line.hash, key: subject, above })
+        }
+        give(0, undefined)
+        for (const { by, to } of all) give(to, by % held.length)
+        const cut = new Set(all.flatMap((each, at) => (each.cut ? [at + 1] : [])))
+        for (const at of cut) feeds.write(ROOT, 'revoke', { grant: held[at]?.hash ?? '', pins: [] }, { grant: null })
+        const isOut = (at: number | undefined): boolean => at !== undefined && (cut.has(at) || isOut(held[at]?.above))
+        const authority = authorityOf(feeds.lines.toReversed())
+        const inForce = new Set(authority.records(0).map((each) => each.hash))
+        for (const [at, each] of held.entries()) expect(inForce.has(each.hash)).toBe(!isOut(at))
+        for (const { id } of people)
+          expect(authority.grantsOf(id, 0).length > 0).toBe(held.some((each, at) => each.key === id && !isOut(at)))
+      }),
+      { numRuns: 300 },
+    )
+  })
+
+  it('goes no further and lasts no longer than what they hold, and a grant of nobody gives nothing', () => {
+    const feeds = new Feeds()
+    const [ada, bob] = people as [typeof A, typeof A]
+    const given = feeds.write(ROOT, 'grant', { subject: ada.id, ...scope('admin', 'demo'), expiresAtMs: 500 }, { grant: null })
+    const to = (part: object) => ({ subject: bob.id, ...scope('deploy', 'demo'), expiresAtMs: 500, under: given.hash, ...part })
+    const wrong = [to({ namespaces: ['other'] }), to({ expiresAtMs: null }), to({ expiresAtMs: 501 }), to({ under: 'f'.repeat(64) })]
+    for (const body of wrong) feeds.write(ROOT, 'grant', body, { grant: null })
+    feeds.write(ROOT, 'namespace', { namespace: 'demo', owner: bob.id, of: null, pins: [], under: given.hash }, { grant: null })
+    feeds.write(ROOT, 'admit', { ...admission(B, [], 400), under: given.hash }, { grant: null })
+    const authority = authorityOf(feeds.lines)
+    expect(authority.voids()).toHaveLength(6)
+    expect(authority.grantsOf(bob.id, 0)).toEqual([])
+    feeds.write(ROOT, 'grant', to({}), { grant: null })
+    expect(authorityOf(feeds.lines).grantsOf(bob.id, 0)).toEqual([scope('deploy', 'demo')])
+  })
+
+  it('a namespace whose maker lost what they held is given anew, with what was there before', () => {
+    const feeds = new Feeds()
+    const [ada, bob] = people as [typeof A, typeof A]
+    const given = feeds.write(ROOT, 'grant', { subject: ada.id, ...scope('admin', 'team-*'), expiresAtMs: null }, { grant: null })
+    feeds.write(ROOT, 'namespace', { namespace: 'team-a', owner: bob.id, of: null, pins: [], under: given.hash }, { grant: null })
+    expect(authorityOf(feeds.lines).namespaces()).toMatchObject([{ owner: bob.id }])
+    feeds.write(ROOT, 'revoke', { grant: given.hash, pins: [] }, { grant: null })
+    const without = authorityOf(feeds.lines)
+    expect(without.namespaces()).toEqual([])
+    const { hash = '' } = without.ownershipOf('team-a') ?? {}
+    feeds.write(ROOT, 'namespace', { namespace: 'team-a', owner: ada.id, of: hash, pins: [] }, { grant: null })
+    expect(authorityOf(feeds.lines).namespaces()).toMatchObject([{ owner: ada.id }])
+  })
+})
+
 describe('a namespace', () => {
   it("is whose who was first; a later one is void until the first one's maker turns out to be banned", () => {
     const feeds = new Feeds()

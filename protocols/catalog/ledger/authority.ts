@@ -150,6 +150,17 @@ export class LedgerAuthority implements Authority {
     return longest(this.#holdings(key, nowMs).filter((each) => chain.includes(each.fact)))
   }
 
+  /** What a key holds that covers all of this and lasts until then (`null`: for ever), of several the longest; its hash, `undefined` where it holds none. */
+  holdingOf(key: string, needs: readonly Need[], untilMs: number | null, nowMs: number): string | undefined {
+    return longest(this.#holdings(key, nowMs).filter(({ fact }) => covers(fact, needs) && outlasts(fact.expiresAtMs, untilMs)))
+  }
+
+  /** The entry that made the present owner of a namespace, or the last one where it has none any more. */
+  ownershipOf(namespace: string): { hash: string; key: string; under: string | null } | undefined {
+    const fact = this.#verdict.owners().find((state) => state.fact.owns?.namespace === namespace)?.fact
+    return fact && { hash: fact.place.hash, key: this.#verdict.keys.holderOf(fact.subject) ?? fact.subject, under: fact.under }
+  }
+
   namespaces(): readonly NamespaceRecord[] {
     const owned = this.#verdict.owners().filter((state) => !state.ended)
     const records = owned.map(({ fact }) => ({
@@ -167,8 +178,8 @@ export class LedgerAuthority implements Authority {
     return states
       .filter(({ fact }) => !isExpired(fact, nowMs))
       .toSorted((a, b) => comparePlaces(a.fact.place, b.fact.place))
-      .map(({ key, fact: { place, type, scopes, expiresAtMs } }) => ({
-        ...{ hash: place.hash, type, key, expiresAtMs },
+      .map(({ key, fact: { place, type, scopes, expiresAtMs, under } }) => ({
+        ...{ hash: place.hash, type, key, expiresAtMs, under },
         grants: scopes.map((each) => ({ can: [...each.can], namespaces: [...each.namespaces] })),
         ...{ since: place.wallMs, author: place.author },
       }))
@@ -222,6 +233,10 @@ export class LedgerAuthority implements Authority {
     }
     return held
   }
+}
+
+function outlasts(expiresAtMs: number | null, untilMs: number | null): boolean {
+  return expiresAtMs === null || (untilMs !== null && untilMs <= expiresAtMs)
 }
 
 /** The one that lasts longest; of equals the first. */

@@ -70,6 +70,8 @@ interface Move {
   scopes: Grant
   expiresAtMs: number | null
   pins: number[]
+  /** Whose grant it is given under, besides its author's. */
+  under: number | null
   jitterMs: number
 }
 
@@ -106,6 +108,7 @@ const moveBy = (authors: readonly Identity[]): fc.Arbitrary<Move> =>
     scopes: fc.constantFrom(...SCOPES),
     expiresAtMs: fc.constantFrom(null, null, null, 150),
     pins: fc.array(fc.nat(8), { minLength: 3, maxLength: 3 }),
+    under: fc.option(fc.nat(30)),
     jitterMs: fc.integer({ min: -40, max: 40 }),
   })
 
@@ -135,7 +138,7 @@ export function play(feeds: Feeds, all: readonly Move[], mayNameRoot = true): vo
 }
 
 function bodyFor(move: Move, feeds: Feeds): Record<string, unknown> {
-  const { author, subject, scopes, expiresAtMs, target } = move
+  const { author, subject, scopes, expiresAtMs, target, under: below } = move
   const pins = NODES.map(({ id }, at) => ({ author: id, seq: move.pins[at] ?? 0 }))
   const grants = feeds.lines.filter((line) => ['admit', 'grant', 'namespace'].includes(line.type))
   // What its author gave, mostly; else anything.
@@ -143,13 +146,14 @@ function bodyFor(move: Move, feeds: Feeds): Record<string, unknown> {
   const aimed = given.length === 0 ? grants[target % grants.length] : given[target % given.length]
   const namespace = target % 3 === 0 && aimed?.type === 'namespace' ? (aimed.body['namespace'] as string) : `team-${'abc'[target % 3]}`
   const type: string = move.type
+  const under = below === null ? {} : { under: (grants[below % grants.length] as Line).hash }
   switch (type) {
     case 'admit':
-      return admission(subject, [scopes], expiresAtMs)
+      return { ...admission(subject, [scopes], expiresAtMs), ...under }
     case 'grant':
-      return { subject: subject.id, ...scopes, expiresAtMs }
+      return { subject: subject.id, ...scopes, expiresAtMs, ...under }
     case 'namespace':
-      return { namespace, owner: subject.id, of: target % 3 === 0 && aimed?.type === 'namespace' ? aimed.hash : null, pins }
+      return { namespace, owner: subject.id, of: target % 3 === 0 && aimed?.type === 'namespace' ? aimed.hash : null, pins, ...under }
     case 'revoke':
       return { grant: aimed?.hash ?? '', pins }
     case 'ban':

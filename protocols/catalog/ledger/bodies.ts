@@ -45,6 +45,12 @@ const pinsSchema = z
   .max(PINS_MAX)
   .refine((pins) => new Set(pins.map((each) => each.author)).size === pins.length, 'an author may stand only once')
 
+/**
+ * The grant of whoever asked for this, where that is not its author: what is given ends with it, and goes no further than it does. Absent: it stands
+ * on nothing but the author's own, or the root asked.
+ */
+const underSchema = digestSchema.optional()
+
 /** The first entry of the root's feed: which universe this is, and by whose authority. `recovery`: a second key with the root's powers, kept offline. */
 export const genesisSchema = z.strictObject({ name: nameSchema, root: keySchema, recovery: keySchema.nullable() })
 /** A node may take part, and holds these grants. By the root, or by a holder of `admin` on `*`. */
@@ -54,13 +60,25 @@ export const admitSchema = z.strictObject({
   roles: z.array(z.string().min(1).max(32)).max(16),
   grants: z.array(scopeSchema).max(SCOPES_MAX),
   expiresAtMs: timeSchema.nullable(),
+  under: underSchema,
 })
 /** Ends a member for good: its entries beyond `seq` count nowhere. By the root. What it gave others before stands. */
 export const banSchema = z.strictObject({ member: keySchema, seq: z.int().min(0) })
 /** Makes `owner` the owner (`admin`) of a namespace: nobody's (`of` null), or handed over by the owner or whoever stands above (`of`: the entry that made the present one). */
-export const namespaceSchema = z.strictObject({ namespace: nameSchema, owner: keySchema, of: digestSchema.nullable(), pins: pinsSchema })
-/** Gives a key part of what the grant it stands on gives its author. */
-export const grantSchema = z.strictObject({ subject: keySchema, ...scopeSchema.shape, expiresAtMs: timeSchema.nullable() })
+export const namespaceSchema = z.strictObject({
+  namespace: nameSchema,
+  owner: keySchema,
+  of: digestSchema.nullable(),
+  pins: pinsSchema,
+  under: underSchema,
+})
+/** Gives a key part of what the grant it stands on gives its author, and of what `under` gives whoever asked. */
+export const grantSchema = z.strictObject({
+  subject: keySchema,
+  ...scopeSchema.shape,
+  expiresAtMs: timeSchema.nullable(),
+  under: underSchema,
+})
 /** Ends a grant (an admission, a namespace) and all under it. By its issuer, an issuer further up, or the root. */
 export const revokeSchema = z.strictObject({ grant: digestSchema, pins: pinsSchema })
 /** `to` takes over what `from` held; `from` ends at `seq`. By `from` itself, with `to`'s signature in `proof`, or by the root or the recovery key. */
