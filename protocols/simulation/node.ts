@@ -57,6 +57,8 @@ export class Node {
   readonly files: VirtualArtifacts
   readonly clockError: ClockError
   life: Life | undefined
+  /** When its last process ended; nothing while one runs. */
+  diedAt: number | undefined
   readonly #init: NodeInit
   #lives = 0
   #highMs = 0
@@ -97,6 +99,7 @@ export class Node {
   async start(): Promise<void> {
     const life = this.#born()
     this.life = life
+    this.diedAt = undefined
     await life.network.start()
     if (life.service === undefined) await (life.catalog as CatalogClient).start()
     else {
@@ -113,6 +116,7 @@ export class Node {
     this.life.transport.die(silently)
     this.disk.crash()
     this.life = undefined
+    this.diedAt = this.#init.scheduler.now
   }
 
   #born(): Life {

@@ -81,6 +81,30 @@ it('a flipped bit ends the feed before it, and what peers send fills it again', 
   expect((await reloaded(storage)).seen).toHaveLength(5)
 })
 
+it('what lies behind the damage comes back with what was damaged, though no peer has it', async () => {
+  const entries = chain(6)
+  const { storage } = await filled(entries)
+  await flip(storage, (await keysOf(storage))[1] as string)
+  await flip(storage, (await keysOf(storage))[4] as string)
+  const { feeds } = await reloaded(storage)
+  expect(await feeds.add(entries[1] as Entry)).toBe('stored')
+  expect(feeds.heads()[0]?.seq).toBe(4)
+  expect(feeds.isCut(author.id)).toBe(true)
+  await feeds.add(entries[4] as Entry)
+  expect(feeds.heads()[0]).toMatchObject({ seq: 6, hash: entries[5]?.hash })
+  expect(feeds.isCut(author.id)).toBe(false)
+})
+
+it('what lies behind the damage and follows something else does not come back', async () => {
+  const entries = chain(4)
+  const { storage } = await filled(entries)
+  await flip(storage, (await keysOf(storage))[1] as string)
+  const { feeds } = await reloaded(storage)
+  const { bytes: _bytes, hash: _hash, ...envelope } = entries[1] as Entry
+  await feeds.add(signEntry(author, { ...envelope, body: { text: 'another' } }))
+  expect(feeds.heads()[0]?.seq).toBe(2)
+})
+
 it('a tail that the store lost is noticed by the head record', async () => {
   const { storage } = await filled(chain(4))
   await storage.del((await keysOf(storage))[3] as string)

@@ -171,6 +171,7 @@ export class Feeds {
         return 'known'
       }
       await this.#write(entry)
+      await this.#goOn(entry)
       return 'stored'
     } catch (error) {
       throw storageError(error, 'Cannot write to the ledger')
@@ -231,6 +232,15 @@ export class Feeds {
     // Whoever brings the same entry meanwhile waits for the same write, and hears of its failure too.
     feed.written = written
     return written
+  }
+
+  /** What stood behind a hole that is filled now: perhaps nobody else has it. What does not follow, or cannot be written now, is left to the peers. */
+  async #goOn({ author, seq, hash }: Entry): Promise<void> {
+    const feed = this.#feedOf(author)
+    if (feed.durable.hash !== hash || feed.pending.seq !== seq || feed.promised <= seq) return
+    const [value] = await readValues(this.#storage, [recordKey(author, seq + 1)]).catch(() => [])
+    const next = value && readRecord(value)
+    if (next !== undefined && follows(next, author, { seq, hash }) && isSigned(next)) await this.add(next).catch(() => undefined)
   }
 
   async #repair(entry: Entry): Promise<void> {

@@ -11,9 +11,6 @@ const FORGOTTEN_MS = 5_000 + 600
 export class MemberCheck {
   readonly #world: World
   readonly #names = new Map<string, string>()
-  /** When each was last alive. */
-  readonly #aliveAt = new Map<string, number>()
-
   constructor(world: World) {
     this.#world = world
     for (const node of world.nodes) this.#names.set(peerOf(node.identity.id), node.name)
@@ -22,7 +19,6 @@ export class MemberCheck {
 
   start(): void {
     this.#world.after(EVERY_MS, () => {
-      for (const node of this.#world.nodes) if (node.life !== undefined) this.#aliveAt.set(node.name, this.#world.now)
       for (const node of this.#world.living) this.#look(node, node.life as Life)
       if (this.#world.violation === undefined) this.start()
     })
@@ -31,11 +27,12 @@ export class MemberCheck {
   #look(node: Node, life: Life): void {
     for (const { peer, name } of life.network.members.list()) {
       const real = this.#names.get(peer)
+      const diedAt = this.#world.nodes.find((each) => each.name === real)?.diedAt
       // Whoever keeps to no rule may call itself what it likes.
       if (real === 'hostile') continue
       if (real !== name) this.#world.fail('members are who they are', `${node.name} takes ${real ?? 'a stranger'} for "${name}"`)
-      const goneMs = this.#world.now - (this.#aliveAt.get(name) ?? 0)
-      if (real !== undefined && goneMs > FORGOTTEN_MS)
+      const goneMs = this.#world.now - (diedAt ?? this.#world.now)
+      if (goneMs > FORGOTTEN_MS)
         this.#world.fail('the dead are forgotten', `${node.name} lists "${name}", gone for ${Math.round(goneMs)} ms`)
     }
   }

@@ -50,7 +50,7 @@ export function judgePromise(world: World, node: Node, told: Told, before: Befor
   if (artifact !== undefined && writer !== undefined && !writer.disk.damaged && !writer.files.holds(artifact))
     world.fail('accepted has its code', `the artifact of ${describe(receipt)} is not on the disk of ${writer.name}`)
   judgeReceipts(world, told)
-  if (state === 'committed' && writer !== undefined) judgeMajority(world, writer, receipt)
+  if (state === 'committed' && writer?.disk.damaged === false) judgeMajority(world, writer, receipt)
   if (told.fresh) judgeOrder(world, node, receipt, before)
 }
 
