@@ -1,8 +1,9 @@
 /** How often, how long and how much a catalog does by itself. */
 import type { ArtifactLimits } from './artifact-room.ts'
+import { CHECKPOINT_LIMITS, type CheckpointLimits } from './checkpoint-room.ts'
 import { PLACEMENT_LIMITS } from './placement.ts'
 
-export interface CatalogLimits extends ArtifactLimits {
+export interface CatalogLimits extends ArtifactLimits, CheckpointLimits {
   /** Between two exchanges of heads with a random member; a lost gossip message is made up for within about this time. */
   pullIntervalMs: number
   /** How long a write that counts already goes on waiting for the slower members, so that a deploy is visible everywhere when it returns. */
@@ -21,6 +22,7 @@ export interface CatalogLimits extends ArtifactLimits {
 
 export const CATALOG_LIMITS: CatalogLimits = Object.freeze({
   ...PLACEMENT_LIMITS,
+  ...CHECKPOINT_LIMITS,
   scrubBytesPerSecond: 1024 * 1024,
   pullIntervalMs: 2000,
   visibleMs: 250,

@@ -7,15 +7,12 @@ import type { FetchOptions } from './artifact-fetcher.ts'
 import type { ArtifactStore } from './artifacts.ts'
 import type { Commitment } from './catalog.ts'
 import { commitmentOf } from './commitment.ts'
+import { placeOfNow } from './ledger/electorate.ts'
 import { type Entry, ENTRY_BYTES_MAX, type Place, reopenEntry } from './ledger/entry.ts'
-import { DRIFT_MS_MAX } from './ledger/hlc.ts'
 import type { Ledger } from './ledger/ledger.ts'
 import type { SignedReceipt } from './ledger/receipts.ts'
 import type { Electors, ReceiptStore, Spot } from './ledger/receipt-store.ts'
 import { artifactOf } from './placement.ts'
-
-/** Of no author: before every entry of its millisecond. */
-const NOWHERE = Object.freeze({ counter: 0, author: '', seq: 0, hash: '' })
 
 export interface ReceiptDeskInit {
   identity: Identity
@@ -37,7 +34,7 @@ export class ReceiptDesk {
   /** Whose receipts count for an entry at this place; absent: for one written now. */
   electors(at?: Place): Electors {
     const { ledger, clock } = this.#init
-    const place = at ?? { ...NOWHERE, wallMs: clock.now() + DRIFT_MS_MAX }
+    const place = at ?? placeOfNow(clock.now())
     return { members: ledger.state.electorate.at(place).length, counts: (key) => ledger.state.electorate.counts(key, place) }
   }
 

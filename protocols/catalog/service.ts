@@ -29,6 +29,7 @@ import type {
 } from './catalog.ts'
 import { FeedGuard } from './feed-guard.ts'
 import { HeadAnnouncer } from './head-announcer.ts'
+import { CheckpointRoom } from './checkpoint-room.ts'
 import type { Authority } from './ledger/authority.ts'
 import type { BodyOf, EntryType } from './ledger/bodies.ts'
 import { createGenesis, type Entry, type VerifyOn } from './ledger/entry.ts'
@@ -80,6 +81,8 @@ export class CatalogService implements Catalog, Startable {
   readonly sets: SharedSets
   /** Who may write to which feed now. */
   readonly guard: FeedGuard
+  /** For other catalogs: what several of them signed, by which a new one joins. */
+  readonly checkpoints: CheckpointRoom
   readonly #init: CatalogServiceInit
   readonly #limits: CatalogLimits
   readonly #ledger: Ledger
@@ -110,7 +113,11 @@ export class CatalogService implements Catalog, Startable {
       onFork: (proof) => this.#replication.tell(proof),
       mayWrite: () => this.guard.ready(),
     })
-    this.sets = new SharedSets(this.#ledger, init.sets ?? [])
+    this.checkpoints = new CheckpointRoom({
+      ...{ ...init, ledger: this.#ledger, limits: this.#limits },
+      viewDigest: () => this.#digest.settled(clock).then(() => this.status().viewDigest),
+    })
+    this.sets = new SharedSets(this.#ledger, [this.checkpoints.set, ...(init.sets ?? [])])
     this.#replication = new Replication({
       ledger: this.#ledger,
       sets: this.sets,
@@ -171,6 +178,7 @@ export class CatalogService implements Catalog, Startable {
     this.#artifacts.start()
     this.#endScrub = this.#ledger.scrub(this.#limits.scrubPerSecond)
     this.guard.start()
+    this.checkpoints.start()
     this.#heads.start()
     this.#init.events.emit('catalog.changed', {})
   }
@@ -180,6 +188,7 @@ export class CatalogService implements Catalog, Startable {
     this.#running = false
     this.#endScrub()
     this.#heads.stop()
+    this.checkpoints.stop()
     await this.guard.stop()
     this.#artifacts.stop()
     await this.#exchange.stop()
@@ -330,6 +339,7 @@ export class CatalogService implements Catalog, Startable {
 
   async #load(): Promise<void> {
     await this.#ledger.load()
+    await this.checkpoints.load()
     const { root, universe, founding = [], isNew = true } = this.#init
     if (!isNew && this.#ledger.entries === 0) this.guard.mustHear()
     try {

@@ -4,6 +4,12 @@
  */
 import { bodyOf } from './bodies.ts'
 import { comparePlaces, type Line, type Place, placeOf } from './entry.ts'
+import { DRIFT_MS_MAX } from './hlc.ts'
+
+/** Of no author: after every entry that a node takes in at that time, by its clock. */
+export function placeOfNow(nowMs: number): Place {
+  return { wallMs: nowMs + DRIFT_MS_MAX, counter: 0, author: '', seq: 0, hash: '' }
+}
 
 interface Admission {
   member: string

@@ -4,10 +4,13 @@
  */
 import { createHash } from 'node:crypto'
 import { digestOf } from '#protocols/codec'
+import { breathe, type Clock } from '#protocols/lifecycle'
 import { compareText } from './entry.ts'
 import { type FunctionState, functionKey } from './fold.ts'
 
 const BUCKETS = 256
+/** Functions hashed between two breaths of the event loop: less than 1 ms. */
+const BREATH = 128
 
 interface Bucket {
   /** Digest of each function. */
@@ -26,10 +29,26 @@ export class ViewDigest {
     this.#whole = undefined
   }
 
+  /** Hashes at most so many of the functions that changed; whether that was all. */
+  catchUp(count: number): boolean {
+    let left = count
+    for (const [key, state] of this.#fresh) {
+      if (left === 0) return false
+      left -= 1
+      this.#fresh.delete(key)
+      this.#place(key, state)
+    }
+    return true
+  }
+
+  /** Hashes what changed, a little at a time, so that `value` need not do it all at once. */
+  async settled(clock: Clock): Promise<void> {
+    while (!this.catchUp(BREATH)) await breathe(clock)
+  }
+
   /** 64 hex characters: of the functions, and of who holds what. */
   value(authority = ''): string {
-    for (const [key, state] of this.#fresh) this.#place(key, state)
-    this.#fresh.clear()
+    this.catchUp(Number.POSITIVE_INFINITY)
     this.#whole ??= hashAll(this.#buckets.map((bucket) => (bucket.digest ??= digestOfBucket(bucket))))
     return hashAll([this.#whole, authority])
   }

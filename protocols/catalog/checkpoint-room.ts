@@ -1,0 +1,74 @@
+/** Everything about checkpoints that several catalogs signed: what they said, this node's own word, and joining by one. */
+import type { Identity } from '#protocols/access'
+import type { Events } from '#protocols/events'
+import type { Clock, Random } from '#protocols/lifecycle'
+import { CheckpointSet } from './checkpoint-set.ts'
+import { CheckpointSigner } from './checkpoint-signer.ts'
+import type { Ledger } from './ledger/ledger.ts'
+import type { Offer } from './ledger/shared-checkpoint.ts'
+import type { Storage } from './ledger/storage.ts'
+
+export interface CheckpointLimits {
+  /** Between two looks at whether a checkpoint is to be signed. */
+  checkpointIntervalMs: number
+  /** Entries by which the ledger must have grown for a new one; a tenth of it where that is more. */
+  checkpointEntries: number
+}
+
+export const CHECKPOINT_LIMITS: CheckpointLimits = Object.freeze({ checkpointIntervalMs: 5000, checkpointEntries: 1000 })
+
+export interface CheckpointRoomInit {
+  identity: Identity
+  ledger: Ledger
+  storage: Storage
+  clock: Clock
+  random: Random
+  events: Events
+  limits: CheckpointLimits
+  viewDigest: () => Promise<string>
+}
+
+export class CheckpointRoom {
+  readonly set: CheckpointSet
+  readonly ledger: Ledger
+  readonly #signer: CheckpointSigner
+  readonly #events: Events
+  #end = () => {}
+
+  constructor(init: CheckpointRoomInit) {
+    const { ledger, limits } = init
+    this.#events = init.events
+    this.ledger = ledger
+    this.set = new CheckpointSet({ ...init, onError: (error) => this.#tell('warn', `Checkpoints are not kept on disk: ${String(error)}`) })
+    this.#signer = new CheckpointSigner({
+      ...init,
+      set: this.set,
+      isWhole: () => ledger.entries > 0 && ledger.wants([]).length === 0,
+      intervalMs: limits.checkpointIntervalMs,
+      entriesMin: limits.checkpointEntries,
+      tell: (level, text) => this.#tell(level, text),
+    })
+  }
+
+  /** After the ledger: whose word counts is in it. */
+  load(): Promise<void> {
+    return this.set.load()
+  }
+
+  start(): void {
+    this.#end = this.#signer.start()
+  }
+
+  stop(): void {
+    this.#end()
+  }
+
+  /** For a node that joins: the checkpoint that most agree on, and who signed it. */
+  offer(): Offer | undefined {
+    return this.set.offers()[0]
+  }
+
+  #tell(level: 'debug' | 'warn', text: string): void {
+    this.#events.emit('log', { level, room: 'catalog', text })
+  }
+}
