@@ -16,6 +16,7 @@ import { createLibp2pNetwork, loadLibp2p } from '#protocols/network'
 import { type Router, RouterClient, RouterService, serveRouter } from '#protocols/router'
 import type { NodeConfig } from '#node/config'
 import { HttpServer } from '#node/http'
+import { tendHeap } from './heap.ts'
 import { createLogger, logEvents, Metrics } from '#node/telemetry'
 import type { RunningNode } from '#node/universe'
 import { admitNodes } from './admitting.ts'
@@ -43,7 +44,8 @@ export function preload(): Promise<void> {
  */
 export async function startNode(config: NodeConfig, signal: AbortSignal = new AbortController().signal): Promise<RunningNode> {
   const host = await openHost({ dataDir: config.dataDir, universeName: config.universeName, join: config.join })
-  const started: Startable[] = [{ start: async () => {}, stop: () => host.close() }]
+  const untended = tendHeap(systemClock)
+  const started: Startable[] = [{ start: async () => {}, stop: () => host.close() }, { start: async () => {}, stop: async () => untended() }]
   try {
     const { parts, node } = await compose(config, host, signal)
     for (const part of parts) {

@@ -38,6 +38,11 @@ export class LineBudget {
     return true
   }
 
+  /** One that was taken is not written after all. */
+  drop(namespace: string): void {
+    this.#accountOf(namespace).dropped++
+  }
+
   stop(): void {
     this.#cancel?.()
     this.#cancel = undefined

@@ -3,6 +3,7 @@ import { pino } from 'pino'
 import type { Events, LogLevel } from '#protocols/events'
 import type { Clock } from '#protocols/lifecycle'
 import { LineBudget } from './line-budget.ts'
+import { LineQueue } from './line-queue.ts'
 import { prettyLine, visibleJson } from './pretty.ts'
 import { Lines } from './stderr-lines.ts'
 
@@ -11,6 +12,8 @@ export interface Logger {
   info(text: string, data?: Record<string, unknown>): void
   warn(text: string, data?: Record<string, unknown>): void
   error(text: string, data?: Record<string, unknown>): void
+  /** Lines written meanwhile leave together. */
+  together(write: () => void): void
 }
 
 export interface LoggerInit {
@@ -35,7 +38,10 @@ export function createLogger(init: LoggerInit): Logger {
     formatters: { level: (label: string) => ({ level: label }) },
     timestamp: pino.stdTimeFunctions.isoTime,
   }
-  const put = write ?? toStderr((lines) => log.warn({ room: 'telemetry', lines }, `${lines} lines were dropped: nobody read the log`))
+  const { put, together } =
+    write === undefined
+      ? toStderr((lines) => log.warn({ room: 'telemetry', lines }, `${lines} lines were dropped: nobody read the log`))
+      : { put: write, together: atOnce }
   const log = pretty
     ? pino(options, { write: (line: string) => put(prettyLine(JSON.parse(line) as Record<string, unknown>)) })
     : pino(options, { write: (line: string) => put(visibleJson(line)) })
@@ -43,14 +49,21 @@ export function createLogger(init: LoggerInit): Logger {
     (each: LogLevel) =>
     (text: string, data?: Record<string, unknown>): void =>
       data === undefined ? log[each](text) : log[each](data, text)
-  return { debug: line('debug'), info: line('info'), warn: line('warn'), error: line('error') }
+  return { debug: line('debug'), info: line('info'), warn: line('warn'), error: line('error'), together }
 }
 
+interface Sink {
+  put: (line: string) => void
+  together: (write: () => void) => void
+}
+
+const atOnce = (write: () => void): void => write()
+
 /** A terminal keeps its order with whatever else is written to it. */
-function toStderr(onDropped: (lines: number) => void): (line: string) => void {
-  if (process.stderr.isTTY) return (line) => void process.stderr.write(line)
+function toStderr(onDropped: (lines: number) => void): Sink {
+  if (process.stderr.isTTY) return { put: (line) => void process.stderr.write(line), together: atOnce }
   const lines = new Lines({ onDropped })
-  return (line) => lines.write(line)
+  return { put: (line) => lines.write(line), together: (write) => lines.together(write) }
 }
 
 /** Writes what rooms and functions tell; of functions as many lines as their namespace may have. Returns the way to stop. */
@@ -59,18 +72,16 @@ export function logEvents(events: Events, logger: Logger, clock: Clock): () => v
     logger.warn(`${lines} lines of functions in "${namespace}" were dropped: they write too many`, { room: 'function', namespace, lines })
     events.emit('log.dropped', { namespace, lines })
   })
+  const queue = new LineQueue(logger)
   const stops = [
     () => budget.stop(),
+    () => queue.writeAll(),
     events.on('log', ({ level, room, text, data }) => logger[level](text, { room, ...data })),
     events.on('function.log', ({ level, namespace, name, version, id, text }) => {
       const shown = text.slice(0, FUNCTION_TEXT_MAX)
       if (!budget.take(namespace, shown.length)) return
-      logger[level](shown, {
-        room: 'function',
-        function: `${namespace}/${name}`,
-        version: version.slice(0, 16),
-        call: id,
-      })
+      const isKept = queue.add(level, shown, { room: 'function', function: `${namespace}/${name}`, version: version.slice(0, 16), call: id })
+      if (!isKept) budget.drop(namespace)
     }),
     events.on('function.egress', ({ namespace, name, version, id, ...request }) =>
       logger.debug(`Fetched from ${request.host}: ${request.code ?? request.status}`, {

@@ -1,10 +1,12 @@
 /** Lines to stderr that never hold the node up: written at once while there is room, kept for a while when its reader is slow, then dropped and counted. */
-import { constants, fstatSync, openSync, writeSync } from 'node:fs'
+import { constants, fstatSync, openSync, writevSync } from 'node:fs'
 import { Socket } from 'node:net'
 
 /** Kept until there is room again; more is dropped. */
 const UNWRITTEN_BYTES_MAX = 1024 * 1024
 const RETRY_MS = 10
+/** Lines of one call to the system: it costs as much for one. */
+const LINES_AT_ONCE = 64
 /** How long a process that ends waits for whoever reads its last words. */
 const LAST_WORDS_MS = 500
 const STDERR = 2
@@ -25,6 +27,7 @@ export class Lines {
   /** Its reader is slow, rather than gone. */
   #isFull = false
   #retry: NodeJS.Timeout | undefined
+  #isTogether = false
 
   constructor(init: LinesInit) {
     this.#fd = init.fd ?? stderrWithoutWaiting()
@@ -40,7 +43,18 @@ export class Lines {
     }
     this.#unwritten.push(bytes)
     this.#bytes += bytes.length
-    if (this.#retry === undefined) this.#flush()
+    if (this.#retry === undefined && !this.#isTogether) this.#flush()
+  }
+
+  /** What is written meanwhile leaves together. */
+  together(write: () => void): void {
+    this.#isTogether = true
+    try {
+      write()
+    } finally {
+      this.#isTogether = false
+      if (this.#retry === undefined && this.#unwritten.length > 0) this.#flush()
+    }
   }
 
   #flush(): void {
@@ -62,7 +76,7 @@ export class Lines {
   /** No room, a full disk, a reader that is gone: costs lines, never the node. */
   #hasWrittenAll(): boolean {
     try {
-      while (this.#unwritten.length > 0) this.#writeFirst()
+      while (this.#unwritten.length > 0) this.#writeSome()
       return true
     } catch (error) {
       this.#isFull = (error as NodeJS.ErrnoException).code === 'EAGAIN'
@@ -77,12 +91,19 @@ export class Lines {
     this.#onDropped(lines)
   }
 
-  #writeFirst(): void {
-    const first = this.#unwritten[0] as Buffer
-    const written = writeSync(this.#fd, first)
+  #writeSome(): void {
+    let written = writevSync(this.#fd, this.#unwritten.slice(0, LINES_AT_ONCE))
     this.#bytes -= written
-    if (written === first.length) this.#unwritten.shift()
-    else this.#unwritten[0] = first.subarray(written)
+    let whole = 0
+    for (; written > 0; whole++) {
+      const line = this.#unwritten[whole] as Buffer
+      if (written < line.length) {
+        this.#unwritten[whole] = line.subarray(written)
+        break
+      }
+      written -= line.length
+    }
+    this.#unwritten.splice(0, whole)
   }
 }
 

@@ -172,6 +172,7 @@ const PREFIX_BYTES = 4
 const FIXED_BYTES = 13
 const HEADER_BYTES = PREFIX_BYTES + FIXED_BYTES
 const SEGMENT_BYTES = 64 * 1024
+const NOTHING = Buffer.alloc(0)
 /** Larger payloads are handed to the socket as they are instead of being copied. */
 const COPY_BYTES_MAX = 16 * 1024
 
@@ -276,9 +277,9 @@ export type FrameHandler = (kind: number, id: number, a: number, b: number, buff
 export class FrameReader {
   readonly #handler: FrameHandler
   readonly #bytesMax: () => number
-  #held: Buffer[] = []
-  #heldBytes = 0
-  #need = 0
+  /** The frame that is not whole yet, as long as it will be; while its length is not known, as long as that. Each byte of a large one is copied once, and nothing else is held. */
+  #frame: Buffer = NOTHING
+  #filled = 0
 
   constructor(handler: FrameHandler, bytesMax: () => number) {
     this.#handler = handler
@@ -287,34 +288,52 @@ export class FrameReader {
 
   /** Throws at a frame that is too short or too long; nothing may be pushed after that. */
   push(chunk: Buffer): void {
-    if (this.#heldBytes === 0) return this.#read(chunk)
-    this.#held.push(Buffer.from(chunk))
-    this.#heldBytes += chunk.length
-    if (this.#heldBytes < this.#need) return
-    const all = Buffer.concat(this.#held, this.#heldBytes)
-    this.#held = []
-    this.#heldBytes = 0
-    this.#read(all)
+    let at = 0
+    while (this.#filled > 0) {
+      if (at === chunk.length) return
+      const taken = chunk.copy(this.#frame, this.#filled, at)
+      at += taken
+      this.#filled += taken
+      if (this.#filled < this.#frame.length) return
+      if (this.#filled === PREFIX_BYTES) this.#begin(this.#frame)
+      else {
+        const frame = this.#frame
+        this.#frame = NOTHING
+        this.#filled = 0
+        this.#handle(frame, 0, frame.length)
+      }
+    }
+    this.#read(chunk, at)
   }
 
-  #read(buffer: Buffer): void {
-    const handler = this.#handler
-    let at = 0
-    this.#need = PREFIX_BYTES
+  #read(buffer: Buffer, from: number): void {
+    let at = from
     while (buffer.length - at >= PREFIX_BYTES) {
-      const length = buffer.readUInt32LE(at)
-      if (length < FIXED_BYTES || length > this.#bytesMax()) throw new Error(`a frame of ${length} bytes`)
-      const end = at + PREFIX_BYTES + length
-      if (end > buffer.length) {
-        this.#need = PREFIX_BYTES + length
-        break
-      }
-      const id = buffer.readUInt32LE(at + 5)
-      handler(buffer[at + 4] as number, id, buffer.readUInt32LE(at + 9), buffer.readUInt32LE(at + 13), buffer, at + HEADER_BYTES, end)
+      const end = at + this.#lengthAt(buffer, at)
+      if (end > buffer.length) return this.#begin(buffer.subarray(at))
+      this.#handle(buffer, at, end)
       at = end
     }
     if (at === buffer.length) return
-    this.#held = [Buffer.from(buffer.subarray(at))]
-    this.#heldBytes = buffer.length - at
+    this.#frame = Buffer.allocUnsafe(PREFIX_BYTES)
+    this.#filled = buffer.copy(this.#frame, 0, at)
+  }
+
+  /** `start`: the first bytes of a frame, its length at least. */
+  #begin(start: Buffer): void {
+    this.#frame = Buffer.allocUnsafe(this.#lengthAt(start, 0))
+    this.#filled = start.copy(this.#frame)
+  }
+
+  /** Bytes of the whole frame that begins there. */
+  #lengthAt(buffer: Buffer, at: number): number {
+    const length = buffer.readUInt32LE(at)
+    if (length < FIXED_BYTES || length > this.#bytesMax()) throw new Error(`a frame of ${length} bytes`)
+    return PREFIX_BYTES + length
+  }
+
+  #handle(buffer: Buffer, at: number, end: number): void {
+    const id = buffer.readUInt32LE(at + 5)
+    this.#handler(buffer[at + 4] as number, id, buffer.readUInt32LE(at + 9), buffer.readUInt32LE(at + 13), buffer, at + HEADER_BYTES, end)
   }
 }

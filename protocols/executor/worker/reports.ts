@@ -2,6 +2,7 @@
 import { type LimitName, LIMITS } from '#protocols/invocation'
 import type { EngineReports } from '../engines/engine.ts'
 import { CLOSED, type FrameWriter, OPEN, SAY } from '../frames.ts'
+import { collectTexts, countText } from './collector.ts'
 
 /** Gathered bytes are sent at the end of the turn, or when there are this many frames, so that the node works while this process does. */
 const FRAMES_PER_WRITE = 16
@@ -13,6 +14,7 @@ export function reportsTo(writer: FrameWriter): { reports: EngineReports; flushS
     scheduled = false
     frames = 0
     writer.flush()
+    collectTexts()
   }
   const flushSoon = () => {
     if (++frames >= FRAMES_PER_WRITE) {
@@ -25,6 +27,7 @@ export function reportsTo(writer: FrameWriter): { reports: EngineReports; flushS
   }
   const text = (kind: number, id: number, a: number, b: number, value: string) => {
     writer.text(kind, id, a, b, value)
+    countText(value.length)
     flushSoon()
   }
   const bytes = (kind: number, id: number, a = 0, b = 0, value?: Uint8Array, more?: Uint8Array) => {
