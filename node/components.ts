@@ -45,7 +45,10 @@ export function preload(): Promise<void> {
 export async function startNode(config: NodeConfig, signal: AbortSignal = new AbortController().signal): Promise<RunningNode> {
   const host = await openHost({ dataDir: config.dataDir, universeName: config.universeName, join: config.join })
   const untended = tendHeap(systemClock)
-  const started: Startable[] = [{ start: async () => {}, stop: () => host.close() }, { start: async () => {}, stop: async () => untended() }]
+  const started: Startable[] = [
+    { start: async () => {}, stop: () => host.close() },
+    { start: async () => {}, stop: async () => untended() },
+  ]
   try {
     const { parts, node } = await compose(config, host, signal)
     for (const part of parts) {

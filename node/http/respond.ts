@@ -1,5 +1,6 @@
 /** An outcome as HTTP: the last step of every call. */
 import type { ServerResponse } from 'node:http'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { OsirisError } from '#protocols/errors'
 import { type ByteStream, type Outcome, type OutcomeMeta, type ResponseOutcome, serverTiming } from '#protocols/invocation'
 import { declaredLength, responseHeaders } from './headers.ts'
@@ -7,6 +8,8 @@ import { problemOf } from './problem.ts'
 
 /** Up to here a result leaves as one string together with its head: one write instead of two. */
 const INLINE_BYTES_MAX = 16 * 1024
+/** The system copies this much in 0.2 ms. More at once would hold up everybody else's calls. */
+const TURN_BYTES_MAX = 256 * 1024
 
 /** Writes the answer. The promise of a streamed one ends with its last byte; it rejects only for what the caller should log, never because the client left. */
 export function respond(response: ServerResponse, outcome: Outcome): Promise<void> | undefined {
@@ -32,12 +35,29 @@ export function respondError(response: ServerResponse, thrown: unknown, meta?: O
   response.end(body)
 }
 
-function respondValue(response: ServerResponse, value: Uint8Array, meta: OutcomeMeta): undefined {
+function respondValue(response: ServerResponse, value: Uint8Array, meta: OutcomeMeta): Promise<void> | undefined {
   const headers = ['content-type', 'application/json', 'content-length', String(value.length)]
   pushMeta(headers, meta)
   response.writeHead(200, headers)
-  if (value.length > INLINE_BYTES_MAX) response.end(value)
-  else response.end(bytesOf(value).toString('latin1'), 'latin1')
+  if (value.length > INLINE_BYTES_MAX) return end(response, value)
+  response.end(bytesOf(value).toString('latin1'), 'latin1')
+  return undefined
+}
+
+function end(response: ServerResponse, bytes: Uint8Array): Promise<void> | undefined {
+  if (bytes.length > TURN_BYTES_MAX) return endInTurns(response, bytes)
+  response.end(bytes)
+  return undefined
+}
+
+/** A client that leaves is nobody's fault. */
+async function endInTurns(response: ServerResponse, bytes: Uint8Array): Promise<void> {
+  for (let at = 0; at < bytes.length; at += TURN_BYTES_MAX) {
+    if (at > 0) await nextTurn()
+    if (response.destroyed) return
+    if (!response.write(bytes.subarray(at, at + TURN_BYTES_MAX))) await drained(response)
+  }
+  response.end()
 }
 
 function respondResponse(response: ServerResponse, outcome: ResponseOutcome): Promise<void> | undefined {
@@ -52,11 +72,12 @@ function respondResponse(response: ServerResponse, outcome: ResponseOutcome): Pr
     const cause = `Cannot answer: the function returned a status or header that HTTP cannot carry (${(error as Error).message})`
     return respondError(response, new OsirisError('function_failed', cause, { cause: error }), outcome.meta)
   }
-  if (!hasBody || body === undefined || body instanceof Uint8Array) {
-    if (!hasBody) cancelBody(body)
-    response.end(hasBody ? body : undefined)
+  if (!hasBody || body === undefined) {
+    cancelBody(body)
+    response.end()
     return undefined
   }
+  if (body instanceof Uint8Array) return end(response, body)
   return pump(response, body, length)
 }
 

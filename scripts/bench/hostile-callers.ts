@@ -1,10 +1,14 @@
 /** Who calls a hostile function: over and over, whatever it answers, and without looking at the answer. */
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
+import { writeFileSync } from 'node:fs'
 import { Agent, request } from 'node:http'
+import { setPriority } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import type { Cleanup } from './cleanup.ts'
 import type { Request } from './load/load.ts'
+
+const LOWEST = 19
 
 export interface Answer {
   ms: number
@@ -49,10 +53,10 @@ function callHostile(each: Request, callers: number): () => Promise<Counts> {
   }
 }
 
-/** The same from a process of its own: taking large answers in would hold up whoever measures something else meanwhile. */
+/** The same from a session of its own, which waits for a processor behind others: callers are elsewhere, and taking large answers in is no work of the node. */
 export async function callHostileFromOutside(cleanup: Cleanup, each: Request, callers: number): Promise<() => Promise<Counts>> {
   const { promise: counts, resolve, reject } = Promise.withResolvers<Counts>()
-  const child = fork(fileURLToPath(import.meta.url), [each.url, each.body, String(callers)])
+  const child = fork(fileURLToPath(import.meta.url), [each.url, each.body, String(callers)], { detached: true })
   const gone = cleanup.add(async () => void child.kill('SIGKILL'))
   const ready = once(child, 'message')
   child.once('exit', (code) => reject(new Error(`the hostile callers ended with ${code ?? 'a signal'}`)))
@@ -67,7 +71,18 @@ export async function callHostileFromOutside(cleanup: Cleanup, each: Request, ca
   }
 }
 
+/** sched(7): what a session weighs. Nothing where the kernel does not group by session, and `nice` says it all. */
+function stepBack(): void {
+  setPriority(LOWEST)
+  try {
+    writeFileSync('/proc/self/autogroup', String(LOWEST))
+  } catch {
+    return
+  }
+}
+
 if (import.meta.main) {
+  stepBack()
   const [url, body, callers] = process.argv.slice(2) as [string, string, string]
   const stop = callHostile({ url, body }, Number(callers))
   process.once('message', () => void stop().then((counts) => process.send?.(counts, () => process.disconnect?.())))
