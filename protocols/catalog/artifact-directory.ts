@@ -72,13 +72,15 @@ export class DirectoryArtifacts implements ArtifactStore {
     await utimes(this.#path(digest), at, at).catch(() => {})
   }
 
-  async list(): Promise<StoredArtifact[]> {
+  async list(slice = Number.POSITIVE_INFINITY, rest = () => Promise.resolve()): Promise<StoredArtifact[]> {
     const found: StoredArtifact[] = []
     for (const folder of await readdir(this.#directory).catch(() => [])) {
       if (!/^[0-9a-f]{2}$/.test(folder)) continue
       for (const digest of await readdir(join(this.#directory, folder)).catch(() => [])) {
         const file = /^[0-9a-f]{64}$/.test(digest) ? await stat(this.#path(digest)).catch(() => undefined) : undefined
-        if (file !== undefined) found.push({ digest, bytes: file.size, atMs: file.mtimeMs })
+        if (file === undefined) continue
+        found.push({ digest, bytes: file.size, atMs: file.mtimeMs })
+        if (found.length % slice === 0) await rest()
       }
     }
     return found

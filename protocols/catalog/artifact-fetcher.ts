@@ -5,7 +5,7 @@ import type { Caller } from '#protocols/invocation'
 import type { Clock } from '#protocols/lifecycle'
 import type { Network, Peer } from '#protocols/network'
 import { ArtifactTransfer } from './artifact-transfer.ts'
-import { type ArtifactStore, type IncomingArtifact, MemoryArtifacts } from './artifacts.ts'
+import { type ArtifactStore, type IncomingArtifact, MemoryArtifacts, receiveLate } from './artifacts.ts'
 import { Pace } from './pace.ts'
 import { rendezvous } from './rendezvous.ts'
 
@@ -125,10 +125,12 @@ export class ArtifactFetcher {
   /** A full disk costs the next fetch, not this one. */
   async #store(transfer: ArtifactTransfer, digest: string): Promise<ArtifactStore> {
     const { store, clock, onStored } = this.#init
-    const incoming = await store?.receive(digest).catch(() => undefined)
-    if (store !== undefined && incoming !== undefined) {
+    if (store !== undefined) {
       try {
-        await takeIn(transfer, incoming)
+        await takeIn(
+          transfer,
+          receiveLate(() => placeIn(store, digest)),
+        )
         onStored?.(digest)
         return store
       } catch (error) {
@@ -161,6 +163,15 @@ export class ArtifactFetcher {
       asked.add(peer)
       yield peer
     }
+  }
+}
+
+/** A store that has no place for whatever reason is as good as full. Throws `storage_full`. */
+async function placeIn(store: ArtifactStore, digest: string): Promise<IncomingArtifact> {
+  try {
+    return await store.receive(digest)
+  } catch (cause) {
+    throw new OsirisError('storage_full', `Cannot keep artifact ${digest.slice(0, 8)}: the store of this node takes nothing`, { cause })
   }
 }
 

@@ -6,6 +6,11 @@ import { Rest } from './rest.ts'
 const PIECE_BYTES = 256 * 1024
 /** Between two rounds, and where there is nothing to read. */
 const ROUND_MS = 60_000
+/** What a file counts at least: opening one costs as much as reading so much. So 100,000 small ones take an hour, at half a percent of a core. */
+const FILE_BYTES_MIN = 32 * 1024
+/** Files listed between two pauses, and what one of them counts. */
+const LIST_SLICE = 64
+const LISTED_BYTES = 2 * 1024
 
 export interface ArtifactScrubInit {
   store: ArtifactStore
@@ -40,7 +45,7 @@ export class ArtifactScrub {
   async #round(rest: Rest): Promise<void> {
     const { store, bytesPerSecond, onDamage } = this.#init
     const pause = (bytes: number) => rest.for((bytes / bytesPerSecond) * 1000)
-    for (const { digest, bytes } of await store.list()) {
+    for (const { digest, bytes } of await store.list(LIST_SLICE, () => pause(LIST_SLICE * LISTED_BYTES))) {
       if (rest.ended) return
       const found = await digestInPieces(store, digest, PIECE_BYTES, pause)
       if (rest.ended) return
@@ -48,7 +53,7 @@ export class ArtifactScrub {
         await store.drop(digest)
         onDamage(digest)
       }
-      await pause(Math.min(bytes, PIECE_BYTES))
+      await pause(Math.max(FILE_BYTES_MIN, Math.min(bytes, PIECE_BYTES)))
     }
   }
 }

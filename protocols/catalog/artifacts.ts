@@ -25,7 +25,8 @@ export interface ArtifactStore {
   drop(digest: string): Promise<void>
   /** Says that it is of use now. */
   touch(digest: string): Promise<void>
-  list(): Promise<StoredArtifact[]>
+  /** Rests after every `slice` files, where there are files to look at. */
+  list(slice?: number, rest?: () => Promise<void>): Promise<StoredArtifact[]>
 }
 
 export interface IncomingArtifact {
@@ -34,6 +35,16 @@ export interface IncomingArtifact {
   commit(): Promise<void>
   /** Forgets it. Never throws; nothing after `commit()`. */
   discard(): Promise<void>
+}
+
+/** Opens a place only when there are bytes for it: looking for what nobody has makes no file. */
+export function receiveLate(open: () => Promise<IncomingArtifact>): IncomingArtifact {
+  let opened: IncomingArtifact | undefined
+  return {
+    write: async (bytes) => (opened ??= await open()).write(bytes),
+    commit: async () => (opened ??= await open()).commit(),
+    discard: async () => opened?.discard(),
+  }
 }
 
 /** Keeps nothing over a restart. */

@@ -207,3 +207,38 @@ it('a client keeps what it fetched within its budget, the last used last to go',
   expect(await store.has(digests[3] as string)).toBe(true)
   expect(await store.has(digests[0] as string)).toBe(false)
 })
+
+describe('what nobody has', () => {
+  it('is looked for now and then, makes no file, and keeps nobody from what others have', async () => {
+    const [a, b] = await nodes(['a', 'b'])
+    if (a === undefined || b === undefined) throw new Error('two nodes are needed')
+    const gone: string[] = []
+    for (let each = 0; each < 30; each += 1) gone.push(await publish(a, `f${each}`))
+    const here = await publish(a, 'here')
+    await untilEqual([a, b], 31)
+    await untilKept([...gone, here], [a, b])
+    const { storage, artifacts, identity } = b
+    await b.stop()
+    for (const digest of gone) for (const store of [a.artifacts, artifacts]) await store.drop(digest)
+    await artifacts.drop(here)
+    let received = 0
+    const counting: ArtifactStore = Object.assign(Object.create(artifacts) as ArtifactStore, {
+      has: (digest: string) => artifacts.has(digest),
+      get: (digest: string) => artifacts.get(digest),
+      read: (digest: string, from: number, length: number) => artifacts.read(digest, from, length),
+      drop: (digest: string) => artifacts.drop(digest),
+      touch: (digest: string) => artifacts.touch(digest),
+      list: () => artifacts.list(),
+      receive: (digest: string) => {
+        received += 1
+        return artifacts.receive(digest)
+      },
+    })
+    const again = await universe.node('b2', { storage, artifacts: counting, seed: identity.seed, limits: quick, isNew: false })
+    await until(() => artifacts.has(here), 20_000)
+    await again.stop()
+    // Of what it served last, the other one has the bytes in memory.
+    expect(received).toBe((await artifacts.list()).length)
+    expect(received).toBeLessThan(gone.length)
+  })
+})

@@ -21,6 +21,14 @@ const WAITING_MAX = 10_000
 /** Artifacts judged between two breaths: about 1 ms per ten members. */
 const SLICE = 64
 const SLICE_REST_MS = 10
+/** Files looked at while listing what is here, between two pauses: 64 take 2 ms, so 100,000 some three minutes at 2 % of a core. */
+const LIST_SLICE = 64
+const LIST_REST_MS = 100
+/** After one that nobody had, the next waits; longer after each, until one is had again: a look all over the universe costs 1 ms. */
+const MISSED_REST_MS = 4
+const MISSED_REST_MS_MAX = 256
+/** So many nobody had, one after the other: the rest has its turn in the next sweep. */
+const MISSED_MAX = 256
 
 export interface PlacementLimits {
   /** Between two sweeps while nothing changes. */
@@ -69,6 +77,16 @@ export interface PlacementInit {
   /** Which of these a member has on its disk. */
   ask: (peer: Peer, digests: string[]) => Promise<ReadonlySet<string>>
   onError: (error: unknown) => void
+}
+
+/** What one sweep has found so far. */
+interface Sweep {
+  cached: StoredArtifact[]
+  idle: Map<string, number>
+  /** Those of now, as of the last pause. */
+  members: readonly Peer[]
+  /** Artifacts one after the other that nobody had. */
+  missed: number
 }
 
 export class Placement {
@@ -134,10 +152,16 @@ export class Placement {
     this.#running -= 1
   }
 
-  /** What cannot be had now comes with a later sweep, or when it is first asked for. */
-  async #fetch(digest: string, first?: Peer): Promise<void> {
+  /** Whether it is here now: what cannot be had comes with a later sweep, or when it is first asked for. */
+  async #fetch(digest: string, first?: Peer): Promise<boolean> {
     const options = { timeoutMs: FETCH_MS_MAX, ...(first === undefined ? {} : { first }) }
-    await this.#init.fetcher.keep(digest, options).catch(this.#init.onError)
+    try {
+      await this.#init.fetcher.keep(digest, options)
+      return true
+    } catch (error) {
+      this.#init.onError(error)
+      return false
+    }
   }
 
   #everyone(): Peer[] {
@@ -178,44 +202,50 @@ export class Placement {
   }
 
   async #sweep(rest: Rest): Promise<void> {
-    const { store, index } = this.#init
-    const here = new Map((await store.list()).map((each) => [each.digest, each]))
-    const cached: StoredArtifact[] = []
-    const idle = new Map<string, number>()
-    let judged = 0
-    for (const digest of new Set([...index.digests(), ...here.keys()])) {
+    const { store, index, random } = this.#init
+    const listed = await store.list(LIST_SLICE, () => this.#pause(rest, LIST_REST_MS))
+    const here = new Map(listed.map((each) => [each.digest, each]))
+    const sweep: Sweep = { cached: [], idle: new Map(), members: [], missed: 0 }
+    const digests = [...new Set([...index.digests(), ...here.keys()])]
+    // Each time from another place on, so that what nobody has does not stand in the way of the same ones always.
+    const from = Math.floor(random() * digests.length)
+    for (let at = 0; at < digests.length; at += 1) {
       if (rest.ended) return
-      judged += 1
-      if (judged % SLICE === 0) await this.#pause(rest, SLICE_REST_MS)
-      await this.#judge(rest, digest, here.get(digest), cached, idle)
+      if (at % SLICE === SLICE - 1) await this.#pause(rest, SLICE_REST_MS)
+      if (at % SLICE === 0) sweep.members = this.#everyone()
+      const digest = digests[(from + at) % digests.length] as string
+      await this.#judge(rest, digest, here.get(digest), sweep)
     }
-    this.#idleSince = idle
-    await this.#makeRoom(cached)
+    this.#idleSince = sweep.idle
+    await this.#makeRoom(sweep.cached)
   }
 
-  async #judge(
-    rest: Rest,
-    digest: string,
-    here: StoredArtifact | undefined,
-    cached: StoredArtifact[],
-    idle: Map<string, number>,
-  ): Promise<void> {
-    const { clock, limits, index, store } = this.#init
-    const verdict = this.#verdictOn(digest, here)
-    if (verdict === 'fetch') {
-      await this.#fetch(digest)
+  async #judge(rest: Rest, digest: string, here: StoredArtifact | undefined, sweep: Sweep): Promise<void> {
+    const { clock, store } = this.#init
+    const verdict = this.#verdictOn(digest, here, sweep.members)
+    if (verdict === 'fetch' && sweep.missed < MISSED_MAX) await this.#copy(rest, digest, sweep)
+    if (verdict === 'cached' && here !== undefined) sweep.cached.push(here)
+    if (verdict === 'idle') sweep.idle.set(digest, this.#idleSince.get(digest) ?? clock.now())
+    if (verdict === 'forget')
+      await this.#forget(digest, async () => this.#verdictOn(digest, here, this.#everyone()) === 'forget' && store.drop(digest))
+  }
+
+  async #copy(rest: Rest, digest: string, sweep: Sweep): Promise<void> {
+    const { limits, index } = this.#init
+    if (await this.#fetch(digest)) {
+      sweep.missed = 0
       await this.#pause(rest, (index.bytesOf(digest) / limits.copyBytesPerSecond) * 1000)
+    } else {
+      sweep.missed += 1
+      await this.#pause(rest, Math.min(MISSED_REST_MS_MAX, MISSED_REST_MS * 2 ** sweep.missed))
     }
-    if (verdict === 'cached' && here !== undefined) cached.push(here)
-    if (verdict === 'idle') idle.set(digest, this.#idleSince.get(digest) ?? clock.now())
-    if (verdict === 'forget') await this.#forget(digest, async () => this.#verdictOn(digest, here) === 'forget' && store.drop(digest))
   }
 
-  #verdictOn(digest: string, here: StoredArtifact | undefined): ReturnType<typeof verdictOn> {
+  #verdictOn(digest: string, here: StoredArtifact | undefined, members: readonly Peer[]): ReturnType<typeof verdictOn> {
     const { network, clock, index, pins, limits, isWhole } = this.#init
     return verdictOn(digest, {
       self: network.peer,
-      members: this.#everyone(),
+      members,
       nowMs: clock.now(),
       neededUntil: index.neededUntil(digest, limits.retiredMs),
       here,

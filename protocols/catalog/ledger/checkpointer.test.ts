@@ -62,7 +62,7 @@ it('a ledger reopens from its checkpoint with the very lines, what was found out
   const byHash = new Map(lines.map(({ known: _known, ...line }) => [line.hash, line]))
   expect(entries.map(({ hash }) => byHash.get(hash))).toEqual(entries.map(({ bytes: _bytes, ...entry }) => entry))
   const entryBy = new Map(entries.map((entry) => [entry.hash, entry]))
-  expect(lines.map(factOf)).toEqual(lines.map((line) => factOf(entryBy.get(line.hash) as Entry)))
+  expect(lines.map((line) => factOf(line))).toEqual(lines.map((line) => factOf(entryBy.get(line.hash) as Entry)))
   expect(
     feeds
       .heads()

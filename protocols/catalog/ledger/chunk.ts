@@ -1,6 +1,6 @@
 /**
  * A piece of a checkpoint: many entries in a form that is quick to read back, as dag-cbor `[authors, settings, rows]`. What the entries of a
- * function repeat is there once (authors, settings), what was found out about each once (whether its body fits its type, the version it
+ * function repeat is there once (authors, settings, provenance), what was found out about each once (whether its body fits its type, the version it
  * publishes) stands with it, and signatures are left to the entries themselves.
  */
 import { z } from 'zod'
@@ -14,7 +14,7 @@ export const CHUNK_ROWS = 512
 /** List, rows, row and body around what an entry may nest. */
 const DEPTH_MAX = ENTRY_DEPTH_MAX + 4
 
-/** Place of the author, seq, time, hash, what else the envelope says, body (settings by place), whether it fits its type, version. */
+/** Place of the author, seq, time, hash, what else the envelope says, body (settings and provenance by place), whether it fits its type, version. */
 type Row = [number, number, number, number, Uint8Array, Record<string, unknown>, Record<string, unknown>, boolean, string | null]
 
 const chunkSchema = z.tuple([z.array(z.string()), z.array(z.unknown()), z.array(z.array(z.unknown()).length(9))])
@@ -51,8 +51,9 @@ function rowOf(entry: Entry, authors: Places<string>, settings: Places<unknown>)
   const manifest = entry.type === 'publish' ? bodyOf(entry, 'publish')?.manifest : undefined
   const place = [authors.of(author, author), seq, hlc.wallMs, hlc.counter, Buffer.from(hash, 'hex')] as const
   if (manifest === undefined) return [...place, rest, body, fits(entry), null]
-  const at = settings.of(JSON.stringify(manifest.settings), manifest.settings)
-  return [...place, rest, { ...body, manifest: { ...manifest, settings: at } }, true, versionOf(manifest)]
+  const at = (value: unknown) => settings.of(JSON.stringify(value), value)
+  const packed = { ...manifest, settings: at(manifest.settings), provenance: at(manifest.provenance) }
+  return [...place, rest, { ...body, manifest: packed }, true, versionOf(manifest)]
 }
 
 function fits(entry: Entry): boolean {
@@ -61,7 +62,7 @@ function fits(entry: Entry): boolean {
 
 function withSettings(body: Record<string, unknown>, settings: readonly unknown[]): Record<string, unknown> {
   const manifest = body['manifest'] as Record<string, unknown>
-  manifest['settings'] = settings[manifest['settings'] as number]
+  for (const key of ['settings', 'provenance']) manifest[key] = settings[manifest[key] as number]
   return body
 }
 

@@ -38,6 +38,8 @@ interface Feed {
 
 /** So that keys stand in the order of seqs. */
 const SEQ_DIGITS = 16
+/** Entries read before the last of them is verified and all are taken over: of a long feed, never more are in memory as a whole. */
+const LOADED_AT_ONCE = 1024
 const NO_TIP: Tip = Object.freeze({ seq: 0, hash: null, hlc: HLC_ZERO })
 /** What `head/<author>` holds. */
 export const headSchema = z.strictObject({ seq: z.int().min(1), hash: z.string() })
@@ -77,15 +79,13 @@ export class Feeds {
 
   /**
    * Reads from disk what comes after the restored lines, giving each good entry to `onEntry`. A feed ends before its first damaged record; what lies
-   * behind is fetched again. Each record is checked by hash and chain, and the last one's signature covers everything before it. Returns the
+   * behind is fetched again. Each record is checked by hash and chain; of so many the last one's signature covers everything before it. Returns the
    * authors whose feed is damaged.
    */
   async load(onEntry: (entry: Entry) => void): Promise<string[]> {
     const broken = new Set<string>()
     for await (const author of this.#authors()) {
-      const { entries, seen } = await this.#readBehind(author)
-      const last = entries.at(-1)
-      if (last === undefined || isSigned(last)) for (const entry of entries) this.#admit(entry, onEntry)
+      const seen = await this.#loadBehind(author, onEntry)
       const feed = this.#feedOf(author)
       feed.promised = seen
       if (feed.durable.seq < seen) broken.add(author)
@@ -110,18 +110,30 @@ export class Feeds {
     return undefined
   }
 
-  /** The good entries behind the restored ones, and the last seq of which there is any record at all. */
-  async #readBehind(author: string): Promise<{ entries: Entry[]; seen: number }> {
-    const { seq, hash } = this.tip(author)
-    const entries: Entry[] = []
-    const range = { gte: recordKey(author, seq + 1), lt: `entry/${author}/~` }
-    let seen = seq
+  /** Takes over the good entries behind the restored ones. Returns the last seq of which there is any record at all. */
+  async #loadBehind(author: string, onEntry: (entry: Entry) => void): Promise<number> {
+    const range = { gte: recordKey(author, this.tip(author).seq + 1), lt: `entry/${author}/~` }
+    let seen = this.tip(author).seq
+    let batch: Entry[] = []
+    let isWhole = true
+    const admit = () => {
+      const last = batch.at(-1)
+      isWhole &&= last === undefined || isSigned(last)
+      if (isWhole) for (const entry of batch) this.#admit(entry, onEntry)
+      batch = []
+    }
     for await (const [key, value] of readUpToDamage(this.#storage, range)) {
-      const entry = entries.length === seen - seq ? readRecord(value) : undefined
-      if (entry !== undefined && follows(entry, author, entries.at(-1) ?? { seq, hash })) entries.push(entry)
+      const entry = isWhole ? readRecord(value) : undefined
+      if (entry !== undefined && follows(entry, author, batch.at(-1) ?? this.tip(author))) batch.push(entry)
+      else if (isWhole) {
+        admit()
+        isWhole = false
+      }
+      if (batch.length === LOADED_AT_ONCE) admit()
       seen = Number(key.slice(-SEQ_DIGITS))
     }
-    return { entries, seen }
+    admit()
+    return seen
   }
 
   tip(author: string): Tip {

@@ -9,6 +9,7 @@ import { type BodyOf, bodyOf } from './bodies.ts'
 import { type Claim, claimsAfter, NO_CLAIMS } from './claims.ts'
 import { type Line, placeOf, type Place } from './entry.ts'
 import { type Judge, type JudgedFact, Rows } from './rows.ts'
+import { Shared } from './shared.ts'
 
 export interface Version {
   version: string
@@ -51,20 +52,15 @@ export interface Fact extends JudgedFact {
 }
 
 /** What an entry says about a function; `undefined` for other types, unknown types and bodies that do not fit. */
-export function factOf(entry: Line): Fact | undefined {
-  const common = { place: placeOf(entry), basis: entry.grant, by: entry.by }
+export function factOf(entry: Line, place: Place = placeOf(entry), shared: Shared = new Shared()): Fact | undefined {
+  const common = { place, basis: entry.grant === null ? null : shared.text(entry.grant), by: shared.text(entry.by) }
   if (entry.type === 'publish') {
     const body = bodyOf(entry, 'publish')
     if (body === undefined) return undefined
-    const { manifest, after } = body
+    const manifest = shared.manifest(body.manifest)
     const { namespace, name } = manifest
-    return {
-      ...common,
-      namespace,
-      name,
-      after,
-      change: { type: 'publish', manifest, version: entry.known?.version ?? versionOf(manifest) },
-    }
+    const change = { type: 'publish' as const, version: entry.known?.version ?? versionOf(manifest), manifest }
+    return { place, basis: common.basis, namespace, by: common.by, name, after: body.after, change }
   }
   if (entry.type === 'point') {
     const body = bodyOf(entry, 'point')

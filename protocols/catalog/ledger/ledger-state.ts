@@ -1,10 +1,11 @@
 /** What the entries come to: who holds what, the functions, secrets and hooks. Entries in, in any order; `settle` works out what changed. */
 import { digestOf, encode } from '#protocols/codec'
 import { LedgerAuthority } from './authority.ts'
-import type { Line, Place } from './entry.ts'
+import { type Line, type Place, placeOf } from './entry.ts'
 import { Electorate } from './electorate.ts'
 import { factOf, Fold, type FunctionState } from './fold.ts'
 import { type Reference, References } from './references.ts'
+import { Shared } from './shared.ts'
 
 export class LedgerState {
   readonly authority: LedgerAuthority
@@ -12,6 +13,7 @@ export class LedgerState {
   readonly electorate = new Electorate()
   readonly #fold: Fold
   readonly #references: References
+  readonly #shared = new Shared()
 
   /** `root`: the universe's root key. */
   constructor(root: string) {
@@ -20,12 +22,15 @@ export class LedgerState {
     this.#references = new References(this.authority)
   }
 
-  insert(line: Line): void {
+  /** Returns the line's place, as it is kept. */
+  insert(line: Line): Place {
+    const place = { ...placeOf(line), author: this.#shared.text(line.author) }
     this.authority.insert(line)
     this.electorate.insert(line)
     this.#references.insert(line)
-    const fact = factOf(line)
+    const fact = factOf(line, place, this.#shared)
     if (fact !== undefined) this.#fold.insert(fact)
+    return place
   }
 
   /** Takes out what a frozen author wrote from `seq` on. */

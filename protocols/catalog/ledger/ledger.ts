@@ -14,7 +14,6 @@ import {
   openEntry,
   reopenEntry,
   type Place,
-  placeOf,
   Refusal,
   type RefusalReason,
   type VerifyOn,
@@ -329,8 +328,7 @@ export class Ledger {
   #index(entry: Line): void {
     this.#hlc = observe(this.#hlc, entry.hlc)
     if (entry.seq >= this.#frozen.from(entry.author)) return
-    this.#places.add(placeOf(entry))
-    this.state.insert(entry)
+    this.#places.add(this.state.insert(entry))
   }
 
   /** As `judge`, uncounted. A second entry in one place is on its way to be proven. */

@@ -56,12 +56,18 @@ export class Rows<F extends JudgedFact, S> {
   }
 
   insert(key: string, fact: F): void {
-    let row = this.#rows.get(key)
-    if (row === undefined) this.#rows.set(key, (row = { facts: [], counts: [], state: undefined, folded: 0, told: undefined }))
     const pair = this.#pairOf(fact)
+    const counts = isCounted(fact, pair.standing)
+    let row = this.#rows.get(key)
+    if (row === undefined) {
+      // As they are: a list that grew has room for sixteen more, and most records have one fact.
+      this.#rows.set(key, (row = { facts: [fact], counts: [counts], state: undefined, folded: 0, told: undefined }))
+      pair.rows.add(row)
+      this.#touched.add(row)
+      return
+    }
     pair.rows.add(row)
     const at = positionOf(row.facts, fact.place)
-    const counts = isCounted(fact, pair.standing)
     if (at === row.facts.length) {
       row.facts.push(fact)
       row.counts.push(counts)
