@@ -155,6 +155,19 @@ describe('objects that are no chains', () => {
     expect(notes[1]?.ids().size).toBe(500)
   })
 
+  it('are compared for nobody beyond their share of this node, and others are answered meanwhile', async () => {
+    const a = await universe.node('a')
+    const [greedy, other] = [await universe.node('b'), await universe.node('c')]
+    await untilMembers([a, greedy, other], 2)
+    const question = encode(new Reconciliation(IdSet.empty, Buffer.alloc(8)).next())
+    const ask = (from: Network) =>
+      from.request(a.network.peer, 'catalog/1', { head: encode({ type: 'compare', set: 'heads' }), body: question }, { timeoutMs: 2000 })
+    await ask(greedy.network)
+    a.service.comparing.spend(greedy.network.peer, 60_000)
+    await expect(ask(greedy.network)).rejects.toMatchObject({ code: 'rate_limited' })
+    await ask(other.network)
+  })
+
   it('are for members only, and a set that nobody keeps is not_found', async () => {
     const a = await universe.node('a')
     const client = await universe.network('client', [])

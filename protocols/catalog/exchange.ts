@@ -27,6 +27,7 @@ import {
   WANTS_MAX,
 } from './messages.ts'
 import { answerSchema, MESSAGE_BYTES_MAX, Reconciliation, SALT_BYTES } from './reconcile.ts'
+import type { VoidBound } from './void-bound.ts'
 import { FROZEN, HEADS, type SharedSet, type SharedSets } from './shared-sets.ts'
 
 const HEADS_BYTES_MAX = HEADS_WHOLE_MAX * 128
@@ -42,6 +43,7 @@ export interface ExchangeInit {
   ledger: Ledger
   sets: SharedSets
   forks: ForkExchange
+  voids: VoidBound
   network: Network
   clock: Clock
   random: Random
@@ -101,7 +103,7 @@ export class Exchange {
   async #pullRoot(asking: Asking): Promise<boolean> {
     const { ledger } = this.#init
     for (let first = ledger.tip(ledger.root).seq, at = first; ; at = ledger.tip(ledger.root).seq) {
-      await this.#takeAll(await this.#entries(asking, [{ author: ledger.root, from: at + 1 }]), new Set(), new Set())
+      await this.#takeAll(asking.peer, await this.#entries(asking, [{ author: ledger.root, from: at + 1 }]), new Set(), new Set())
       if (ledger.tip(ledger.root).seq === at) return at > first
     }
   }
@@ -166,7 +168,7 @@ export class Exchange {
       const wants = ledger.wants(heads).filter(({ author }) => !refused.has(author) && !this.#avoids(`${peer} ${author}`))
       if (wants.length === 0) return news
       const asked = wants.toSorted((a, b) => Number(stuck.has(a.author)) - Number(stuck.has(b.author))).slice(0, WANTS_MAX)
-      const waiting = await this.#takeAll(await this.#entries(asking, asked), refused, unchained)
+      const waiting = await this.#takeAll(asking.peer, await this.#entries(asking, asked), refused, unchained)
       const still = ledger.wants(heads)
       const [unmoved, moved] = [[] as string[], [] as string[]]
       for (const { author, from } of asked)
@@ -188,7 +190,7 @@ export class Exchange {
   }
 
   /** A feed with a bad entry is left alone for the rest of this pull. Returns the authors of entries that could not be judged yet. */
-  async #takeAll(batch: Uint8Array[], refused: Set<string>, unchained: Set<string>): Promise<Set<string>> {
+  async #takeAll(peer: Peer, batch: Uint8Array[], refused: Set<string>, unchained: Set<string>): Promise<Set<string>> {
     const { ledger, tell } = this.#init
     const entries: Entry[] = []
     for (let at = 0; at < batch.length; at += BREATH) {
@@ -202,14 +204,15 @@ export class Exchange {
     const writes: Promise<unknown>[] = []
     // A grant comes before whatever stands on it.
     for (const entry of entries.toSorted((a, b) => comparePlaces(placeOf(a), placeOf(b))))
-      if (!refused.has(entry.author)) writes.push(this.#take(entry, refused, unchained, waiting))
+      if (!refused.has(entry.author)) writes.push(this.#take(peer, entry, refused, unchained, waiting))
     const results = await Promise.allSettled(writes)
     for (const result of results) if (result.status === 'rejected') tell(result.reason)
     return waiting
   }
 
-  async #take(entry: Entry, refused: Set<string>, unchained: Set<string>, waiting: Set<string>): Promise<void> {
+  async #take(peer: Peer, entry: Entry, refused: Set<string>, unchained: Set<string>, waiting: Set<string>): Promise<void> {
     try {
+      this.#init.voids.pass(peer, entry)
       if ((await this.#init.ledger.take(entry)) === 'gap') waiting.add(entry.author)
     } catch (error) {
       if (error instanceof Refusal && error.reason === 'chain' && !refused.has(entry.author)) unchained.add(entry.author)

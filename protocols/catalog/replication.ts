@@ -17,6 +17,7 @@ import { PROTOCOL, pushAnswerSchema, type Request, TOPIC, witnessAnswerSchema } 
 import { Turns } from './turns.ts'
 import type { SharedSets } from './shared-sets.ts'
 import { Strikes } from './strikes.ts'
+import { VoidBound } from './void-bound.ts'
 import type { Claim, Testimony } from './witnesses.ts'
 
 const REQUEST_MS_MAX = 5000
@@ -49,6 +50,7 @@ export class Replication {
   readonly #pullIntervalMs: number
   readonly #forks: ForkExchange
   readonly #strikes: Strikes
+  readonly #voids: VoidBound
   readonly #pulls = new Map<Peer, Promise<boolean>>()
   readonly #turns: Turns<Peer>
   readonly #greeted = new Set<Peer>()
@@ -66,12 +68,13 @@ export class Replication {
     this.#events = init.events
     this.#pullIntervalMs = init.pullIntervalMs
     this.#strikes = new Strikes(init.clock)
+    this.#voids = new VoidBound(init)
     this.#forks = new ForkExchange({
       ledger: init.ledger,
       publish: (data) => void this.#publish(data),
       request: (peer, request, timeoutMs) => this.#request(peer, request, timeoutMs),
     })
-    this.#exchange = new Exchange({ ...init, forks: this.#forks, tell: (error) => this.#tell(error) })
+    this.#exchange = new Exchange({ ...init, forks: this.#forks, voids: this.#voids, tell: (error) => this.#tell(error) })
   }
 
   start(): void {
@@ -126,7 +129,7 @@ export class Replication {
     return pull
   }
 
-  /** One entry a peer pushed; resolves when it is on disk. Throws `invalid_argument` for one that is refused, `storage_full`, `unavailable`. */
+  /** One entry a peer pushed; resolves when it is on disk. Throws `invalid_argument` for one that is refused, `quota_exceeded`, `rate_limited`, `storage_full`, `unavailable`. */
   async accept(peer: Peer, bytes: Uint8Array): Promise<boolean> {
     if (this.#strikes.isOut(peer)) {
       this.#ledger.refused('flood')
@@ -138,13 +141,15 @@ export class Replication {
     try {
       if (this.#ledger.holds(digestOf(bytes))) return true
       const entry = this.#ledger.open(bytes)
+      this.#voids.pass(peer, entry)
       const gap = this.#ledger.judge(entry) === 'gap'
       if (gap) await this.pull(peer)
       return (await this.#ledger.take(entry, gap)) !== 'gap'
     } catch (error) {
       this.#strike(peer, error)
-      if (error instanceof Refusal) throw new OsirisError('invalid_argument', `Cannot accept the entry: ${error.message}`, { cause: error })
-      throw error
+      if (!(error instanceof Refusal)) throw error
+      const code = error.reason === 'quota' ? 'quota_exceeded' : 'invalid_argument'
+      throw new OsirisError(code, `Cannot accept the entry: ${error.message}`, { cause: error })
     }
   }
 
@@ -189,6 +194,7 @@ export class Replication {
       }
       if (this.#ledger.holds(digestOf(data))) return true
       const entry = this.#ledger.open(data)
+      this.#voids.pass(from, entry)
       if (this.#ledger.judge(entry) === 'gap') void this.pull(from)
       else this.#ledger.take(entry).catch((error: unknown) => this.#tell(error))
       return true

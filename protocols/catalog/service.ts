@@ -6,6 +6,7 @@ import type { FunctionRef } from '#protocols/function'
 import type { Clock, MaybePromise, Random, Role, Startable } from '#protocols/lifecycle'
 import type { Manifest } from '#protocols/manifest'
 import { identityOf, type Network, type Peer } from '#protocols/network'
+import { Allowance } from './allowance.ts'
 import { Amender } from './amender.ts'
 import type { FetchOptions } from './artifact-fetcher.ts'
 import { ArtifactRoom } from './artifact-room.ts'
@@ -79,6 +80,9 @@ export interface CatalogServiceInit {
 export class CatalogService implements Catalog, Startable {
   /** For other catalogs: what is kept equal among them by reconciliation. */
   readonly sets: SharedSets
+  /** For other catalogs: how long each may have this node compare, in milliseconds of work. */
+  readonly comparing: Allowance
+  readonly clock: Clock
   /** Who may write to which feed now. */
   readonly guard: FeedGuard
   /** For other catalogs: what several of them signed, by which a new one joins. */
@@ -105,6 +109,8 @@ export class CatalogService implements Catalog, Startable {
   constructor(init: CatalogServiceInit) {
     const { clock, random, events, network, artifacts } = init
     this.#init = init
+    this.clock = clock
+    this.comparing = new Allowance({ clock, ...COMPARING })
     this.#limits = { ...CATALOG_LIMITS, ...init.limits }
     this.#view = new View({ random })
     this.#ledger = new Ledger({
@@ -386,5 +392,7 @@ export class CatalogService implements Catalog, Startable {
 }
 
 const LOG_MAX = 1000
+/** For one member: a whole session costs a few milliseconds of 100,000 ids, and a hostile one no more than a twentieth of a core. */
+const COMPARING = { perSecond: 50, burst: 500 }
 /** How long an admission is told to the others in the background. */
 const ADMIT_MS = 2000

@@ -75,6 +75,8 @@ export type RefusalReason =
   | 'fork'
   | 'frozen'
   | 'authority'
+  /** Its author brings too much that has no effect. */
+  | 'quota'
   /** Not looked at: its sender sent too much that was refused. */
   | 'flood'
 

@@ -1,7 +1,13 @@
 /** Why an entry that came through the door has no effect after all. Pure, for people: the rules themselves are in authority-evaluate.ts. */
 import type { LedgerAuthority } from './authority.ts'
 import { isWithin } from './authority-evaluate.ts'
-import type { Place } from './entry.ts'
+import { type Entry, type Place, placeOf } from './entry.ts'
+
+/** Whether an entry that comes now stands on a grant that is here and gives its author nothing any more. */
+export function isVoid(authority: Pick<LedgerAuthority, 'standing' | 'verdict'>, entry: Entry): boolean {
+  const { author, grant } = entry
+  return grant !== null && authority.verdict.grants.has(grant) && !isWithin(authority.standing(author, grant), placeOf(entry))
+}
 
 /** `basis`: the grant it names. Nothing for an entry that counts. */
 export function voidReason(

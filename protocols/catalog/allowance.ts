@@ -1,0 +1,36 @@
+/** So much for each of many, refilled as time passes: what one member may have this node do. */
+import type { Clock } from '#protocols/lifecycle'
+
+/** Remembered at once: the others have all of theirs. */
+const KEYS_MAX = 4096
+
+export class Allowance {
+  readonly #clock: Clock
+  readonly #perSecond: number
+  readonly #burst: number
+  /** What is left, and when that was so (monotonic). Below zero for the last, which may take more than there is. */
+  readonly #left = new Map<string, { amount: number; atMs: number }>()
+
+  constructor(init: { clock: Clock; perSecond: number; burst: number }) {
+    this.#clock = init.clock
+    this.#perSecond = init.perSecond
+    this.#burst = init.burst
+  }
+
+  has(key: string): boolean {
+    return this.#now(key) > 0
+  }
+
+  spend(key: string, amount: number): void {
+    const left = this.#now(key) - amount
+    this.#left.delete(key)
+    if (this.#left.size >= KEYS_MAX) this.#left.delete(this.#left.keys().next().value as string)
+    this.#left.set(key, { amount: left, atMs: this.#clock.monotonic() })
+  }
+
+  #now(key: string): number {
+    const before = this.#left.get(key)
+    if (before === undefined) return this.#burst
+    return Math.min(this.#burst, before.amount + ((this.#clock.monotonic() - before.atMs) / 1000) * this.#perSecond)
+  }
+}
