@@ -127,6 +127,31 @@ export const BUGS: readonly Bug[] = [
     'const isKnown = this.#feeds.tip(proof.author).seq > 0 || this.authority.isMember(proof.author, this.#clock.now())',
     'const isKnown = this.#feeds.tip(proof.author).seq > 0',
   ),
+  // What the DHT says
+  catalog(
+    'believe unsigned heads',
+    'head-record.ts',
+    'if (!verifySignature(publicKeyOf(head.signer), signed(payload), signature)) throw',
+    'if (verifySignature.length + signed(payload).length + signature.length + publicKeyOf.length === 0) throw',
+  ),
+  catalog(
+    'heads by members without a right',
+    'head-record.ts',
+    "if (!body.roles.includes('catalog') || !allows(principal, 'deploy', namespace))",
+    "if (!body.roles.includes('catalog') || principal.grants === undefined)",
+  ),
+  catalog(
+    'admissions by anybody',
+    'head-record.ts',
+    'if (body?.member !== signer || universe !== this.#universe || author !== this.#init.universe.root || grant !== null)',
+    'if (body?.member !== signer || universe !== this.#universe || grant !== null)',
+  ),
+  catalog(
+    'heads under any key',
+    'head-record.ts',
+    'if (headKeyOf(head.universe, head.namespace, head.name) !== key) throw',
+    'if (key === head.name) throw',
+  ),
   // Repair
   catalog('lose gossip and never pull', 'replication.ts', 'if (peer !== undefined) void this.pull(peer)', 'void peer'),
   // Calls

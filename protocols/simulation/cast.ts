@@ -50,8 +50,10 @@ function foundingEntries(count: number, keepers: number, hasHostile: boolean) {
 const [, first, second] = foundingEntries(1, 1, true)
 /** The entry that let the first node in. */
 export const FIRST_GRANT = first?.hash ?? ''
+export const FIRST_ADMISSION = first?.bytes ?? new Uint8Array(0)
 /** The entry that let the hostile one in. */
 export const HOSTILE_GRANT = second?.hash ?? ''
+export const HOSTILE_ADMISSION = second?.bytes ?? new Uint8Array(0)
 export const FOREIGN_UNIVERSE: Universe = { name: 'foreign', root: FOREIGN_ROOT.id, secret: 'cd'.repeat(32) }
 
 /** Where people deploy; nobody was ever given `closed`. */

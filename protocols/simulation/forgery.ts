@@ -35,7 +35,8 @@ export function receiptFor(entry: Uint8Array, holder: string, atMs: number): Uin
   return sealed(encode(statement), RECEIPT_DOMAIN, HOSTILE)
 }
 
-function sealed(payload: Uint8Array, domain: Uint8Array, signer: Identity): Uint8Array {
+/** Payload and signature, as everything that is signed travels. */
+export function sealed(payload: Uint8Array, domain: Uint8Array, signer: Identity): Uint8Array {
   return encode([payload, new Uint8Array(signer.sign(Buffer.concat([domain, payload])))])
 }
 

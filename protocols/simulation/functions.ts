@@ -2,6 +2,8 @@
 import { digestOf } from '#protocols/codec'
 import { functionConfigSchema, type Manifest, settingsOf } from '#protocols/manifest'
 
+/** What people deploy. */
+export const NAMES = ['greet', 'count', 'pay', 'site'] as const
 /** Calls whose effect may be had twice. */
 export const IDEMPOTENT: ReadonlySet<string> = new Set(['greet', 'site'])
 

@@ -10,8 +10,9 @@ import { FOREIGN_UNIVERSE, HOSTILE, LENT, ROOT, UNIVERSE } from './cast.ts'
 import { NodeClock } from './clock.ts'
 import type { Dice } from './dice.ts'
 import { entryOf, envelopeOf, isEntry, OwnFeed, receiptFor, USURPATIONS, USURPER } from './forgery.ts'
-import { functionOf } from './functions.ts'
+import { functionOf, NAMES } from './functions.ts'
 import { LOAN } from './office.ts'
+import { HEADS, type Poison, poisonFor } from './poison.ts'
 import type { Owner } from './scheduler.ts'
 import { addressOf, VirtualTransport } from './transport.ts'
 import type { World } from './world.ts'
@@ -40,6 +41,8 @@ const EVIL = [
   'publish',
   'publish',
   'usurp',
+  'poison',
+  'poison',
   'fork',
 ] as const
 
@@ -48,6 +51,9 @@ export class Hostile {
   readonly #dice: Dice
   readonly #owner: Owner = { name: 'hostile', alive: true, waiting: 0 }
   readonly #network: Network
+  readonly #transport: VirtualTransport
+  /** Records of the DHT that honest nodes made. */
+  readonly #records = new Map<string, Uint8Array>()
   readonly #feed = new OwnFeed(HOSTILE)
   /** Bytes of entries it has come by. */
   readonly #heard: Uint8Array[] = []
@@ -63,6 +69,9 @@ export class Hostile {
     this.#forks = this.#dice.chance(0.4)
     const clock = new NodeClock(scheduler, this.#owner, { offsetMs: 0, rate: 1 })
     const transport = new VirtualTransport({ name: 'hostile', identity: HOSTILE, universe: UNIVERSE, wire, owner: this.#owner })
+    transport.onRecord = ({ key, value }) => void (this.#records.size < HEARD_MAX && this.#records.set(key, value))
+    transport.tellOf = () => (this.#active ? this.#poisoned().value : undefined)
+    this.#transport = transport
     this.#network = new MeshNetwork({
       ...{ transport, clock, identity: HOSTILE, random: this.#dice.random, events: createEvents(), defer: queueMicrotask },
       universe: universeId(UNIVERSE),
@@ -136,6 +145,8 @@ export class Hostile {
         return this.#publish(heard)
       case 'usurp':
         return this.#spread(this.#own(heard, { ...this.#dice.pick(USURPATIONS), by: USURPER }))
+      case 'poison':
+        return this.#poison()
       case 'fork':
         return this.#forks ? this.#fork(heard) : this.#goOn(this.#own(heard))
     }
@@ -155,6 +166,15 @@ export class Hostile {
     history.versions.add(version)
     history.loans.set(version, this.#feed.seq + 1)
     this.#goOn(this.#own(heard, { type: 'publish', body: { manifest, after: null }, grant: loan }))
+  }
+
+  #poison(): void {
+    const { key, value } = this.#poisoned()
+    this.#transport.spreadRecord(HEADS, key, value)
+  }
+
+  #poisoned(): Poison {
+    return poisonFor(this.#dice.pick(NAMES), this.#records, Math.floor(this.#world.trueWallMs), this.#dice)
   }
 
   #goOn(entry: Uint8Array): void {

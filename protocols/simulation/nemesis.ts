@@ -8,6 +8,7 @@ import type { World } from './world.ts'
 const EVIL = [
   'partition',
   'swizzle',
+  'silence',
   'lossy',
   'slow',
   'kill',
@@ -72,6 +73,8 @@ export class Nemesis {
         return this.#partition()
       case 'swizzle':
         return this.#swizzle()
+      case 'silence':
+        return this.#silence()
       case 'lossy':
         return this.#weather({ drop: this.#dice.between(0.05, 0.5), duplicate: 0.2, breaks: this.#dice.pick([0, 0.01, 0.05]) })
       case 'slow':
@@ -102,6 +105,23 @@ export class Nemesis {
     this.#world.note('nemesis', `${shape}: ${pairs.map((pair) => pair.join('>')).join(' ')}`)
     this.#cut(pairs)
     this.#later(this.#dice.between(200, 6000), () => this.#mend(pairs))
+  }
+
+  /** Those who keep no ledger reach no catalog, but for the one that lies. */
+  #silence(): void {
+    const pairs = this.#world.askers.flatMap(({ name }) =>
+      this.#world.keepers.flatMap((keeper): Pair[] => [
+        [name, keeper.name],
+        [keeper.name, name],
+      ]),
+    )
+    if (pairs.length === 0) {
+      this.#partition()
+      return
+    }
+    this.#world.note('nemesis', `silence: ${pairs.length} links`)
+    this.#cut(pairs)
+    this.#later(this.#dice.between(2500, 5000), () => this.#mend(pairs))
   }
 
   /** Links stop one by one and come back in another order. */

@@ -13,7 +13,7 @@ import type { Dice } from './dice.ts'
 import { VirtualDisk } from './disk.ts'
 import { CountingExecutor } from './executor.ts'
 import type { Owner, Scheduler } from './scheduler.ts'
-import { addressOf, VirtualTransport } from './transport.ts'
+import { addressOf, type HeardRecord, VirtualTransport } from './transport.ts'
 import type { Wire } from './wire.ts'
 
 /** From the start of a process to its end. */
@@ -45,6 +45,10 @@ export interface NodeInit {
   /** What the root wrote before. */
   founding: readonly Uint8Array[]
   onStart: (id: string) => void
+  /** Hears of every record of the DHT that comes to it. */
+  onRecord: (record: HeardRecord) => void
+  /** Hears whenever the DHT knew what no catalog could be asked for. */
+  onHint: () => void
   /** Hears what the node would log. */
   onLog: (text: string) => void
 }
@@ -126,6 +130,7 @@ export class Node {
     const { random } = this.#init.dice.fork(`life ${name} ${this.#lives}`)
     const clock = new NodeClock(scheduler, owner, this.clockError)
     const transport = new VirtualTransport({ name, identity, universe: UNIVERSE, wire, owner })
+    Object.assign(transport, { onRecord: this.#init.onRecord, onFound: this.#init.onHint })
     const events = createEvents((error) => this.#init.onLog(`a listener failed: ${String(error)}`))
     events.on('log', ({ text }) => this.#init.onLog(text))
     const network = new MeshNetwork({
@@ -152,7 +157,8 @@ export class Node {
   #catalogOf(init: { owner: Owner; clock: NodeClock; network: MeshNetwork; access: Access; events: Events; random: Random }) {
     const { owner, clock, network, access, events, random } = init
     const artifacts = this.files.open(owner, () => clock.now())
-    if (!this.keepsLedger) return { catalog: new CatalogClient({ network, clock, random, events, artifacts }), service: undefined }
+    if (!this.keepsLedger)
+      return { catalog: new CatalogClient({ network, clock, random, events, artifacts, universe: UNIVERSE }), service: undefined }
     const service = new CatalogService({
       ...{ clock, network, access, events, random, artifacts, identity: this.identity },
       universe: UNIVERSE,

@@ -15,6 +15,15 @@ import { VirtualConnection } from './connection.ts'
 import type { Owner } from './scheduler.ts'
 import type { Wire } from './wire.ts'
 
+/** A record of the DHT that came to a node. */
+export interface HeardRecord {
+  kind: string
+  key: string
+  value: Uint8Array
+  /** Whether the node's own judge let it pass. */
+  taken: boolean
+}
+
 /** Before the first repetition of a connection's first packet, doubled each time (RFC 6298). */
 const SYN_AGAIN_MS = 1000
 
@@ -23,6 +32,12 @@ export class VirtualTransport implements Transport {
   readonly peer: Peer
   readonly address: string
   readonly records = new RecordTable()
+  /** Hears of every record that comes. */
+  onRecord: (record: HeardRecord) => void = () => {}
+  /** Hears of every record that was found when it was asked for. */
+  onFound: () => void = () => {}
+  /** What it tells others who ask for a record. */
+  tellOf: (kind: string, key: string) => Uint8Array | undefined = (kind, key) => this.records.best(kind, key)
   readonly #key: string
   readonly #wire: Wire
   readonly #owner: Owner
@@ -123,16 +138,37 @@ export class VirtualTransport implements Transport {
   }
 
   putRecord(kind: string, key: string, value: Uint8Array): void {
-    if (!this.records.hear(kind, key, value)) return
-    for (const each of this.neighbours()) this.#wire.later(this.#wire.delayMs(), () => each.records.hear(kind, key, value))
+    if (this.records.hear(kind, key, value)) this.spreadRecord(kind, key, value)
   }
 
-  async getRecord(kind: string, key: string): Promise<Uint8Array | undefined> {
+  /** Tells its neighbours, whatever it is. */
+  spreadRecord(kind: string, key: string, value: Uint8Array): void {
     for (const each of this.neighbours()) {
-      const value = each.records.best(kind, key)
-      if (value !== undefined) this.records.hear(kind, key, value)
+      if (this.#wire.hears(this, each) && !this.#wire.dice.chance(this.#wire.faults.drop))
+        this.#wire.later(this.#wire.delayMs(), () => each.running && each.#hearRecord(kind, key, value))
     }
-    return this.records.best(kind, key)
+  }
+
+  async getRecord(kind: string, key: string, { timeoutMs }: DialOptions): Promise<Uint8Array | undefined> {
+    await new Promise<void>((resolve) => {
+      const asked = this.neighbours().filter((each) => this.#wire.hears(this, each) && this.#wire.hears(each, this))
+      let open = asked.length
+      const after = (ms: number, run: () => void) => this.#wire.scheduler.after(this.#owner, ms, run)
+      const answered = (value: Uint8Array | undefined) => {
+        if (value !== undefined) this.#hearRecord(kind, key, value)
+        if ((open -= 1) === 0) resolve()
+      }
+      // Some nodes never answer; one that knows nothing has nobody to wait for.
+      after(open === 0 ? 0 : timeoutMs, resolve)
+      for (const each of asked) after(this.#wire.delayMs() + this.#wire.delayMs(), () => each.running && answered(each.tellOf(kind, key)))
+    })
+    const found = this.records.best(kind, key)
+    if (found !== undefined) this.onFound()
+    return found
+  }
+
+  #hearRecord(kind: string, key: string, value: Uint8Array): void {
+    this.onRecord({ kind, key, value, taken: this.records.hear(kind, key, value) })
   }
 
   /** Nodes at the other end of live connections. */

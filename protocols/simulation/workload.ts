@@ -6,12 +6,11 @@ import { versionOf } from '#protocols/manifest'
 import { CLOSED, NAMESPACE, type People } from './cast.ts'
 import { judgeDenied, judgePromise, placesBefore, type Told } from './checks/promises.ts'
 import type { Dice } from './dice.ts'
-import { functionOf, IDEMPOTENT } from './functions.ts'
+import { functionOf, IDEMPOTENT, NAMES } from './functions.ts'
 import type { Call } from './history.ts'
 import type { Life, Node } from './node.ts'
 import type { World } from './world.ts'
 
-const NAMES = ['greet', 'count', 'pay', 'site'] as const
 const CODES = 6
 const WRITE_MS = 1500
 /** What a command line waits at least; some connections are still being made anew. */
@@ -60,7 +59,9 @@ export class Workload {
     if (living.length === 0) return
     const node = this.#dice.pick(living)
     const chance = this.#dice.random()
-    if (chance < 0.42) this.#call(node)
+    // A node without the ledger is asked what functions mean, too.
+    if (!node.keepsLedger && chance < 0.3) void this.#resolve(node)
+    else if (chance < 0.42) this.#call(node)
     else if (chance < 0.78) void this.#write(node, 'deploys', (life, options) => this.#deploy(life, options))
     else if (chance < 0.89) void this.#write(node, 'points', (life, options) => this.#point(life, options))
     else if (chance < 0.94)
@@ -136,6 +137,19 @@ export class Workload {
       () => judgeDenied(this.#world, node, undefined),
       (error: Error) => judgeDenied(this.#world, node, error),
     )
+  }
+
+  /** Whatever is answered must be something that somebody deployed. */
+  async #resolve(node: Node): Promise<void> {
+    const name = this.#dice.pick(NAMES)
+    try {
+      const { version } = await (node.life as Life).catalog.get({ namespace: NAMESPACE, name })
+      this.#world.note(node.name, `takes ${name} for ${version.slice(0, 6)}`)
+      if (!this.#world.history.versions.has(version))
+        this.#world.fail('poisoned records are never used', `${node.name} takes ${name} for ${version.slice(0, 6)}, which nobody deployed`)
+    } catch (error) {
+      if (!(error instanceof OsirisError)) this.#world.fail('typed errors', `${node.name} asks for ${name}: ${String(error)}`)
+    }
   }
 
   #call(node: Node): void {

@@ -1,5 +1,6 @@
 /** Everything of one run: virtual time, the wire, the nodes, and what is known of what they promised. */
 import type { Role } from '#protocols/lifecycle'
+import { judgeRecord } from './checks/records.ts'
 import { foundingOf, HOSTILE, NODES } from './cast.ts'
 import { EPOCH_MS } from './clock.ts'
 import { Dice } from './dice.ts'
@@ -62,6 +63,8 @@ export class World {
           everybody: all,
           founding,
           onStart: (id) => this.history.started(id),
+          onRecord: (record) => judgeRecord(this, this.nodes[at] as Node, record),
+          onHint: () => (this.history.counts.hints += 1),
           onLog: (text) => this.note(each.name, `  ${text}`),
         }),
     )
@@ -70,6 +73,11 @@ export class World {
   /** All who are honest and keep the ledger. */
   get keepers(): Node[] {
     return this.nodes.filter((node) => node.keepsLedger)
+  }
+
+  /** All who keep no ledger and ask the others. */
+  get askers(): Node[] {
+    return this.nodes.filter((node) => !node.keepsLedger)
   }
 
   get living(): Node[] {
