@@ -1,4 +1,5 @@
 /** What goes wrong, when, and for how long: drawn from the seed, carried out, and all healed at the end. */
+import { placeIn } from './checks/record.ts'
 import { type Pair, pairsOf, SHAPES } from './partitions.ts'
 import type { Dice } from './dice.ts'
 import type { Node } from './node.ts'
@@ -23,6 +24,12 @@ const EVIL = [
 ] as const
 type Evil = (typeof EVIL)[number]
 
+/** Peace around a disk that is set back: nobody can tell a node what it has lost while those who know it are away. */
+const TRUCE_MS = 3500
+/** Until its node starts again, and until it has met the others. */
+const ABSENT_MS = { min: 800, max: 1500 }
+const MEETING_MS = 500
+
 /** What a clock is set to, milliseconds beside the true time: more ahead would make an honest node's entries unwelcome. */
 const CLOCK_MS = { min: -1500, max: 250 }
 
@@ -33,6 +40,7 @@ export class Nemesis {
   /** The one disk of a run that may be damaged: two at once may take the only copies of what is committed. */
   readonly #victim: Node
   #active = true
+  #peaceUntilMs = 0
   /** A kill that waits for the next write of a node. */
   #strike: Node | undefined
 
@@ -55,19 +63,28 @@ export class Nemesis {
   /** Everything works again, and everybody is up. */
   heal(): void {
     this.#active = false
-    this.#strike = undefined
-    this.#cuts.clear()
-    this.#world.wire.cut([])
-    this.#world.wire.faults = CALM
+    this.#calm()
     for (const node of this.#world.nodes) {
-      node.disk.trouble = 'none'
       if (Math.abs(node.clockError.offsetMs) > CLOCK_MS.max) node.setClock(this.#dice.between(0, CLOCK_MS.max))
       this.#world.boot(node)
     }
     this.#world.note('nemesis', 'everything is healed')
   }
 
+  #calm(): void {
+    this.#strike = undefined
+    this.#cuts.clear()
+    this.#world.wire.cut([])
+    this.#world.wire.faults = CALM
+    for (const node of this.#world.nodes) node.disk.trouble = 'none'
+  }
+
+  get #isPeace(): boolean {
+    return this.#world.now < this.#peaceUntilMs
+  }
+
   #do(evil: Evil): void {
+    if (this.#isPeace) return
     switch (evil) {
       case 'partition':
         return this.#partition()
@@ -142,6 +159,7 @@ export class Nemesis {
   }
 
   #kill(node: Node): void {
+    if (this.#isPeace) return
     this.#world.kill(node, this.#dice.chance(0.4))
     this.#later(this.#dice.chance(0.6) ? this.#dice.between(20, 800) : this.#dice.between(800, 6000), () => this.#world.boot(node))
   }
@@ -165,7 +183,7 @@ export class Nemesis {
     const { disk, files } = this.#victim
     const others = this.#world.keepers.filter((node) => node !== this.#victim)
     // Of what is nowhere else nothing can be mended.
-    const records = disk.keys().filter((key) => key.startsWith('entry/') && others.some((node) => node.disk.durable().has(key)))
+    const records = disk.keys().filter((key) => others.some((node) => hasEntry(node, key)))
     const [own, foreign] = [records.filter((key) => key.includes(this.#victim.identity.id)), records]
     const key = this.#dice.chance(0.5) && own.length > 0 ? own.at(-1) : foreign[this.#dice.int(foreign.length)]
     if (key === undefined) return
@@ -180,13 +198,24 @@ export class Nemesis {
 
   /** Somebody restores a backup of the whole disk, made a moment ago. */
   #setBack(): void {
-    const { disk } = this.#victim
-    const copy = disk.copy()
+    const victim = this.#victim
+    const copy = victim.disk.copy()
     this.#later(this.#dice.between(300, 2500), () => {
-      this.#kill(this.#victim)
-      this.#world.note('nemesis', `sets the disk of ${this.#victim.name} back`)
-      disk.setBack(copy)
+      if (this.#isPeace) return
+      this.#world.kill(victim, this.#dice.chance(0.4))
+      this.#world.note('nemesis', `sets the disk of ${victim.name} back`)
+      victim.disk.setBack(copy)
+      this.#makePeace(victim)
     })
+  }
+
+  #makePeace(victim: Node): void {
+    this.#calm()
+    this.#peaceUntilMs = this.#world.now + TRUCE_MS
+    for (const node of this.#world.nodes) if (node !== victim) this.#world.boot(node)
+    const absentMs = this.#dice.between(ABSENT_MS.min, ABSENT_MS.max)
+    victim.meetsUntilMs = this.#world.now + absentMs + MEETING_MS
+    this.#later(absentMs, () => this.#world.boot(victim))
   }
 
   #setClock(node: Node): void {
@@ -201,6 +230,7 @@ export class Nemesis {
   }
 
   #cut(pairs: readonly Pair[]): void {
+    if (this.#isPeace) return
     for (const pair of pairs) this.#cuts.set(pair.join('>'), pair)
     this.#world.wire.cut([...this.#cuts.values()])
   }
@@ -215,4 +245,11 @@ export class Nemesis {
       if (this.#active) run()
     })
   }
+}
+
+/** Whether its ledger has the entry of this key; a failed write may have left it on a disk and nowhere else. */
+function hasEntry(node: Node, key: string): boolean {
+  const place = placeIn(key)
+  const head = place && node.ledger?.status().heads.find(({ author }) => author === place.author)
+  return head !== undefined && head.seq >= (place?.seq ?? 0) && node.disk.durable().has(key)
 }

@@ -63,6 +63,8 @@ export class Node {
   life: Life | undefined
   /** When its last process ended; nothing while one runs. */
   diedAt: number | undefined
+  /** Until then nobody asks it for anything: it meets the others after it lost some of its disk. */
+  meetsUntilMs = 0
   readonly #init: NodeInit
   #lives = 0
   #highMs = 0

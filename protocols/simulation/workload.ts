@@ -55,7 +55,7 @@ export class Workload {
   }
 
   #act(): void {
-    const { living } = this.#world
+    const living = this.#world.living.filter((node) => node.meetsUntilMs <= this.#world.now)
     if (living.length === 0) return
     const node = this.#dice.pick(living)
     const chance = this.#dice.random()
