@@ -28,7 +28,7 @@ type Evil = (typeof EVIL)[number]
 const TRUCE_MS = 3500
 /** Until its node starts again, and until it has met the others. */
 const ABSENT_MS = { min: 800, max: 1500 }
-const MEETING_MS = 500
+const MEETING_MS = 40
 
 /** What a clock is set to, milliseconds beside the true time: more ahead would make an honest node's entries unwelcome. */
 const CLOCK_MS = { min: -1500, max: 250 }

@@ -15,6 +15,7 @@ const CODES = 6
 const WRITE_MS = 1500
 /** What a command line waits at least; some connections are still being made anew. */
 const LAST_MS = 4000
+const BACK_MS = 150
 const GAP_MS = { min: 15, max: 220 }
 
 export class Workload {
@@ -57,7 +58,9 @@ export class Workload {
   #act(): void {
     const living = this.#world.living.filter((node) => node.meetsUntilMs <= this.#world.now)
     if (living.length === 0) return
-    const node = this.#dice.pick(living)
+    // Whoever has just come back without all of its disk is asked before it has got the rest.
+    const back = living.filter((node) => node.meetsUntilMs > this.#world.now - BACK_MS)
+    const node = this.#dice.pick(back.length > 0 ? back : living)
     const chance = this.#dice.random()
     // A node without the ledger is asked what functions mean, too.
     if (!node.keepsLedger && chance < 0.3) void this.#resolve(node)
