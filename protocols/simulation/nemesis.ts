@@ -28,7 +28,10 @@ type Evil = (typeof EVIL)[number]
 const TRUCE_MS = 3500
 /** Until its node starts again, and until it has met the others. */
 const ABSENT_MS = { min: 800, max: 1500 }
-const MEETING_MS = 40
+const MEETING_MS = 30
+
+/** When something has been deployed, and until long after nobody waits for a catalog any more. */
+const SILENCE_MS = { from: 800, min: 3000, max: 5000 }
 
 /** What a clock is set to, milliseconds beside the true time: more ahead would make an honest node's entries unwelcome. */
 const CLOCK_MS = { min: -1500, max: 250 }
@@ -50,14 +53,18 @@ export class Nemesis {
     this.#victim = this.#dice.pick(world.keepers)
   }
 
-  /** Evil from now on for so long. */
-  start(forMs: number): void {
+  /** Evil from now on for so long; longer where those who keep no ledger shall be alone for a while. Returns how long. */
+  start(evilMs: number): number {
     const kinds = this.#dice.shuffled(EVIL).slice(0, 1 + this.#dice.int(5))
+    const isSilent = this.#world.askers.length > 0 && this.#dice.chance(0.5)
+    const forMs = isSilent ? Math.max(evilMs, SILENCE_MS.from + SILENCE_MS.min) : evilMs
+    if (isSilent) this.#world.after(SILENCE_MS.from, () => this.#active && this.#do('silence'))
     const count = 2 + this.#dice.int(7)
     this.#world.note('nemesis', kinds.join(' '))
     for (let at = 0; at < count; at++)
       this.#world.after(this.#dice.between(0, forMs), () => this.#active && this.#do(this.#dice.pick(kinds)))
     for (const node of this.#world.keepers) node.disk.onWrite = () => this.#struck(node)
+    return forMs
   }
 
   /** Everything works again, and everybody is up. */
@@ -138,7 +145,7 @@ export class Nemesis {
     }
     this.#world.note('nemesis', `silence: ${pairs.length} links`)
     this.#cut(pairs)
-    this.#later(this.#dice.between(2500, 5000), () => this.#mend(pairs))
+    this.#later(this.#dice.between(SILENCE_MS.min, SILENCE_MS.max), () => this.#mend(pairs))
   }
 
   /** Links stop one by one and come back in another order. */
@@ -216,6 +223,7 @@ export class Nemesis {
     const absentMs = this.#dice.between(ABSENT_MS.min, ABSENT_MS.max)
     victim.meetsUntilMs = this.#world.now + absentMs + MEETING_MS
     this.#later(absentMs, () => this.#world.boot(victim))
+    this.#later(absentMs + MEETING_MS, () => this.#world.onBack(victim))
   }
 
   #setClock(node: Node): void {

@@ -15,7 +15,6 @@ const CODES = 6
 const WRITE_MS = 1500
 /** What a command line waits at least; some connections are still being made anew. */
 const LAST_MS = 4000
-const BACK_MS = 150
 const GAP_MS = { min: 15, max: 220 }
 
 export class Workload {
@@ -32,10 +31,16 @@ export class Workload {
   }
 
   start(): void {
+    // Before it has got the rest.
+    this.#world.onBack = (node) => void this.#write(node, 'deploys', (life, options) => this.#deploy(life, options))
+    this.#next()
+  }
+
+  #next(): void {
     this.#world.after(this.#dice.between(GAP_MS.min, GAP_MS.max), () => {
       if (!this.#running) return
       this.#act()
-      this.start()
+      this.#next()
     })
   }
 
@@ -58,12 +63,10 @@ export class Workload {
   #act(): void {
     const living = this.#world.living.filter((node) => node.meetsUntilMs <= this.#world.now)
     if (living.length === 0) return
-    // Whoever has just come back without all of its disk is asked before it has got the rest.
-    const back = living.filter((node) => node.meetsUntilMs > this.#world.now - BACK_MS)
-    const node = this.#dice.pick(back.length > 0 ? back : living)
+    const node = this.#dice.pick(living)
     const chance = this.#dice.random()
     // A node without the ledger is asked what functions mean, too.
-    if (!node.keepsLedger && chance < 0.3) void this.#resolve(node)
+    if (!node.keepsLedger && chance < 0.5) void this.#resolve(node)
     else if (chance < 0.42) this.#call(node)
     else if (chance < 0.78) void this.#write(node, 'deploys', (life, options) => this.#deploy(life, options))
     else if (chance < 0.89) void this.#write(node, 'points', (life, options) => this.#point(life, options))
