@@ -9,12 +9,16 @@ import { fileURLToPath } from 'node:url'
 import { z } from 'zod'
 import { createIdentity, createUniverse, type Identity, type Universe, universeId } from '#protocols/access'
 import { createFounding, DirectoryArtifacts, signEntry } from '#protocols/catalog'
+import { digestOf } from '#protocols/codec'
 import type { Role } from '#protocols/lifecycle'
 import { background, run } from './children.ts'
 import type { Cleanup } from './cleanup.ts'
-import { ARTIFACT, manifestOf, openLedger, type OpenLedger } from './ledgers.ts'
+import { manifestOf, openLedger, type OpenLedger } from './ledgers.ts'
+import { SOURCE } from './subject.ts'
 
 const CATALOG = fileURLToPath(new URL('./contenders/catalog.ts', import.meta.url))
+/** All functions run the same: fetching code is no part of comparing ledgers. */
+const CODE = Buffer.from(SOURCE)
 /** Entries taken in at once. */
 const BATCH = 500
 
@@ -92,7 +96,7 @@ async function makeLedgers(
   }
   for (const { home } of [whole, behind]) {
     await mkdir(home)
-    await new DirectoryArtifacts({ directory: join(home, 'artifacts') }).put(manifestOf(0).artifact.digest, ARTIFACT)
+    await new DirectoryArtifacts({ directory: join(home, 'artifacts') }).put(digestOf(CODE), CODE)
   }
   const base = await openLedger(place)
   await take(
@@ -138,7 +142,7 @@ class Feed {
     this.#seq += 1
     const place = { format: 1 as const, universe: this.#universe, author: this.#identity.id, seq: this.#seq, prev: this.#prev }
     const hlc = { wallMs: Date.now(), counter: at % 0xffff }
-    const body = { manifest: manifestOf(at), after: null }
+    const body = { manifest: manifestOf(at, CODE), after: null }
     const entry = signEntry(this.#identity, { ...place, hlc, type: 'publish', body, by: 'bench', grant: this.#grant })
     this.#prev = entry.hash
     return entry.bytes

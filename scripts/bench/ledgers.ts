@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Level } from 'level'
 import { createIdentity, createUniverse, type Identity, type Universe } from '#protocols/access'
-import { createGenesis, Ledger, type Storage, View } from '#protocols/catalog'
+import { createGenesis, DirectoryArtifacts, Ledger, type Storage, View } from '#protocols/catalog'
 import { digestOf } from '#protocols/codec'
 import { createEvents } from '#protocols/events'
 import { systemClock } from '#protocols/lifecycle'
@@ -14,6 +14,8 @@ import { NAMESPACE, SOURCE } from './subject.ts'
 
 /** Appends that share a write. */
 const BATCH = 500
+/** Written and synced side by side. */
+const FILES_AT_ONCE = 64
 const settings = settingsOf(functionConfigSchema.parse({}))
 
 export interface OpenLedger {
@@ -78,11 +80,22 @@ export function nameOf(at: number): string {
   return `function-${at}`
 }
 
-/** What they all run: a ledger whose artifacts are nowhere would have its node look for them all the time. */
-export const ARTIFACT = Buffer.from(SOURCE)
+/** The code of one function; each has its own. */
+function codeOf(at: number): Uint8Array {
+  return Buffer.from(`${SOURCE}// ${nameOf(at)}`)
+}
 
-export function manifestOf(at: number): Manifest {
-  const digest = digestOf(ARTIFACT)
+/** The code of functions 0 to `count - 1`, where a node keeps artifacts: one whose code is nowhere would be looked for. */
+export async function putArtifacts(directory: string, count: number): Promise<void> {
+  const artifacts = new DirectoryArtifacts({ directory })
+  for (let at = 0; at < count; at += FILES_AT_ONCE) {
+    const codes = Array.from({ length: Math.min(FILES_AT_ONCE, count - at) }, (_, index) => codeOf(at + index))
+    await Promise.all(codes.map((code) => artifacts.put(digestOf(code), code)))
+  }
+}
+
+export function manifestOf(at: number, code: Uint8Array = codeOf(at)): Manifest {
+  const digest = digestOf(code)
   return {
     ...{
       format: 1,
@@ -93,7 +106,7 @@ export function manifestOf(at: number): Manifest {
       tests: [],
       provenance: { node: 'bench', tools: [], files: [] },
     },
-    artifact: { digest, bytes: ARTIFACT.length },
+    artifact: { digest, bytes: code.length },
     source: { digest, entry: 'greet.ts', language: 'typescript' },
   }
 }

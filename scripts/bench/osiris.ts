@@ -88,6 +88,14 @@ export class Osiris {
     return { http: status.nodes.map((node) => node.http), stop }
   }
 
+  /** A universe whose nodes are all in one process, ready. */
+  async startUniverseHere(name: string, nodes: number): Promise<BenchUniverse & { pid: number }> {
+    const args = [BIN, 'universe', 'start', name, '--nodes', String(nodes), '--in-process', '--json']
+    const child = background(this.#cleanup, process.execPath, args, { env: this.#env, cwd: join(this.#home, 'work') })
+    const status = statusSchema.parse(JSON.parse(await child.firstLine))
+    return { http: status.nodes.map((node) => node.http), pid: child.pid, stop: child.stop }
+  }
+
   /** Writes a source file and returns its path. */
   async write(file: string, source: string): Promise<string> {
     const path = join(this.#home, 'work', file)

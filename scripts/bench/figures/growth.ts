@@ -1,10 +1,14 @@
-/** A warm call and the memory of a node as there are more functions in its ledger: three nodes with 1,000, 10,000 and 100,000 of them, called in turns. */
+/**
+ * A warm call and the memory of a node as there are more functions in its ledger: three nodes with 1,000, 10,000 and 100,000 of them, called in turns. And the
+ * same call, and the cost of a change, as there are more nodes (`growing-universes.ts`).
+ */
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createIdentity, universeSchema } from '#protocols/access'
-import type { Bench, Figure } from '../bench.ts'
-import { openLedger, publish } from '../ledgers.ts'
+import type { Bench, Figure, Row } from '../bench.ts'
+import { growingUniverses } from '../growing-universes.ts'
+import { openLedger, publish, putArtifacts } from '../ledgers.ts'
 import { memoryOf } from '../memory.ts'
 import { type BenchNode, deploy, Osiris } from '../osiris.ts'
 import { Probe } from '../probe.ts'
@@ -44,7 +48,9 @@ export const growth: Figure = {
     const perFunction = (bytes[largest]! - bytes[SMALLEST]!) / ((Number(largest) - Number(SMALLEST)) / bench.divisor)
     // No bar of the project's: what a node with a gigabyte can spare for a hundred thousand functions beside everything else.
     const memory = { what: 'memory of a node for each function that exists', measured: round(perFunction / 1024, 1), unit: 'KB' }
-    return [...rows, { ...memory, bar: { kind: 'most', value: 5 }, detail: { bytes } }]
+    const functions: Row[] = [...rows, { ...memory, bar: { kind: 'most', value: 5 }, detail: { bytes } }]
+    for (const size of SIZES) await nodes[size]!.stop()
+    return [...functions, ...(await growingUniverses(bench))]
   },
 }
 
@@ -58,6 +64,8 @@ async function nodeWith(bench: Bench, osiris: Osiris, functions: number): Promis
   const read = (file: string) => readFile(join(first.dataDir, file), 'utf8')
   const identity = createIdentity(Buffer.from((await read('root.key')).trim(), 'hex'))
   const universe = universeSchema.parse(JSON.parse(await read('universe.json')))
+  // Each function has its own code, as functions have: what the node keeps and looks after is part of what grows.
+  await putArtifacts(join(first.dataDir, 'artifacts'), functions)
   const { ledger, close } = await openLedger({ identity, universe, directory: join(first.dataDir, 'store') })
   await publish(ledger, 0, functions)
   await close()
