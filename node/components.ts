@@ -7,19 +7,27 @@
 import { join } from 'node:path'
 import { Access, formatJoinToken, issueToken, universeId } from '#protocols/access'
 import { BuilderClient, BuilderService, serveBuilder } from '#protocols/builder'
-import { CatalogClient, CatalogService, DirectoryArtifacts, serveArtifacts, serveCatalog } from '#protocols/catalog'
+import {
+  askToJoin,
+  CatalogClient,
+  CatalogService,
+  DirectoryArtifacts,
+  type JoinAnswer,
+  serveArtifacts,
+  serveCatalog,
+} from '#protocols/catalog'
 import { OsirisError } from '#protocols/errors'
-import { createEvents } from '#protocols/events'
+import { createEvents, type Events } from '#protocols/events'
 import { ExecutorClient, ExecutorService, serveExecutor } from '#protocols/executor'
 import { every, type Role, type Startable, systemClock } from '#protocols/lifecycle'
-import { createLibp2pNetwork, loadLibp2p } from '#protocols/network'
+import { createLibp2pNetwork, identityOf, loadLibp2p, type Network } from '#protocols/network'
 import { type Router, RouterClient, RouterService, serveRouter } from '#protocols/router'
 import type { NodeConfig } from '#node/config'
 import { HttpServer } from '#node/http'
 import { tendHeap } from './heap.ts'
 import { createLogger, logEvents, Metrics } from '#node/telemetry'
 import type { RunningNode } from '#node/universe'
-import { admitNodes } from './admitting.ts'
+import { Admission } from './admission.ts'
 import { doorsOf } from './doors.ts'
 import { type Host, openHost } from './host.ts'
 import { joinMesh } from './joining.ts'
@@ -30,6 +38,8 @@ const ADVERTISE_MS = 500
 const JOIN_MS = 8000
 /** One that was here before waits less: it can serve what it has. */
 const REJOIN_MS = 2000
+/** A node that is new to its universe waits so long to be let in before it goes on without; one that was here before does not wait. */
+const ADMISSION_MS = 3000
 /** A developer's token is issued anew at every start. */
 const DEVELOPER_TOKEN_MS = 365 * 24 * 3_600_000
 
@@ -104,6 +114,7 @@ async function compose(config: NodeConfig, host: Host, signal: AbortSignal) {
           nodeName: config.name,
           isNew: host.isNew,
           root: host.root,
+          isOpen: config.developer,
           limits: { cacheBytesMax: config.artifactCacheBytes },
         })
       : undefined
@@ -111,6 +122,7 @@ async function compose(config: NodeConfig, host: Host, signal: AbortSignal) {
     catalogService ??
     new CatalogClient({ network, clock, random, events, universe, artifacts, artifactCacheBytes: config.artifactCacheBytes })
   access.follow(catalog)
+  const admission = admissionOf({ config, host, network, catalogService, events })
 
   const builderService = has('builder')
     ? new BuilderService({ clock, events, workDir: join(config.dataDir, 'builds'), nodeName: config.name })
@@ -155,6 +167,7 @@ async function compose(config: NodeConfig, host: Host, signal: AbortSignal) {
       members: () => network.members.list().length,
       ledgerEntries: () => catalogService?.status().entries ?? 0,
       ledgerRefusals: () => ({ ...catalogService?.refusals() }),
+      joinRefusals: () => ({ ...catalogService?.admitter.refused() }),
     },
   })
   const http = new HttpServer({
@@ -171,6 +184,7 @@ async function compose(config: NodeConfig, host: Host, signal: AbortSignal) {
         ...load(),
         capacity: config.capacity,
         functions: catalogService?.status().functions ?? 0,
+        admission: admission.state(),
         ...(executorService === undefined ? {} : { walls: executorService.status().walls }),
       }),
     },
@@ -186,11 +200,9 @@ async function compose(config: NodeConfig, host: Host, signal: AbortSignal) {
       const ending = await joinMesh({ network, clock, universeName: universe.name, bootstrap, mayBeAlone: !isNew, timeoutMs, signal })
       if (ending === 'alone')
         logger.warn(`No member of universe "${universe.name}" answered at ${bootstrap.join(', ')}: serving what is here, and trying on`)
+      closers.push(() => admission.stop())
+      await admission.start({ timeoutMs: isNew && ending === 'joined' ? ADMISSION_MS : 0, mustBeWelcome: isNew, signal })
       await host.keep()
-      if (catalogService !== undefined && host.root !== undefined) {
-        const self = { peer: network.peer, name: config.name, roles: config.roles }
-        closers.push(admitNodes({ catalog: catalogService, members: network.members, self, clock, events }))
-      }
       closers.push(
         ...(catalogService === undefined ? [] : [catalogService.authority().onChange(() => access.reconsider())]),
         catalog instanceof CatalogClient ? serveArtifacts(network, catalog, access) : serveCatalog(network, catalog, access),
@@ -223,9 +235,44 @@ async function compose(config: NodeConfig, host: Host, signal: AbortSignal) {
       p2p: network.addresses(),
       joinToken: joinToken(),
       developerToken: developerToken ?? '',
+      admission,
       stop,
     }),
   }
+}
+
+interface AdmissionParts {
+  config: NodeConfig
+  host: Host
+  network: Network
+  catalogService: CatalogService | undefined
+  events: Events
+}
+
+/** Whoever holds the root key lets itself in. */
+function admissionOf({ config, host, network, catalogService, events }: AdmissionParts): Admission {
+  const { name, roles } = config
+  const member = identityOf(network.peer) ?? ''
+  const letSelfIn = async (service: CatalogService): Promise<JoinAnswer> => {
+    try {
+      await service.admitter.admitSelf(name, roles)
+      return { state: 'admitted' }
+    } catch (error) {
+      return { state: 'waiting', reason: (error as Error).message }
+    }
+  }
+  return new Admission({
+    ask: (signal) =>
+      catalogService !== undefined && host.root !== undefined
+        ? letSelfIn(catalogService)
+        : askToJoin(network, { name, roles, invited: host.invited, signal }),
+    isIn: () => (roles.length === 0 ? true : catalogService?.admitter.hasLetIn(member, roles)),
+    onChange: (listener) => {
+      const stops = [network.members.onChange(listener), catalogService?.authority().onChange(listener)]
+      return () => stops.forEach((stop) => stop?.())
+    },
+    ...{ nodeName: name, clock: systemClock, events },
+  })
 }
 
 /** From the configuration, else by the root key where it is here, else as a join token brought it. */

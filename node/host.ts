@@ -6,6 +6,7 @@
  * <data>/universe.json   the universe's public root and door key (0600); written once the node is in, so that a start that failed binds to nothing
  * <data>/root.key        only where this node founded the universe: the root's secret (0600)
  * <data>/caller.token    only where the join token brought one: how the command line on this host acts (0600)
+ * <data>/invitation      only where the join token brought one: shown until the universe has let this node in (0600)
  * <data>/store/          level: the ledger (store.ts); `store.damaged` is one that could not be opened
  * <data>/peers.json      addresses this node found the mesh at; beside the store, so that a node that lost that finds its peers
  * <data>/artifacts/      built code by digest
@@ -20,6 +21,8 @@ import {
   createIdentity,
   createUniverse,
   type Identity,
+  type Invited,
+  invitedSchema,
   type JoinToken,
   parseJoinToken,
   isJoinToken,
@@ -29,7 +32,7 @@ import {
 } from '#protocols/access'
 import type { Storage } from '#protocols/catalog'
 import { makeFolder } from '#node/config'
-import { parse } from '#protocols/codec'
+import { decode, encode, parse } from '#protocols/codec'
 import { OsirisError } from '#protocols/errors'
 import type { KnownPeers } from '#protocols/network'
 import { openForReading, openStore, type Store } from './store.ts'
@@ -53,6 +56,8 @@ export interface Host {
   codeStore: { folder: string; key: Uint8Array }
   /** The caller's token that a join token brought, this time or an earlier one. */
   callerToken: string | undefined
+  /** What lets this node in, as a join token brought it, this time or an earlier one. */
+  invited: Invited | undefined
   /** Binds the directory to the universe: from now on it opens with no other. Idempotent. */
   keep(): Promise<void>
   /** Closes the store, which gives up the lock. A directory that was never bound is free for another universe. */
@@ -94,7 +99,11 @@ export async function openHost(init: HostInit): Promise<Host> {
     const tokenPath = join(init.dataDir, 'caller.token')
     const brought = tokens.find((token) => token.token !== undefined)?.token
     const callerToken = brought ?? (isNew ? undefined : (await readIfThere(tokenPath))?.trim())
+    const invitationPath = join(init.dataDir, 'invitation')
+    const shown = tokens.find((token) => token.invited !== undefined)?.invited
+    const invited = shown ?? (isNew ? undefined : invitedIn(await readIfThere(invitationPath)))
     const keep = async () => {
+      if (shown !== undefined) await writeSecret(invitationPath, `${Buffer.from(encode(shown)).toString('base64url')}\n`)
       if (brought !== undefined) await writeSecret(tokenPath, `${brought}\n`)
       if (!bound) await writeSecret(join(init.dataDir, 'universe.json'), `${JSON.stringify(universe, null, 2)}\n`)
       bound = true
@@ -105,7 +114,7 @@ export async function openHost(init: HostInit): Promise<Host> {
       await store.close()
     }
     const knownPeers = knownPeersIn(join(init.dataDir, 'peers.json'))
-    return { identity, universe, root, isNew, store, knownPeers, bootstrap, artifactsDir, codeStore, callerToken, keep, close }
+    return { identity, universe, root, isNew, store, knownPeers, bootstrap, artifactsDir, codeStore, callerToken, invited, keep, close }
   } catch (error) {
     await store.close()
     throw diskError(error, init.dataDir)
@@ -176,6 +185,15 @@ function knownPeersIn(path: string): KnownPeers {
       return parsed?.success ? parsed.data : []
     },
     save: (addresses) => writeSecret(path, `${JSON.stringify(addresses)}\n`),
+  }
+}
+
+/** What was torn or written by hand is as good as none: a join token brings another. */
+function invitedIn(text: string | undefined): Invited | undefined {
+  try {
+    return text === undefined ? undefined : parse(invitedSchema, decode(Buffer.from(text.trim(), 'base64url')), 'the invitation')
+  } catch {
+    return undefined
   }
 }
 

@@ -23,6 +23,7 @@ export function createClient(transport: Transport): Osiris {
     grants: grantsOver(transport),
     nodes: () => transport.nodes(),
     network: () => transport.network(),
+    joinToken: () => transport.joinToken(),
     ledger: (options = {}) => transport.ledger(options),
     ledgerConflicts: () => transport.ledgerConflicts(),
     ledgerRecords: (from) => transport.ledgerRecords(from),

@@ -106,6 +106,9 @@ export function httpTransport(options: HttpOptions): Transport {
       return (await json<{ nodes: Awaited<ReturnType<Transport['nodes']>> }>('list nodes', 'GET', '/v1/nodes')).nodes
     },
     network: () => json('read the network', 'GET', '/v1/network'),
+    async joinToken() {
+      return (await json<{ join: string }>('read the join token', 'GET', '/v1/network/join')).join
+    },
     ledger: ({ after, limit }) => json('read the ledger', 'GET', `/v1/ledger${queryOf({ after, limit })}`),
     ledgerConflicts: () => json('read the conflicts', 'GET', '/v1/ledger/conflicts'),
     ledgerRecords: (from) => json('read the ledger', 'GET', `/v1/ledger/records${queryOf({ ...from })}`),

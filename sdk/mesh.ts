@@ -24,6 +24,8 @@ export interface MeshParts {
   network: Pick<Network, 'peer' | 'members' | 'addresses' | 'connections'>
   universe: { name: string; root: string }
   caller: Caller
+  /** What the client came in by, without anybody's rights. */
+  joinToken: string
   clock: Clock
   /** Bound of each call. */
   timeoutMs?: number
@@ -79,6 +81,7 @@ export function meshTransport(parts: MeshParts): Transport {
     grants: async (filter) => grantsWhere((await catalog.powers()).grants, filter),
     amend: (change, { ack = 'committed', timeoutMs = WRITE_TIMEOUT_MS }) => catalog.amend(change, { caller, ack, timeoutMs }),
     nodes: async () => byName(network.members.list().map(nodeOf)),
+    joinToken: async () => parts.joinToken,
     network: async () => networkOf({ name: universe.name, id: universeId(universe) }, network),
     async ledger({ after, limit = 100 }) {
       const [status, lines] = await Promise.all([catalog.status(), catalog.log({ limit, ...(after === undefined ? {} : { after }) })])

@@ -75,6 +75,8 @@ export interface Osiris {
   readonly grants: GrantsOfOsiris
   nodes(): Promise<NodeSummary[]>
   network(): Promise<NetworkSummary>
+  /** What opens the mesh's door, a secret; for administrators of everything. It lets clients in, and nodes with roles only where the universe lets in everybody. */
+  joinToken(): Promise<string>
   /** Entries in view order, oldest first, after the one with the hash `after`; at most `limit` (default 100, at most 1,000). */
   ledger(options?: LedgerOptions): Promise<LedgerPage>
   /** The same as the bytes that were signed (base64), with their receipts, by author and seq from a place on: what a verifier needs. Page after page until `next` is null. */

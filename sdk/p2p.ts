@@ -1,5 +1,5 @@
 /** Reaching a universe as a peer of its mesh: no role, no HTTP, no fixed node. Loaded by `connect({ join })` only. */
-import { parseJoinToken } from '#protocols/access'
+import { formatJoinToken, parseJoinToken } from '#protocols/access'
 import { BuilderClient } from '#protocols/builder'
 import { CatalogClient } from '#protocols/catalog'
 import { OsirisError } from '#protocols/errors'
@@ -45,7 +45,8 @@ export async function joinTransport(options: JoinOptions): Promise<Transport> {
   }
   const clients = { router: new RouterClient({ ...shared, network }), builder: new BuilderClient({ ...shared, network }), catalog }
   const timeout = options.timeoutMs === undefined ? {} : { timeoutMs: options.timeoutMs }
-  return meshTransport({ ...clients, network, universe, caller, clock: systemClock, stop, ...timeout })
+  const joinToken = formatJoinToken({ universe, bootstrap })
+  return meshTransport({ ...clients, network, universe, caller, joinToken, clock: systemClock, stop, ...timeout })
 }
 
 function callerOf(token: string | undefined): Caller {

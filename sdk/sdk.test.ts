@@ -16,6 +16,16 @@ sdkSuite('the mesh, roles in this process', async () => {
   const caller = { subject: 'ada', token: await token(['deploy']) }
   const universe = { name: 'test', root: 'ab'.repeat(32) }
   const { catalog, builder, network } = init
-  const transport = meshTransport({ router, catalog, builder, network, universe, caller, clock: systemClock, stop: async () => {} })
+  const transport = meshTransport({
+    router,
+    catalog,
+    builder,
+    network,
+    universe,
+    caller,
+    joinToken: 'osiris1.join',
+    clock: systemClock,
+    stop: async () => {},
+  })
   return { osiris: createClient(transport) }
 })

@@ -35,6 +35,7 @@ export interface Transport {
   amend(change: AuthorityChange, choice: WriteChoice): Promise<Receipt>
   nodes(): Promise<NodeSummary[]>
   network(): Promise<NetworkSummary>
+  joinToken(): Promise<string>
   ledger(options: LedgerOptions): Promise<LedgerPage>
   ledgerConflicts(): Promise<LedgerConflicts>
   ledgerRecords(from?: { author: string; seq: number }): Promise<LedgerRecords>

@@ -4,7 +4,17 @@ import type { Target } from './target.ts'
 
 export type NodeApi = Pick<
   Osiris,
-  'call' | 'deploy' | 'functions' | 'namespaces' | 'grants' | 'nodes' | 'network' | 'ledger' | 'ledgerConflicts' | 'ledgerRecords'
+  | 'call'
+  | 'deploy'
+  | 'functions'
+  | 'namespaces'
+  | 'grants'
+  | 'nodes'
+  | 'network'
+  | 'joinToken'
+  | 'ledger'
+  | 'ledgerConflicts'
+  | 'ledgerRecords'
 >
 
 /** Opens a client; injected, so that commands are tested without a node. */

@@ -58,6 +58,7 @@ export function node(
     conflicts?: LedgerConflicts
     grants?: GrantSummary[]
     diff?: VersionDiff
+    joinToken?: string
   } = {},
 ): NodeApi {
   const note = <T>(value: () => T, ...words: unknown[]): Promise<T> => {
@@ -87,6 +88,7 @@ export function node(
         deploy,
       ),
     nodes: () => note(() => answers.nodes ?? [], 'nodes'),
+    joinToken: () => note(() => answers.joinToken ?? 'osiris1.x', 'joinToken'),
     network: () =>
       note(() => ({ universe: { name: 'test', id: '0'.repeat(16) }, peer: '', addresses: [], connections: [], members: [] }), 'network'),
     ledgerConflicts: () => note(() => answers.conflicts ?? { lost: [], voided: [], routes: [], frozen: [] }, 'conflicts'),

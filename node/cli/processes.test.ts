@@ -42,6 +42,7 @@ async function startNode(config, signal) {
     peer: 'x',
     joinToken: formatJoinToken({ universe, bootstrap: ['/ip4/127.0.0.1/tcp/1/p2p/x'] }),
     developerToken: config.developerToken ?? (config.developer ? 'a.b.c' : ''),
+    admission: { state: () => ({ state: 'admitted' }), onChange: () => () => {} },
     async stop() {
       server.closeAllConnections()
       server.close()

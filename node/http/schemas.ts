@@ -183,6 +183,7 @@ export const nodesSchema = z.object({
       walls: z
         .array(z.object({ wall: z.string(), state: z.enum(['stands', 'weaker', 'missing']), by: z.string(), fix: z.string().optional() }))
         .optional(),
+      admission: z.object({ state: z.enum(['admitted', 'waiting', 'refused']), reason: z.string().optional() }).optional(),
     }),
   ),
 })

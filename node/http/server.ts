@@ -33,7 +33,7 @@ export interface Self {
   roles: readonly Role[]
   /** Whether it may be sent requests: its roles have started. */
   ready(): boolean
-  status(): Pick<NodeSummary, 'capacity' | 'inFlight' | 'functions' | 'warm' | 'walls'>
+  status(): Pick<NodeSummary, 'capacity' | 'inFlight' | 'functions' | 'warm' | 'walls' | 'admission'>
 }
 
 export interface HttpServerInit {

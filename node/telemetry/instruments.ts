@@ -76,7 +76,7 @@ export class Instruments {
       limitHits(init.limits),
       ...egressCounters(init.egress),
       droppedLines(init.logs),
-      refusals(init.probes),
+      ...refusals(init.probes),
       ...gauges(init.probes, this.#loop),
     ]
     for (const metric of others) this.#registry.registerMetric(metric)
@@ -180,18 +180,23 @@ function workerCounters(workers: InstrumentsInit['workers']): Counter[] {
   })
 }
 
-/** Reasons are a fixed list (`RefusalReason`), so the label is bounded. */
-function refusals(probes: Probes): Counter<'reason'> {
-  return new Counter({
-    name: 'osiris_ledger_refusals_total',
-    help: "Entries refused at this node's door of the ledger, by reason",
-    labelNames: ['reason'],
-    registers: [],
-    collect() {
-      this.reset()
-      for (const [reason, count] of Object.entries(probes.ledgerRefusals())) this.inc({ reason }, count)
-    },
-  })
+/** Reasons are fixed lists (`RefusalReason`, `JoinFault`), so the label is bounded. */
+function refusals(probes: Probes): Counter<'reason'>[] {
+  const counter = (name: string, help: string, read: () => Readonly<Record<string, number>>): Counter<'reason'> =>
+    new Counter({
+      name,
+      help,
+      labelNames: ['reason'],
+      registers: [],
+      collect() {
+        this.reset()
+        for (const [reason, count] of Object.entries(read())) this.inc({ reason }, count)
+      },
+    })
+  return [
+    counter('osiris_ledger_refusals_total', "Entries refused at this node's door of the ledger, by reason", () => probes.ledgerRefusals()),
+    counter('osiris_join_refusals_total', 'Nodes that asked this one to be let in and were not, by reason', () => probes.joinRefusals()),
+  ]
 }
 
 function gauges(probes: Probes, loop: LoopProbe): Gauge[] {

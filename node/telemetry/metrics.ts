@@ -11,6 +11,8 @@ export interface Probes {
   ledgerEntries(): MaybePromise<number>
   /** Entries refused at the ledger's door since the start, by reason. */
   ledgerRefusals(): Readonly<Record<string, number>>
+  /** Nodes that asked to be let in and were not, since the start, by reason. */
+  joinRefusals(): Readonly<Record<string, number>>
 }
 
 export interface MetricsInit {

@@ -19,7 +19,13 @@ function metricsOf() {
   const metrics = new Metrics({
     events,
     node: 'node-1',
-    probes: { inFlight: () => 3, members: () => 4, ledgerEntries: async () => 5, ledgerRefusals: () => ({ signature: 6 }) },
+    probes: {
+      inFlight: () => 3,
+      members: () => 4,
+      ledgerEntries: async () => 5,
+      ledgerRefusals: () => ({ signature: 6 }),
+      joinRefusals: () => ({ used_up: 7 }),
+    },
   })
   return { events, metrics }
 }
@@ -43,6 +49,7 @@ describe('Metrics', () => {
   it('tells what the ledger refused, by reason', async () => {
     const { metrics } = metricsOf()
     expect(await metrics.text()).toContain('osiris_ledger_refusals_total{reason="signature",node="node-1"} 6')
+    expect(await metrics.text()).toContain('osiris_join_refusals_total{reason="used_up",node="node-1"} 7')
     metrics.stop()
   })
 

@@ -2,6 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { OsirisError } from '#protocols/errors'
 import type { NodeConfig } from '#node/config'
+import type { AdmissionSummary } from '#protocols/management'
 import { markOf, type ProcessMark } from './process.ts'
 import { isUp, type NodeState, readNode, removeNode, writeNode } from './state.ts'
 
@@ -15,6 +16,8 @@ export interface RunningNode {
   joinToken: string
   /** Empty where the node may not act as the developer. */
   developerToken: string
+  /** Whether its universe has let it in. */
+  admission: { state(): AdmissionSummary; onChange(listener: () => void): () => void }
   stop(): Promise<void>
 }
 
@@ -52,9 +55,14 @@ export async function startNodeProcess(config: NodeConfig, start: StartNode, sig
 
 async function recorded(node: RunningNode, config: NodeConfig): Promise<NodeState> {
   const { parseJoinToken } = await import('#protocols/access')
-  const state = stateOf(node, config, parseJoinToken(node.joinToken).universe.name)
-  writeNode(config.stateDir, state)
-  return state
+  const universe = parseJoinToken(node.joinToken).universe.name
+  const write = (): NodeState => {
+    const state = stateOf(node, config, universe)
+    writeNode(config.stateDir, state)
+    return state
+  }
+  node.admission.onChange(write)
+  return write()
 }
 
 async function stopWithin(node: RunningNode, config: NodeConfig): Promise<void> {
@@ -80,6 +88,8 @@ function stateOf(node: RunningNode, config: NodeConfig, universe: string): NodeS
     dataDir: config.dataDir,
     universe,
     joinToken: node.joinToken,
+    isOpen: config.developer,
+    admission: node.admission.state(),
     ...(node.developerToken === '' ? {} : { developerToken: node.developerToken }),
   }
 }

@@ -5,6 +5,7 @@
 import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Role } from '#protocols/lifecycle'
+import type { AdmissionSummary } from '#protocols/management'
 import { jsonNames, readJson, writeJson } from './files.ts'
 import { isRunning, type ProcessMark } from './process.ts'
 
@@ -20,6 +21,10 @@ export interface NodeState {
   /** Name of its universe. */
   universe: string
   joinToken: string
+  /** Whether whoever has the join token is let in; else it takes an invitation. */
+  isOpen?: boolean
+  /** Whether its universe has let it in; absent: not known. */
+  admission?: AdmissionSummary
   /** Absent where the node may not act as the developer. */
   developerToken?: string
 }

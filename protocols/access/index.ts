@@ -1,4 +1,5 @@
 export * from './access.ts'
 export * from './identity.ts'
+export * from './invitation.ts'
 export * from './policy.ts'
 export * from './universe.ts'

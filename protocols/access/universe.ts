@@ -4,6 +4,7 @@ import { z } from 'zod'
 import { decode, digestOf, encode, parse } from '#protocols/codec'
 import { OsirisError } from '#protocols/errors'
 import { nameSchema } from '#protocols/manifest'
+import { invitedSchema } from './invitation.ts'
 
 export const universeSchema = z.strictObject({
   name: nameSchema,
@@ -34,6 +35,8 @@ const joinSchema = z.strictObject({
   bootstrap: z.array(z.string().max(512)).min(1).max(32),
   /** A caller's token for clients that come with no other. */
   token: z.string().max(4096).optional(),
+  /** What lets a node with roles in, where the universe does not let in everybody. */
+  invited: invitedSchema.optional(),
 })
 export type JoinToken = z.infer<typeof joinSchema>
 const PREFIX = 'osiris1.'

@@ -3,8 +3,10 @@
  * head (lists, entries, artifacts) is the response's body. Heads and bodies are deterministic dag-cbor; an artifact's body is its bytes.
  */
 import { z } from 'zod'
+import { presentedSchema } from '#protocols/access'
 import { ARTIFACT_BYTES_MAX } from '#protocols/artifact'
 import { OsirisError } from '#protocols/errors'
+import { ROLES } from '#protocols/lifecycle'
 import { digestSchema, manifestSchema, nameSchema, versionSchema } from '#protocols/manifest'
 import { ID_BYTES, packIds, unpackIds } from './id-set.ts'
 import { keySchema, scopeSchema, targetsSchema } from './ledger/bodies.ts'
@@ -90,6 +92,13 @@ export const requestSchema = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('retire'), namespace: nameSchema, name: nameSchema, ...writeSchema }),
   /** `passedOn`: by a catalog that may not write it itself. */
   z.strictObject({ type: z.literal('amend'), change: changeSchema, passedOn: z.literal(true).optional(), ...writeSchema }),
+  /** The sender asks to be let in as these roles; its connection says who it is. */
+  z.strictObject({
+    type: z.literal('join'),
+    name: z.string().min(1).max(64),
+    roles: z.array(z.enum(ROLES)).min(1).max(ROLES.length),
+    invitation: presentedSchema.optional(),
+  }),
   z.strictObject({ type: z.literal('powers'), ...readSchema }),
   /** `known`: one digest over the asker's heads and its other shared sets; equal ones are not sent. */
   z.strictObject({ type: z.literal('heads'), known: digestSchema }),

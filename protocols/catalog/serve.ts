@@ -12,6 +12,7 @@ import { get } from './handlers/get.ts'
 import { grants } from './handlers/grants.ts'
 import { heads } from './handlers/heads.ts'
 import { holds } from './handlers/holds.ts'
+import { join } from './handlers/join.ts'
 import { list } from './handlers/list.ts'
 import { log } from './handlers/log.ts'
 import { objects } from './handlers/objects.ts'
@@ -42,6 +43,7 @@ const handlers: { [T in RequestType]: Handler<T> } = {
   status,
   log,
   amend,
+  join,
   powers,
   publish,
   point,

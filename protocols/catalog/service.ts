@@ -6,6 +6,7 @@ import type { FunctionRef } from '#protocols/function'
 import type { Clock, MaybePromise, Random, Role, Startable } from '#protocols/lifecycle'
 import type { Manifest } from '#protocols/manifest'
 import { identityOf, type Network, type Peer } from '#protocols/network'
+import { Admitter } from './admitter.ts'
 import { Allowance } from './allowance.ts'
 import { Amender } from './amender.ts'
 import type { FetchOptions } from './artifact-fetcher.ts'
@@ -73,6 +74,8 @@ export interface CatalogServiceInit {
   root?: Identity | undefined
   /** `false`: this node has been in its universe before, so that a ledger without anything is one that was lost. Default `true`. */
   isNew?: boolean
+  /** Lets in every node that asks, without an invitation, where this node may let in any: for universes of development. Default `false`. */
+  isOpen?: boolean
   /** Entries taken in at the start, where whoever made the universe hands them out. */
   founding?: readonly Uint8Array[]
 }
@@ -85,6 +88,8 @@ export class CatalogService implements Catalog, Startable {
   readonly clock: Clock
   /** Who may write to which feed now. */
   readonly guard: FeedGuard
+  /** Lets nodes in. */
+  readonly admitter: Admitter
   /** For other catalogs: what several of them signed, by which a new one joins. */
   readonly checkpoints: CheckpointRoom
   readonly #init: CatalogServiceInit
@@ -171,6 +176,7 @@ export class CatalogService implements Catalog, Startable {
       visibleMs: this.#limits.visibleMs,
     })
     this.#amender = new Amender({ ...init, ledger: this.#ledger, writer: this.#writer, replication: this.#replication })
+    this.admitter = new Admitter({ ledger: this.#ledger, writer: this.#writer, clock, isOpen: init.isOpen ?? false })
     this.#heads = new HeadAnnouncer({ ...init, ledger: this.#ledger, view: this.#view, againMs: this.#limits.headsAgainMs })
   }
 
@@ -226,7 +232,7 @@ export class CatalogService implements Catalog, Startable {
     return this.#writer.point(namespace, name, alias, targets, options)
   }
 
-  async retire(namespace: string, name: string, options: WriteOptions): Promise<Receipt> {
+  retire(namespace: string, name: string, options: WriteOptions): Promise<Receipt> {
     return this.#writer.retire(namespace, name, options)
   }
 
@@ -253,10 +259,7 @@ export class CatalogService implements Catalog, Startable {
     }
   }
 
-  /**
-   * Writes an entry by this node's own authority, or the root's where its key is here. Whoever asks must have been judged before.
-   * Throws `forbidden` (saying which grant is missing and who could give it), `not_committed`, `storage_full`, `unavailable`.
-   */
+  /** As `Writer.record`. */
   record<T extends EntryType>(type: T, body: BodyOf<T>, options: RecordOptions): Promise<Receipt> {
     return this.#writer.record(type, body, options)
   }
@@ -293,12 +296,11 @@ export class CatalogService implements Catalog, Startable {
     return this.#reporter.report(this.#view.lostRoutes())
   }
 
-  /** Entries refused at this node's door since the start, by reason. */
+  /** Entries refused at this node's door since the start, by reason; receipts by fault. */
   refusals(): Refusals {
     return this.#ledger.refusals()
   }
 
-  /** Receipts refused since the start, by fault. */
   receiptRefusals(): Partial<Record<ReceiptFault, number>> {
     return this.#receipts.refused()
   }
@@ -366,8 +368,8 @@ export class CatalogService implements Catalog, Startable {
   async #versionsAfterAsking(namespace: string, name: string): Promise<VersionRecord[]> {
     await this.#askAnother()
     const versions = this.#view.versions(namespace, name)
-    if (versions === undefined) throw this.#view.missing({ namespace, name })
-    return versions
+    if (versions !== undefined) return versions
+    throw this.#view.missing({ namespace, name })
   }
 
   async #askAnother(): Promise<void> {

@@ -145,6 +145,15 @@ export interface NodeSummary {
   self: boolean
   /** What stands around its workers; only the node that was asked tells, and only where it runs functions. */
   walls?: WallSummary[]
+  /** Whether the universe has let it in; only the node that was asked tells. */
+  admission?: AdmissionSummary
+}
+
+/** `waiting`: nobody who may let the node in could be reached yet. `refused`: somebody who may said no. */
+export interface AdmissionSummary {
+  state: 'admitted' | 'waiting' | 'refused'
+  /** For people; absent for one that is in. */
+  reason?: string
 }
 
 /** One of the kernel's walls around worker processes; `weaker`: something lesser stands in its place. `by`: what it is made of, or why it is not there. */

@@ -8,6 +8,7 @@ import { isUp, LIFELINE, listNodes, type NodeState, gone, readyLine, signal, sta
 import { OsirisError } from '#protocols/errors'
 import { wholeNumber } from '../arguments.ts'
 import type { Context } from '../context.ts'
+import { printableLine } from '../printable.ts'
 import { renderTable } from '../table.ts'
 import { localNodes, stateDirOf } from '../target.ts'
 import { countsOf } from '../counts.ts'
@@ -119,7 +120,15 @@ function tellReady(state: NodeState, context: Context): void {
   io.err(`Node "${state.name}" of universe "${state.universe}" is ready; Ctrl-C stops it\n`)
   io.err(`  roles  ${state.roles.join(', ')}\n  http   ${state.http}\n`)
   for (const address of state.p2p) io.err(`  p2p    ${address}\n`)
-  io.err(`  join   osiris node start --join ${state.joinToken}\n`)
+  io.err(`  join   ${howToJoin(state)}\n`)
+  if (state.admission?.reason !== undefined) io.err(`Not let in yet: ${printableLine(state.admission.reason)}; it goes on asking\n`)
+}
+
+/** Where not everybody is let in, it takes a token that an administrator makes. */
+function howToJoin({ isOpen, joinToken }: NodeState): string {
+  return isOpen === true
+    ? `osiris node start --join ${joinToken}`
+    : 'osiris node start --join TOKEN, which "osiris token create --join" makes'
 }
 
 function aborted(signal: AbortSignal): Promise<void> {
@@ -139,7 +148,7 @@ async function status(name: string | undefined, context: Context): Promise<void>
   )
   if (context.globals().json === true) return context.json({ nodes: rows.map(({ state, counts }) => ({ ...shown(state), ...counts })) })
   if (rows.length === 0) return io.err('No node runs here. Start one: osiris node start\n')
-  const head = ['NODE', 'UNIVERSE', 'ROLES', 'HTTP', 'P2P', 'PEERS', 'FUNCTIONS', 'PID']
+  const head = ['NODE', 'UNIVERSE', 'ROLES', 'LET IN', 'HTTP', 'P2P', 'PEERS', 'FUNCTIONS', 'PID']
   io.out(
     renderTable(
       head,
@@ -147,6 +156,7 @@ async function status(name: string | undefined, context: Context): Promise<void>
         state.name,
         state.universe,
         state.roles.join(','),
+        wordOf(state),
         state.http,
         state.p2p[0] ?? '',
         counts === undefined ? 'no answer' : String(counts.peers),
@@ -155,15 +165,21 @@ async function status(name: string | undefined, context: Context): Promise<void>
       ]),
     ),
   )
-  // One per universe: any member lets others in.
-  for (const [universe, { joinToken }] of new Map(nodes.toReversed().map((each) => [each.universe, each]))) {
-    io.err(`\nOthers join universe "${universe}" with:\n  osiris node start --join ${joinToken}\n`)
+  for (const { name: node, admission } of nodes) {
+    if (admission?.reason !== undefined) io.err(`\nNode "${node}" is not let in: ${printableLine(admission.reason)}\n`)
+  }
+  // One per universe: whichever member others come by.
+  for (const [universe, each] of new Map(nodes.toReversed().map((each) => [each.universe, each]))) {
+    io.err(`\nOthers join universe "${universe}" with:\n  ${howToJoin(each)}\n`)
   }
 }
 
+const wordOf = ({ admission }: NodeState): string =>
+  admission === undefined ? '' : { admitted: 'yes', waiting: 'waiting', refused: 'refused' }[admission.state]
+
 function shown(state: NodeState) {
-  const { name, universe, roles, http, p2p, peer, dataDir, joinToken } = state
-  return { name, universe, roles, http, p2p, peer, pid: state.process.pid, dataDir, joinToken }
+  const { name, universe, roles, http, p2p, peer, dataDir, joinToken, admission } = state
+  return { name, universe, roles, http, p2p, peer, pid: state.process.pid, dataDir, joinToken, admission: admission ?? null }
 }
 
 /** Those on their own: the nodes of a universe are its own to stop. */

@@ -2,28 +2,21 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Command } from 'commander'
-import { allows, type Grant, type Identity, issueTokenBy, universeId } from '#protocols/access'
+import { allows, type Grant, issueTokenBy, universeId } from '#protocols/access'
 import { OsirisError } from '#protocols/errors'
 import type { Context } from '../context.ts'
 import { capabilitiesFrom, dateOf, expiryFrom, patternsFrom, textOfGrants } from '../granting.ts'
+import { createInvitation, INVITED_ROLES, type InviteWords, type Signer } from '../inviting.ts'
 import { chosenKey, DEFAULT_KEY, identityIn, keyNames, readKey } from '../keys.ts'
 import { printableLine } from '../printable.ts'
 import { localNodes, stateDirOf } from '../target.ts'
 
-interface Words {
-  can: string
-  expires: string
+interface Words extends InviteWords {
+  can?: string
+  join?: boolean
   key?: string
   subject?: string
   universe?: string
-}
-
-/** Who signs; of the root's key the universe is known by itself. */
-interface Signer {
-  name: string
-  identity: Identity
-  universe: string | undefined
-  isRoot: boolean
 }
 
 export function register(program: Command, context: Context): void {
@@ -33,8 +26,11 @@ export function register(program: Command, context: Context): void {
     .description(
       'Sign a token for --namespace with one of your keys, and print it. It gives what the key holds and it names, as long as both do.',
     )
-    .requiredOption('--can <list>', 'comma-separated: invoke, read, deploy, admin')
-    .option('--expires <duration>', 'how long it is good for', '30d')
+    .option('--can <list>', 'comma-separated: invoke, read, deploy, admin')
+    .option('--join', 'a join token instead: it lets nodes in; takes a key that holds "admin" on "*"')
+    .option('--roles <list>', `with --join: what the nodes may be (default: ${INVITED_ROLES.join()})`)
+    .option('--uses <count>', 'with --join: how many nodes (default: 1)')
+    .option('--expires <duration>', 'how long it is good for (default: 30d; with --join: 1h)')
     .option(
       '--key <name>',
       `the key that signs (default: "${DEFAULT_KEY}", or the only one; without any, in a universe on this machine, its root key)`,
@@ -46,14 +42,25 @@ export function register(program: Command, context: Context): void {
       `
 Examples:
   $ osiris token create --can deploy,invoke --namespace demo --expires 30d
-  $ OSIRIS_TOKEN=$(osiris token create --can invoke --namespace demo) osiris call demo/greet`,
+  $ OSIRIS_TOKEN=$(osiris token create --can invoke --namespace demo) osiris call demo/greet
+  $ osiris token create --join --roles router,executor --uses 3 --expires 1h
+  $ osiris node start --join osiris1.…                        on each of the three`,
     )
-    .action((words: Words) => create(words, context))
+    .action((words: Words) => (words.join === true ? invitation(words, context) : create(words, context)))
+}
+
+async function invitation(words: Words, context: Context): Promise<void> {
+  if (words.can !== undefined || words.subject !== undefined)
+    throw new OsirisError('invalid_argument', '--join: it lets nodes in, and gives nobody rights; leave out --can and --subject')
+  await createInvitation(words, await signerFrom(words.key, context), context)
 }
 
 async function create(words: Words, context: Context): Promise<void> {
+  if (words.can === undefined) throw new OsirisError('invalid_argument', '--can: say what the token shall give, such as deploy,invoke')
+  if (words.roles !== undefined || words.uses !== undefined)
+    throw new OsirisError('invalid_argument', '--roles, --uses: these are for tokens that let nodes in; add --join')
   const grant: Grant = { can: capabilitiesFrom(words.can), namespaces: patternsFrom(context.globals().namespace) }
-  const expiresAtMs = expiryFrom(words.expires, Date.now())
+  const expiresAtMs = expiryFrom(words.expires ?? '30d', Date.now())
   const signer = await signerFrom(words.key, context)
   const subject = words.subject ?? signer.name
   const universe = words.universe ?? signer.universe ?? (await universeOf(context))

@@ -12,7 +12,7 @@ export type DoorVerdict = { unknown: string } | { refused: string } | undefined
  * depend on entries that come later.
  */
 export function judgeAtDoor(entry: Line, fact: AuthorityFact | undefined, facts: AuthorityFacts): DoorVerdict {
-  return judgeAuthor(entry, fact, facts) ?? (fact?.kind === 'grant' ? judgeGiver(fact, facts) : undefined)
+  return judgeAuthor(entry, fact, facts) ?? (fact?.kind === 'grant' ? (judgeGiver(fact, facts) ?? judgeInvitation(fact, facts)) : undefined)
 }
 
 function judgeAuthor(entry: Line, fact: AuthorityFact | undefined, facts: AuthorityFacts): DoorVerdict {
@@ -45,6 +45,18 @@ function judgeGiver(fact: GrantFact, facts: AuthorityFacts): DoorVerdict {
   if (by === undefined) return { unknown: 'the grant of its giver is not here' }
   const fault = faultOf(fact.place, needsOfGrant(fact), fact, by, chain)
   return fault === undefined ? undefined : { refused: `of its giver: ${fault}` }
+}
+
+/** Whoever signed an invitation must be who lets in by it: the root, or the holder of the grant that the admission stands under. */
+function judgeInvitation({ place, under, invited }: GrantFact, facts: AuthorityFacts): DoorVerdict {
+  if (invited === undefined) return undefined
+  if (invited.fault !== undefined) return { refused: `its invitation is not good for it (${invited.fault})` }
+  const giver = under === null ? undefined : facts.grants.get(under)
+  if (giver === undefined && facts.genesis === undefined) return { unknown: 'the genesis is not here' }
+  const issuers = giver === undefined ? [facts.root, facts.genesis?.recovery ?? facts.root] : [giver.subject]
+  return issuers.some((each) => reaches(each, invited.issuer, place, facts))
+    ? undefined
+    : { refused: 'whoever signed its invitation may not invite' }
 }
 
 /** Only members have feeds: a grant alone lets a person sign tokens, not write. */

@@ -1,7 +1,17 @@
 /** From all facts about authority to what each grant is worth. Pure: any order of arrival gives the same. README.md has the rules with their reasons. */
-import { type AuthorityFact, type AuthorityFacts, byPlace, type GrantFact, listIn, type Pins, type RevokeFact } from './authority-facts.ts'
+import {
+  type AuthorityFact,
+  type AuthorityFacts,
+  byPlace,
+  type CancelFact,
+  type GrantFact,
+  listIn,
+  type Pins,
+  type RevokeFact,
+  tokenKey,
+} from './authority-facts.ts'
 import { Keys } from './authority-keys.ts'
-import { faultOf, type Needs, needsOfGrant } from './authority-rules.ts'
+import { ADMIN_EVERYWHERE, faultOf, type Needs, needsOfGrant } from './authority-rules.ts'
 import { comparePlaces, compareText, type Place } from './entry.ts'
 
 /** What one grant is worth. */
@@ -33,6 +43,7 @@ export interface Standing {
   grant: GrantFact | undefined
 }
 
+const NOBODY: ReadonlySet<string> = new Set()
 const NOTHING: Standing = Object.freeze({ ways: Object.freeze([]), grant: undefined })
 
 export class Verdict {
@@ -44,6 +55,8 @@ export class Verdict {
   readonly #transfers = new Map<string, GrantFact>()
   /** Admissions that count, by member. */
   readonly #admits = new Map<string, GrantState[]>()
+  /** Nodes that each invitation let in, by issuer and id. */
+  readonly #guests = new Map<string, Set<string>>()
   /** Revocations that count. */
   readonly #endings = new Set<string>()
   readonly #facts: AuthorityFacts
@@ -58,7 +71,7 @@ export class Verdict {
   extend(fact: GrantFact): GrantState {
     const parent = this.#parentOf(fact)
     const giver = fact.under === null ? undefined : this.grants.get(fact.under)
-    const counts = this.#isGiven(fact) && this.#isFirst(fact)
+    const counts = this.#isGiven(fact) && this.#isFirst(fact) && this.#isInvited(fact)
     const pins = giver === undefined ? (parent?.pins ?? []) : [...new Set([...(parent?.pins ?? []), ...giver.pins])]
     const state: GrantState = { fact, parent, giver, counts, pins, ended: true }
     this.grants.set(fact.place.hash, state)
@@ -81,6 +94,17 @@ export class Verdict {
     const { fact } = state
     const admissions = fact.type === 'admit' ? [way] : this.#admissionsOf(author).map((each) => both(way, each))
     return { ways: admissions, grant: fact }
+  }
+
+  /** Whether a token or an invitation was ended before this place; `undefined`: at all. */
+  isCancelled(issuer: string, id: string, place?: Place): boolean {
+    const cancels = this.#facts.cancels.get(tokenKey(issuer, id)) ?? []
+    return cancels.some((each) => (place === undefined || comparePlaces(each.place, place) < 0) && this.#isEffective(each))
+  }
+
+  /** The nodes that an invitation let in. */
+  guestsOf(issuer: string, id: string): ReadonlySet<string> {
+    return this.#guests.get(tokenKey(issuer, id)) ?? NOBODY
   }
 
   /** The present owner's entry of each namespace. */
@@ -111,6 +135,9 @@ export class Verdict {
         pins.map((each) => [...each].toSorted(byKey)).toSorted(byText),
       ]),
       ended: [...this.#endings].toSorted(compareText),
+      cancelled: [...this.#facts.cancels]
+        .flatMap(([key, all]) => (all.some((each) => this.#isEffective(each)) ? [key] : []))
+        .toSorted(compareText),
       keys: [...caps].filter(([key]) => matters.has(key)).toSorted(byKey),
       banned: [...banned].toSorted(compareText),
       top: [...top.keys()].toSorted(compareText),
@@ -123,6 +150,7 @@ export class Verdict {
     const { hash } = fact.place
     if (fact.kind === 'grant') return this.grants.get(hash)?.counts !== true
     if (fact.kind === 'revoke') return !this.#endings.has(hash)
+    if (fact.kind === 'cancel') return !this.#isEffective(fact)
     if (fact.kind === 'rotate') return this.keys.successors.get(fact.from)?.place.hash !== hash || !this.#keysThatMatter().has(fact.from)
     if (fact.kind === 'ban') return !this.keys.isTopAct(fact) || !this.keys.banned.has(fact.member)
     return this.#facts.genesis !== fact
@@ -178,8 +206,27 @@ export class Verdict {
     return fact.owns?.of !== null || !this.#creations.has(fact.owns.namespace)
   }
 
+  /** The first nodes in total order that come with an invitation are let in, as many as it says, whoever admits them and wherever. One that comes again counts once. */
+  #isInvited({ place, subject, under, invited }: GrantFact): boolean {
+    if (invited === undefined) return true
+    const { issuer, id, uses, fault } = invited
+    const giver = under === null ? undefined : this.grants.get(under)?.fact.subject
+    if (fault !== undefined || !this.keys.speaksFor(giver, issuer, place) || this.isCancelled(issuer, id, place)) return false
+    const key = tokenKey(issuer, id)
+    const guests = this.#guests.get(key) ?? new Set()
+    if (!guests.has(subject) && guests.size >= uses) return false
+    this.#guests.set(key, guests.add(subject))
+    return true
+  }
+
+  #isEffective(fact: CancelFact): boolean {
+    if (fact.basis === null) return this.keys.isTopAct(fact)
+    const by = this.grants.get(fact.basis)
+    return by !== undefined && this.#isCarried(fact, by, ADMIN_EVERYWHERE)
+  }
+
   /** Whether an entry that names this grant has an effect. */
-  #isCarried(fact: GrantFact | RevokeFact, by: GrantState, needs: Needs): boolean {
+  #isCarried(fact: GrantFact | RevokeFact | CancelFact, by: GrantState, needs: Needs): boolean {
     const grant = fact.kind === 'grant' ? fact : undefined
     if (faultOf(fact.place, needs, grant, by.fact, this.chainOf(by)) !== undefined) return false
     return isWithin(this.standing(fact.place.author, by.fact.place.hash), fact.place)

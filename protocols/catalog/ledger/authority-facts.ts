@@ -1,5 +1,13 @@
 /** What entries say about authority, read once: grants of all kinds, what ends them, and whose key became whose. */
-import { type Grant, type Identity, publicKeyOf, verifySignature } from '#protocols/access'
+import {
+  faultOfInvitation,
+  type Grant,
+  type Identity,
+  type InvitationFault,
+  type Presented,
+  publicKeyOf,
+  verifySignature,
+} from '#protocols/access'
 import { encode } from '#protocols/codec'
 import { bodyOf, type BodyOf } from './bodies.ts'
 import { comparePlaces, type Line, type Place, placeOf } from './entry.ts'
@@ -24,12 +32,21 @@ export interface GrantFact extends Common {
   under: string | null
   /** Of a namespace: which one, the entry that made its present owner, and where that one's authors end. */
   owns: { namespace: string; of: string | null; pins: Pins } | undefined
+  /** Of an admission: what the node may be, and the invitation it came with. */
+  roles: readonly string[]
+  invited: (Pick<Presented, 'id' | 'issuer' | 'uses'> & { fault: InvitationFault | undefined }) | undefined
 }
 
 export interface RevokeFact extends Common {
   kind: 'revoke'
   target: string
   pins: Pins
+}
+
+export interface CancelFact extends Common {
+  kind: 'cancel'
+  issuer: string
+  token: string
 }
 
 export interface BanFact extends Common {
@@ -53,7 +70,7 @@ export interface GenesisFact extends Common {
   recovery: string | null
 }
 
-export type AuthorityFact = GrantFact | RevokeFact | BanFact | RotateFact | GenesisFact
+export type AuthorityFact = GrantFact | RevokeFact | CancelFact | BanFact | RotateFact | GenesisFact
 
 /** What `to` signs to take over from `from`. 64 bytes. */
 export function agreeToRotation(to: Identity, universe: string, from: string): Uint8Array<ArrayBuffer> {
@@ -73,11 +90,13 @@ export function authorityFactOf(entry: Line): AuthorityFact | undefined {
   return fact
 }
 
+const NO_ADMISSION = { roles: [], invited: undefined } as const
+
 type Reader = (entry: Line, common: Common) => AuthorityFact | undefined
 
 const readers: Readonly<Record<string, Reader | undefined>> = {
   genesis: reader('genesis', (body, common) => ({ ...common, kind: 'genesis', root: body.root, recovery: body.recovery })),
-  admit: reader('admit', (body, common) => ({
+  admit: reader('admit', (body, common, entry) => ({
     ...common,
     kind: 'grant',
     type: 'admit',
@@ -86,6 +105,8 @@ const readers: Readonly<Record<string, Reader | undefined>> = {
     expiresAtMs: body.expiresAtMs,
     under: body.under ?? null,
     owns: undefined,
+    roles: body.roles,
+    invited: invitedOf(body, entry),
   })),
   grant: reader('grant', (body, common) => ({
     ...common,
@@ -96,6 +117,7 @@ const readers: Readonly<Record<string, Reader | undefined>> = {
     expiresAtMs: body.expiresAtMs,
     under: body.under ?? null,
     owns: undefined,
+    ...NO_ADMISSION,
   })),
   namespace: reader('namespace', (body, common) => ({
     ...common,
@@ -106,8 +128,10 @@ const readers: Readonly<Record<string, Reader | undefined>> = {
     expiresAtMs: null,
     under: body.under ?? null,
     owns: { namespace: body.namespace, of: body.of, pins: pinsOf(body.pins) },
+    ...NO_ADMISSION,
   })),
   revoke: reader('revoke', (body, common) => ({ ...common, kind: 'revoke', target: body.grant, pins: pinsOf(body.pins) })),
+  cancel: reader('cancel', (body, common) => ({ ...common, kind: 'cancel', ...body })),
   ban: reader('ban', (body, common) => ({ ...common, kind: 'ban', ...body })),
   rotate: reader('rotate', (body, common, entry) => ({
     ...common,
@@ -119,7 +143,7 @@ const readers: Readonly<Record<string, Reader | undefined>> = {
   })),
 }
 
-function reader<T extends 'genesis' | 'admit' | 'grant' | 'namespace' | 'revoke' | 'ban' | 'rotate'>(
+function reader<T extends 'genesis' | 'admit' | 'grant' | 'namespace' | 'revoke' | 'cancel' | 'ban' | 'rotate'>(
   type: T,
   read: (body: BodyOf<T>, common: Common, entry: Line) => AuthorityFact,
 ): Reader {
@@ -127,6 +151,13 @@ function reader<T extends 'genesis' | 'admit' | 'grant' | 'namespace' | 'revoke'
     const body = bodyOf(entry, type)
     return body && read(body, common, entry)
   }
+}
+
+/** Verified once: what it says never changes. */
+function invitedOf({ member, roles, invitation }: BodyOf<'admit'>, { universe, hlc }: Line): GrantFact['invited'] {
+  if (invitation === undefined) return undefined
+  const { id, issuer, uses } = invitation
+  return { id, issuer, uses, fault: faultOfInvitation(invitation, { member, roles }, universe, hlc.wallMs) }
 }
 
 function pinsOf(pins: BodyOf<'revoke'>['pins']): Pins {
@@ -150,6 +181,8 @@ export class AuthorityFacts {
   readonly admits = new Map<string, GrantFact[]>()
   readonly transfers = new Map<string, GrantFact[]>()
   readonly revokes = new Map<string, RevokeFact[]>()
+  /** By issuer and token. */
+  readonly cancels = new Map<string, CancelFact[]>()
   readonly bans: BanFact[] = []
   /** In total order. */
   readonly rotates: RotateFact[] = []
@@ -166,6 +199,7 @@ export class AuthorityFacts {
     this.all.set(hash, fact)
     if (fact.kind === 'grant') this.#addGrant(fact)
     else if (fact.kind === 'revoke') listIn(this.revokes, fact.target).push(fact)
+    else if (fact.kind === 'cancel') listIn(this.cancels, tokenKey(fact.issuer, fact.token)).push(fact)
     else if (fact.kind === 'ban') this.bans.push(fact)
     else if (fact.kind === 'genesis') {
       if (isGenesis(fact, this.root)) this.genesis ??= fact
@@ -190,6 +224,11 @@ export class AuthorityFacts {
 /** Where the root's feed begins; there can be one only, as long as the root does not fork its feed. */
 export function isGenesis(fact: GenesisFact, root: string): boolean {
   return fact.root === root && fact.place.author === root && fact.place.seq === 1 && fact.basis === null
+}
+
+/** Names a token or an invitation: ids are its issuer's own. */
+export function tokenKey(issuer: string, id: string): string {
+  return `${issuer} ${id}`
 }
 
 export function byPlace(a: Common, b: Common): number {

@@ -14,6 +14,9 @@ export interface Need {
   namespace: string
 }
 
+/** What letting nodes in takes, and ending what others signed. */
+export const ADMIN_EVERYWHERE: readonly Need[] = Object.freeze([{ can: 'admin', namespace: EVERYWHERE }])
+
 /** `root`: nobody but the root and the recovery key. */
 export type Needs = readonly Need[] | 'root'
 
@@ -26,12 +29,13 @@ export function needsOf(entry: Pick<Entry, 'type' | 'body'>, fact: AuthorityFact
 
 function authorityNeeds(fact: AuthorityFact): Needs {
   if (fact.kind === 'genesis' || fact.kind === 'ban') return 'root'
+  if (fact.kind === 'cancel') return ADMIN_EVERYWHERE
   return fact.kind === 'grant' ? needsOfGrant(fact) : []
 }
 
 /** Who admits a node must hold everything everywhere; who gives anything else must hold `admin` there. */
 export function needsOfGrant(fact: GrantFact): readonly Need[] {
-  if (fact.type === 'admit') return [{ can: 'admin', namespace: EVERYWHERE }]
+  if (fact.type === 'admit') return ADMIN_EVERYWHERE
   return fact.scopes.flatMap((scope) => scope.namespaces.map((namespace) => ({ can: 'admin' as const, namespace })))
 }
 

@@ -2,7 +2,7 @@
 import type { Identity } from '#protocols/access'
 import { OsirisError } from '#protocols/errors'
 import type { LedgerAuthority } from './authority.ts'
-import { EVERYWHERE, type Need, type Needs, needsOf } from './authority-rules.ts'
+import { ADMIN_EVERYWHERE, type Need, type Needs, needsOf } from './authority-rules.ts'
 import type { BodyOf, EntryType } from './bodies.ts'
 
 export interface Signer {
@@ -45,7 +45,7 @@ function standingOf<T extends EntryType>(authority: LedgerAuthority, key: string
 
 function needsOfBody<T extends EntryType>(type: T, body: BodyOf<T>): Needs {
   if (type === 'genesis' || type === 'ban') return 'root'
-  if (type === 'admit') return [{ can: 'admin', namespace: EVERYWHERE }]
+  if (type === 'admit' || type === 'cancel') return ADMIN_EVERYWHERE
   if (type === 'namespace') return [{ can: 'admin', namespace: (body as BodyOf<'namespace'>).namespace }]
   if (type === 'grant') return (body as BodyOf<'grant'>).namespaces.map((namespace) => ({ can: 'admin', namespace }))
   return needsOf({ type, body }, undefined)

@@ -119,12 +119,12 @@ export class LedgerAuthority implements Authority {
   }
 
   grantsOf(key: string, nowMs: number): readonly Grant[] {
-    if (this.#isTop(key)) return EVERYTHING
+    if (this.isTop(key)) return EVERYTHING
     return this.#holdings(key, nowMs).flatMap((state) => state.fact.scopes)
   }
 
   isMember(key: string, nowMs: number): boolean {
-    return this.#isTop(key) || this.#holdings(key, nowMs).some((state) => state.fact.type === 'admit')
+    return this.isTop(key) || this.#holdings(key, nowMs).some((state) => state.fact.type === 'admit')
   }
 
   isBanned(key: string): boolean {
@@ -137,14 +137,14 @@ export class LedgerAuthority implements Authority {
 
   /** The same for several needs, all of which one grant must cover. With none: any grant that shows that the key is a member. */
   standingForAll(key: string, needs: readonly Need[], nowMs: number): string | null | undefined {
-    if (this.#isTop(key)) return null
+    if (this.isTop(key)) return null
     if (!this.isMember(key, nowMs)) return undefined
     return longest(this.#holdings(key, nowMs).filter((state) => covers(state.fact, needs)))
   }
 
   /** The entry to name for ending a grant. `above` alone where it is a revocation; its holder's own too where a namespace is handed over. */
   standingToEnd(key: string, target: string, above: boolean, nowMs: number): string | null | undefined {
-    if (this.#isTop(key)) return null
+    if (this.isTop(key)) return null
     const state = this.#verdict.grants.get(target)
     const chain = state === undefined ? [] : this.#verdict.chainOf(state).slice(above ? 1 : 0)
     return longest(this.#holdings(key, nowMs).filter((each) => chain.includes(each.fact)))
@@ -153,6 +153,31 @@ export class LedgerAuthority implements Authority {
   /** What a key holds that covers all of this and lasts until then (`null`: for ever), of several the longest; its hash, `undefined` where it holds none. */
   holdingOf(key: string, needs: readonly Need[], untilMs: number | null, nowMs: number): string | undefined {
     return longest(this.#holdings(key, nowMs).filter(({ fact }) => covers(fact, needs) && outlasts(fact.expiresAtMs, untilMs)))
+  }
+
+  /** When a grant ends by itself; `null`: never. */
+  expiryOf(hash: string): number | null {
+    return this.#verdict.grants.get(hash)?.fact.expiresAtMs ?? null
+  }
+
+  /** What a node was let in as: roles of all its admissions in force. */
+  rolesOf(key: string, nowMs: number): ReadonlySet<string> {
+    return new Set(this.#holdings(key, nowMs).flatMap((state) => state.fact.roles))
+  }
+
+  /** Whether a token or an invitation that `issuer` signed was ended. */
+  isCancelled(issuer: string, id: string): boolean {
+    return this.#verdict.isCancelled(issuer, id)
+  }
+
+  /** Whether this node is one of those that an invitation let in. */
+  isGuest(issuer: string, id: string, member: string): boolean {
+    return this.#verdict.guestsOf(issuer, id).has(member)
+  }
+
+  /** How many nodes an invitation let in. */
+  guestsOf(issuer: string, id: string): number {
+    return this.#verdict.guestsOf(issuer, id).size
   }
 
   /** The entry that made the present owner of a namespace, or the last one where it has none any more. */
@@ -213,7 +238,8 @@ export class LedgerAuthority implements Authority {
     else this.#added = undefined
   }
 
-  #isTop(key: string): boolean {
+  /** The root, the recovery key, or who took over from one of them. */
+  isTop(key: string): boolean {
     return this.#verdict.keys.top.has(key) && this.#verdict.keys.isAlive(key)
   }
 

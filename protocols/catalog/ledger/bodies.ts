@@ -1,6 +1,6 @@
 /** What the known types of entries say. A body that does not fit its type is kept like an unknown type: in the feed, without effect on the view. */
 import { z } from 'zod'
-import { CAPABILITIES } from '#protocols/access'
+import { CAPABILITIES, presentedSchema } from '#protocols/access'
 import type { Line } from './entry.ts'
 import { digestSchema, manifestSchema, nameSchema, versionSchema } from '#protocols/manifest'
 
@@ -53,7 +53,7 @@ const underSchema = digestSchema.optional()
 
 /** The first entry of the root's feed: which universe this is, and by whose authority. `recovery`: a second key with the root's powers, kept offline. */
 export const genesisSchema = z.strictObject({ name: nameSchema, root: keySchema, recovery: keySchema.nullable() })
-/** A node may take part, and holds these grants. By the root, or by a holder of `admin` on `*`. */
+/** A node may take part, and holds these grants. By the root, or by a holder of `admin` on `*`. `invitation`: what it came with; of its uses, this is one. */
 export const admitSchema = z.strictObject({
   member: keySchema,
   name: z.string().min(1).max(64),
@@ -61,6 +61,7 @@ export const admitSchema = z.strictObject({
   grants: z.array(scopeSchema).max(SCOPES_MAX),
   expiresAtMs: timeSchema.nullable(),
   under: underSchema,
+  invitation: presentedSchema.optional(),
 })
 /** Ends a member for good: its entries beyond `seq` count nowhere. By the root. What it gave others before stands. */
 export const banSchema = z.strictObject({ member: keySchema, seq: z.int().min(0) })
@@ -81,6 +82,8 @@ export const grantSchema = z.strictObject({
 })
 /** Ends a grant (an admission, a namespace) and all under it. By its issuer, an issuer further up, or the root. */
 export const revokeSchema = z.strictObject({ grant: digestSchema, pins: pinsSchema })
+/** Ends a token or an invitation that this key signed, from here on. By a holder of `admin` on `*`. */
+export const cancelSchema = z.strictObject({ issuer: keySchema, token: z.string().regex(/^[0-9a-f]{32,64}$/) })
 /** `to` takes over what `from` held; `from` ends at `seq`. By `from` itself, with `to`'s signature in `proof`, or by the root or the recovery key. */
 export const rotateSchema = z.strictObject({
   from: keySchema,
@@ -135,6 +138,7 @@ export const bodySchemas = {
   namespace: namespaceSchema,
   grant: grantSchema,
   revoke: revokeSchema,
+  cancel: cancelSchema,
   rotate: rotateSchema,
   publish: publishSchema,
   point: pointSchema,

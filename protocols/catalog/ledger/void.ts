@@ -19,6 +19,7 @@ export function voidReason(
   if (!isWithin(authority.standing(place.author, basis), place)) return reasonOf(authority, place, basis)
   const own = grants.get(place.hash)
   if (own === undefined || own.counts) return undefined
+  if (own.fact.invited !== undefined) return 'the invitation it came with was used up, withdrawn, or its issuer lost the right to invite'
   return own.fact.owns === undefined
     ? "what it gives was not its author's to give any more"
     : 'the namespace was taken before, or had another owner'
