@@ -152,6 +152,25 @@ export const BUGS: readonly Bug[] = [
     'if (headKeyOf(head.universe, head.namespace, head.name) !== key) throw',
     'if (key === head.name) throw',
   ),
+  // Checkpoints
+  catalog(
+    'one signature is a checkpoint',
+    'checkpoint-set.ts',
+    'return best !== undefined && best.statements.length >= majorityOf(this.#electors().length) ? best : undefined',
+    'return best !== undefined && best.statements.length > 0 ? best : undefined',
+  ),
+  ledger(
+    'believe unsigned checkpoints',
+    'shared-checkpoint.ts',
+    'if (!verifySignature(publicKeyOf(said.signer), signed(payload), signature)) throw',
+    'if (verifySignature.length + publicKeyOf.length + signed(payload).length === 0) throw',
+  ),
+  catalog(
+    'sign any view',
+    'checkpoint-signer.ts',
+    'if (view === undefined || view === content.view) return view !== undefined',
+    'if (view !== content.view || view !== undefined) return true',
+  ),
   // Repair
   catalog('lose gossip and never pull', 'replication.ts', 'if (peer !== undefined) void this.pull(peer)', 'void peer'),
   // Calls

@@ -7,6 +7,7 @@ import { functionOf } from './functions.ts'
 type Envelope = Record<string, unknown> & { author: string; seq: number }
 
 const ENTRY_DOMAIN = Buffer.from('osiris/entry/1\0')
+const CHECKPOINT_DOMAIN = Buffer.from('osiris/checkpoint/shared/1\0')
 const RECEIPT_DOMAIN = Buffer.from('osiris/receipt/1\0')
 
 /** What an entry says. */
@@ -33,6 +34,19 @@ export function receiptFor(entry: Uint8Array, holder: string, atMs: number): Uin
   const { author, seq } = envelopeOf(entry)
   const statement = { universe: universeId(UNIVERSE), holder, author, seq, hash: digestOf(entry), atMs }
   return sealed(encode(statement), RECEIPT_DOMAIN, HOSTILE)
+}
+
+/** Somebody's checkpoint with another view or without a feed, in the attacker's hand; in whose name it says. */
+export function checkpointLike(content: Uint8Array, signer: string, atMs: number, wrong: 'view' | 'feeds' | 'none'): Uint8Array {
+  const said = decode(content) as { view: string; feeds: unknown[] }
+  const altered = {
+    ...said,
+    ...(wrong === 'view' ? { view: 'e'.repeat(64) } : {}),
+    ...(wrong === 'feeds' ? { feeds: said.feeds.slice(1) } : {}),
+  }
+  const bytes = encode(altered)
+  const payload = encode({ universe: universeId(UNIVERSE), signer, content: digestOf(bytes), atMs })
+  return encode([...(decode(sealed(payload, CHECKPOINT_DOMAIN, HOSTILE)) as Uint8Array[]), bytes])
 }
 
 /** Payload and signature, as everything that is signed travels. */

@@ -9,7 +9,7 @@ import { type IncomingRequest, type Message, MeshNetwork, type Network, type Pee
 import { FOREIGN_UNIVERSE, HOSTILE, LENT, ROOT, UNIVERSE } from './cast.ts'
 import { NodeClock } from './clock.ts'
 import type { Dice } from './dice.ts'
-import { entryOf, envelopeOf, isEntry, OwnFeed, receiptFor, USURPATIONS, USURPER } from './forgery.ts'
+import { checkpointLike, entryOf, envelopeOf, isEntry, OwnFeed, receiptFor, USURPATIONS, USURPER } from './forgery.ts'
 import { functionOf, NAMES } from './functions.ts'
 import { LOAN } from './office.ts'
 import { HEADS, type Poison, poisonFor } from './poison.ts'
@@ -43,6 +43,8 @@ const EVIL = [
   'usurp',
   'poison',
   'poison',
+  'checkpoint',
+  'checkpoint',
   'fork',
 ] as const
 
@@ -147,6 +149,8 @@ export class Hostile {
         return this.#spread(this.#own(heard, { ...this.#dice.pick(USURPATIONS), by: USURPER }))
       case 'poison':
         return this.#poison()
+      case 'checkpoint':
+        return this.#checkpoint()
       case 'fork':
         return this.#forks ? this.#fork(heard) : this.#goOn(this.#own(heard))
     }
@@ -166,6 +170,22 @@ export class Hostile {
     history.versions.add(version)
     history.loans.set(version, this.#feed.seq + 1)
     this.#goOn(this.#own(heard, { type: 'publish', body: { manifest, after: null }, grant: loan }))
+  }
+
+  /** As if a node had asked it for what it knows of checkpoints. */
+  #checkpoint(): void {
+    const ledgers = this.#world.keepers.flatMap(({ ledger }) => ledger ?? [])
+    const content = ledgers.flatMap((ledger) => ledger.checkpoints.offer()?.content.bytes ?? [])[0]
+    if (content === undefined) return
+    const signer = this.#dice.pick([HOSTILE, HOSTILE, ...this.#world.keepers.map(({ identity }) => identity)]).id
+    const wrong = this.#dice.pick(['view', 'feeds', 'none'] as const)
+    const statement = checkpointLike(content, signer, Math.floor(this.#world.trueWallMs), wrong)
+    for (const ledger of ledgers)
+      if (this.#dice.chance(0.7))
+        ledger.sets
+          .other('checkpoints')
+          .take(statement)
+          .catch(() => {})
   }
 
   #poison(): void {

@@ -8,6 +8,8 @@ import type { Report } from './run.ts'
 
 /** Each planted bug must be found within so many. */
 const BUG_SEEDS_MAX = 500
+/** Characters of what a violation says, in the table. */
+const TOLD_MAX = 90
 const HELP = `npm run simulate -- [--seeds N] [--seed S] [--minutes M] [--processes P] [--bug NAME] [--trace]
 npm run simulate -- --bugs [NAME…]
 npm run simulate -- --twice N [--seed S]
@@ -89,7 +91,9 @@ async function findBugs(names: readonly string[]): Promise<number> {
       const found = await findBug(name)
       missed += Number(found === undefined)
       const what =
-        found === undefined ? 'NOT FOUND' : `seed ${String(found.seed).padStart(3)}  ${found.violation?.rule}: ${found.violation?.text}`
+        found === undefined
+          ? 'NOT FOUND'
+          : `seed ${String(found.seed).padStart(3)}  ${found.violation?.rule}: ${found.violation?.text.slice(0, TOLD_MAX)}`
       process.stdout.write(`${name.padEnd(width)}  ${what}\n`)
     }
   }

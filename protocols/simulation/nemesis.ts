@@ -207,6 +207,8 @@ export class Nemesis {
   #setBack(): void {
     const victim = this.#victim
     const copy = victim.disk.copy()
+    // So that the copy lacks something.
+    this.#later(MEETING_MS, () => this.#world.onWanted(victim))
     this.#later(this.#dice.between(300, 2500), () => {
       if (this.#isPeace) return
       this.#world.kill(victim, this.#dice.chance(0.4))
@@ -223,7 +225,8 @@ export class Nemesis {
     const absentMs = this.#dice.between(ABSENT_MS.min, ABSENT_MS.max)
     victim.meetsUntilMs = this.#world.now + absentMs + MEETING_MS
     this.#later(absentMs, () => this.#world.boot(victim))
-    this.#later(absentMs + MEETING_MS, () => this.#world.onBack(victim))
+    // Before it has got the rest.
+    this.#later(absentMs + MEETING_MS, () => this.#world.onWanted(victim))
   }
 
   #setClock(node: Node): void {

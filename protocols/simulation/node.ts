@@ -16,6 +16,9 @@ import type { Owner, Scheduler } from './scheduler.ts'
 import { addressOf, type HeardRecord, VirtualTransport } from './transport.ts'
 import type { Wire } from './wire.ts'
 
+/** So often that runs of seconds have some; ordinary ones come every thousand entries. */
+const CHECKPOINTS = { checkpointIntervalMs: 400, checkpointEntries: 4 }
+
 /** From the start of a process to its end. */
 export interface Life extends Owner {
   clock: NodeClock
@@ -168,6 +171,7 @@ export class Node {
       nodeName: this.name,
       founding: this.#init.founding,
       verifyOn: 'here',
+      limits: CHECKPOINTS,
     })
     return { catalog: service, service }
   }

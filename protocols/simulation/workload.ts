@@ -31,8 +31,7 @@ export class Workload {
   }
 
   start(): void {
-    // Before it has got the rest.
-    this.#world.onBack = (node) => void this.#write(node, 'deploys', (life, options) => this.#deploy(life, options))
+    this.#world.onWanted = (node) => void this.#write(node, 'deploys', (life, options) => this.#deploy(life, options))
     this.#next()
   }
 

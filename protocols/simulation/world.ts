@@ -37,8 +37,8 @@ export class World {
   /** What the root wrote before the run. */
   readonly founding: readonly Uint8Array[]
   violation: Violation | undefined
-  /** Hears of a node that has come back without all of its disk, and has met the others. */
-  onBack: (node: Node) => void = () => {}
+  /** Hears of a node at which somebody shall deploy now. */
+  onWanted: (node: Node) => void = () => {}
 
   constructor(seed: number, trace: Trace) {
     this.dice = new Dice(seed)

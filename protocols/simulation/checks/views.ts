@@ -4,6 +4,7 @@ import { encode } from '#protocols/codec'
 import { CLOSED, HOSTILE, LENT } from '../cast.ts'
 import type { Life, Node } from '../node.ts'
 import type { World } from '../world.ts'
+import { CheckpointCheck } from './checkpoints.ts'
 
 /** How often everybody is asked. */
 const EVERY_MS = 100
@@ -24,8 +25,11 @@ export class ViewCheck {
   readonly #views = new Map<string, { text: string; node: string }>()
   readonly #heads = new Map<Life, Map<string, number>>()
 
+  readonly #checkpoints: CheckpointCheck
+
   constructor(world: World) {
     this.#world = world
+    this.#checkpoints = new CheckpointCheck(world)
   }
 
   start(): void {
@@ -38,7 +42,9 @@ export class ViewCheck {
   #look(node: Node, life: Life): void {
     if (life.waiting > WAITING_MAX) this.#world.fail('queues are bounded', `${node.name} has ${life.waiting} things waiting`)
     if (life.service === undefined) return
-    const { viewDigest, heads, frozen } = life.service.status()
+    const status = life.service.status()
+    const { viewDigest, heads, frozen } = status
+    this.#checkpoints.look(node, life.service, status)
     const accused = frozen.find(({ author }) => author !== HOSTILE.id)
     if (accused !== undefined)
       this.#world.fail('nobody honest is accused', `${node.name} has frozen ${accused.author.slice(0, 6)}/${accused.seq}`)
