@@ -84,6 +84,16 @@ it('tells a node with no token, or one that is no good, what is wrong with it, a
     expect(counted.join('\n')).toMatch(new RegExp(`reason="${reason}",node="node-1"} [1-9]`))
 }, 30_000)
 
+it('a join token that was revoked lets nobody in any more; who came by it stays', async () => {
+  const rooted = await issueTokenBy(root, id(), 'root', [{ can: ['admin'], namespaces: ['*'] }], Date.now() + HOUR_MS)
+  const osiris = await connect({ url: founder.http, token: rooted })
+  const token = tokenWith({ uses: 5 })
+  const before = await joining(token)
+  await osiris.tokens.revoke(root.id, parseJoinToken(token).invited?.invitation.id ?? '')
+  await expect(joining(token)).rejects.toMatchObject({ details: { reason: 'cancelled' } })
+  expect(before.admission.state()).toEqual({ state: 'admitted' })
+}, 20_000)
+
 it('whoever holds admin on everything may invite, until that is taken back', async () => {
   const ada = createIdentity()
   const rooted = await issueTokenBy(root, id(), 'root', [{ can: ['admin'], namespaces: ['*'] }], Date.now() + HOUR_MS)

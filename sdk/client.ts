@@ -21,6 +21,7 @@ export function createClient(transport: Transport): Osiris {
     functions: functionsOver(transport),
     namespaces: namespacesOver(transport),
     grants: grantsOver(transport),
+    tokens: { revoke: (issuer, token, choice = {}) => transport.amend({ type: 'cancel', issuer, token }, choice) },
     nodes: () => transport.nodes(),
     network: () => transport.network(),
     joinToken: () => transport.joinToken(),

@@ -131,6 +131,10 @@ function amending(change: AuthorityChange): { act: string; method: string; path:
       const { subject: key, can, namespaces, expiresAtMs } = change
       return { act: 'give a grant', method: 'POST', path: '/v1/grants', body: { key, can, namespaces, expiresAtMs } }
     }
+    case 'cancel': {
+      const path = `/v1/tokens/${encodeURIComponent(change.issuer)}/${encodeURIComponent(change.token)}`
+      return { act: 'revoke a token', method: 'DELETE', path }
+    }
     case 'revoke':
       return { act: 'revoke a grant', method: 'DELETE', path: `/v1/grants/${encodeURIComponent(change.grant)}` }
   }

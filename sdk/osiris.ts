@@ -73,6 +73,7 @@ export interface Osiris {
   readonly functions: FunctionsOfOsiris
   readonly namespaces: NamespacesOfOsiris
   readonly grants: GrantsOfOsiris
+  readonly tokens: TokensOfOsiris
   nodes(): Promise<NodeSummary[]>
   network(): Promise<NetworkSummary>
   /** What opens the mesh's door, a secret; for administrators of everything. It lets clients in, and nodes with roles only where the universe lets in everybody. */
@@ -122,6 +123,11 @@ export interface NamespacesOfOsiris {
 export interface GrantFilter {
   key?: string
   namespace?: string
+}
+
+export interface TokensOfOsiris {
+  /** Ends a token or a join token that this key (64 hex characters) signed. For that key, and for who holds `admin` on all namespaces. */
+  revoke(issuer: string, id: string, choice?: WriteChoice): Promise<Receipt>
 }
 
 export interface GrantsOfOsiris {

@@ -9,6 +9,7 @@ export type NodeApi = Pick<
   | 'functions'
   | 'namespaces'
   | 'grants'
+  | 'tokens'
   | 'nodes'
   | 'network'
   | 'joinToken'

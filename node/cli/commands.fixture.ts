@@ -105,6 +105,7 @@ export function node(
       add: (grant) => note(() => receipt, 'add', grant),
       revoke: (hash) => note(() => receipt, 'revoke', hash),
     },
+    tokens: { revoke: (issuer, id) => note(() => receipt, 'cancel', issuer, id) },
     functions: {
       list: (namespace) => note(() => answers.functions ?? [], 'list', namespace),
       get: (ref) => note(detail, 'get', ref),

@@ -3,7 +3,7 @@ import { chmodSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, it } from 'vitest'
 import { markOf, type ProcessMark, writeNode } from '#node/universe'
-import { Access, createIdentity } from '#protocols/access'
+import { Access, createIdentity, createUniverse, formatJoinToken, parseJoinToken } from '#protocols/access'
 import { systemClock } from '#protocols/lifecycle'
 import { asked, dir, node, osiris, useFolder } from './commands.fixture.ts'
 
@@ -99,6 +99,33 @@ it('a token is signed here and goes to standard output alone; what the key does 
     grants,
   })
   expect(await osiris(['token', 'create', '--can', 'admin', '--namespace', 'demo'], node({ grants: [held] }))).toMatchObject({ code: 4 })
+})
+
+it('a token is revoked by itself or by its id; a join token is made by who holds admin on everything', async () => {
+  const key = (await osiris(['key', 'new'])).out.trim()
+  const base = { hash: 'c'.repeat(64), type: 'grant' as const, key, expiresAtMs: null, since: 0, under: null, author: 'd'.repeat(64) }
+  const root = createIdentity()
+  const door = formatJoinToken({ universe: createUniverse('u', root.id), bootstrap: ['/ip4/127.0.0.1/tcp/1/p2p/x'] })
+  const invite = ['token', 'create', '--join', '--roles', 'executor', '--uses', '3', '--expires', '1h']
+  const little = node({ grants: [{ ...base, grants: [{ can: ['admin'], namespaces: ['demo'] }] }], joinToken: door })
+  expect(await osiris(invite, little)).toMatchObject({ code: 4, out: '', err: expect.stringContaining('admin on "*"') as string })
+  const all = node({ grants: [{ ...base, grants: [{ can: ['admin'], namespaces: ['*'] }] }], joinToken: door })
+  const made = await osiris(invite, all)
+  expect(made.code).toBe(0)
+  const { invited } = parseJoinToken(made.out.trim())
+  expect(invited?.invitation).toMatchObject({ issuer: key, roles: ['executor'], uses: 3 })
+  expect(await osiris(['token', 'revoke', made.out.trim()])).toMatchObject({ code: 0 })
+  expect(asked.at(-1)).toEqual(['cancel', key, invited?.invitation.id])
+  expect(await osiris(['token', 'revoke', 'a'.repeat(32)])).toMatchObject({ code: 0 })
+  expect(asked.at(-1)).toEqual(['cancel', key, 'a'.repeat(32)])
+  for (const wrong of [
+    ['token', 'revoke', 'x'],
+    ['token', 'create', '--join', '--roles', 'king'],
+    ['token', 'create', '--join', '--uses', '0'],
+    ['token', 'create', '--join', '--can', 'read'],
+    ['token', 'create', '--namespace', 'demo'],
+  ])
+    expect(await osiris(wrong, all)).toMatchObject({ code: 2 })
 })
 
 it("without a key of one's own, the root key of a universe on this machine signs; elsewhere it is told what to do", async () => {

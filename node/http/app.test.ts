@@ -206,6 +206,7 @@ describe('rights', () => {
       ['PUT', '/namespaces/demo'],
       ['POST', '/grants'],
       ['DELETE', '/grants/x'],
+      ['DELETE', '/tokens/x/y'],
     ] as const) {
       expect((await ask(method, path, anonymous, {})).status).toBe(401)
     }
@@ -272,6 +273,7 @@ describe('/v1/openapi.json', () => {
       '/v1/network',
       '/v1/network/join',
       '/v1/nodes',
+      '/v1/tokens/{issuer}/{id}',
     ])
     const put = body['paths']['/v1/functions/{namespace}/{name}'].put
     const { schema } = put.requestBody.content['application/json']

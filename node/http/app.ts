@@ -21,6 +21,7 @@ import { addGrant, listGrants, revokeGrant } from './routes/grants.ts'
 import { createNamespace, listNamespaces, putOwner } from './routes/namespaces.ts'
 import { getJoinToken, getNetwork } from './routes/network.ts'
 import { listNodes } from './routes/nodes.ts'
+import { revokeToken } from './routes/tokens.ts'
 import type { Self } from './server.ts'
 
 export interface AppParts {
@@ -64,6 +65,7 @@ export function createApp(parts: AppParts): App {
   define(app, 'get', '/v1/grants', listGrants(parts))
   define(app, 'post', '/v1/grants', addGrant(parts))
   define(app, 'delete', '/v1/grants/{hash}', revokeGrant(parts))
+  define(app, 'delete', '/v1/tokens/{issuer}/{id}', revokeToken(parts))
   define(app, 'get', '/v1/nodes', listNodes(parts))
   define(app, 'get', '/v1/network', getNetwork(parts))
   define(app, 'get', '/v1/network/join', getJoinToken(parts))

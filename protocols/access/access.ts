@@ -2,6 +2,7 @@
  * Callers' tokens: compact EdDSA JWTs (RFC 7519, RFC 8037) signed by a person's key or the universe's root, checkable on any node from the ledger alone.
  * The one address of `jose`.
  */
+import { randomBytes } from 'node:crypto'
 import { decodeJwt, jwtVerify, SignJWT } from 'jose'
 import { z } from 'zod'
 import { OsirisError } from '#protocols/errors'
@@ -18,8 +19,8 @@ const FRESH_MS = 3000
 
 /** What the ledger says of the keys that sign tokens. */
 export interface Issuers {
-  /** What a key holds now; empty for a key that nobody gave anything. Rejects with `unavailable` where nobody can be asked. */
-  grantsOf(key: string): MaybePromise<readonly Grant[]>
+  /** What a key holds now, and gives by the token with this id; empty for a key that nobody gave anything, and for a token that was revoked. Rejects with `unavailable` where nobody can be asked. */
+  grantsOf(key: string, token?: string): MaybePromise<readonly Grant[]>
 }
 
 interface Verified {
@@ -35,10 +36,25 @@ const claimsSchema = z.object({
     .string()
     .regex(/^[0-9a-f]{64}$/)
     .optional(),
+  /** Names it for whoever revokes it. */
+  jti: z
+    .string()
+    .regex(/^[0-9a-f]{32}$/)
+    .optional(),
   sub: z.string().min(1).max(256),
   exp: z.number(),
   grants: z.array(z.object({ can: z.array(z.enum(CAPABILITIES)).max(8), namespaces: z.array(z.string().max(64)).max(64) })).max(64),
 })
+
+/** Which token it is, for whoever revokes it: not verified. `undefined` for what is none, or has no id. */
+export function tokenNameOf(token: string): { issuer: string; id: string } | undefined {
+  try {
+    const { iss, jti } = claimsSchema.parse(decodeJwt(token))
+    return iss === undefined || jti === undefined ? undefined : { issuer: iss, id: jti }
+  } catch {
+    return undefined
+  }
+}
 
 /** Signs a token as the root. `expiresAtMs` is wall-clock milliseconds. */
 export function issueToken(root: Identity, subject: string, grants: Grant[], expiresAtMs: number): Promise<string> {
@@ -54,6 +70,7 @@ function signToken(issuer: Identity, universe: string, subject: string, grants: 
   return new SignJWT({ grants })
     .setProtectedHeader({ alg: 'EdDSA', typ: 'JWT' })
     .setIssuer(issuer.id)
+    .setJti(randomBytes(16).toString('hex'))
     .setSubject(subject)
     .setAudience(universe)
     .setExpirationTime(Math.floor(expiresAtMs / 1000))
@@ -130,7 +147,7 @@ export class Access {
     const issuer = claims.iss ?? this.#root
     const isRoot = issuer === this.#root
     const freshUntil = isRoot ? Number.POSITIVE_INFINITY : this.#clock.monotonic() + FRESH_MS
-    const grants = isRoot ? claims.grants : narrowed(claims.grants, await this.#heldBy(issuer))
+    const grants = isRoot ? claims.grants : narrowed(claims.grants, await this.#heldBy(issuer, claims.jti))
     const principal: Principal = { subject: claims.sub, issuer, grants }
     if (this.#verified.size >= CACHE_MAX) this.#verified.delete(this.#verified.keys().next().value as string)
     this.#verified.set(token, { principal, expiresAtMs: claims.exp * 1000, freshUntil })
@@ -152,12 +169,12 @@ export class Access {
     }
   }
 
-  async #heldBy(issuer: string): Promise<readonly Grant[]> {
-    const held = (await this.#issuers?.grantsOf(issuer)) ?? []
+  async #heldBy(issuer: string, token: string | undefined): Promise<readonly Grant[]> {
+    const held = (await this.#issuers?.grantsOf(issuer, token)) ?? []
     if (held.length > 0) return held
     throw new OsirisError(
       'unauthenticated',
-      `Cannot accept the token: its issuer ${issuer.slice(0, 8)} holds no grant in this universe (never given, expired or revoked)`,
+      `Cannot accept the token: its issuer ${issuer.slice(0, 8)} holds no grant in this universe (never given, expired or revoked), or the token was revoked`,
     )
   }
 }

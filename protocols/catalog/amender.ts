@@ -28,7 +28,10 @@ const GRACE_MS = 1000
 /** How long what another member wrote is fetched before the answer. */
 const PULL_MS = 500
 
-type Written = { type: 'namespace' | 'grant' | 'revoke'; body: BodyOf<'namespace'> | BodyOf<'grant'> | BodyOf<'revoke'> }
+type Written = {
+  type: 'namespace' | 'grant' | 'revoke' | 'cancel'
+  body: BodyOf<'namespace'> | BodyOf<'grant'> | BodyOf<'revoke'> | BodyOf<'cancel'>
+}
 
 export class Amender {
   readonly #init: AmenderInit
@@ -100,6 +103,7 @@ export class Amender {
       const key = this.powers().grants.find((each) => each.hash === change.grant)?.key
       return { type: 'revoke', body: { grant: change.grant, pins: this.#pinsFor(key) } }
     }
+    if (change.type === 'cancel') return { type: 'cancel', body: { issuer: change.issuer, token: change.token } }
     const { namespace, owner } = change
     const former = this.#init.ledger.authority.ownershipOf(namespace)
     if (former === undefined)

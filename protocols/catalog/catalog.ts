@@ -198,15 +198,16 @@ export interface Powers {
   grants: GrantRecord[]
 }
 
-/** What people change about that. `subject` and `owner` are keys; `namespaces` may hold patterns (`team-*`, `*`); `grant` is a hash. */
+/** What people change about that. `subject` and `owner` are keys; `namespaces` may hold patterns (`team-*`, `*`); `grant` is a hash; `token` is the id of a token or an invitation that `issuer` signed. */
 export type AuthorityChange =
   | { type: 'create' | 'transfer'; namespace: string; owner: string }
   | { type: 'grant'; subject: string; can: Capability[]; namespaces: string[]; expiresAtMs: number | null }
   | { type: 'revoke'; grant: string }
+  | { type: 'cancel'; issuer: string; token: string }
 
 export interface Catalog {
-  /** What a key holds now by the ledger: empty for one that nobody gave anything. At once where the ledger is here; else what two members agree on. Throws `unavailable`. */
-  grantsOf(key: string): MaybePromise<readonly Grant[]>
+  /** What a key holds now by the ledger, and gives by the token with this id: empty for one that nobody gave anything, and for a token that was revoked. At once where the ledger is here; else what two members agree on. Throws `unavailable`. */
+  grantsOf(key: string, token?: string): MaybePromise<readonly Grant[]>
   /** The row a reference means. Throws `not_found` (the sentence says whether namespace, function or version is unknown), `invalid_argument` for an ambiguous prefix. */
   get(ref: FunctionRef): MaybePromise<FunctionRecord>
   /** All functions (of a namespace), by namespace and name. */

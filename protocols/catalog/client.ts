@@ -159,8 +159,8 @@ export class CatalogClient implements Catalog, Startable {
   }
 
   /** One member that lies can only take away. */
-  async grantsOf(key: string): Promise<readonly Grant[]> {
-    const answers = await this.#members.readFrom(WITNESSES, { type: 'grants', key })
+  async grantsOf(key: string, token?: string): Promise<readonly Grant[]> {
+    const answers = await this.#members.readFrom(WITNESSES, { type: 'grants', key, ...(token === undefined ? {} : { token }) })
     const said = answers.map(({ body }) => decodeAs(grantsSchema, body, 'the grants of a key'))
     return said.reduce((agreed, each) => narrowed(agreed, each))
   }

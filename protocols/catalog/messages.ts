@@ -9,7 +9,7 @@ import { OsirisError } from '#protocols/errors'
 import { ROLES } from '#protocols/lifecycle'
 import { digestSchema, manifestSchema, nameSchema, versionSchema } from '#protocols/manifest'
 import { ID_BYTES, packIds, unpackIds } from './id-set.ts'
-import { keySchema, scopeSchema, targetsSchema } from './ledger/bodies.ts'
+import { cancelSchema, keySchema, scopeSchema, targetsSchema } from './ledger/bodies.ts'
 import type { Head } from './ledger/feeds.ts'
 import { FROZEN_MAX } from './ledger/frozen.ts'
 import { RECEIPTS_MAX } from './ledger/receipts.ts'
@@ -56,12 +56,13 @@ export const changeSchema = z.discriminatedUnion('type', [
   z.strictObject({ type: z.enum(['create', 'transfer']), namespace: nameSchema, owner: keySchema }),
   z.strictObject({ type: z.literal('grant'), subject: keySchema, ...scopeSchema.shape, expiresAtMs: z.int().min(0).nullable() }),
   z.strictObject({ type: z.literal('revoke'), grant: hashSchema }),
+  z.strictObject({ type: z.literal('cancel'), ...cancelSchema.shape }),
 ])
 
 /** Reads. `caller` is for those who are no member with a role. */
 export const requestSchema = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('get'), ref: refSchema, ...readSchema }),
-  z.strictObject({ type: z.literal('grants'), key: keySchema }),
+  z.strictObject({ type: z.literal('grants'), key: keySchema, token: cancelSchema.shape.token.optional() }),
   z.strictObject({ type: z.literal('list'), namespace: nameSchema.optional(), ...readSchema }),
   z.strictObject({ type: z.literal('versions'), namespace: nameSchema, name: nameSchema, ...readSchema }),
   /** `known`: the digest of the routes the asker has. */

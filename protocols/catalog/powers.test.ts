@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, it } from 'vitest'
-import { Access, createIdentity, type Grant, type Identity, issueTokenBy, universeId } from '#protocols/access'
+import { Access, createIdentity, type Grant, type Identity, issueTokenBy, tokenNameOf, universeId } from '#protocols/access'
 import type { Caller } from '#protocols/invocation'
 import { systemClock } from '#protocols/lifecycle'
 import { until } from '#protocols/until'
@@ -124,6 +124,26 @@ it('what somebody gave ends when what they held ends, on every node; a namespace
   for (const key of [ada, bob, eve]) expect(other.grantsOf(key.id)).toEqual([])
   await founder.amend({ type: 'create', namespace: 'team-b', owner: bob.id }, asRoot)
   expect(founder.powers().namespaces).toMatchObject([{ namespace: 'team-b', owner: bob.id }])
+})
+
+it('a token is ended by its id, for its key and for administrators of everything, on every node; others of that key go on', async () => {
+  const { founder, other, client } = await doors()
+  await founder.amend(grant(ada, ['admin'], ['demo']), await as(universe.root))
+  const [lost, kept] = [await as(ada), await as(ada)]
+  const { issuer, id: token } = tokenNameOf(lost.caller.token ?? '') ?? { issuer: '', id: '' }
+  expect(issuer).toBe(ada.id)
+  const cancel = { type: 'cancel', issuer, token } as const
+  await founder.amend(grant(bob, ['admin'], ['team']), await as(universe.root))
+  await expect(other.amend(cancel, await as(bob))).rejects.toMatchObject({ code: 'forbidden' })
+  await client.amend(cancel, kept)
+  await until(() => other.status().entries === founder.status().entries)
+  for (const catalog of [founder, other, client]) {
+    const access = new Access({ root: universe.root.id, clock: systemClock })
+    access.follow(catalog)
+    await access.require(kept.caller, 'admin', 'demo')
+    await expect(access.require(lost.caller, 'admin', 'demo')).rejects.toThrow('the token was revoked')
+  }
+  await founder.amend({ ...cancel, token: 'f'.repeat(32) }, await as(universe.root))
 })
 
 it('what lasts for ever is not made of what ends, and what takes two grants is given one at a time', async () => {

@@ -18,6 +18,7 @@ type Change<T extends AuthorityChange['type']> = Extract<AuthorityChange, { type
 /**
  * Throws unless `principal` may make this change. Giving needs `admin` on everything given, and no longer than the giver holds it (a namespace has no
  * end); ending a grant needs `admin` on all of it, or to be the one who holds it; what names an owner or another `admin` is for the owner, and for `admin` on all namespaces.
+ * A token is ended by the key that signed it, or with `admin` on all namespaces.
  * `isTop`: its key is the root's. Throws `unauthenticated`, `forbidden`, `not_found` (nothing to end or to hand over), `conflict` (the namespace has an owner).
  */
 export function assertMayAmend(change: AuthorityChange, principal: Principal, isTop: boolean, powers: Powers): void {
@@ -32,6 +33,8 @@ export function assertMayAmend(change: AuthorityChange, principal: Principal, is
       return asker.mayGrant(change)
     case 'revoke':
       return asker.mayRevoke(change)
+    case 'cancel':
+      return asker.mayCancel(change)
   }
 }
 
@@ -81,6 +84,11 @@ class Asker {
     if (target.grants.some((each) => each.can.includes('admin'))) this.#needOwned(patterns)
   }
 
+  /** Ids cannot be guessed: of those who act by a key, only who has one of its tokens knows that token's. */
+  mayCancel({ issuer }: Change<'cancel'>): void {
+    if (issuer !== this.#principal.issuer) this.#needAdmin([EVERYWHERE])
+  }
+
   #needAdmin(patterns: readonly string[]): void {
     const missing = patterns.find((pattern) => !allows(this.#principal, 'admin', pattern))
     if (missing !== undefined) throw this.#deny(`has no grant of "admin" on "${missing}"`)
@@ -128,6 +136,8 @@ function actOf(change: AuthorityChange): string {
       return `hand over namespace "${change.namespace}"`
     case 'revoke':
       return `revoke grant ${change.grant.slice(0, 8)}`
+    case 'cancel':
+      return `revoke token ${change.token.slice(0, 8)}`
     case 'grant':
       return `grant ${change.can.join(', ')} on ${change.namespaces.join(', ')}`
   }

@@ -269,8 +269,8 @@ export class CatalogService implements Catalog, Startable {
     return this.#writer.record('admit', { member, name, roles, grants, expiresAtMs }, { by: name, ack: 'accepted', timeoutMs: ADMIT_MS })
   }
 
-  grantsOf(key: string): readonly Grant[] {
-    return this.#ledger.authority.grantsOf(key, this.#init.clock.now())
+  grantsOf(key: string, token?: string): readonly Grant[] {
+    return this.#ledger.authority.givenBy(key, token, this.#init.clock.now())
   }
 
   authority(): Authority {

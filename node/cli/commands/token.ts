@@ -2,12 +2,13 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Command } from 'commander'
-import { allows, type Grant, issueTokenBy, universeId } from '#protocols/access'
+import { allows, type Grant, isJoinToken, issueTokenBy, parseJoinToken, tokenNameOf, universeId } from '#protocols/access'
 import { OsirisError } from '#protocols/errors'
+import { ackOf, type AckWords, sentenceOf, withAck } from '../acknowledging.ts'
 import type { Context } from '../context.ts'
 import { capabilitiesFrom, dateOf, expiryFrom, patternsFrom, textOfGrants } from '../granting.ts'
 import { createInvitation, INVITED_ROLES, type InviteWords, type Signer } from '../inviting.ts'
-import { chosenKey, DEFAULT_KEY, identityIn, keyNames, readKey } from '../keys.ts'
+import { chosenKey, DEFAULT_KEY, identityIn, keyNames, publicKeyFrom, readKey } from '../keys.ts'
 import { printableLine } from '../printable.ts'
 import { localNodes, stateDirOf } from '../target.ts'
 
@@ -47,6 +48,32 @@ Examples:
   $ osiris node start --join osiris1.…                        on each of the three`,
     )
     .action((words: Words) => (words.join === true ? invitation(words, context) : create(words, context)))
+  withAck(noun.command('revoke <token>'))
+    .description('End a token or a join token before its time: nobody takes it any more. What was done with it stays.')
+    .option('--key <key>', 'with an id instead of the token: the key that signed it, or the name of one of yours')
+    .addHelpText('after', '\nTokens that the root key signed end by expiry only; join tokens of the root can be revoked.')
+    .action((token: string, words: AckWords & { key?: string }) => revoke(token, words, context))
+}
+
+async function revoke(text: string, words: AckWords & { key?: string }, context: Context): Promise<void> {
+  const { issuer, id } = await namedBy(text, words.key, context)
+  const choice = await ackOf(words)
+  const receipt = await (await context.connect()).tokens.revoke(issuer, id, choice)
+  if (context.globals().json === true) return context.json({ issuer, id, receipt })
+  context.io.err(`Revoked token ${id.slice(0, 12)}\n${sentenceOf(receipt)}\n`)
+}
+
+/** The token itself, or its id beside whose it is. */
+async function namedBy(text: string, key: string | undefined, context: Context): Promise<{ issuer: string; id: string }> {
+  const { env } = context.io
+  if (/^[0-9a-f]{32,64}$/.test(text)) return { issuer: await publicKeyFrom(env, key ?? chosenKey(env, '--key NAME')), id: text }
+  const invitation = isJoinToken(text) ? parseJoinToken(text).invited?.invitation : undefined
+  const named = invitation ?? tokenNameOf(text)
+  if (named !== undefined) return { issuer: named.issuer, id: named.id }
+  throw new OsirisError(
+    'invalid_argument',
+    'Cannot tell which token that is: give the whole of it, or its id (32 to 64 hex characters) and --key',
+  )
 }
 
 async function invitation(words: Words, context: Context): Promise<void> {

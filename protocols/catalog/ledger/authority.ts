@@ -123,6 +123,11 @@ export class LedgerAuthority implements Authority {
     return this.#holdings(key, nowMs).flatMap((state) => state.fact.scopes)
   }
 
+  /** What a token of this key gives at most: nothing when it was ended. */
+  givenBy(key: string, token: string | undefined, nowMs: number): readonly Grant[] {
+    return token !== undefined && this.isCancelled(key, token) ? [] : this.grantsOf(key, nowMs)
+  }
+
   isMember(key: string, nowMs: number): boolean {
     return this.isTop(key) || this.#holdings(key, nowMs).some((state) => state.fact.type === 'admit')
   }
