@@ -18,11 +18,12 @@ function world() {
   return { written, queue: new LineQueue(logger) }
 }
 
+const lineOf = (text: string) => ({ level: 'info' as const, text, data: {} })
 const turn = () => new Promise((resolve) => setImmediate(resolve))
 
 it('a flood is written a little at a time, whole and in order, and others have their turns between', async () => {
   const { written, queue } = world()
-  for (let i = 0; i < 1000; i++) queue.add('info', String(i), {})
+  for (let i = 0; i < 1000; i++) queue.add('loud', lineOf(String(i)))
   expect(written).toEqual([])
   let turns = 0
   for (; written.flat().length < 1000 && turns < 1000; turns++) await turn()
@@ -33,7 +34,7 @@ it('a flood is written a little at a time, whole and in order, and others have t
 
 it('what is left is written when the process ends', () => {
   const { written, queue } = world()
-  for (let i = 0; i < 100; i++) queue.add('warn', String(i), {})
+  for (let i = 0; i < 100; i++) queue.add('loud', lineOf(String(i)))
   queue.writeAll()
   expect(written.flat()).toHaveLength(100)
 })
@@ -41,9 +42,19 @@ it('what is left is written when the process ends', () => {
 it('more than may wait is not kept, until there is room again', () => {
   const { queue } = world()
   const long = 'x'.repeat(1024 * 1024)
-  const kept = Array.from({ length: 30 }, () => queue.add('info', long, {})).filter(Boolean).length
+  const kept = Array.from({ length: 30 }, () => queue.add('loud', lineOf(long))).filter(Boolean).length
   expect(kept).toBe(17)
   queue.writeAll()
-  expect(queue.add('info', long, {})).toBe(true)
+  expect(queue.add('loud', lineOf(long))).toBe(true)
   queue.writeAll()
+})
+
+it('whoever says a little does not wait for whoever floods', async () => {
+  const { written, queue } = world()
+  for (let i = 0; i < 5000; i++) queue.add('loud', lineOf('flood'))
+  queue.add('quiet', lineOf('spoken'))
+  await turn()
+  expect(written.flat()).toContain('spoken')
+  queue.writeAll()
+  expect(written.flat()).toHaveLength(5001)
 })

@@ -13,9 +13,10 @@ interface Line {
   data: Record<string, unknown>
 }
 
+/** Namespaces take turns: nobody's lines wait for the flood of another. */
 export class LineQueue {
   readonly #logger: Logger
-  #lines: Line[] = []
+  readonly #waiting = new Map<string, Line[]>()
   #characters = 0
   #isScheduled = false
 
@@ -26,40 +27,47 @@ export class LineQueue {
   }
 
   /** False, and nothing is kept, when too much waits. */
-  add(level: LogLevel, text: string, data: Record<string, unknown>): boolean {
+  add(namespace: string, line: Line): boolean {
     if (this.#characters > CHARACTERS_MAX) return false
-    this.#lines.push({ level, text, data })
-    this.#characters += text.length
+    const lines = this.#waiting.get(namespace)
+    if (lines === undefined) this.#waiting.set(namespace, [line])
+    else lines.push(line)
+    this.#characters += line.text.length
     this.#schedule()
     return true
-  }
-
-  #schedule(): void {
-    if (this.#isScheduled) return
-    this.#isScheduled = true
-    setImmediate(() => this.#turn())
   }
 
   /** What is left, when there is no next turn. */
   readonly writeAll = (): void => {
     process.off('exit', this.writeAll)
-    this.#write(this.#lines.length)
+    this.#write(Number.POSITIVE_INFINITY)
   }
 
-  #turn(): void {
-    this.#isScheduled = false
-    this.#write(LINES_PER_TURN)
-    if (this.#lines.length > 0) this.#schedule()
+  #schedule(): void {
+    if (this.#isScheduled) return
+    this.#isScheduled = true
+    setImmediate(() => {
+      this.#isScheduled = false
+      this.#write(LINES_PER_TURN)
+      if (this.#waiting.size > 0) this.#schedule()
+    })
   }
 
   #write(count: number): void {
-    const lines = this.#lines.splice(0, count)
-    if (lines.length > 0)
-      this.#logger.together(() => {
-        for (const { level, text, data } of lines) {
+    let left = count
+    this.#logger.together(() => {
+      // Whoever is not done goes to the end, where the loop comes to it again.
+      for (const [namespace, lines] of this.#waiting) {
+        const part = lines.splice(0, Math.max(1, Math.floor(left / this.#waiting.size)))
+        this.#waiting.delete(namespace)
+        if (lines.length > 0) this.#waiting.set(namespace, lines)
+        for (const { level, text, data } of part) {
           this.#characters -= text.length
           this.#logger[level](text, data)
         }
-      })
+        left -= part.length
+        if (left <= 0) return
+      }
+    })
   }
 }

@@ -80,12 +80,8 @@ export function logEvents(events: Events, logger: Logger, clock: Clock): () => v
     events.on('function.log', ({ level, namespace, name, version, id, text }) => {
       const shown = text.slice(0, FUNCTION_TEXT_MAX)
       if (!budget.take(namespace, shown.length)) return
-      const isKept = queue.add(level, shown, {
-        room: 'function',
-        function: `${namespace}/${name}`,
-        version: version.slice(0, 16),
-        call: id,
-      })
+      const data = { room: 'function', function: `${namespace}/${name}`, version: version.slice(0, 16), call: id }
+      const isKept = queue.add(namespace, { level, text: shown, data })
       if (!isKept) budget.drop(namespace)
     }),
     events.on('function.egress', ({ namespace, name, version, id, ...request }) =>
