@@ -152,6 +152,12 @@ export const BUGS: readonly Bug[] = [
     'if (headKeyOf(head.universe, head.namespace, head.name) !== key) throw',
     'if (key === head.name) throw',
   ),
+  ledger(
+    'count uses of an invitation only where it is shown',
+    'authority-evaluate.ts',
+    'if (!guests.has(subject) && guests.size >= uses) return false',
+    'if (!guests.has(subject) && uses === 0) return false',
+  ),
   // Checkpoints
   catalog(
     'one signature is a checkpoint',

@@ -1,6 +1,7 @@
 /** Who takes part in every run: one universe, its root, its nodes, a hostile one, people with and without grants. The same keys each time, so that what is signed once is judged once. */
-import { createIdentity, type Grant, type Identity, issueToken, type Universe } from '#protocols/access'
+import { createIdentity, type Grant, type Identity, type Invited, issueToken, type Universe, universeId } from '#protocols/access'
 import { createFounding } from '#protocols/catalog'
+import { encode } from '#protocols/codec'
 import type { Caller } from '#protocols/invocation'
 import { EPOCH_MS } from './clock.ts'
 
@@ -14,7 +15,22 @@ export const HOSTILE = identityOf(40)
 /** The root of a universe that is not this one. */
 export const FOREIGN_ROOT = identityOf(60)
 
+/** Keys of newcomers who come with one invitation, more of them than it lets in. */
+export const GUESTS: readonly Identity[] = Array.from({ length: 4 }, (_, at) => identityOf(70 + at))
+export const GUESTS_MAX = 2
+const GATE = identityOf(80)
+
 export const UNIVERSE: Universe = { name: 'simulated', root: ROOT.id, secret: 'ab'.repeat(32) }
+const terms = {
+  ...{ id: GATE.id, issuer: ROOT.id, universe: universeId(UNIVERSE), roles: ['router'] },
+  ...{ uses: GUESTS_MAX, expiresAtMs: EPOCH_MS + 3_600_000 },
+}
+/** What the root made for newcomers; with keys that are the same each time. */
+export const INVITED: Invited = {
+  invitation: { ...terms, signature: new Uint8Array(ROOT.sign(Buffer.concat([Buffer.from('osiris/invitation/1\0'), encode(terms)]))) },
+  secret: new Uint8Array(GATE.seed),
+}
+
 /** Who takes part in one run. */
 export interface Company {
   /** Nodes; the first `keepers` of them keep the ledger. */
@@ -34,13 +50,16 @@ export function foundingOf({ count, keepers, hasHostile }: Company): readonly Ui
   return founding
 }
 
+/** The first nodes may let others in. */
+export const ADMINS = 2
+
 /** The hostile one second, so that what it stands on is the same in every run. */
 function foundingEntries(count: number, keepers: number, hasHostile: boolean) {
   const nodes = NODES.slice(0, count).map(({ id }, at) => ({
     member: id,
     name: `n${at + 1}`,
     roles: at < keepers ? ['catalog', 'router', 'executor'] : ['router', 'executor'],
-    grants: [{ can: ['deploy' as const], namespaces: ['*'] }],
+    grants: [{ can: [at < ADMINS ? ('admin' as const) : ('deploy' as const)], namespaces: ['*'] }],
     expiresAtMs: null,
   }))
   const hostile = { member: HOSTILE.id, name: 'hostile', roles: ['catalog'], grants: [], expiresAtMs: null }

@@ -5,6 +5,7 @@ import { DiskCheck } from './checks/disks.ts'
 import { allTogether, MemberCheck } from './checks/members.ts'
 import { judgePromisesKept } from './checks/promises.ts'
 import { ViewCheck } from './checks/views.ts'
+import { Guests } from './guests.ts'
 import { Hostile } from './hostile.ts'
 import { Nemesis } from './nemesis.ts'
 import { Office } from './office.ts'
@@ -72,9 +73,12 @@ async function live(world: World, people: People): Promise<void> {
   if (world.hasHostile) office.start()
   await until(BOOT_MS)
   workload.start()
+  const guests = new Guests(world)
+  guests.start()
   const evilMs = nemesis.start(world.dice.fork('length').between(EVIL_MS.min, EVIL_MS.max))
   await until(BOOT_MS + evilMs)
   workload.stop()
+  guests.stop()
   nemesis.heal()
   hostile?.stop()
   await settle(world, disks, until)
@@ -82,6 +86,7 @@ async function live(world: World, people: People): Promise<void> {
   await until(Math.max(...[...world.history.calls.values()].map((call) => call.dueMs), world.now))
   judgePromisesKept(world)
   office.judge()
+  guests.judge()
   judgeCalls(world)
 }
 

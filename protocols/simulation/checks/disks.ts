@@ -97,6 +97,12 @@ export class DiskCheck {
     })
   }
 
+  /** Whether the node has an entry in this place in its ledger; what a failed write left on its disk is in none, and no witness can speak of it. */
+  #isKnown({ author, seq }: StoredEntry, name: string): boolean {
+    const ledger = this.#world.nodes.find((node) => node.name === name)?.ledger
+    return ledger?.status().heads.some((head) => head.author === author && head.seq >= seq) ?? true
+  }
+
   /** An entry that never left its author's disk may be replaced after a crash; one that others have may not. */
   #judgeFork(entry: StoredEntry, node: Node, where: string): void {
     const place = `${entry.author} ${entry.seq}`
@@ -112,8 +118,7 @@ export class DiskCheck {
       return
     }
     const author = this.#world.nodes.find((each) => each.identity.id === entry.author)
-    const onlyAuthor = seen.node === author?.name
-    if (!onlyAuthor) this.#world.fail('honest nodes do not fork', `${where} is another than ${seen.node} has`)
+    if (seen.node !== author?.name && this.#isKnown(entry, seen.node)) this.#world.fail('honest nodes do not fork', `${where} is another than ${seen.node} has`)
     else this.#seen.set(place, { hash: entry.hash, node: node.name })
   }
 }
