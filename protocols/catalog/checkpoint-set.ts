@@ -106,7 +106,8 @@ export class CheckpointSet implements SharedSet {
     for (const { content, statement } of this.#kept) {
       if (!electors.includes(statement.signer)) continue
       const offer = byContent.get(content.digest) ?? { content, statements: [] }
-      offer.statements.push(statement)
+      // Whoever says it twice counts once.
+      if (!offer.statements.some(({ signer }) => signer === statement.signer)) offer.statements.push(statement)
       byContent.set(content.digest, offer)
     }
     const weight = ({ statements }: Offer) => Math.min(statements.length, majorityOf(electors.length))

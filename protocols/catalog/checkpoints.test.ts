@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { expect, it } from 'vitest'
-import { createIdentity } from '#protocols/access'
+import { createIdentity, universeId } from '#protocols/access'
 import { encode } from '#protocols/codec'
 import { systemClock } from '#protocols/lifecycle'
 import { until } from '#protocols/until'
@@ -13,10 +13,10 @@ const EAGER = { checkpointIntervalMs: 60, checkpointEntries: 10 }
 const me = createIdentity()
 const head = (author: string, seq: number) => ({ author, seq, hash: 'f'.repeat(64) })
 
-function contentOf(seqs: readonly number[], frozen: { author: string; seq: number }[] = []): Content {
+function contentOf(seqs: readonly number[], frozen: { author: string; seq: number }[] = [], of = '0'.repeat(16)): Content {
   const heads = seqs.map((seq, at) => head(`${at}`.repeat(64), seq))
   const hashAt = (_author: string, seq: number) => seq.toString(16).padStart(64, '0')
-  return makeContent({ universe: '0'.repeat(16), view: 'a'.repeat(64), frozen, heads, hashAt }) as Content
+  return makeContent({ universe: of, view: 'a'.repeat(64), frozen, heads, hashAt }) as Content
 }
 
 async function publishAll(node: CatalogNode, universe: CatalogUniverse, names: readonly string[]): Promise<void> {
@@ -57,6 +57,23 @@ it('contents that do not fit themselves are refused: pins, order, forks they go 
   expect(opened({ feeds: [{ ...feeds[0], seq: 256 * 10_000, pins: new Uint8Array(32 * 9_999) }] })).toThrow('at most')
   expect(opened({ more: 1 })).toThrow('Unrecognized')
   expect(opened({})).toThrow('another content')
+})
+
+it('one catalog that signs a checkpoint twice is one that signed it', async () => {
+  const universe = new CatalogUniverse()
+  try {
+    const nodes = [await universe.node('a'), await universe.node('b'), await universe.node('c')]
+    const [a, , c] = nodes as [CatalogNode, CatalogNode, CatalogNode]
+    await untilMembers(nodes, 2)
+    const { set } = a.service.checkpoints
+    await until(() => set.signers === 3)
+    const content = contentOf([7], [], universeId(universe.universe))
+    for (const ageMs of [5000, 1]) await set.take(packStatement(content, signContent(c.identity, content, Date.now() - ageMs)))
+    expect(set.agreed()).toBeUndefined()
+    expect(set.offers()[0]?.statements).toHaveLength(1)
+  } finally {
+    await universe.stop()
+  }
 })
 
 it('catalogs agree on what they have in common, and on something newer when more was written', async () => {

@@ -118,7 +118,8 @@ export class DiskCheck {
       return
     }
     const author = this.#world.nodes.find((each) => each.identity.id === entry.author)
-    if (seen.node !== author?.name && this.#isKnown(entry, seen.node)) this.#world.fail('honest nodes do not fork', `${where} is another than ${seen.node} has`)
+    if (seen.node !== author?.name && this.#isKnown(entry, seen.node))
+      this.#world.fail('honest nodes do not fork', `${where} is another than ${seen.node} has`)
     else this.#seen.set(place, { hash: entry.hash, node: node.name })
   }
 }
