@@ -15,6 +15,8 @@ const CODES = 6
 const WRITE_MS = 1500
 /** What a command line waits at least; some connections are still being made anew. */
 const LAST_MS = 4000
+/** Nobody else is at work on it: what was begun before may still end. */
+const LAST = 'last'
 const GAP_MS = { min: 15, max: 220 }
 
 export class Workload {
@@ -51,7 +53,7 @@ export class Workload {
   async deployAt(node: Node): Promise<Receipt['state'] | undefined> {
     let state: Receipt['state'] | undefined
     const deploy = async (life: Life, options: WriteOptions) => {
-      const published = await this.#deploy(life, { ...options, timeoutMs: LAST_MS })
+      const published = await this.#deploy(life, { ...options, timeoutMs: LAST_MS }, LAST)
       state = published.receipt.state
       return published
     }
@@ -106,8 +108,7 @@ export class Workload {
     if (error.code === 'not_committed' && receipt !== undefined) judgePromise(this.#world, node, { receipt, fresh: false }, before)
   }
 
-  #deploy(life: Life, options: WriteOptions): Promise<Published> {
-    const name = this.#dice.pick(NAMES)
+  #deploy(life: Life, options: WriteOptions, name: string = this.#dice.pick(NAMES)): Promise<Published> {
     const { manifest, artifact } = functionOf(NAMESPACE, name, this.#dice.int(CODES))
     this.#world.history.versions.add(versionOf(manifest))
     return life.catalog.publish(manifest, artifact, options)
