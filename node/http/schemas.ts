@@ -204,6 +204,8 @@ export const ledgerSchema = z.object({
     entries: z.int(),
     heads: z.array(z.object({ author: z.string(), seq: z.int(), hash: z.string() })),
     frozen: z.array(z.object({ author: z.string(), seq: z.int() })),
+    unproven: z.int().openapi({ description: 'Entries that came by a checkpoint of other catalogs and that this node has yet to verify' }),
+    refusedCheckpoints: z.array(z.object({ checkpoint: z.string(), signers: z.array(z.string()), sentence: z.string() })),
   }),
   lines: z.array(
     z.object({

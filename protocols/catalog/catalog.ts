@@ -111,6 +111,10 @@ export interface LedgerStatus {
   heads: { author: string; seq: number; hash: string }[]
   /** Authors that wrote two entries with one seq: from that seq on nothing of theirs has an effect. */
   frozen: { author: string; seq: number }[]
+  /** Entries that came by a checkpoint of other catalogs, whose signatures this node has not verified one by one yet. */
+  unproven: number
+  /** Checkpoints that did not hold, for good: their digest, who signed them, and what was wrong. */
+  refusedCheckpoints: { checkpoint: string; signers: string[]; sentence: string }[]
 }
 
 /** One entry as people read it. */

@@ -89,7 +89,7 @@ describe('entries that nobody takes', () => {
       const digests = { heads: digestOf(Buffer.from('x')), frozen: digestOf(encode([])) }
       if (type === 'heads')
         return {
-          head: encode({ same: false, digests, whole: true }),
+          head: encode({ same: false, entries: 9, digests, whole: true }),
           body: encode([packHead({ author: author.id, seq: 9, hash: digestOf(head) })]),
         }
       asked += Number(type === 'entries')

@@ -9,6 +9,7 @@ import { OsirisError } from '#protocols/errors'
 import { breathe, type Clock, type Random } from '#protocols/lifecycle'
 import type { Message, Network, Peer } from '#protocols/network'
 import type { ForkExchange } from './fork-exchange.ts'
+import type { Adopting } from './adopting.ts'
 import { packIds } from './id-set.ts'
 import { comparePlaces, type Entry, placeOf, Refusal } from './ledger/entry.ts'
 import type { Head } from './ledger/feeds.ts'
@@ -44,6 +45,7 @@ export interface ExchangeInit {
   sets: SharedSets
   forks: ForkExchange
   voids: VoidBound
+  adopting: Adopting
   network: Network
   clock: Clock
   random: Random
@@ -70,11 +72,13 @@ export class Exchange {
   /** Whether anything new came. Throws what the peer or the network says; what came before stays. */
   async pull(peer: Peer, timeoutMs: number, signal: AbortSignal): Promise<boolean> {
     const asking = { peer, timeoutMs, signal }
-    const { sets, forks, tell } = this.#init
+    const { sets, forks, adopting, tell } = this.#init
     const response = await this.#request(asking, { type: 'heads', known: sets.digest() })
     const answer = decodeAs(headsAnswerSchema, response.head, 'the answer to heads')
     if (answer.same) return this.#pullEntries(asking, [])
     if (answer.digests[FROZEN] !== sets.digests()[FROZEN]) await forks.exchange(peer, timeoutMs).catch(tell)
+    const joined = await adopting.adopt(peer, answer.entries)
+    if (joined === 'busy') return false
     const whole = answer.whole ? decodeAs(packedHeadsSchema, await collect(response.body, HEADS_BYTES_MAX, 'heads'), 'heads') : undefined
     let news = whole === undefined ? await this.#pullManyFeeds(asking) : await this.#pullEntries(asking, whole)
     for (const set of sets.others()) {

@@ -31,7 +31,7 @@ export class FeedGuard {
     this.#witnesses = new Witnesses({
       feed: { seq: () => ledger.tip(author).seq, hashAt: (seq) => ledger.hashAt(author, seq) },
       others: () => replication.others(),
-      namesOthers: () => this.#isLost || ledger.namesOthers(),
+      namesOthers: () => this.#isLost || namesOthers(ledger),
       ask: (peer, claim, timeoutMs) => replication.witness(peer, claim, timeoutMs),
       pull: (peer) => replication.pull(peer),
       ...{ clock, random, consultMs },
@@ -64,4 +64,9 @@ export class FeedGuard {
     const { seq, hash } = this.#ledger.tip(author)
     return { seq, hash, ...this.#leases.claim(author, instance, leaseMs) }
   }
+}
+
+/** Whether the ledger knows of nodes that write besides this one. */
+function namesOthers(ledger: Ledger): boolean {
+  return ledger.heads().some(({ author }) => author !== ledger.author && author !== ledger.root)
 }

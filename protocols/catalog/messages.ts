@@ -11,6 +11,7 @@ import { digestSchema, manifestSchema, nameSchema, versionSchema } from '#protoc
 import { ID_BYTES, packIds, unpackIds } from './id-set.ts'
 import { cancelSchema, keySchema, scopeSchema, targetsSchema } from './ledger/bodies.ts'
 import type { Head } from './ledger/feeds.ts'
+import { REFUSED_MAX } from './ledger/adoption.ts'
 import { FROZEN_MAX } from './ledger/frozen.ts'
 import { RECEIPTS_MAX } from './ledger/receipts.ts'
 import { PIECE_BYTES_MAX } from './pace.ts'
@@ -37,6 +38,8 @@ const TIMEOUT_MS_MAX = 900_000
 export const HEADS_WHOLE_MAX = 64
 export const OBJECTS_MAX = 256
 const SETS_MAX = 16
+/** Entries about authority that a joining node hears from one member. */
+export const AUTHORITY_MAX = 16_384
 /** Artifacts of one question. */
 export const ASKED_MAX = 256
 
@@ -110,6 +113,10 @@ export const requestSchema = z.discriminatedUnion('type', [
       .min(1)
       .max(WANTS_MAX),
   }),
+  /** The checkpoint that most catalogs signed, with their statements; an empty body where there is none. */
+  z.strictObject({ type: z.literal('checkpoint') }),
+  /** Entries about authority in their total order, behind the first `skip` of them: what tells whose word counts. */
+  z.strictObject({ type: z.literal('authority'), skip: z.int().min(0).max(AUTHORITY_MAX) }),
   /** Proofs of equivocation; `known`: what the asker has, by author and first seq without effect. */
   z.strictObject({ type: z.literal('proofs'), known: frozenSchema }),
   /**
@@ -211,6 +218,8 @@ export const headsAnswerSchema = z.discriminatedUnion('same', [
   z.strictObject({ same: z.literal(true) }),
   z.strictObject({
     same: z.literal(false),
+    /** How many there are at the answering node. */
+    entries: z.int().min(0),
     digests: z.record(setSchema, digestSchema).refine((digests) => Object.keys(digests).length <= SETS_MAX),
     whole: z.boolean(),
   }),
@@ -231,6 +240,10 @@ export const statusSchema = z.strictObject({
   entries: z.int(),
   heads: headsSchema,
   frozen: frozenSchema,
+  unproven: z.int().min(0),
+  refusedCheckpoints: z
+    .array(z.strictObject({ checkpoint: z.string().max(64), signers: z.array(authorSchema), sentence: z.string().max(1024) }))
+    .max(REFUSED_MAX),
 })
 export const logSchema = z.array(
   z.strictObject({

@@ -80,7 +80,9 @@ export class ReceiptDesk {
 
   /** This node's receipt of an entry on its disk; none while the artifact that it publishes is not here. */
   async sign(entry: Entry): Promise<SignedReceipt | undefined> {
-    const { artifacts, receipts } = this.#init
+    const { artifacts, receipts, ledger } = this.#init
+    // What came by a checkpoint is vouched for when it is verified.
+    if (entry.seq > ledger.adoption.verifiedTo(entry.author)) return undefined
     const digest = artifactOf(entry)
     return digest === undefined || (await artifacts.has(digest)) ? receipts.sign(entry) : undefined
   }

@@ -9,6 +9,7 @@ import type { Events } from '#protocols/events'
 import type { Clock, Random } from '#protocols/lifecycle'
 import type { Message, Network, Peer } from '#protocols/network'
 import { Exchange } from './exchange.ts'
+import { Adopting } from './adopting.ts'
 import { ForkExchange } from './fork-exchange.ts'
 import { type Entry, ENTRY_BYTES_MAX, Refusal, type RefusalReason } from './ledger/entry.ts'
 import { claimsFork, type ForkProof } from './ledger/forks.ts'
@@ -39,6 +40,8 @@ export interface ReplicationInit {
   events: Events
   /** Between two rounds. */
   pullIntervalMs: number
+  /** As `CheckpointLimits`. */
+  joinBehind: number
 }
 
 export class Replication {
@@ -74,7 +77,14 @@ export class Replication {
       publish: (data) => void this.#publish(data),
       request: (peer, request, timeoutMs) => this.#request(peer, request, timeoutMs),
     })
-    this.#exchange = new Exchange({ ...init, forks: this.#forks, voids: this.#voids, tell: (error) => this.#tell(error) })
+    const adopting = new Adopting({
+      ...init,
+      others: () => this.others(),
+      ask: (peer, request) => this.#request(peer, request, REQUEST_MS_MAX),
+      isEnded: () => this.#controller.signal.aborted,
+      tell: (error) => this.#tell(error),
+    })
+    this.#exchange = new Exchange({ ...init, adopting, forks: this.#forks, voids: this.#voids, tell: (error) => this.#tell(error) })
   }
 
   start(): void {

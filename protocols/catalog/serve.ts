@@ -5,6 +5,8 @@ import { OsirisError } from '#protocols/errors'
 import type { IncomingRequest, Message, Network } from '#protocols/network'
 import { amend } from './handlers/amend.ts'
 import { artifact, type ArtifactKeeper } from './handlers/artifact.ts'
+import { authority } from './handlers/authority.ts'
+import { checkpoint } from './handlers/checkpoint.ts'
 import { compare } from './handlers/compare.ts'
 import { conflicts } from './handlers/conflicts.ts'
 import { entries } from './handlers/entries.ts'
@@ -51,6 +53,8 @@ const handlers: { [T in RequestType]: Handler<T> } = {
   heads,
   entries,
   proofs,
+  checkpoint,
+  authority,
   compare,
   objects,
   witness,

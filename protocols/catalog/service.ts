@@ -134,7 +134,7 @@ export class CatalogService implements Catalog, Startable {
       sets: this.sets,
       network,
       ...{ clock, random, events },
-      pullIntervalMs: this.#limits.pullIntervalMs,
+      ...this.#limits,
     })
     this.#asking = new Asking({ ...this.#limits, replication: this.#replication, clock, random })
     this.#receipts = new ReceiptStore({
@@ -256,6 +256,7 @@ export class CatalogService implements Catalog, Startable {
       entries,
       heads: this.#ledger.heads(),
       frozen: this.#ledger.frozen(),
+      ...this.checkpoints.status(),
     }
   }
 

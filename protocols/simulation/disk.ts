@@ -114,16 +114,16 @@ export class VirtualDisk {
       if (this.#dice.chance(0.5)) this.#unsynced.push(operations)
       throw failure(this.trouble)
     }
-    for (const { key, value } of operations) this.#visible.set(key, value)
+    for (const each of operations) apply(each, this.#visible)
     if (sync) this.#keep([...this.#unsynced.splice(0), operations])
     else this.#unsynced.push(operations)
-    for (const { key, value } of operations) this.onVisible(key, value)
+    for (const each of operations) if (each.type === 'put') this.onVisible(each.key, each.value)
   }
 
   #keep(batches: readonly Batch[]): void {
     for (const batch of batches) {
-      for (const { key, value } of batch) this.#durable.set(key, value)
-      for (const { key, value } of batch) this.onDurable(key, value)
+      for (const each of batch) apply(each, this.#durable)
+      for (const each of batch) if (each.type === 'put') this.onDurable(each.key, each.value)
     }
   }
 
@@ -141,6 +141,11 @@ export class VirtualDisk {
     const keys = [...this.#visible.keys()].filter((key) => key >= gte && key < lt).toSorted()
     for (const key of keys) yield [key, this.#visible.get(key) as Uint8Array]
   }
+}
+
+function apply(operation: Batch[number], records: Map<string, Uint8Array>): void {
+  if (operation.type === 'put') records.set(operation.key, operation.value)
+  else records.delete(operation.key)
 }
 
 function failure(code: 'ENOSPC' | 'EIO'): Error {

@@ -150,6 +150,13 @@ async function verify(options: { data?: string }, context: Context): Promise<voi
 
   async function fromNode() {
     const node = await context.connect()
+    const { unproven, refusedCheckpoints } = (await node.ledger({ limit: 1 })).status
+    if (unproven > 0)
+      context.io.err(`${unproven} entries came to this node by a checkpoint of other catalogs; it is still verifying them itself\n`)
+    for (const { checkpoint, signers, sentence } of refusedCheckpoints)
+      context.io.err(
+        `The checkpoint ${checkpoint.slice(0, 12)} did not hold: ${printableLine(sentence)}; signed by ${signers.join(', ')}\n`,
+      )
     return auditNode((await node.network()).universe.id, (from) => node.ledgerRecords(from))
   }
 }

@@ -103,7 +103,7 @@ export class FakeCatalog implements Catalog {
     const last = this.#lines.at(-1)
     const heads = last === undefined ? [] : [{ author: last.author, seq: last.seq, hash: last.hash }]
     const viewDigest = digestOf(Buffer.from(String(this.#lines.length)))
-    return { viewDigest, functions: this.#rows.size, entries: this.#lines.length, heads, frozen: [] }
+    return { viewDigest, functions: this.#rows.size, entries: this.#lines.length, heads, frozen: [], unproven: 0, refusedCheckpoints: [] }
   }
 
   conflicts(): ConflictReport {

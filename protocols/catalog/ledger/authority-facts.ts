@@ -80,9 +80,14 @@ export function agreeToRotation(to: Identity, universe: string, from: string): U
 /** What was read of an entry at the door is asked for again when it is on disk. */
 const read = new WeakMap<Line, AuthorityFact | undefined>()
 
+/** Whether entries of this type give, end or move authority. */
+export function isAuthorityType(type: string): boolean {
+  return Object.hasOwn(readers, type)
+}
+
 /** `undefined` for other types, and for bodies that do not fit theirs. The same object for the same entry. */
 export function authorityFactOf(entry: Line): AuthorityFact | undefined {
-  const reads = Object.hasOwn(readers, entry.type) ? readers[entry.type] : undefined
+  const reads = isAuthorityType(entry.type) ? readers[entry.type] : undefined
   if (reads === undefined) return undefined
   if (read.has(entry)) return read.get(entry)
   const fact = reads(entry, { place: placeOf(entry), basis: entry.grant })
@@ -190,6 +195,13 @@ export class AuthorityFacts {
 
   constructor(root: string) {
     this.root = root
+  }
+
+  /** The same without those of these places. */
+  without(isOut: (place: Place) => boolean): AuthorityFacts {
+    const facts = new AuthorityFacts(this.root)
+    for (const fact of this.all.values()) if (!isOut(fact.place)) facts.add(fact)
+    return facts
   }
 
   /** Whether it is new. */

@@ -35,9 +35,9 @@ const EVERYTHING: readonly Grant[] = Object.freeze([{ can: ['admin'], namespaces
 
 export class LedgerAuthority implements Authority {
   /** What came through the door, the disk's word still out. */
-  readonly #known: AuthorityFacts
+  #known: AuthorityFacts
   /** What is on disk. */
-  readonly #facts: AuthorityFacts
+  #facts: AuthorityFacts
   readonly #frozen = new Map<string, number>()
   readonly #listeners = new Set<() => void>()
   #verdict: Verdict
@@ -63,8 +63,14 @@ export class LedgerAuthority implements Authority {
     return this.#frozen.has(entry.author) ? { refused: 'its author is frozen: it wrote two entries in one place' } : undefined
   }
 
+  /** What never changes of the same, by what is on disk: why an entry should not have come in. */
+  faultOf(entry: Entry): string | undefined {
+    const verdict = judgeAtDoor(entry, authorityFactOf(entry), this.#facts)
+    return verdict && ('refused' in verdict ? verdict.refused : verdict.unknown)
+  }
+
   /** An entry that came through the door and is on its way to the disk: others may name it already. */
-  foresee(entry: Entry): void {
+  foresee(entry: Line): void {
     const fact = authorityFactOf(entry)
     if (fact !== undefined) this.#known.add(fact)
   }
@@ -83,6 +89,18 @@ export class LedgerAuthority implements Authority {
     if (before !== undefined && before <= seq) return
     this.#frozen.set(author, seq)
     this.#added = undefined
+  }
+
+  /** Takes out the entries of these places, as if they had never been. Counts from the next `settle` on. */
+  remove(isOut: (place: Place) => boolean): void {
+    this.#known = this.#known.without(isOut)
+    this.#facts = this.#facts.without(isOut)
+    this.#added = undefined
+  }
+
+  /** Where the entries about authority are, in their total order. */
+  places(): Place[] {
+    return [...this.#facts.all.values()].map(({ place }) => place).toSorted(comparePlaces)
   }
 
   isFrozen(author: string): boolean {

@@ -35,7 +35,10 @@ async function opened(storage: Storage) {
   let checkpointer: Checkpointer | undefined
   const feeds = new Feeds({ storage, onDurable: (entries) => checkpointer?.noticed(entries.length) })
   const errors: unknown[] = []
-  checkpointer = new Checkpointer({ storage, identity: node, universe, feeds, clock: systemClock, onError: (error) => errors.push(error) })
+  checkpointer = new Checkpointer({
+    ...{ storage, identity: node, universe, feeds, clock: systemClock, verifiedTo: () => Number.POSITIVE_INFINITY },
+    onError: (error) => errors.push(error),
+  })
   const lines: Line[] = []
   const read: Entry[] = []
   await checkpointer.load((line) => lines.push(line))
@@ -94,7 +97,14 @@ it('a damaged chunk and all after it are left to the entries themselves', async 
 it('a head that is damaged, of another node or of another universe is not believed', async () => {
   const storage = await filled([5, 0])
   const foreign = new Checkpointer({
-    ...{ storage, identity: authors[1] as typeof node, universe, clock: systemClock, onError: () => {} },
+    ...{
+      storage,
+      identity: authors[1] as typeof node,
+      universe,
+      clock: systemClock,
+      verifiedTo: () => Number.POSITIVE_INFINITY,
+      onError: () => {},
+    },
     feeds: new Feeds({ storage, onDurable: () => {} }),
   })
   const lines: Line[] = []

@@ -18,6 +18,8 @@ export interface CheckpointerInit {
   identity: Identity
   universe: string
   feeds: Feeds
+  /** The last entry of an author that was judged in full: no later one is taken in. */
+  verifiedTo: (author: string) => number
   clock: Clock
   onError: (error: unknown) => void
 }
@@ -69,6 +71,12 @@ export class Checkpointer {
     if (this.#news >= CHUNK_ROWS) this.#begin()
   }
 
+  /** Entries that were not to be taken in may be now. */
+  again(): void {
+    this.#news = this.#uncovered()
+    this.noticed(0)
+  }
+
   /** Writes what is missing, however little; for a clean end. Never rejects. */
   async finish(): Promise<void> {
     await this.#writing
@@ -113,7 +121,7 @@ export class Checkpointer {
     const { feeds } = this.#init
     const entries: Entry[] = []
     let bytesLeft = CHUNK_BYTES_MAX
-    for (const { author, seq } of feeds.heads()) {
+    for (const { author, seq } of this.#heads()) {
       let next = (from.get(author) ?? 0) + 1
       while (next <= seq && entries.length < CHUNK_ROWS && bytesLeft > 0) {
         const to = Math.min(seq, next + BREATH - 1, next + CHUNK_ROWS - entries.length - 1)
@@ -130,7 +138,12 @@ export class Checkpointer {
     return entries
   }
 
+  #heads(): { author: string; seq: number }[] {
+    const { feeds, verifiedTo } = this.#init
+    return feeds.heads().map(({ author, seq }) => ({ author, seq: Math.min(seq, verifiedTo(author)) }))
+  }
+
   #uncovered(): number {
-    return this.#init.feeds.heads().reduce((sum, { author, seq }) => sum + seq - (this.#covered.get(author) ?? 0), 0)
+    return this.#heads().reduce((sum, { author, seq }) => sum + seq - (this.#covered.get(author) ?? 0), 0)
   }
 }

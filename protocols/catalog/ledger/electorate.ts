@@ -26,12 +26,22 @@ export class Electorate {
   readonly #revoked = new Map<string, Place>()
   readonly #banned = new Map<string, Place>()
   readonly #names = new Map<string, string>()
+  #lines: Line[] = []
 
   /** Takes in an entry that came through the door; of other types nothing is kept. */
   insert(line: Line): void {
+    if (['admit', 'ban', 'revoke'].includes(line.type)) this.#lines.push(line)
     if (line.type === 'admit') this.#admit(line)
     else if (line.type === 'ban') keepFirst(this.#banned, bodyOf(line, 'ban')?.member, placeOf(line))
     else if (line.type === 'revoke') keepFirst(this.#revoked, bodyOf(line, 'revoke')?.grant, placeOf(line))
+  }
+
+  /** Takes out the entries of these places, as if they had never been. */
+  remove(isOut: (place: Place) => boolean): void {
+    const kept = this.#lines.filter((line) => !isOut(placeOf(line)))
+    for (const map of [this.#admissions, this.#revoked, this.#banned, this.#names]) map.clear()
+    this.#lines = []
+    for (const line of kept) this.insert(line)
   }
 
   /** The catalog members an entry at this place may ask for receipts: admitted as catalogs before it, by the last word on each of them, and not ended. */

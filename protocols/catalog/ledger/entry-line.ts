@@ -1,6 +1,9 @@
 /** An entry as people read it. */
 import type { LedgerLine } from '../catalog.ts'
-import type { Entry } from './entry.ts'
+import { OsirisError } from '#protocols/errors'
+import { type Entry, ENTRY_BYTES_MAX, reopenEntry } from './entry.ts'
+import type { Feeds } from './feeds.ts'
+import type { Places } from './places.ts'
 import { plainJson } from './plain-json.ts'
 
 /** Before it is said how far it has come. */
@@ -9,7 +12,22 @@ export interface EntryLine extends Omit<LedgerLine, 'commitment'> {
   counter: number
 }
 
-export function lineOf(entry: Entry): EntryLine {
+/** Entries in the total order, from behind `after` on; damaged ones are left out. Throws `not_found`. */
+export async function readLog(all: Places, feeds: Feeds, options: { after?: string; limit: number }): Promise<EntryLine[]> {
+  const places = all.inOrder()
+  const at = options.after === undefined ? -1 : places.findIndex((place) => place.hash === options.after)
+  if (options.after !== undefined && at < 0) {
+    throw new OsirisError('not_found', `Cannot read the log after "${options.after.slice(0, 64)}": there is no such entry`)
+  }
+  const lines: EntryLine[] = []
+  for (const place of places.slice(at + 1, at + 1 + options.limit)) {
+    const [bytes] = await feeds.read(place.author, place.seq, place.seq, ENTRY_BYTES_MAX)
+    if (bytes !== undefined) lines.push(lineOf(reopenEntry(bytes, place.hash)))
+  }
+  return lines
+}
+
+function lineOf(entry: Entry): EntryLine {
   const { author, seq, hash, hlc, type, body, by, grant } = entry
   return { author, seq, hash, atMs: hlc.wallMs, counter: hlc.counter, type, content: plainJson(body) as Record<string, unknown>, by, grant }
 }

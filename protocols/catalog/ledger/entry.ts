@@ -132,6 +132,11 @@ async function openAside(bytes: Uint8Array): Promise<Entry | Refusal> {
   }
 }
 
+/** Form only, of bytes that a later entry's signature covers through the chain. Throws `Refusal`. */
+export function openUnsigned(bytes: Uint8Array): Entry {
+  return readEntry(bytes).entry
+}
+
 /** The same for bytes whose hash is pinned by something verified: form and signature are not judged again. Throws `Refusal`. */
 export function reopenEntry(bytes: Uint8Array, hash: string): Entry {
   const envelope = decodeOrRefuse(split(bytes).payload, ENTRY_DEPTH_MAX) as Envelope

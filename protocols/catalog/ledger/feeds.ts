@@ -229,6 +229,26 @@ export class Feeds {
     return [...this.#damaged.values()]
   }
 
+  /** Where a feed would end after this seq; 0 where that cannot be read. */
+  async tipAt(author: string, seq: number): Promise<Tip> {
+    const [bytes] = seq === 0 ? [] : await this.read(author, seq, seq, Number.POSITIVE_INFINITY)
+    return bytes === undefined ? NO_TIP : { seq, hash: this.hashAt(author, seq) as string, hlc: reopenEntry(bytes, '').hlc }
+  }
+
+  /** Takes out what lies behind these tips, while no write is on its way; in force at once. Resolves when it is gone from the disk, too. */
+  async cut(tips: ReadonlyMap<string, Tip>): Promise<void> {
+    const operations = [...tips].flatMap(([author, tip]) => {
+      const feed = this.#feedOf(author)
+      const last = Math.max(feed.hashes.length, feed.promised)
+      feed.durable = feed.pending = tip
+      feed.hashes.length = Math.min(feed.hashes.length, tip.seq)
+      for (const [key, each] of this.#damaged) if (each.author === author && each.seq > tip.seq) this.#damaged.delete(key)
+      const gone = Array.from({ length: Math.max(0, last - tip.seq) }, (_, at) => del(recordKey(author, tip.seq + 1 + at)))
+      return [...gone, tip.hash === null ? del(headKey(author)) : put(headKey(author), encode({ seq: tip.seq, hash: tip.hash }))]
+    })
+    await this.#commit.write(operations, () => {})
+  }
+
   #write(entry: Entry): Promise<void> {
     const feed = this.#feedOf(entry.author)
     const tip: Tip = { seq: entry.seq, hash: entry.hash, hlc: entry.hlc }
@@ -309,6 +329,10 @@ function headKey(author: string): string {
 
 function put(key: string, value: Uint8Array) {
   return { type: 'put' as const, key, value }
+}
+
+function del(key: string) {
+  return { type: 'del' as const, key }
 }
 
 function readRecord(value: Uint8Array): Entry | undefined {

@@ -40,6 +40,11 @@ export class LedgerState {
     this.authority.freeze(author, seq)
   }
 
+  /** Takes out the entries of these places, as if they had never been; they may come again. */
+  remove(isOut: (place: Place) => boolean): void {
+    for (const rows of [this.#fold, this.#references, this.authority, this.electorate]) rows.remove(isOut)
+  }
+
   /** Functions whose state is new, and whether authority changed. */
   settle(): { states: FunctionState[]; authorityChanged: boolean } {
     const authorityChanged = this.authority.settle()

@@ -3,6 +3,7 @@ import { type Identity, type Universe, universeId } from '#protocols/access'
 import { OsirisError } from '#protocols/errors'
 import type { Events } from '#protocols/events'
 import type { Clock, MaybePromise } from '#protocols/lifecycle'
+import { Adoption, type RefusedCheckpoint, wordsOf } from './adoption.ts'
 import type { LedgerAuthority } from './authority.ts'
 import type { BodyOf, EntryType } from './bodies.ts'
 import { Checkpointer } from './checkpointer.ts'
@@ -12,6 +13,7 @@ import {
   type Line,
   openEntries,
   openEntry,
+  openUnsigned,
   reopenEntry,
   type Place,
   Refusal,
@@ -21,9 +23,9 @@ import {
 import type { FunctionState } from './fold.ts'
 import { LedgerState } from './ledger-state.ts'
 import { faultOfSigning } from './authority-signer.ts'
-import { nextEntry } from './next-entry.ts'
+import { nextEntry, writableTip } from './next-entry.ts'
 import { Places } from './places.ts'
-import { type EntryLine, lineOf } from './entry-line.ts'
+import { type EntryLine, readLog } from './entry-line.ts'
 import { Feeds, type Head, type Tip } from './feeds.ts'
 import { type ForkProof, openProof, proveFork } from './forks.ts'
 import { Frozen, type FrozenAuthor } from './frozen.ts'
@@ -59,6 +61,8 @@ export class Ledger {
   /** What the entries on disk here come to. */
   readonly state: LedgerState
   readonly root: string
+  /** What came by a checkpoint of other catalogs, until it is verified. */
+  readonly adoption: Adoption
   /** Its own, and the root's where it is here. */
   readonly #identities: readonly Identity[]
   readonly #clock: Clock
@@ -90,8 +94,12 @@ export class Ledger {
     this.#refusals = new RefusalCounts({ clock: init.clock, warn: (text) => this.#warn(text) })
     this.#frozen = new Frozen({ storage: init.storage, universe: this.universe })
     this.#feeds = new Feeds({ storage: init.storage, onDurable: (entries) => this.#apply(entries) })
-    const onError = (error: unknown) => this.#warn(`The checkpoint of the ledger is not kept up: ${String(error)}`)
-    this.#checkpointer = new Checkpointer({ ...init, universe: this.universe, feeds: this.#feeds, onError })
+    const onRefused = (refused: RefusedCheckpoint) => this.#warn(wordsOf(refused))
+    this.adoption = new Adoption({ storage: init.storage, onRefused })
+    this.#checkpointer = new Checkpointer({
+      ...{ ...init, universe: this.universe, feeds: this.#feeds, verifiedTo: (author) => this.adoption.verifiedTo(author) },
+      onError: (error) => this.#warn(`The checkpoint of the ledger is not kept up: ${String(error)}`),
+    })
   }
 
   /** Who holds what, by the entries on disk here. */
@@ -103,6 +111,7 @@ export class Ledger {
   async load(): Promise<void> {
     let read = 0
     await this.#frozen.load()
+    await this.adoption.load()
     for (const { author, seq } of this.#frozen.list()) this.state.freeze(author, seq)
     await this.#checkpointer.load((line) => this.#index(line))
     const damaged = await this.#feeds.load((entry) => {
@@ -147,7 +156,7 @@ export class Ledger {
       ...{ type, body, by, authority: this.authority, identities: this.#identities, universe: this.universe },
       last: this.#hlc,
       nowMs: this.#clock.now(),
-      tipOf: (author) => this.#writableTip(author),
+      tipOf: (author) => writableTip(this.#feeds, author, this.#frozen.from(author)),
     })
     this.#hlc = entry.hlc
     this.authority.foresee(entry)
@@ -204,6 +213,36 @@ export class Ledger {
     return this.#feeds.add(entry)
   }
 
+  /** The entries in stored bytes, each verified by itself, or why it is none; in their order. */
+  verified(list: readonly Uint8Array[]): Promise<(Entry | Refusal)[]> {
+    return openEntries(list, this.#verifyOn)
+  }
+
+  /** As `open` for an entry out of a chain whose end was verified: all but its signature. */
+  openUnsigned(bytes: Uint8Array): Entry {
+    return this.#refusals.counted(() => this.#judgeAlone(openUnsigned(bytes)))
+  }
+
+  /** Takes out what these authors wrote behind these seqs, as if it had never come; it may come again. Resolves when the disk has forgotten it. */
+  async cut(ends: ReadonlyMap<string, number>): Promise<void> {
+    const tips = new Map<string, Tip>()
+    for (const [author, seq] of ends) tips.set(author, await this.#feeds.tipAt(author, seq))
+    await this.#feeds.settled()
+    const gone = this.#feeds.cut(tips)
+    const isOut = ({ author, seq }: Place) => seq > (tips.get(author)?.seq ?? Number.POSITIVE_INFINITY)
+    this.#places.remove(isOut)
+    this.state.remove(isOut)
+    this.#recent.clear()
+    this.#settle([])
+    await gone
+  }
+
+  /** Of what came by a checkpoint nothing is left to verify. */
+  async proven(): Promise<void> {
+    await this.adoption.finish()
+    this.#checkpointer.again()
+  }
+
   /** Whether this entry came in lately and is on disk. `false` proves nothing. */
   holds(hash: string): boolean {
     return this.#recent.has(hash)
@@ -224,11 +263,6 @@ export class Ledger {
 
   tip(author: string): Tip {
     return this.#feeds.tip(author)
-  }
-
-  /** Whether the ledger knows of nodes that write besides this one. */
-  namesOthers(): boolean {
-    return this.#feeds.heads().some(({ author }) => author !== this.author && author !== this.root)
   }
 
   /** The next seq of each feed in which these heads are ahead, the root's first since all others stand on it, and each record that is damaged here. */
@@ -294,18 +328,8 @@ export class Ledger {
     this.#refusals.count(reason)
   }
 
-  async log(options: { after?: string; limit: number }): Promise<EntryLine[]> {
-    const places = this.#places.inOrder()
-    const at = options.after === undefined ? -1 : places.findIndex((place) => place.hash === options.after)
-    if (options.after !== undefined && at < 0) {
-      throw new OsirisError('not_found', `Cannot read the log after "${options.after.slice(0, 64)}": there is no such entry`)
-    }
-    const lines: EntryLine[] = []
-    for (const place of places.slice(at + 1, at + 1 + options.limit)) {
-      const [bytes] = await this.#feeds.read(place.author, place.seq, place.seq, ENTRY_BYTES_MAX)
-      if (bytes !== undefined) lines.push(lineOf(reopenEntry(bytes, place.hash)))
-    }
-    return lines
+  log(options: { after?: string; limit: number }): Promise<EntryLine[]> {
+    return readLog(this.#places, this.#feeds, options)
   }
 
   #apply(entries: Entry[]): void {
@@ -366,22 +390,6 @@ export class Ledger {
       throw new Refusal('drift', 'its time lies in the future')
     }
     return entry
-  }
-
-  /** Continuing a feed of which something is missing here would fork it; so would continuing one that forked. */
-  #writableTip(author: string): Tip {
-    const tip = this.#feeds.tip(author)
-    if (this.#feeds.isCut(author)) {
-      throw new OsirisError(
-        'unavailable',
-        'Cannot write to the ledger: this node lost part of its own feed and has not got it back from peers',
-      )
-    }
-    if (tip.seq + 1 < this.#frozen.from(author)) return tip
-    throw new OsirisError(
-      'unavailable',
-      `Cannot write to the ledger: this node's key wrote two entries ${this.#frozen.from(author)} and is frozen; replace the key`,
-    )
   }
 
   #warn(text: string): void {

@@ -5,7 +5,7 @@ import type { LedgerAuthority } from './authority.ts'
 import { signerFor } from './authority-signer.ts'
 import type { BodyOf, EntryType } from './bodies.ts'
 import { type Entry, ENTRY_BYTES_MAX, signEntry } from './entry.ts'
-import type { Tip } from './feeds.ts'
+import type { Feeds, Tip } from './feeds.ts'
 import { type Hlc, observe, tick } from './hlc.ts'
 
 export interface NextEntryInit<T extends EntryType> {
@@ -38,4 +38,23 @@ export function nextEntry<T extends EntryType>(init: NextEntryInit<T>): Entry {
   const fault = authority.judge(entry)
   if (fault === undefined) return entry
   throw new OsirisError('forbidden', `Cannot write "${type}": ${'refused' in fault ? fault.refused : fault.unknown}`)
+}
+
+/**
+ * Where a feed may be continued: continuing one of which something is missing here would fork it, and so would continuing one that forked.
+ * `frozenFrom`: its first seq without effect. Throws `unavailable`.
+ */
+export function writableTip(feeds: Feeds, author: string, frozenFrom: number): Tip {
+  const tip = feeds.tip(author)
+  if (feeds.isCut(author)) {
+    throw new OsirisError(
+      'unavailable',
+      'Cannot write to the ledger: this node lost part of its own feed and has not got it back from peers',
+    )
+  }
+  if (tip.seq + 1 < frozenFrom) return tip
+  throw new OsirisError(
+    'unavailable',
+    `Cannot write to the ledger: this node's key wrote two entries ${frozenFrom} and is frozen; replace the key`,
+  )
 }

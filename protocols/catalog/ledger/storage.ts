@@ -8,6 +8,13 @@ export interface StoragePut {
   value: Uint8Array
 }
 
+export interface StorageDel {
+  type: 'del'
+  key: string
+}
+
+export type StorageOperation = StoragePut | StorageDel
+
 interface Encodings {
   keyEncoding: 'utf8'
   valueEncoding: 'view'
@@ -17,7 +24,7 @@ interface Encodings {
 export interface Storage {
   getMany(keys: string[], options: Encodings): Promise<(Uint8Array | undefined)[]>
   /** All or nothing; with `sync`, on the disk when it resolves. */
-  batch(operations: StoragePut[], options: Encodings & { sync: boolean }): Promise<void>
+  batch(operations: StorageOperation[], options: Encodings & { sync: boolean }): Promise<void>
   iterator(options: Encodings & { gte: string; lt: string }): AsyncIterable<[string, Uint8Array]>
 }
 
@@ -85,7 +92,7 @@ function reasonsOf(thrown: unknown): string {
 }
 
 interface Waiting {
-  operations: StoragePut[]
+  operations: StorageOperation[]
   done: () => void
   resolve: () => void
   reject: (error: unknown) => void
@@ -110,7 +117,7 @@ export class GroupCommit {
   }
 
   /** Resolves when synced. `done` runs at that moment, in order of arrival, before `onSynced`. */
-  write(operations: StoragePut[], done: () => void): Promise<void> {
+  write(operations: StorageOperation[], done: () => void): Promise<void> {
     return new Promise((resolve, reject) => {
       this.#waiting.push({ operations, done, resolve, reject })
       this.#running ??= this.#run()
@@ -119,7 +126,7 @@ export class GroupCommit {
 
   /** Resolves when nothing is on its way. */
   async settled(): Promise<void> {
-    await this.#running
+    while (this.#running !== undefined) await this.#running
   }
 
   async #run(): Promise<void> {
