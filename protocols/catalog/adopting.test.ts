@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { MemoryLevel } from 'memory-level'
 import { afterEach, beforeEach, expect, it, vi } from 'vitest'
+import type * as Access from '#protocols/access'
 import { createIdentity, universeId } from '#protocols/access'
 import { encode } from '#protocols/codec'
 import { systemClock } from '#protocols/lifecycle'
@@ -17,7 +18,7 @@ import { viewDigestAt } from './ledger/view-at.ts'
 /** Signatures of entries that were verified, by anybody in this process. */
 let checked = 0
 vi.mock('#protocols/access', async (load) => {
-  const access = await load<typeof import('#protocols/access')>()
+  const access = await load<typeof Access>()
   const count = (data: Uint8Array) => {
     if (Buffer.from(data.buffer, data.byteOffset, 15).equals(Buffer.from('osiris/entry/1\0'))) checked += 1
   }

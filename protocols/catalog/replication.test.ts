@@ -284,7 +284,10 @@ describe('the door', () => {
       const { type } = decode(head) as { type: 'heads' | 'entries' }
       asked[type] += 1
       if (type === 'entries') return { head: encode({}), body: encode([bytes, bytes]) }
-      return { head: encode({ same: false, digests: {}, whole: true }), body: encode([packHead({ author: author.id, seq: 9, hash })]) }
+      return {
+        head: encode({ same: false, entries: 9, digests: {}, whole: true }),
+        body: encode([packHead({ author: author.id, seq: 9, hash })]),
+      }
     })
     await until(() => asked.heads >= 5)
     expect(written(node)).toBe(1)
