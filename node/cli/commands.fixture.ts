@@ -94,7 +94,14 @@ export function node(
     ledgerConflicts: () => note(() => answers.conflicts ?? { lost: [], voided: [], routes: [], frozen: [] }, 'conflicts'),
     ledgerRecords: (from) => note(() => ({ entries: [], heads: [], proofs: [], next: null }), 'records', from),
     ledger: (options) =>
-      note(() => ({ status: { viewDigest: '', functions: 0, entries: 0, heads: [], frozen: [], unproven: 0, refusedCheckpoints: [] }, lines: [] }), 'ledger', options),
+      note(
+        () => ({
+          status: { viewDigest: '', functions: 0, entries: 0, heads: [], frozen: [], unproven: 0, refusedCheckpoints: [] },
+          lines: [],
+        }),
+        'ledger',
+        options,
+      ),
     namespaces: {
       list: () => note(() => [], 'namespaces'),
       create: (name, owner) => note(() => receipt, 'create', name, owner),

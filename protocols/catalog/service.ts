@@ -130,11 +130,8 @@ export class CatalogService implements Catalog, Startable {
     })
     this.sets = new SharedSets(this.#ledger, [this.checkpoints.set, ...(init.sets ?? [])])
     this.#replication = new Replication({
-      ledger: this.#ledger,
-      sets: this.sets,
-      network,
-      ...{ clock, random, events },
-      ...this.#limits,
+      ...{ ...this.#limits, ledger: this.#ledger, sets: this.sets },
+      ...{ network, clock, random, events },
     })
     this.#asking = new Asking({ ...this.#limits, replication: this.#replication, clock, random })
     this.#receipts = new ReceiptStore({
