@@ -9,10 +9,10 @@ import type { Caller } from '#protocols/invocation'
 import type { Clock, MaybePromise, Random, Startable } from '#protocols/lifecycle'
 import { type Manifest, versionOf } from '#protocols/manifest'
 import type { Network } from '#protocols/network'
-import { ArtifactCache } from './artifact-cache.ts'
-import { ArtifactFetcher, type FetchOptions } from './artifact-fetcher.ts'
-import type { ArtifactStore } from './artifacts.ts'
-import { ArtifactServer } from './artifact-server.ts'
+import { ArtifactCache } from './artifacts/artifact-cache.ts'
+import { ArtifactFetcher, type FetchOptions } from './artifacts/artifact-fetcher.ts'
+import type { ArtifactStore } from './artifacts/artifacts.ts'
+import { ArtifactServer } from './artifacts/artifact-server.ts'
 import { CatalogMembers, isTrouble } from './catalog-members.ts'
 import type {
   AliasTargets,
@@ -31,10 +31,10 @@ import type {
   WriteOptions,
 } from './catalog.ts'
 import { type CacheLimits, ClientCache } from './client-cache.ts'
-import { HeadFinder } from './head-finder.ts'
+import { HeadFinder } from './head-records/head-finder.ts'
 import { openEntry } from './ledger/entry.ts'
 import { factOf } from './ledger/fold.ts'
-import { PLACEMENT_LIMITS } from './placement.ts'
+import { PLACEMENT_LIMITS } from './artifacts/placement.ts'
 import {
   conflictsSchema,
   grantsSchema,

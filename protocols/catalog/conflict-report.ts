@@ -1,7 +1,7 @@
 /** Everything in this node's ledger that did not come to stand. Reads all entries: for people, now and then. */
 import type { ConflictReport, LostRoute } from './catalog.ts'
 import { Conflicts, markOf } from './ledger/conflicts.ts'
-import { openProof } from './ledger/forks.ts'
+import { openProof } from './ledger/forks/forks.ts'
 import type { Ledger } from './ledger/ledger.ts'
 import { voidReason } from './ledger/void.ts'
 

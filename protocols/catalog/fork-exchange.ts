@@ -7,7 +7,7 @@ import { decodeAs } from '#protocols/codec'
 import type { Message, Peer } from '#protocols/network'
 import { type Entry, Refusal } from './ledger/entry.ts'
 import type { Head } from './ledger/feeds.ts'
-import type { ForkProof } from './ledger/forks.ts'
+import type { ForkProof } from './ledger/forks/forks.ts'
 import type { Ledger } from './ledger/ledger.ts'
 import { emptySchema, ENTRIES_BYTES_MAX, entriesSchema, PROOFS_BYTES_MAX, type Request } from './messages.ts'
 

@@ -6,7 +6,7 @@ import type { Network } from '#protocols/network'
 import { aFunction, type CatalogNode, CatalogUniverse, untilEqual, untilMembers, written } from './catalog.fixture.ts'
 import { type Entry, type Envelope, signEntry } from './ledger/entry.ts'
 import { agreeToRotation } from './ledger/authority-facts.ts'
-import { openProof } from './ledger/forks.ts'
+import { openProof } from './ledger/forks/forks.ts'
 
 let universe: CatalogUniverse
 let all: CatalogNode[]

@@ -1,7 +1,7 @@
 /** How often, how long and how much a catalog does by itself. */
-import type { ArtifactLimits } from './artifact-room.ts'
-import { CHECKPOINT_LIMITS, type CheckpointLimits } from './checkpoint-room.ts'
-import { PLACEMENT_LIMITS } from './placement.ts'
+import type { ArtifactLimits } from './artifacts/artifact-room.ts'
+import { CHECKPOINT_LIMITS, type CheckpointLimits } from './checkpoints/checkpoint-room.ts'
+import { PLACEMENT_LIMITS } from './artifacts/placement.ts'
 
 export interface CatalogLimits extends ArtifactLimits, CheckpointLimits {
   /** Between two exchanges of heads with a random member; a lost gossip message is made up for within about this time. */

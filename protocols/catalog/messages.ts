@@ -11,11 +11,11 @@ import { digestSchema, manifestSchema, nameSchema, versionSchema } from '#protoc
 import { ID_BYTES, packIds, unpackIds } from './id-set.ts'
 import { cancelSchema, keySchema, scopeSchema, targetsSchema } from './ledger/bodies.ts'
 import type { Head } from './ledger/feeds.ts'
-import { REFUSED_MAX } from './ledger/adoption.ts'
-import { FROZEN_MAX } from './ledger/frozen.ts'
-import { RECEIPTS_MAX } from './ledger/receipts.ts'
-import { PIECE_BYTES_MAX } from './pace.ts'
-import { LEASE_HELD_MS } from './witnesses.ts'
+import { REFUSED_MAX } from './ledger/checkpoints/adoption.ts'
+import { FROZEN_MAX } from './ledger/forks/frozen.ts'
+import { RECEIPTS_MAX } from './ledger/receipts/receipts.ts'
+import { PIECE_BYTES_MAX } from './artifacts/pace.ts'
+import { LEASE_HELD_MS } from './witnesses/witnesses.ts'
 
 export const PROTOCOL = 'catalog/1'
 /** Gossip of fresh entries: a message is the bytes of one entry. */

@@ -1,7 +1,7 @@
 /** The ledger of this node as bytes, page by page, for whoever verifies it. */
 import type { RecordsPage } from './catalog.ts'
 import type { Ledger } from './ledger/ledger.ts'
-import type { ReceiptStore, Spot } from './ledger/receipt-store.ts'
+import type { ReceiptStore, Spot } from './ledger/receipts/receipt-store.ts'
 
 /** One page's entries; with receipts and in base64 it still is a small answer. */
 const PAGE_BYTES_MAX = 256 * 1024

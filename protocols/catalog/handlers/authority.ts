@@ -1,5 +1,5 @@
 import { encode } from '#protocols/codec'
-import { readAuthority } from '../jury.ts'
+import { readAuthority } from '../checkpoints/jury.ts'
 import { ENTRIES_BYTES_MAX } from '../messages.ts'
 import { answer, type Handler, requireMember } from './handler.ts'
 

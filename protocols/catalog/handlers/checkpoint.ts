@@ -1,4 +1,4 @@
-import { packOffer } from '../ledger/shared-checkpoint.ts'
+import { packOffer } from '../ledger/checkpoints/shared-checkpoint.ts'
 import { answer, type Handler, requireMember } from './handler.ts'
 
 /** The checkpoint that most catalogs signed, for a node that joins. */

@@ -1,5 +1,5 @@
 import { encode } from '#protocols/codec'
-import { visiblePowers } from '../powers.ts'
+import { visiblePowers } from '../powers/powers.ts'
 import { answer, callerOf, type Handler, isMember } from './handler.ts'
 
 /** Who holds what, as far as the sender may see it. */

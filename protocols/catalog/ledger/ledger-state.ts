@@ -2,7 +2,7 @@
 import { digestOf, encode } from '#protocols/codec'
 import { LedgerAuthority } from './authority.ts'
 import { type Line, type Place, placeOf } from './entry.ts'
-import { Electorate } from './electorate.ts'
+import { Electorate } from './receipts/electorate.ts'
 import { factOf, Fold, type FunctionState } from './fold.ts'
 import { type Reference, References } from './references.ts'
 import { Shared } from './shared.ts'

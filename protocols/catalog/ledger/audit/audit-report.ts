@@ -1,0 +1,108 @@
+/** What an audit found: who signed what, and what is wrong. */
+import { compareText, type Entry } from '../entry.ts'
+import type { SignedReceipt } from '../receipts/receipts.ts'
+
+/**
+ * `record`: bytes that do not match the checksum they were written with; `form`: not canonical, or not an entry; `signature`: not by its author;
+ * `universe`: of another one; `chain`: not where it says it is in its feed; `gap`: something is missing; `authority`: its author was not allowed
+ * to write it; `receipt`, `proof`: one that proves nothing.
+ */
+export const DAMAGE_CLASSES = ['record', 'form', 'signature', 'universe', 'chain', 'gap', 'authority', 'receipt', 'proof'] as const
+export type DamageClass = (typeof DAMAGE_CLASSES)[number]
+
+export interface Damage {
+  class: DamageClass
+  author: string
+  /** 0: of the author as a whole. */
+  seq: number
+  sentence: string
+}
+
+/** What one key signed. */
+export interface AuditedKey {
+  key: string
+  /** What it was admitted as. */
+  name: string | null
+  /** Entries in its feed. */
+  entries: number
+  /** Of these, the ones with receipts of a majority of the catalogs (three at most). */
+  committed: number
+  first: { seq: number; atMs: number } | null
+  last: { seq: number; atMs: number } | null
+  /** Receipts it gave for entries, its own included. */
+  receipts: number
+  /** From this seq on nothing it wrote has an effect: it wrote two entries with it. */
+  frozenFrom: number | null
+}
+
+export interface AuditSummary {
+  ok: boolean
+  entries: number
+  committed: number
+  receipts: number
+  proofs: number
+  /** By key. */
+  keys: AuditedKey[]
+  /** How often each class was found; absent: never. */
+  counts: Partial<Record<DamageClass, number>>
+  /** The first ones found. */
+  damage: Damage[]
+}
+
+const SHOWN_MAX = 100
+
+export class AuditReport {
+  readonly #keys = new Map<string, AuditedKey>()
+  readonly #damage: Damage[] = []
+  readonly #counts: Partial<Record<DamageClass, number>> = {}
+
+  entry({ author, seq, hlc }: Entry): void {
+    const key = this.#key(author)
+    key.entries += 1
+    key.last = { seq, atMs: hlc.wallMs }
+    key.first ??= key.last
+  }
+
+  committed(author: string): void {
+    this.#key(author).committed += 1
+  }
+
+  receipt({ holder }: SignedReceipt): void {
+    this.#key(holder).receipts += 1
+  }
+
+  frozen(author: string, seq: number): void {
+    this.#key(author).frozenFrom = seq
+  }
+
+  damage(damage: Damage): void {
+    this.#counts[damage.class] = (this.#counts[damage.class] ?? 0) + 1
+    if (this.#damage.length < SHOWN_MAX) this.#damage.push(damage)
+  }
+
+  summary(nameOf: (key: string) => string | undefined): AuditSummary {
+    const keys = [...this.#keys.values()]
+      .map((each) => ({ ...each, name: nameOf(each.key) ?? null }))
+      .toSorted((a, b) => compareText(a.key, b.key))
+    const sum = (of: (each: AuditedKey) => number) => keys.reduce((total, each) => total + of(each), 0)
+    return {
+      ok: this.#damage.length === 0,
+      entries: sum((each) => each.entries),
+      committed: sum((each) => each.committed),
+      receipts: sum((each) => each.receipts),
+      proofs: keys.filter((each) => each.frozenFrom !== null).length,
+      keys,
+      counts: { ...this.#counts },
+      damage: [...this.#damage],
+    }
+  }
+
+  #key(key: string): AuditedKey {
+    let known = this.#keys.get(key)
+    if (known === undefined) {
+      known = { key, name: null, entries: 0, committed: 0, first: null, last: null, receipts: 0, frozenFrom: null }
+      this.#keys.set(key, known)
+    }
+    return known
+  }
+}

@@ -1,0 +1,272 @@
+import { MemoryLevel } from 'memory-level'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { OsirisError } from '#protocols/errors'
+import type { Clock, Random } from '#protocols/lifecycle'
+import { sequence } from '#protocols/network'
+import { until } from '#protocols/until'
+import { aFunction, type CatalogNode, CatalogUniverse, untilEqual, untilMembers } from '../catalog.fixture.ts'
+import { ENCODINGS, type Storage } from '../ledger/storage.ts'
+import { Leases } from './leases.ts'
+import { Witnesses } from './witnesses.ts'
+
+describe('a node whose disk was set back', () => {
+  let universe: CatalogUniverse
+  beforeEach(() => {
+    universe = new CatalogUniverse()
+  })
+  afterEach(() => universe.stop())
+
+  async function nodes(...names: string[]): Promise<CatalogNode[]> {
+    const all: CatalogNode[] = []
+    for (const name of names) all.push(await universe.node(name))
+    await untilMembers(all, names.length - 1)
+    return all
+  }
+
+  async function publish(node: CatalogNode, name: string, code: string, ack: 'accepted' | 'committed' = 'committed') {
+    const { manifest, artifact } = aFunction(name, code)
+    return node.service.publish(manifest, artifact, await universe.options(ack, 2000))
+  }
+
+  async function copyOf(storage: Storage): Promise<Storage> {
+    const copy = new MemoryLevel<string, Uint8Array>()
+    const operations = []
+    for await (const [key, value] of storage.iterator({ ...ENCODINGS, gte: '', lt: '~' }))
+      operations.push({ type: 'put' as const, key, value })
+    await copy.batch(operations, ENCODINGS)
+    return copy
+  }
+
+  async function restored(node: CatalogNode, storage: Storage): Promise<CatalogNode> {
+    await node.stop()
+    return universe.node(node.name, { storage, artifacts: node.artifacts, seed: node.identity.seed, limits: { consultMs: 500 } })
+  }
+
+  it('or deleted fetches its own entries before it writes, and continues after them', async () => {
+    const [a, b, c] = (await nodes('a', 'b', 'c')) as [CatalogNode, CatalogNode, CatalogNode]
+    await publish(a, 'one', '1')
+    const old = await copyOf(a.storage)
+    for (const code of ['2', '3', '4']) await publish(a, 'one', code)
+    for (const [at, storage] of [old, new MemoryLevel<string, Uint8Array>()].entries()) {
+      const again = await restored(a, storage)
+      await until(() => again.network.members.withRole('catalog').length === 2)
+      const { receipt } = await publish(again, 'one', `after ${at}`)
+      expect(receipt.seq).toBe(5 + at)
+      await again.stop()
+    }
+    await untilEqual([b, c], 6)
+    expect(b.service.status().frozen).toEqual([])
+  })
+
+  it('and that reaches nobody refuses to write and says why; reads go on', async () => {
+    const [a, b] = (await nodes('a', 'b')) as [CatalogNode, CatalogNode]
+    await publish(b, 'theirs', '1')
+    await publish(a, 'one', '1')
+    const old = await copyOf(a.storage)
+    await publish(a, 'one', '2')
+    await b.stop()
+    const again = await restored(a, old)
+    await expect(publish(again, 'one', 'x', 'accepted')).rejects.toMatchObject({
+      code: 'unavailable',
+      message: expect.stringContaining('set back'),
+    })
+    expect(again.service.get({ namespace: 'demo', name: 'one' })).toMatchObject({ versions: 1 })
+  })
+
+  it('and that holds the root key admits nobody before it has heard what the root wrote, which another entry in its place would undo', async () => {
+    const founder = await universe.node('founder', { isFounder: true, admitted: false })
+    const admit = (node: CatalogNode, member: CatalogNode) => node.service.admit(member.identity.id, member.name, ['catalog'], [])
+    await admit(founder, founder)
+    const other = await universe.node('other', { founding: [], admitted: false })
+    await untilMembers([founder, other], 1)
+    await admit(founder, other)
+    await until(() => other.service.status().entries === 3)
+    universe.mesh.partition(['founder'], ['other'])
+    await founder.stop()
+    const limits = { consultMs: 500 }
+    const { artifacts, identity } = founder
+    const again = await universe.node('founder', { isFounder: true, admitted: false, isNew: false, seed: identity.seed, artifacts, limits })
+    await expect(admit(again, again)).rejects.toMatchObject({ code: 'unavailable' })
+    universe.mesh.heal()
+    await until(() => again.network.members.withRole('catalog').length === 1, 20_000)
+    expect(await admit(again, again)).toMatchObject({ author: universe.root.id, seq: 4 })
+    await untilEqual([again, other])
+    expect(other.service.status().frozen).toEqual([])
+  })
+
+  it('a hundred times over signs no second entry in any place', { timeout: 120_000 }, async () => {
+    const forks = await Promise.all(Array.from({ length: 4 }, (_, seed) => setBack(25, sequence(seed))))
+    expect(forks).toEqual(forks.map(() => 0))
+  })
+
+  /** In a universe of its own: writes, and disks set back to one of the copies made on the way, or deleted. Returns how many places have two entries. */
+  async function setBack(rounds: number, random: Random): Promise<number> {
+    const own = new CatalogUniverse()
+    // However busy the machine is.
+    const limits = { consultMs: 60_000 }
+    const others = [await own.node('b'), await own.node('c')]
+    let a = await own.node('a', { limits })
+    let old = await copyOf(a.storage)
+    const write = async (code: string) => {
+      await until(() => a.network.members.withRole('catalog').length > 0)
+      const { manifest, artifact } = aFunction('f', code)
+      return a.service.publish(manifest, artifact, await own.options('accepted', 2000))
+    }
+    for (let round = 0; round < rounds; round += 1) {
+      for (let left = Math.floor(random() * 3); left > 0; left -= 1) await write(`${round} ${left}`)
+      if (random() < 0.2) old = await copyOf(a.storage)
+      await a.stop()
+      const storage = random() < 0.1 ? new MemoryLevel<string, Uint8Array>() : await copyOf(old)
+      a = await own.node('a', { storage, artifacts: a.artifacts, seed: a.identity.seed, limits })
+    }
+    const { receipt } = await write('last')
+    await untilEqual([a, ...others], receipt.seq)
+    await own.stop()
+    return [a, ...others].reduce((sum, { service }) => sum + service.status().frozen.length + (service.refusals().fork ?? 0), 0)
+  }
+})
+
+/** Time that passes when told to. */
+class Time implements Clock {
+  #ms = 0
+  readonly #timers = new Set<{ atMs: number; run: () => void }>()
+
+  now = () => this.#ms
+  monotonic = () => this.#ms
+
+  after(delayMs: number, run: () => void): () => void {
+    const timer = { atMs: this.#ms + delayMs, run }
+    this.#timers.add(timer)
+    return () => this.#timers.delete(timer)
+  }
+
+  async pass(untilMs: number): Promise<void> {
+    for (;;) {
+      await new Promise((resolve) => setImmediate(resolve))
+      const [next] = [...this.#timers].toSorted((a, b) => a.atMs - b.atMs)
+      if (next === undefined || next.atMs > untilMs) return
+      this.#ms = next.atMs
+      this.#timers.delete(next)
+      next.run()
+    }
+  }
+}
+
+/** Processes with one key, each with a feed of its own, and witnesses that all of them reach. */
+function clones(time: Time, random: Random, witnesses: number) {
+  const signed = new Map<number, string[]>()
+  const all = Array.from({ length: witnesses }, () => ({ leases: new Leases({ clock: time }), feed: [] as string[] }))
+  const travel = () => new Promise<void>((resolve) => void time.after(random() * 60, resolve))
+  const clone = (name: string) => {
+    const feed: string[] = []
+    const take = (from: readonly string[]) => feed.push(...from.slice(feed.length))
+    const guard = new Witnesses({
+      feed: { seq: () => feed.length, hashAt: (seq) => feed[seq - 1] },
+      others: () => all.map((_, at) => String(at)),
+      namesOthers: () => true,
+      ask: async (peer, claim) => {
+        const witness = all[Number(peer)] as (typeof all)[number]
+        await travel()
+        const answer = {
+          seq: witness.feed.length,
+          hash: witness.feed.at(-1) ?? null,
+          ...witness.leases.claim('key', claim.instance, claim.leaseMs),
+        }
+        await travel()
+        return answer
+      },
+      pull: async (peer) => {
+        await travel()
+        take((all[Number(peer)] as (typeof all)[number]).feed)
+      },
+      clock: time,
+      random,
+      consultMs: 4000,
+    })
+    const write = async () => {
+      await guard.ready()
+      const seq = feed.length + 1
+      const hash = `${name} ${seq}`
+      feed.push(hash)
+      signed.set(seq, [...(signed.get(seq) ?? []), hash])
+      const copy = [...feed]
+      for (const witness of all) void travel().then(() => witness.feed.push(...copy.slice(witness.feed.length)))
+    }
+    return { guard, write }
+  }
+  return { signed, clone }
+}
+
+it(
+  'a disk copied onto a second machine, both at work: 0 forks in 200 histories, and in nearly all of them both get to write',
+  { timeout: 30_000 },
+  async () => {
+    let wrote = 0
+    for (let seed = 0; seed < 200; seed += 1) {
+      const time = new Time()
+      const random = sequence(seed)
+      const { signed, clone } = clones(time, random, 1 + (seed % 4))
+      const both = [clone('one'), clone('two')]
+      const refused: unknown[] = []
+      for (const { write } of both)
+        for (let count = 0; count < 12; count += 1)
+          time.after(random() * 12_000, () => void write().catch((error: unknown) => refused.push(error)))
+      await time.pass(40_000)
+      for (const error of refused) expect(error).toMatchObject({ code: 'unavailable' })
+      for (const [seq, hashes] of signed) expect([seed, seq, hashes.length]).toEqual([seed, seq, 1])
+      wrote += new Set([...signed.values()].flat().map((hash) => hash.slice(0, 3))).size
+    }
+    expect(wrote).toBeGreaterThan(380)
+  },
+)
+
+it('a process that was killed leaves a lease behind for two seconds; one that was stopped leaves none', async () => {
+  const time = new Time()
+  const { clone } = clones(time, sequence(1), 3)
+  const [killed, stopped, third] = [clone('killed'), clone('stopped'), clone('third')]
+  const timed = async ({ write }: { write: () => Promise<void> }) => {
+    const fromMs = time.now()
+    let tookMs = Number.POSITIVE_INFINITY
+    void write().then(() => (tookMs = time.now() - fromMs))
+    await time.pass(fromMs + 4000)
+    return tookMs
+  }
+  expect(await timed(killed)).toBeLessThan(300)
+  await time.pass(time.now() + 5000)
+  void killed.write()
+  await time.pass(time.now() + 200)
+  expect(await timed(stopped)).toBeLessThan(3000)
+  void stopped.write()
+  await time.pass(time.now() + 200)
+  void stopped.guard.release()
+  await time.pass(time.now() + 200)
+  expect(await timed(third)).toBeLessThan(500)
+})
+
+it('once consulted, a node that is cut off goes on; one that never was does not', async () => {
+  const time = new Time()
+  let cut = false
+  const make = () =>
+    new Witnesses({
+      feed: { seq: () => 0, hashAt: () => undefined },
+      others: () => ['b'],
+      namesOthers: () => true,
+      ask: async () => {
+        if (cut) throw new OsirisError('deadline_exceeded', 'no answer')
+        return { seq: 0, hash: null, granted: true, waitMs: 0 }
+      },
+      pull: async () => {},
+      clock: time,
+      random: sequence(1),
+      consultMs: 4000,
+    })
+  const first = make()
+  await first.ready()
+  await time.pass(5000)
+  cut = true
+  const ended: string[] = []
+  void Promise.resolve(first.ready()).then(() => ended.push('first'))
+  void Promise.resolve(make().ready()).catch((error: OsirisError) => ended.push(error.code))
+  await time.pass(20_000)
+  expect(ended).toEqual(['first', 'unavailable'])
+})
