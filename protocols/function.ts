@@ -1,8 +1,13 @@
 /** Naming of functions. No dependencies: the browser SDK uses this file too. The shape of what is published is in manifest.ts. */
 import { OsirisError } from './errors.ts'
 
-/** Namespaces, functions, aliases and node names. */
-export const NAME_PATTERN = /^[a-z][a-z0-9-]{0,62}$/
+/**
+ * Namespaces, functions, aliases and node names. They stand in host names, so each is a label that every resolver takes (RFC 1123, 2.1: no hyphen at the
+ * end), and none is read as another alphabet's (RFC 5890, 2.3.1: `xn--…` is shown as whatever it encodes, which may look like any other name).
+ */
+export const NAME_PATTERN = /^(?!xn--)[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?$/
+/** What a name is, for whoever wrote something else. */
+export const NAME_RULE = 'names are a lower-case letter, then up to 62 of a-z, 0-9 and "-", not "-" at the end nor "xn--" at the beginning'
 /** A version: the SHA-256 of its manifest. A prefix of at least 8 hex characters, or an ordinal such as `v3`, may stand for it in a reference. */
 export const VERSION_PATTERN = /^[0-9a-f]{64}$/
 const SELECTOR_PATTERN = /^([a-z][a-z0-9-]{0,62}|[0-9a-f]{8,64})$/
@@ -25,10 +30,7 @@ export function isName(value: string): boolean {
 /** Throws `invalid_argument` unless `value` is a name; `what` is the noun in the sentence. */
 export function assertName(value: string, what: string): void {
   if (!isName(value)) {
-    throw new OsirisError(
-      'invalid_argument',
-      `Cannot use ${JSON.stringify(value.slice(0, 80))} as ${what}: names are a lower-case letter, then up to 62 of a-z, 0-9 and "-"`,
-    )
+    throw new OsirisError('invalid_argument', `Cannot use ${JSON.stringify(value.slice(0, 80))} as ${what}: ${NAME_RULE}`)
   }
 }
 

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { functionConfigSchema, type Manifest, settingsOf, versionOf } from '#protocols/manifest'
+import { functionConfigSchema, type Manifest, nameSchema, settingsOf, versionOf } from '#protocols/manifest'
 
 const DIGEST = 'a'.repeat(64)
 const manifest = (config: Parameters<typeof functionConfigSchema.parse>[0] = {}, node = 'node-1'): Manifest => ({
@@ -7,6 +7,13 @@ const manifest = (config: Parameters<typeof functionConfigSchema.parse>[0] = {},
   source: { digest: DIGEST, entry: 'greet.ts', language: 'typescript' },
   settings: settingsOf(functionConfigSchema.parse(config)),
   provenance: { node, tools: [`made by ${node}`], files: ['greet.ts'] },
+})
+
+test('a name is a label of a host name that shows itself as it is written', () => {
+  const good = ['a', 'a1', 'a-b', 'a--b', 'xn-a', 'axn--b', `a${'b'.repeat(62)}`]
+  const wrong = ['', 'a-', 'xn--80ak6aa92e', 'xn--a', '-a', '1a', 'A', 'a_b', 'a.b', 'a\n', 'd\u0435mo', '\uff41', `a${'b'.repeat(63)}`]
+  expect(good.filter((each) => !nameSchema.safeParse(each).success)).toEqual([])
+  expect(wrong.filter((each) => nameSchema.safeParse(each).success)).toEqual([])
 })
 
 test('who built a version does not change its name, and what runs does', () => {

@@ -6,7 +6,7 @@ import { z } from 'zod'
 import { ARTIFACT_BYTES_MAX, chunksFit } from './artifact.ts'
 import { digestOf, encode } from './codec.ts'
 import { parseEgress } from './egress.ts'
-import { NAME_PATTERN, VERSION_PATTERN } from './function.ts'
+import { NAME_PATTERN, NAME_RULE, VERSION_PATTERN } from './function.ts'
 
 const MIB = 1024 * 1024
 
@@ -32,7 +32,7 @@ function quantity(units: Record<string, number>, min: number, max: number, expec
   })
 }
 
-export const nameSchema = z.string().regex(NAME_PATTERN, 'names are a lower-case letter, then up to 62 of a-z, 0-9 and "-"')
+export const nameSchema = z.string().regex(NAME_PATTERN, NAME_RULE)
 export const versionSchema = z.string().regex(VERSION_PATTERN, 'a version is 64 lower-case hex characters')
 export const digestSchema = z.string().regex(VERSION_PATTERN, 'a digest is 64 lower-case hex characters')
 

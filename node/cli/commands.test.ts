@@ -169,6 +169,10 @@ it('what cannot be deployed is refused before anything is sent', async () => {
     code: 2,
     err: `osiris: Cannot deploy ${dir}/none.ts: there is no such file or folder\n`,
   })
+  expect(await osiris(['deploy', '/dev/zero', '--name', 'endless'])).toMatchObject({
+    code: 2,
+    err: 'osiris: Cannot deploy /dev/zero: it is neither a file nor a folder\n',
+  })
   expect(await osiris(['deploy', dir])).toMatchObject({
     code: 2,
     err: `osiris: Cannot deploy the folder ${dir}: it holds no osiris.yaml\n`,

@@ -30,6 +30,8 @@ export async function planDeploy(path: string, words: DeployWords): Promise<Plan
     })
   })
   if (found.isDirectory()) return fromFolder(path, words)
+  // A device or a pipe may have no end.
+  if (!found.isFile()) throw new OsirisError('invalid_argument', `Cannot deploy ${path}: it is neither a file nor a folder`)
   if (basename(path) === PROJECT_FILE) return fromFolder(join(path, '..'), words)
   return [fromFile(path, words)]
 }

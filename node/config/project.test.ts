@@ -53,7 +53,7 @@ describe('a wrong osiris.yaml is refused with file, line, column, key and one se
     [
       'a bad function name',
       'functions:\n  Greet:\n    source: ./a.ts\n',
-      'osiris.yaml:2:3: functions.Greet: names are a lower-case letter, then up to 62 of a-z, 0-9 and "-"',
+      'osiris.yaml:2:3: functions.Greet: names are a lower-case letter, then up to 62 of a-z, 0-9 and "-", not "-" at the end nor "xn--" at the beginning',
     ],
     ['a bad namespace', 'namespace: 7\nfunctions: {}\n', 'osiris.yaml:1:12: namespace: expected a text, found a number'],
     [

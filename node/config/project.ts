@@ -1,7 +1,6 @@
 /** `osiris.yaml`: one file describes a project (DESIGN 4.1). */
 import { z } from 'zod'
 import { OsirisError } from '#protocols/errors'
-import { NAME_PATTERN } from '#protocols/function'
 import { type FunctionConfig, functionConfigSchema, nameSchema } from '#protocols/manifest'
 import { problemsOf } from './sentence.ts'
 import { parseYaml } from './yaml-file.ts'
@@ -17,7 +16,7 @@ const functionSchema = functionConfigSchema.extend({
 
 export const projectSchema = z.strictObject({
   namespace: nameSchema.optional(),
-  functions: z.record(z.string().regex(NAME_PATTERN, 'names are a lower-case letter, then up to 62 of a-z, 0-9 and "-"'), functionSchema),
+  functions: z.record(nameSchema, functionSchema),
 })
 
 export interface ProjectFunction {

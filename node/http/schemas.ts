@@ -149,7 +149,7 @@ export const newGrantSchema = z.strictObject({
   key: keySchema,
   can: z.array(canSchema).min(1).max(CAPABILITIES.length),
   namespaces: patternsSchema.min(1).max(64),
-  expiresAtMs: z.int().min(0).nullable().optional(),
+  expiresAtMs: z.int().min(0).max(8.64e15).nullable().optional(),
 })
 export const grantsSchema = z.object({
   grants: z.array(

@@ -1,4 +1,5 @@
 import fc from 'fast-check'
+import { SignJWT } from 'jose'
 import { expect, it } from 'vitest'
 import { systemClock } from '#protocols/lifecycle'
 import {
@@ -38,6 +39,17 @@ it('a token of another root, an expired one and garbage are unauthenticated', as
   const expired = await issueToken(root, 'ada', [], Date.now() - 5000)
   for (const token of [foreign, expired, 'x.y.z', ''])
     await expect(access.principalOf({ subject: '', token })).rejects.toMatchObject({ code: 'unauthenticated' })
+})
+
+it('a token that is not good yet is not called one of another universe', async () => {
+  const early = await new SignJWT({ grants: [] })
+    .setProtectedHeader({ alg: 'EdDSA' })
+    .setSubject('ada')
+    .setAudience(universeId({ root: root.id }))
+    .setNotBefore(Math.floor(soon() / 1000))
+    .setExpirationTime(Math.floor(soon() / 1000) + 60)
+    .sign(root.privateKey)
+  await expect(access.principalOf({ subject: '', token: early })).rejects.toThrow('Cannot accept the token: it is not good yet')
 })
 
 it('no token may do nothing', async () => {

@@ -189,6 +189,7 @@ function reasonOf(error: unknown): string {
   const code = (error as { code?: string }).code
   if (code === 'ERR_JWT_EXPIRED') return 'it has expired'
   if (code === 'ERR_JWS_SIGNATURE_VERIFICATION_FAILED') return 'its signature is not by its issuer'
-  if (code === 'ERR_JWT_CLAIM_VALIDATION_FAILED') return 'it is for another universe'
+  if (code === 'ERR_JWT_CLAIM_VALIDATION_FAILED')
+    return (error as { claim?: string }).claim === 'nbf' ? 'it is not good yet' : 'it is for another universe'
   return 'it is malformed'
 }

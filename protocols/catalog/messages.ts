@@ -9,7 +9,7 @@ import { OsirisError } from '#protocols/errors'
 import { ROLES } from '#protocols/lifecycle'
 import { digestSchema, manifestSchema, nameSchema, versionSchema } from '#protocols/manifest'
 import { ID_BYTES, packIds, unpackIds } from './id-set.ts'
-import { cancelSchema, keySchema, scopeSchema, targetsSchema } from './ledger/bodies.ts'
+import { cancelSchema, keySchema, scopeSchema, targetsSchema, timeSchema } from './ledger/bodies.ts'
 import type { Head } from './ledger/feeds.ts'
 import { REFUSED_MAX } from './ledger/checkpoints/adoption.ts'
 import { FROZEN_MAX } from './ledger/forks/frozen.ts'
@@ -57,7 +57,7 @@ const frozenSchema = z.array(z.strictObject({ author: hashSchema, seq: z.int().m
 
 export const changeSchema = z.discriminatedUnion('type', [
   z.strictObject({ type: z.enum(['create', 'transfer']), namespace: nameSchema, owner: keySchema }),
-  z.strictObject({ type: z.literal('grant'), subject: keySchema, ...scopeSchema.shape, expiresAtMs: z.int().min(0).nullable() }),
+  z.strictObject({ type: z.literal('grant'), subject: keySchema, ...scopeSchema.shape, expiresAtMs: timeSchema.nullable() }),
   z.strictObject({ type: z.literal('revoke'), grant: hashSchema }),
   z.strictObject({ type: z.literal('cancel'), ...cancelSchema.shape }),
 ])

@@ -12,7 +12,8 @@ export const PATTERNS_MAX = 64
 
 /** An Ed25519 public key: of a node, a person, a root. */
 export const keySchema = z.string().regex(/^[0-9a-f]{64}$/, 'a key is 64 lower-case hex characters')
-const timeSchema = z.int().min(0)
+/** Wall-clock milliseconds up to the last moment that is a date (ECMA-262, 21.4.1.1): whoever reads one may write it as such. */
+export const timeSchema = z.int().min(0).max(8.64e15)
 
 /** Words that a reference reads as an ordinal or as a version may not name an alias. */
 const aliasSchema = nameSchema.refine(

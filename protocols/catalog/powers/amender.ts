@@ -52,6 +52,7 @@ export class Amender {
     const principal = await access.principalOf(options.caller)
     const isTop = principal.issuer !== undefined && ledger.authority.standingFor(principal.issuer, 'admin', '*', clock.now()) === null
     assertMayAmend(checked, principal, isTop, this.powers())
+    this.#assertNotOver(checked)
     const { type, body } = this.#entryOf(checked, isTop ? undefined : principal)
     const fault = ledger.faultOfSigning(type, body)
     if (fault === undefined) return this.#write(checked, { type, body }, principal, options)
@@ -86,6 +87,14 @@ export class Amender {
       }
     }
     throw failure
+  }
+
+  #assertNotOver(change: AuthorityChange): void {
+    if (change.type !== 'grant' || change.expiresAtMs === null || change.expiresAtMs > this.#init.clock.now()) return
+    throw new OsirisError(
+      'invalid_argument',
+      `Cannot give the grant: it ended at ${new Date(change.expiresAtMs).toISOString()}, before it is given`,
+    )
   }
 
   /** So that whoever asked sees the change where they asked for it. */

@@ -146,6 +146,32 @@ it('a token is ended by its id, for its key and for administrators of everything
   await founder.amend({ ...cancel, token: 'f'.repeat(32) }, await as(universe.root))
 })
 
+it('a token that gives part of what its key holds ends no grant of that key; one that gives all of it does', async () => {
+  const { founder } = await doors()
+  const root = await as(universe.root)
+  const given = await founder.amend(grant(bob, ['deploy', 'read'], ['demo', 'shop']), root)
+  const end: AuthorityChange = { type: 'revoke', grant: given.hash }
+  const parts: Grant[] = [
+    { can: ['invoke'], namespaces: ['*'] },
+    { can: ['admin'], namespaces: ['demo'] },
+    { can: ['read'], namespaces: ['demo', 'shop'] },
+  ]
+  for (const part of parts) await expect(founder.amend(end, await as(bob, [part]))).rejects.toMatchObject({ code: 'forbidden' })
+  expect(founder.powers().grants.some((each) => each.hash === given.hash)).toBe(true)
+  await founder.amend(end, await as(bob, [{ can: ['deploy'], namespaces: ['demo', 'shop'] }]))
+  expect(founder.powers().grants.some((each) => each.hash === given.hash)).toBe(false)
+})
+
+it('a grant that has ended before it is given, or ends at no date, is refused, and writes nothing', async () => {
+  const { founder } = await doors()
+  const before = founder.status().entries
+  for (const expiresAtMs of [0, 1, Date.now() - 1000, Number.MAX_SAFE_INTEGER])
+    await expect(founder.amend(grant(bob, ['deploy'], ['demo'], expiresAtMs), await as(universe.root))).rejects.toMatchObject({
+      code: 'invalid_argument',
+    })
+  expect(founder.status().entries).toBe(before)
+})
+
 it('what lasts for ever is not made of what ends, and what takes two grants is given one at a time', async () => {
   const { founder } = await doors()
   const asRoot = await as(universe.root)

@@ -17,7 +17,7 @@ type Change<T extends AuthorityChange['type']> = Extract<AuthorityChange, { type
 
 /**
  * Throws unless `principal` may make this change. Giving needs `admin` on everything given, and no longer than the giver holds it (a namespace has no
- * end); ending a grant needs `admin` on all of it, or to be the one who holds it; what names an owner or another `admin` is for the owner, and for `admin` on all namespaces.
+ * end); ending a grant needs `admin` on all of it, or to be the one who holds it and a token that gives all of it; what names an owner or another `admin` is for the owner, and for `admin` on all namespaces.
  * A token is ended by the key that signed it, or with `admin` on all namespaces.
  * `isTop`: its key is the root's. Throws `unauthenticated`, `forbidden`, `not_found` (nothing to end or to hand over), `conflict` (the namespace has an owner).
  */
@@ -78,7 +78,7 @@ class Asker {
     const target = this.#powers.grants.find((each) => each.hash === grant)
     if (target === undefined) throw this.error('not_found', 'no such grant is in force')
     if (target.type !== 'grant') return this.#needAdmin([EVERYWHERE])
-    if (target.key === this.#principal.issuer) return
+    if (target.key === this.#principal.issuer) return this.#needAll(target.grants)
     const patterns = patternsOf(target.grants)
     this.#needAdmin(patterns)
     if (target.grants.some((each) => each.can.includes('admin'))) this.#needOwned(patterns)
@@ -92,6 +92,15 @@ class Asker {
   #needAdmin(patterns: readonly string[]): void {
     const missing = patterns.find((pattern) => !allows(this.#principal, 'admin', pattern))
     if (missing !== undefined) throw this.#deny(`has no grant of "admin" on "${missing}"`)
+  }
+
+  /** A token that gives part of what its key holds ends nothing of it: whoever has it may not take more from that key than they were given. */
+  #needAll(grants: readonly Grant[]): void {
+    for (const { can, namespaces } of grants)
+      for (const pattern of namespaces) {
+        const missing = can.find((each) => !allows(this.#principal, each, pattern))
+        if (missing !== undefined) throw this.#deny(`shows a token without "${missing}" on "${pattern}", which is part of that grant`)
+      }
   }
 
   /** What is given ends no later than what it is given by. */
