@@ -28,6 +28,15 @@ interface Share {
   count: number
   untilMs: number
   bug?: string | undefined
+  /** Does not end at a violation. */
+  goesOn?: boolean
+}
+
+export interface TwiceReport {
+  /** Seeds whose two traces differ. */
+  different: number[]
+  /** What each seed violated, by seed. */
+  violations: Map<number, Report>
 }
 
 type Line =
@@ -59,32 +68,40 @@ export async function runFleet(init: FleetInit): Promise<FleetReport> {
   return report
 }
 
-/**
- * Each of these seeds in two processes, one of which goes through them backwards, so that nothing of what came before may matter. The seeds that did
- * not have one trace: those whose traces differ, and those that were not reached because of a violation.
- */
-export async function runTwice(from: number, count: number): Promise<number[]> {
+/** Each of these seeds in two processes, one of which goes through them backwards, so that nothing of what came before may matter. */
+export async function runTwice(from: number, count: number): Promise<TwiceReport> {
+  const violations = new Map<number, Report>()
   const shares = [
     { from, step: 1 },
     { from: from + count - 1, step: -1 },
   ]
-  const [first, second] = (await Promise.all(shares.map((share) => hashesOf({ ...share, count, untilMs: 0 })))) as [Hashes, Hashes]
+  const passes = shares.map((share) =>
+    hashesOf({ ...share, count, untilMs: 0, goesOn: true }, (report) => violations.set(report.seed, report)),
+  )
+  const [first, second] = (await Promise.all(passes)) as [Hashes, Hashes]
   const seeds = Array.from({ length: count }, (_, at) => from + at)
-  return seeds.filter((seed) => !first.has(seed) || first.get(seed) !== second.get(seed))
+  return { different: seeds.filter((seed) => !first.has(seed) || first.get(seed) !== second.get(seed)), violations }
 }
 
 type Hashes = ReadonlyMap<number, string>
-async function hashesOf(share: Share): Promise<Hashes> {
+async function hashesOf(share: Share, onViolation: (report: Report) => void): Promise<Hashes> {
   const hashes = new Map<number, string>()
   await runOne(share, new AbortController().signal, (line) => {
-    if (line.kind === 'seed') hashes.set(line.seed, line.hash)
+    if (line.kind === 'end') return
+    const { seed, hash } = line.kind === 'violation' ? line.report : line
+    hashes.set(seed, hash)
+    if (line.kind === 'violation') onViolation(line.report)
   })
   return hashes
 }
 
 /** Resolves at its end; rejects when it ended otherwise than by its own will or ours. */
-function runOne({ from, step, count, untilMs, bug }: Share, signal: AbortSignal, hear: (line: Line) => void): Promise<void> {
-  const numbers = [from, step, count, untilMs].map(String)
+function runOne(
+  { from, step, count, untilMs, bug, goesOn = false }: Share,
+  signal: AbortSignal,
+  hear: (line: Line) => void,
+): Promise<void> {
+  const numbers = [from, step, count, untilMs, Number(goesOn)].map(String)
   const runner = fileURLToPath(new URL('runner.ts', import.meta.url))
   const child = spawn(process.execPath, [runner, ...numbers, ...(bug === undefined ? [] : [bug])], {
     stdio: ['ignore', 'pipe', 'inherit'],

@@ -21,7 +21,7 @@ npm run simulate -- --twice N [--seed S]
   --bug NAME     with this bug in the production code
   --trace        print everything that happens, in this process
   --bugs         plant each bug in turn and tell how many seeds it took to find it (at most ${BUG_SEEDS_MAX}); exit 1 when one was not found
-  --twice N      so many seeds in two processes each, there and back: exit 1 unless each has the same trace both times
+  --twice N      so many seeds in two processes each, there and back: exit 1 unless each has the same trace both times and violates nothing
 `
 const { values: options, positionals } = parseArgs({
   allowPositionals: true,
@@ -75,10 +75,13 @@ async function traceSeed(): Promise<number> {
 
 async function compareTwice(count: number): Promise<number> {
   const from = whole(options.seed, 'seed')
-  const different = await runTwice(from, count)
+  const { different, violations } = await runTwice(from, count)
+  for (const { seed, violation } of violations.values()) process.stdout.write(`seed ${seed}: ${violation?.rule}: ${violation?.text}\n`)
   const seeds = different.length === 0 ? '' : `; not: ${different.slice(0, 20).join(' ')}`
-  process.stdout.write(`${count - different.length} of ${count} seeds from ${from} have the same trace in two processes${seeds}\n`)
-  return different.length === 0 ? 0 : 1
+  process.stdout.write(
+    `${count - different.length} of ${count} seeds from ${from} have the same trace in two processes${seeds}; violations: ${violations.size}\n`,
+  )
+  return different.length + violations.size === 0 ? 0 : 1
 }
 
 async function findBugs(names: readonly string[]): Promise<number> {

@@ -1,4 +1,5 @@
 import { expect, it } from 'vitest'
+import { OsirisError } from '#protocols/errors'
 import { systemClock } from '#protocols/lifecycle'
 import { spread, type SpreadOptions } from './acknowledge.ts'
 
@@ -62,4 +63,21 @@ it('others are asked for theirs when the first are not enough, and only then', a
   expect(asked).toEqual(['a first', 'b first'])
   await spread(options(['a', 'down'], 2, { push, others: ['c'], timeoutMs: 5000 }))
   expect(asked.slice(2)).toEqual(['a first', 'down first', 'c again'])
+})
+
+it('a peer whose connection breaks is asked again; one that refuses is not, and nobody once there are enough', async () => {
+  const asked: string[] = []
+  const push = async (peer: string) => {
+    asked.push(peer)
+    if (peer === 'refuses') throw new OsirisError('invalid_argument', 'Cannot accept the entry: it is not')
+    if (asked.filter((each) => each === peer).length === 1) throw new OsirisError('outcome_unknown', 'Cannot ask: the connection ended')
+    return true
+  }
+  expect(await spread(options(['back', 'refuses'], 1, { push, timeoutMs: 5000 }))).toEqual(['back'])
+  expect(asked.filter((peer) => peer === 'back')).toHaveLength(2)
+  expect(asked.filter((peer) => peer === 'refuses')).toHaveLength(1)
+  asked.splice(0)
+  await spread(options(['here', 'back'], 0, { push, timeoutMs: 5000 }))
+  await new Promise((resolve) => systemClock.after(300, () => resolve(undefined)))
+  expect(asked).toEqual(['here', 'back'])
 })

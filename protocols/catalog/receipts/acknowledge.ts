@@ -1,6 +1,10 @@
 /** Tells peers of a fresh entry, and waits until receipts of enough of them are here. */
+import { OsirisError } from '#protocols/errors'
 import type { Clock } from '#protocols/lifecycle'
 import type { Peer } from '#protocols/network'
+
+/** A peer that could not be asked is asked again after so long, twice as long each time: its connection broke, or it is coming back just now. */
+const AGAIN_MS = 250
 
 export interface SpreadOptions {
   clock: Clock
@@ -8,7 +12,7 @@ export interface SpreadOptions {
   peers: readonly Peer[]
   /** Asked (once more) when those were not enough after `restMs`, or have all answered: for a receipt they would not give otherwise. */
   others: readonly Peer[]
-  /** Whether the peer has the entry on disk; may reject. A receipt that comes with it is in the count when this resolves. */
+  /** Whether the peer has the entry on disk. Rejects when it cannot be asked (it is again, while there is time and not enough), `invalid_argument` when it refuses. A receipt that comes with it is in the count when this resolves. */
   push: (peer: Peer, time: 'first' | 'again') => Promise<boolean>
   /** Whether the receipts that are here suffice. */
   isEnough: () => boolean
@@ -27,8 +31,10 @@ export function spread(options: SpreadOptions): Promise<Peer[]> {
     let open = 0
     let rested = false
     let widened = false
+    let ended = false
     const cancels: (() => void)[] = []
     const end = () => {
+      ended = true
       for (const cancel of cancels.splice(0)) cancel()
       resolve([...holders])
     }
@@ -37,12 +43,15 @@ export function spread(options: SpreadOptions): Promise<Peer[]> {
       if (held) holders.add(peer)
       look()
     }
-    const ask = (peers: readonly Peer[], time: 'first' | 'again') => {
+    const ask = (peers: readonly Peer[], time: 'first' | 'again', againMs = AGAIN_MS) => {
       open += peers.length
       for (const peer of peers) {
         options.push(peer, time).then(
           (held) => answered(peer, held),
-          () => answered(peer, false),
+          (error: unknown) => {
+            answered(peer, false)
+            if (!ended && !isForGood(error)) cancels.push(clock.after(againMs, () => isEnough() || ask([peer], time, 2 * againMs)))
+          },
         )
       }
     }
@@ -65,4 +74,8 @@ export function spread(options: SpreadOptions): Promise<Peer[]> {
     ask(options.peers, 'first')
     look()
   })
+}
+
+function isForGood(error: unknown): boolean {
+  return error instanceof OsirisError && error.code === 'invalid_argument'
 }

@@ -1,6 +1,6 @@
 /**
- * Receipts travel beside entries: with the answer to a push, by gossip when an entry has become committed, and by asking a random member every
- * few seconds about entries that still lack some. So every catalog ends with the receipts that prove what is committed.
+ * Receipts travel beside entries: with the answer to a push, by gossip when an entry has become committed, and by asking one member after the
+ * other every few seconds about entries that still lack some. So every catalog ends with the receipts that prove what is committed.
  */
 import { collect } from '#protocols/body'
 import { decodeAs, encode } from '#protocols/codec'
@@ -10,6 +10,7 @@ import type { Network, Peer } from '#protocols/network'
 import { RECEIPT_BYTES_MAX, ReceiptRefusal, RECEIPTS_MAX, type SignedReceipt } from '../ledger/receipts/receipts.ts'
 import type { ReceiptStore } from '../ledger/receipts/receipt-store.ts'
 import { emptySchema, PROTOCOL, RECEIPTED_MAX, RECEIPTS_TOPIC, receiptsSchema } from '../messages.ts'
+import { Turns } from '../turns.ts'
 
 const REQUEST_MS_MAX = 5000
 const ANSWER_BYTES_MAX = RECEIPTED_MAX * (RECEIPTS_MAX + 1) * RECEIPT_BYTES_MAX
@@ -33,6 +34,7 @@ export interface ReceiptExchangeInit {
 
 export class ReceiptExchange {
   readonly #init: ReceiptExchangeInit
+  readonly #turns: Turns<Peer>
   #known = new Set<Peer>()
   #stops: (() => void)[] = []
   #controller = new AbortController()
@@ -40,6 +42,7 @@ export class ReceiptExchange {
 
   constructor(init: ReceiptExchangeInit) {
     this.#init = init
+    this.#turns = new Turns(init.random)
   }
 
   start(): void {
@@ -80,8 +83,7 @@ export class ReceiptExchange {
   }
 
   async #round(): Promise<void> {
-    const others = this.#init.others()
-    const peer = others[Math.floor(this.#init.random() * others.length)]
+    const peer = this.#turns.next(this.#init.others())
     if (peer !== undefined) await this.ask(peer)
   }
 
