@@ -32,16 +32,16 @@ export const BUGS: readonly Bug[] = [
     "return (await this.#ledger.take(entry, gap)) !== 'gap'",
     'await this.#ledger.take(entry)\n      return true',
   ),
-  ledger('one receipt is a majority', 'receipts.ts', 'Math.min(3, Math.floor(members / 2) + 1)', 'Math.min(1, members)'),
+  ledger('one receipt is a majority', 'receipts/receipts.ts', 'Math.min(3, Math.floor(members / 2) + 1)', 'Math.min(1, members)'),
   ledger(
     'believe unsigned receipts',
-    'receipts.ts',
+    'receipts/receipts.ts',
     'if (!verifySignature(publicKeyOf(receipt.holder), signed(payload), signature)) {',
     'if (receipt.holder === undefined) {',
   ),
   catalog(
     'receipt without the artifact',
-    'receipt-desk.ts',
+    'receipts/receipt-desk.ts',
     'return digest === undefined || (await artifacts.has(digest)) ?',
     'return digest !== null ?',
   ),
@@ -78,7 +78,7 @@ export const BUGS: readonly Bug[] = [
   ledger('serve damaged records', 'storage.ts', 'return digestOf(bytes) === hash ? { bytes, hash } : undefined', 'return { bytes, hash }'),
   catalog(
     'write without asking witnesses',
-    'witnesses.ts',
+    'witnesses/witnesses.ts',
     'if (clock.monotonic() < this.#untilMs) return undefined',
     'if (clock.monotonic() >= 0) return undefined',
   ),
@@ -130,25 +130,25 @@ export const BUGS: readonly Bug[] = [
   // What the DHT says
   catalog(
     'believe unsigned heads',
-    'head-record.ts',
+    'head-records/head-record.ts',
     'if (!verifySignature(publicKeyOf(head.signer), signed(payload), signature)) throw',
     'if (verifySignature.length + signed(payload).length + signature.length + publicKeyOf.length === 0) throw',
   ),
   catalog(
     'heads by members without a right',
-    'head-record.ts',
+    'head-records/head-record.ts',
     "if (!body.roles.includes('catalog') || !allows(principal, 'deploy', namespace))",
     "if (!body.roles.includes('catalog') || principal.grants === undefined)",
   ),
   catalog(
     'admissions by anybody',
-    'head-record.ts',
+    'head-records/head-record.ts',
     'if (body?.member !== signer || universe !== this.#universe || author !== this.#init.universe.root || grant !== null)',
     'if (body?.member !== signer || universe !== this.#universe || grant !== null)',
   ),
   catalog(
     'heads under any key',
-    'head-record.ts',
+    'head-records/head-record.ts',
     'if (headKeyOf(head.universe, head.namespace, head.name) !== key) throw',
     'if (key === head.name) throw',
   ),
@@ -161,19 +161,19 @@ export const BUGS: readonly Bug[] = [
   // Checkpoints
   catalog(
     'one signature is a checkpoint',
-    'checkpoint-set.ts',
+    'checkpoints/checkpoint-set.ts',
     'return best !== undefined && best.statements.length >= majorityOf(this.#electors().length) ? best : undefined',
     'return best !== undefined && best.statements.length > 0 ? best : undefined',
   ),
   ledger(
     'believe unsigned checkpoints',
-    'shared-checkpoint.ts',
+    'checkpoints/shared-checkpoint.ts',
     'if (!verifySignature(publicKeyOf(said.signer), signed(payload), signature)) throw',
     'if (verifySignature.length + publicKeyOf.length + signed(payload).length === 0) throw',
   ),
   catalog(
     'sign any view',
-    'checkpoint-signer.ts',
+    'checkpoints/checkpoint-signer.ts',
     'if (view === undefined || view === content.view) return view !== undefined',
     'if (view !== content.view || view !== undefined) return true',
   ),
