@@ -42,7 +42,8 @@ export const dateOf = (atMs: number): string =>
     .replace(/\.\d+Z$/, 'Z')
     .replace('T', ' ')
 
-const wordsOf = (text: string): string[] =>
+/** What stands between commas, if anything. */
+export const wordsOf = (text: string): string[] =>
   text
     .split(',')
     .map((each) => each.trim())

@@ -15,7 +15,7 @@ import { OsirisError } from '#protocols/errors'
 import { type Role, ROLES } from '#protocols/lifecycle'
 import { wholeNumber } from './arguments.ts'
 import type { Context } from './context.ts'
-import { dateOf, expiryFrom } from './granting.ts'
+import { dateOf, expiryFrom, wordsOf } from './granting.ts'
 import { localNodes, stateDirOf } from './target.ts'
 
 /** Who signs; of the root's key the universe is known by itself. */
@@ -66,11 +66,8 @@ function tell(token: JoinToken, { invitation }: Invited, context: Context): void
 }
 
 function rolesFrom(text: string | undefined): readonly Role[] {
-  const words = (text ?? '')
-    .split(',')
-    .map((each) => each.trim())
-    .filter((each) => each !== '')
   if (text === undefined) return INVITED_ROLES
+  const words = wordsOf(text)
   const wrong = words.find((word) => !ROLES.some((role) => role === word))
   if (wrong !== undefined || words.length === 0)
     throw new OsirisError('invalid_argument', `--roles: expected some of ${ROLES.join(', ')}, got "${wrong ?? ''}"`)

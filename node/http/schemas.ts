@@ -1,8 +1,8 @@
 /** Shapes of management requests (judged at the door) and of all answers (described in OpenAPI). */
 import { z } from '@hono/zod-openapi'
-import { CAPABILITIES } from '#protocols/access'
+import { CAPABILITIES, keySchema } from '#protocols/access'
 import { errorStatus } from '#protocols/errors'
-import { functionConfigSchema, manifestSchema, nameSchema, versionSchema } from '#protocols/manifest'
+import { digestSchema, functionConfigSchema, manifestSchema, nameSchema, versionSchema } from '#protocols/manifest'
 import { ROLES } from '#protocols/lifecycle'
 
 export const ackSchema = z.enum(['accepted', 'committed'])
@@ -38,19 +38,13 @@ export const pointSchema = z.union([
 
 export const listQuerySchema = z.strictObject({ namespace: nameSchema.optional() })
 export const ledgerQuerySchema = z.strictObject({
-  after: z
-    .string()
-    .regex(/^[0-9a-f]{64}$/, 'expected the hash of an entry')
-    .optional(),
+  after: digestSchema.optional(),
   limit: z.coerce.number().int().min(1).max(1000).default(100),
 })
 
 /** A place in a feed; both or neither. */
 export const recordsQuerySchema = z.strictObject({
-  author: z
-    .string()
-    .regex(/^[0-9a-f]{64}$/, 'expected a key')
-    .optional(),
+  author: keySchema.optional(),
   seq: z.coerce.number().int().min(1).optional(),
 })
 
@@ -129,7 +123,6 @@ export const versionsSchema = z.object({
   ),
 })
 
-const keySchema = z.string().regex(/^[0-9a-f]{64}$/, 'expected a key: 64 lower-case hex characters')
 const canSchema = z.enum(CAPABILITIES)
 const patternsSchema = z
   .array(z.string().min(1).max(64))

@@ -5,10 +5,11 @@
 import { randomBytes } from 'node:crypto'
 import { decodeJwt, jwtVerify, SignJWT } from 'jose'
 import { z } from 'zod'
+import { dropOldest } from '#protocols/bounded'
 import { OsirisError } from '#protocols/errors'
 import type { Caller } from '#protocols/invocation'
 import type { Clock, MaybePromise } from '#protocols/lifecycle'
-import { type Identity, publicKeyOf } from './identity.ts'
+import { type Identity, keySchema, publicKeyOf } from './identity.ts'
 import { allows, ANONYMOUS, CAPABILITIES, type Capability, type Grant, narrowed, type Principal } from './policy.ts'
 import { universeId } from './universe.ts'
 
@@ -32,10 +33,7 @@ interface Verified {
 
 const claimsSchema = z.object({
   /** The key that signed it; absent: the root. */
-  iss: z
-    .string()
-    .regex(/^[0-9a-f]{64}$/)
-    .optional(),
+  iss: keySchema.optional(),
   /** Names it for whoever revokes it. */
   jti: z
     .string()
@@ -149,7 +147,7 @@ export class Access {
     const freshUntil = isRoot ? Number.POSITIVE_INFINITY : this.#clock.monotonic() + FRESH_MS
     const grants = isRoot ? claims.grants : narrowed(claims.grants, await this.#heldBy(issuer, claims.jti))
     const principal: Principal = { subject: claims.sub, issuer, grants }
-    if (this.#verified.size >= CACHE_MAX) this.#verified.delete(this.#verified.keys().next().value as string)
+    dropOldest(this.#verified, CACHE_MAX)
     this.#verified.set(token, { principal, expiresAtMs: claims.exp * 1000, freshUntil })
     return principal
   }

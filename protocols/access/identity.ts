@@ -1,5 +1,6 @@
 /** Ed25519 keys (RFC 8032) by `node:crypto`: the one address of signing and of key forms. */
 import { createPrivateKey, createPublicKey, type KeyObject, randomBytes, sign, verify } from 'node:crypto'
+import { z } from 'zod'
 
 /** DER prefixes that turn 32 raw bytes into PKCS #8 and SPKI documents (RFC 8410). */
 const PRIVATE_PREFIX = Buffer.from('302e020100300506032b657004220420', 'hex')
@@ -13,6 +14,9 @@ export interface Identity {
   privateKey: KeyObject
   sign(bytes: Uint8Array): Uint8Array
 }
+
+/** A public key from outside: of a node, a person, a root. */
+export const keySchema = z.string().regex(/^[0-9a-f]{64}$/, 'a key is 64 lower-case hex characters')
 
 export function createIdentity(seed: Uint8Array = randomBytes(32)): Identity {
   const privateKey = createPrivateKey({ key: Buffer.concat([PRIVATE_PREFIX, seed]), format: 'der', type: 'pkcs8' })

@@ -5,12 +5,11 @@
  */
 import { z } from 'zod'
 import { encode } from '#protocols/codec'
-import { createIdentity, type Identity, publicKeyOf, verifySignature } from './identity.ts'
+import { createIdentity, type Identity, keySchema, publicKeyOf, verifySignature } from './identity.ts'
 
 /** Nodes that one invitation lets in: all of a large universe. */
 export const USES_MAX = 10_000
 
-const keySchema = z.string().regex(/^[0-9a-f]{64}$/)
 const signatureSchema = z.instanceof(Uint8Array).refine((bytes) => bytes.length === 64, 'a signature has 64 bytes')
 
 export const invitationSchema = z.strictObject({

@@ -4,12 +4,13 @@ import { z } from 'zod'
 import { decode, digestOf, encode, parse } from '#protocols/codec'
 import { OsirisError } from '#protocols/errors'
 import { nameSchema } from '#protocols/manifest'
+import { keySchema } from './identity.ts'
 import { invitedSchema } from './invitation.ts'
 
 export const universeSchema = z.strictObject({
   name: nameSchema,
   /** The root's public key, 64 hex characters: the authority everything else descends from. Its SHA-256 is the universe's id. */
-  root: z.string().regex(/^[0-9a-f]{64}$/),
+  root: keySchema,
   /** 32 random bytes as hex, known to every node and to nobody else: opens the door and nothing more. */
   secret: z.string().regex(/^[0-9a-f]{64}$/),
 })

@@ -1,4 +1,5 @@
 /** So much for each of many, refilled as time passes: what one member may have this node do. */
+import { dropOldest } from '#protocols/bounded'
 import type { Clock } from '#protocols/lifecycle'
 
 /** Remembered at once: the others have all of theirs. */
@@ -24,7 +25,7 @@ export class Allowance {
   spend(key: string, amount: number): void {
     const left = this.#now(key) - amount
     this.#left.delete(key)
-    if (this.#left.size >= KEYS_MAX) this.#left.delete(this.#left.keys().next().value as string)
+    dropOldest(this.#left, KEYS_MAX)
     this.#left.set(key, { amount: left, atMs: this.#clock.monotonic() })
   }
 

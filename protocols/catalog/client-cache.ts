@@ -1,4 +1,5 @@
 /** What a client keeps of the catalog: records by function, bounded, forgotten when an entry touches them or when they grow old. */
+import { dropOldest } from '#protocols/bounded'
 import { type FunctionRef, LIVE } from '#protocols/function'
 import { pickTarget } from '#protocols/steering'
 import type { Clock, Random } from '#protocols/lifecycle'
@@ -114,8 +115,4 @@ export class ClientCache {
 
 function missingKey(ref: FunctionRef): string {
   return `${ref.namespace}/${ref.name}@${ref.selector ?? LIVE}`
-}
-
-function dropOldest<V>(map: Map<string, V>, max: number): void {
-  if (map.size >= max) map.delete(map.keys().next().value as string)
 }

@@ -1,6 +1,7 @@
 /** The catalog of a node that has none: asks members that do, keeps what it heard for a moment, and hears of changes by gossip. */
 import type { ArtifactName } from '#protocols/artifact'
 import { type Grant, narrowed } from '#protocols/access'
+import { dropOldest } from '#protocols/bounded'
 import { decodeAs } from '#protocols/codec'
 import { OsirisError } from '#protocols/errors'
 import type { Events } from '#protocols/events'
@@ -281,7 +282,7 @@ export class CatalogClient implements Catalog, Startable {
 
   #remember({ digest, chunks }: ArtifactName): void {
     if (chunks === undefined) return
-    if (this.#chunks.size >= CHUNKED_MAX) this.#chunks.delete(this.#chunks.keys().next().value as string)
+    dropOldest(this.#chunks, CHUNKED_MAX)
     this.#chunks.set(digest, chunks)
   }
 

@@ -3,13 +3,13 @@
  * head (lists, entries, artifacts) is the response's body. Heads and bodies are deterministic dag-cbor; an artifact's body is its bytes.
  */
 import { z } from 'zod'
-import { presentedSchema } from '#protocols/access'
+import { keySchema, presentedSchema } from '#protocols/access'
 import { ARTIFACT_BYTES_MAX } from '#protocols/artifact'
 import { OsirisError } from '#protocols/errors'
 import { ROLES } from '#protocols/lifecycle'
 import { digestSchema, manifestSchema, nameSchema, versionSchema } from '#protocols/manifest'
 import { ID_BYTES, packIds, unpackIds } from './id-set.ts'
-import { cancelSchema, keySchema, scopeSchema, targetsSchema, timeSchema } from './ledger/bodies.ts'
+import { cancelSchema, scopeSchema, targetsSchema, timeSchema } from './ledger/bodies.ts'
 import type { Head } from './ledger/feeds.ts'
 import { REFUSED_MAX } from './ledger/checkpoints/adoption.ts'
 import { FROZEN_MAX } from './ledger/forks/frozen.ts'
@@ -43,7 +43,6 @@ export const AUTHORITY_MAX = 16_384
 /** Artifacts of one question. */
 export const ASKED_MAX = 256
 
-const hashSchema = digestSchema
 /** Ids one after the other, as bytes: half as long as in hex. */
 const packedSchema = z.custom<Uint8Array>((value) => value instanceof Uint8Array && value.length % ID_BYTES === 0)
 const packedIdSchema = packedSchema.refine((id) => id.length === ID_BYTES)
@@ -52,13 +51,13 @@ const callerSchema = z.strictObject({ subject: z.string().max(256), token: z.str
 const refSchema = z.strictObject({ namespace: nameSchema, name: nameSchema, selector: z.string().max(64).optional() })
 const writeSchema = { caller: callerSchema, ack: z.enum(['accepted', 'committed']), timeoutMs: z.int().min(1).max(TIMEOUT_MS_MAX) }
 const readSchema = { caller: callerSchema.optional() }
-const spotSchema = z.strictObject({ author: hashSchema, seq: z.int().min(1) })
-const frozenSchema = z.array(z.strictObject({ author: hashSchema, seq: z.int().min(1) })).max(FROZEN_MAX)
+const spotSchema = z.strictObject({ author: keySchema, seq: z.int().min(1) })
+const frozenSchema = z.array(z.strictObject({ author: keySchema, seq: z.int().min(1) })).max(FROZEN_MAX)
 
 export const changeSchema = z.discriminatedUnion('type', [
   z.strictObject({ type: z.enum(['create', 'transfer']), namespace: nameSchema, owner: keySchema }),
   z.strictObject({ type: z.literal('grant'), subject: keySchema, ...scopeSchema.shape, expiresAtMs: timeSchema.nullable() }),
-  z.strictObject({ type: z.literal('revoke'), grant: hashSchema }),
+  z.strictObject({ type: z.literal('revoke'), grant: digestSchema }),
   z.strictObject({ type: z.literal('cancel'), ...cancelSchema.shape }),
 ])
 
@@ -80,7 +79,7 @@ export const requestSchema = z.discriminatedUnion('type', [
   }),
   z.strictObject({ type: z.literal('holds'), digests: z.array(digestSchema).min(1).max(ASKED_MAX) }),
   z.strictObject({ type: z.literal('status'), ...readSchema }),
-  z.strictObject({ type: z.literal('log'), after: hashSchema.optional(), limit: z.int().min(1).max(1000), ...readSchema }),
+  z.strictObject({ type: z.literal('log'), after: digestSchema.optional(), limit: z.int().min(1).max(1000), ...readSchema }),
   z.strictObject({ type: z.literal('conflicts'), ...readSchema }),
   z.strictObject({ type: z.literal('records'), from: spotSchema.optional(), ...readSchema }),
   /** The artifact is the body. */
@@ -109,7 +108,7 @@ export const requestSchema = z.discriminatedUnion('type', [
   z.strictObject({
     type: z.literal('entries'),
     wants: z
-      .array(z.strictObject({ author: hashSchema, from: z.int().min(1), to: z.int().min(1).optional() }))
+      .array(z.strictObject({ author: keySchema, from: z.int().min(1), to: z.int().min(1).optional() }))
       .min(1)
       .max(WANTS_MAX),
   }),
@@ -125,7 +124,7 @@ export const requestSchema = z.discriminatedUnion('type', [
    */
   z.strictObject({
     type: z.literal('witness'),
-    known: hashSchema.nullable(),
+    known: digestSchema.nullable(),
     instance: z.string().min(1).max(64),
     leaseMs: z.int().min(0).max(LEASE_HELD_MS),
   }),
@@ -151,7 +150,6 @@ export type RequestOf<T extends RequestType> = Extract<Request, { type: T }>
 export { WANTS_MAX }
 
 const aliasesSchema = z.record(nameSchema, targetsSchema)
-const authorSchema = z.string().regex(/^[0-9a-f]{64}$/)
 export const recordSchema = z.strictObject({
   namespace: nameSchema,
   name: nameSchema,
@@ -162,7 +160,7 @@ export const recordSchema = z.strictObject({
   versions: z.int().min(1),
   publishedAt: z.number(),
   publishedBy: z.string(),
-  author: authorSchema,
+  author: keySchema,
 })
 export const recordsSchema = z.array(recordSchema)
 export const versionsSchema = z.array(
@@ -171,7 +169,7 @@ export const versionsSchema = z.array(
     ordinal: z.int().min(1),
     publishedAt: z.number(),
     publishedBy: z.string(),
-    author: authorSchema,
+    author: keySchema,
     aliases: z.array(nameSchema),
     manifest: manifestSchema,
   }),
@@ -187,7 +185,7 @@ const commitmentSchema = z.strictObject({
   receipts: z
     .array(
       z.strictObject({
-        holder: authorSchema,
+        holder: keySchema,
         node: z.string().nullable(),
         atMs: z.number(),
         signature: z.string().regex(/^[0-9a-f]{128}$/),
@@ -196,13 +194,13 @@ const commitmentSchema = z.strictObject({
     .max(RECEIPTS_MAX),
 })
 export const receiptSchema = commitmentSchema.extend({
-  author: authorSchema,
+  author: keySchema,
   seq: z.int().min(1),
-  hash: hashSchema,
+  hash: digestSchema,
   holders: z.array(z.string()),
 })
 export const publishedSchema = z.strictObject({ record: recordSchema, receipt: receiptSchema, changed: z.boolean() })
-export const headSchema = z.strictObject({ author: authorSchema, seq: z.int().min(1), hash: hashSchema })
+export const headSchema = z.strictObject({ author: keySchema, seq: z.int().min(1), hash: digestSchema })
 export const headsSchema = z.array(headSchema).max(FEEDS_MAX)
 /** A head as catalogs tell each other: author, seq, hash; 73 bytes. */
 export const packedHeadSchema = z
@@ -227,7 +225,7 @@ export const headsAnswerSchema = z.discriminatedUnion('same', [
 export const entriesSchema = z.array(z.instanceof(Uint8Array))
 export const witnessAnswerSchema = z.strictObject({
   seq: z.int().min(0),
-  hash: hashSchema.nullable(),
+  hash: digestSchema.nullable(),
   granted: z.boolean(),
   waitMs: z.int().min(0).max(LEASE_HELD_MS),
 })
@@ -242,24 +240,24 @@ export const statusSchema = z.strictObject({
   frozen: frozenSchema,
   unproven: z.int().min(0),
   refusedCheckpoints: z
-    .array(z.strictObject({ checkpoint: z.string().max(64), signers: z.array(authorSchema), sentence: z.string().max(1024) }))
+    .array(z.strictObject({ checkpoint: z.string().max(64), signers: z.array(keySchema), sentence: z.string().max(1024) }))
     .max(REFUSED_MAX),
 })
 export const logSchema = z.array(
   z.strictObject({
-    author: authorSchema,
+    author: keySchema,
     seq: z.int(),
-    hash: hashSchema,
+    hash: digestSchema,
     atMs: z.number(),
     type: z.string(),
     content: z.record(z.string(), z.unknown()),
     by: z.string(),
-    grant: hashSchema.nullable(),
+    grant: digestSchema.nullable(),
     commitment: commitmentSchema,
   }),
 )
 const markedSchema = z.strictObject({
-  ...{ author: authorSchema, seq: z.int(), hash: hashSchema },
+  ...{ author: keySchema, seq: z.int(), hash: digestSchema },
   ...{ atMs: z.number(), type: z.string(), by: z.string() },
 })
 export const conflictsSchema = z.strictObject({
@@ -268,13 +266,11 @@ export const conflictsSchema = z.strictObject({
   ),
   voided: z.array(markedSchema.extend({ reason: z.string() })),
   routes: z.array(routeSchema.extend({ holder: routeSchema })),
-  frozen: z.array(z.strictObject({ author: authorSchema, seq: z.int(), hashes: z.array(hashSchema) })),
+  frozen: z.array(z.strictObject({ author: keySchema, seq: z.int(), hashes: z.array(digestSchema) })),
 })
 const bytesSchema = z.instanceof(Uint8Array)
 export const recordsPageSchema = z.strictObject({
-  entries: z.array(
-    spotSchema.extend({ bytes: bytesSchema, receipts: z.array(z.strictObject({ holder: authorSchema, bytes: bytesSchema })) }),
-  ),
+  entries: z.array(spotSchema.extend({ bytes: bytesSchema, receipts: z.array(z.strictObject({ holder: keySchema, bytes: bytesSchema })) })),
   heads: z.array(spotSchema),
   proofs: z.array(bytesSchema),
   next: spotSchema.nullable(),
@@ -285,9 +281,9 @@ export const powersSchema = z.strictObject({
   namespaces: z.array(z.strictObject({ namespace: nameSchema, owner: keySchema, since: z.number() })),
   grants: z.array(
     z.strictObject({
-      ...{ hash: hashSchema, type: z.enum(['admit', 'grant', 'namespace']), key: keySchema },
-      ...{ grants: z.array(scopeSchema), expiresAtMs: z.number().nullable(), since: z.number(), author: authorSchema },
-      under: hashSchema.nullable(),
+      ...{ hash: digestSchema, type: z.enum(['admit', 'grant', 'namespace']), key: keySchema },
+      ...{ grants: z.array(scopeSchema), expiresAtMs: z.number().nullable(), since: z.number(), author: keySchema },
+      under: digestSchema.nullable(),
     }),
   ),
 })

@@ -1,4 +1,5 @@
 /** How much rubbish one sender may have judged here: a wrong signature costs as much to refuse as a right one to take (0.1 ms). */
+import { dropOldest } from '#protocols/bounded'
 import type { Clock } from '#protocols/lifecycle'
 import type { Peer } from '#protocols/network'
 
@@ -29,7 +30,7 @@ export class Strikes {
       sender.count += 1
       return
     }
-    if (this.#senders.size >= SENDERS_MAX) this.#senders.delete(this.#senders.keys().next().value as Peer)
+    dropOldest(this.#senders, SENDERS_MAX)
     this.#senders.delete(peer)
     this.#senders.set(peer, { sinceMs: now, count: 1 })
   }

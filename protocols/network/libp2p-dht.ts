@@ -1,6 +1,7 @@
 /** Who holds what, and records that prove themselves, by kad-dht: loaded and started after the node serves, because 60 nodes that start it at boot take 14 s to settle. */
 import type { KadDHT, KadDHTComponents } from '@libp2p/kad-dht'
 import type { CID } from 'multiformats/cid'
+import { dropOldest } from '#protocols/bounded'
 import { OsirisError } from '#protocols/errors'
 import type { Clock } from '#protocols/lifecycle'
 import { boundedDatastore } from './bounded-datastore.ts'
@@ -113,7 +114,7 @@ export class Dht {
 
   #tell(key: string, tell: Tell): void {
     this.#queue.delete(key)
-    if (this.#queue.size >= QUEUE_MAX) this.#queue.delete(this.#queue.keys().next().value as string)
+    dropOldest(this.#queue, QUEUE_MAX)
     this.#queue.set(key, tell)
     if (this.#dht !== undefined) this.#pump()
   }

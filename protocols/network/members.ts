@@ -1,4 +1,5 @@
 /** The table of who is here. Pure but for the injected clock: beats in, members out. */
+import { dropOldest } from '#protocols/bounded'
 import type { Clock, Role } from '#protocols/lifecycle'
 import type { Envelope, HeardBeat } from './beats.ts'
 import { MEMBER_EXPIRY_MS, MEMBERS_MAX } from './limits.ts'
@@ -126,7 +127,7 @@ export class MemberTable implements Members {
   #forget(peer: Peer, reason: LeaveReason, at?: number): void {
     const row = this.#rows.get(peer)
     const last = Math.max(at ?? 0, row?.at ?? 0)
-    if (this.#gone.size >= MEMBERS_MAX) this.#gone.delete(this.#gone.keys().next().value as Peer)
+    dropOldest(this.#gone, MEMBERS_MAX)
     this.#gone.set(peer, { at: last, since: this.#clock.monotonic() })
     if (row === undefined) return
     this.#rows.delete(peer)

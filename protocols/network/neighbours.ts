@@ -1,4 +1,5 @@
 /** Which connections this node keeps by itself: members it hears of, and the way back when it lost everybody. */
+import { dropOldest } from '#protocols/bounded'
 import type { Clock, Random } from '#protocols/lifecycle'
 import { CONNECTIONS_EAGER, CONNECTIONS_TARGET, CONNECTIONS_TARGET_ROLELESS } from './limits.ts'
 import type { Member, Members, Peer } from './network.ts'
@@ -69,7 +70,7 @@ export class Neighbours {
 
   /** The member fell silent without a goodbye. */
   lost(member: Member): void {
-    if (this.#lost.size >= REMEMBERED_MAX) this.#lost.delete(this.#lost.keys().next().value as Peer)
+    dropOldest(this.#lost, REMEMBERED_MAX)
     this.#lost.set(member.peer, { addresses: member.addresses, since: this.#init.clock.monotonic() })
   }
 

@@ -1,5 +1,6 @@
 /** Pieces of this node's artifacts for others: a chunk is verified before any of it leaves; a damaged file counts as missing from then on. */
 import { ARTIFACT_CHUNK_BYTES, type ArtifactName } from '#protocols/artifact'
+import { dropOldest } from '#protocols/bounded'
 import { digestOf } from '#protocols/codec'
 import type { ArtifactStore } from './artifacts.ts'
 
@@ -42,7 +43,7 @@ export class ArtifactServer {
     if (kept !== undefined) return kept
     const chunk = await this.#verified(digest, at)
     if (chunk === undefined) return undefined
-    if (this.#kept.size >= KEPT_MAX) this.#kept.delete(this.#kept.keys().next().value as string)
+    dropOldest(this.#kept, KEPT_MAX)
     this.#kept.set(key, chunk)
     return chunk
   }

@@ -1,4 +1,5 @@
 /** Functions by what catalogs said of them in the DHT: for a node without the ledger, while no catalog answers. A hint, and bounded. */
+import { dropOldest } from '#protocols/bounded'
 import type { FunctionRef } from '#protocols/function'
 import type { Clock, Random } from '#protocols/lifecycle'
 import type { Network } from '#protocols/network'
@@ -76,7 +77,7 @@ export class HeadFinder {
     const { network, clock } = this.#init
     const value = await network.getRecord(HEADS, key, { timeoutMs: FIND_MS })
     if (value !== undefined) return this.#judge.open(key, value)
-    if (this.#missing.size >= MISSING_MAX) this.#missing.delete(this.#missing.keys().next().value as string)
+    dropOldest(this.#missing, MISSING_MAX)
     this.#missing.set(key, clock.monotonic())
     return undefined
   }

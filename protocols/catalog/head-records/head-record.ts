@@ -5,7 +5,8 @@
  * catalog that may deploy in the namespace. So it proves itself to whoever knows the universe, and to nobody else.
  */
 import { z } from 'zod'
-import { allows, type Identity, publicKeyOf, universeId, verifySignature } from '#protocols/access'
+import { allows, type Identity, keySchema, publicKeyOf, universeId, verifySignature } from '#protocols/access'
+import { dropOldest } from '#protocols/bounded'
 import { decodeCanonical, digestOf, encode, parse } from '#protocols/codec'
 import { OsirisError } from '#protocols/errors'
 import { type FunctionRef, LIVE } from '#protocols/function'
@@ -13,7 +14,7 @@ import type { Random } from '#protocols/lifecycle'
 import { digestSchema, manifestSchema, nameSchema, versionOf } from '#protocols/manifest'
 import { pickTarget } from '#protocols/steering'
 import type { FunctionRecord } from '../catalog.ts'
-import { bodyOf, keySchema, targetsSchema } from '../ledger/bodies.ts'
+import { bodyOf, targetsSchema } from '../ledger/bodies.ts'
 import { type Entry, ENTRY_DEPTH_MAX, openEntry } from '../ledger/entry.ts'
 import { functionKey, type FunctionState, type Version } from '../ledger/fold.ts'
 import { COUNTER_MAX, DRIFT_MS_MAX } from '../ledger/hlc.ts'
@@ -164,7 +165,7 @@ export class HeadJudge {
     const known = this.#admissions.get(digest)
     if (known !== undefined) return known
     const entry = openEntry(bytes)
-    if (this.#admissions.size >= ADMISSIONS_MAX) this.#admissions.delete(this.#admissions.keys().next().value as string)
+    dropOldest(this.#admissions, ADMISSIONS_MAX)
     this.#admissions.set(digest, entry)
     return entry
   }

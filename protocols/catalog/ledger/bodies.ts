@@ -1,6 +1,6 @@
 /** What the known types of entries say. A body that does not fit its type is kept like an unknown type: in the feed, without effect on the view. */
 import { z } from 'zod'
-import { CAPABILITIES, presentedSchema } from '#protocols/access'
+import { CAPABILITIES, keySchema, presentedSchema } from '#protocols/access'
 import type { Line } from './entry.ts'
 import { digestSchema, manifestSchema, nameSchema, versionSchema } from '#protocols/manifest'
 
@@ -10,8 +10,6 @@ export const PINS_MAX = 512
 const SCOPES_MAX = 16
 export const PATTERNS_MAX = 64
 
-/** An Ed25519 public key: of a node, a person, a root. */
-export const keySchema = z.string().regex(/^[0-9a-f]{64}$/, 'a key is 64 lower-case hex characters')
 /** Wall-clock milliseconds up to the last moment that is a date (ECMA-262, 21.4.1.1): whoever reads one may write it as such. */
 export const timeSchema = z.int().min(0).max(8.64e15)
 

@@ -5,6 +5,7 @@
  */
 import type { KeyObject } from 'node:crypto'
 import { type Identity, publicKeyOf, universeId, verifySignature, verifySignatureAside, type Universe } from '#protocols/access'
+import { dropOldest } from '#protocols/bounded'
 import { decodeCanonical, digestOf, encode } from '#protocols/codec'
 import type { BodyOf } from './bodies.ts'
 import { COUNTER_MAX, type Hlc } from './hlc.ts'
@@ -243,7 +244,7 @@ function keyOf(author: string): KeyObject {
   const known = keys.get(author)
   if (known !== undefined) return known
   const key = publicKeyOf(author)
-  if (keys.size >= KEYS_MAX) keys.delete(keys.keys().next().value as string)
+  dropOldest(keys, KEYS_MAX)
   keys.set(author, key)
   return key
 }

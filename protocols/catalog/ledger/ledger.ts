@@ -1,5 +1,6 @@
 /** The signed entries of a universe on this node: judged at the door, stored, folded. Knows no peers. */
 import { type Identity, type Universe, universeId } from '#protocols/access'
+import { dropOldest } from '#protocols/bounded'
 import { OsirisError } from '#protocols/errors'
 import type { Events } from '#protocols/events'
 import type { Clock, MaybePromise } from '#protocols/lifecycle'
@@ -335,7 +336,7 @@ export class Ledger {
   #apply(entries: Entry[]): void {
     for (const entry of entries) {
       this.#index(entry)
-      if (this.#recent.size >= RECENT_MAX) this.#recent.delete(this.#recent.keys().next().value as string)
+      dropOldest(this.#recent, RECENT_MAX)
       this.#recent.add(entry.hash)
     }
     this.#settle(entries)

@@ -6,6 +6,7 @@
 import { z } from 'zod'
 import { type Identity, publicKeyOf, verifySignature } from '#protocols/access'
 import { decode, decodeAs, digestOf, encode, parse } from '#protocols/codec'
+import { digestSchema } from '#protocols/manifest'
 import { unpackChunk } from './chunk.ts'
 import type { Line } from '../entry.ts'
 import { ENCODINGS, readValues, type Storage } from '../storage.ts'
@@ -22,7 +23,7 @@ const headSchema = z.strictObject({
   universe: z.string(),
   author: z.string(),
   /** Hash of each chunk, in order. */
-  chunks: z.array(z.string().regex(/^[0-9a-f]{64}$/)),
+  chunks: z.array(digestSchema),
 })
 
 /** One batch: the last chunk, new or again, and the head that names it. Throws what the store throws. */

@@ -5,9 +5,10 @@
  * payload. It travels as `[payload, signature, content]`.
  */
 import { z } from 'zod'
-import { type Identity, publicKeyOf, verifySignature } from '#protocols/access'
+import { type Identity, keySchema, publicKeyOf, verifySignature } from '#protocols/access'
 import { decodeCanonical, digestOf, encode, parse } from '#protocols/codec'
 import { OsirisError } from '#protocols/errors'
+import { digestSchema } from '#protocols/manifest'
 import { compareText } from '../entry.ts'
 import type { Head } from '../feeds.ts'
 import { FROZEN_MAX, type FrozenAuthor } from '../forks/frozen.ts'
@@ -24,22 +25,21 @@ const HASH_BYTES = 32
 const DEPTH_MAX = 3
 const DOMAIN = Buffer.from('osiris/checkpoint/shared/1\0')
 
-const hex64 = z.string().regex(/^[0-9a-f]{64}$/)
 const universeSchema = z.string().regex(/^[0-9a-f]{16}$/)
 const contentSchema = z.strictObject({
   universe: universeSchema,
   /** `viewDigest` of these entries and no others. */
-  view: hex64,
+  view: digestSchema,
   /** Whom the proofs of equivocation that were known froze, by author. */
-  frozen: z.array(z.strictObject({ author: hex64, seq: z.int().min(1) })).max(FROZEN_MAX),
+  frozen: z.array(z.strictObject({ author: keySchema, seq: z.int().min(1) })).max(FROZEN_MAX),
   /** By author. `pins`: the hashes of entries 256, 512, …, before the last, one after the other. */
-  feeds: z.array(z.strictObject({ author: hex64, seq: z.int().min(1), hash: hex64, pins: z.instanceof(Uint8Array) })).min(1),
+  feeds: z.array(z.strictObject({ author: keySchema, seq: z.int().min(1), hash: digestSchema, pins: z.instanceof(Uint8Array) })).min(1),
 })
 const payloadSchema = z.strictObject({
   universe: universeSchema,
-  signer: hex64,
+  signer: keySchema,
   /** Digest of the content. */
-  content: hex64,
+  content: digestSchema,
   /** Milliseconds since the epoch, by the signer's clock. */
   atMs: z.int().min(0),
 })

@@ -4,8 +4,9 @@
  * (RFC 8032) by the holder over `osiris/receipt/1`, a zero byte and the payload.
  */
 import { z } from 'zod'
-import { type Identity, publicKeyOf, verifySignature } from '#protocols/access'
+import { type Identity, keySchema, publicKeyOf, verifySignature } from '#protocols/access'
 import { decodeCanonical, encode } from '#protocols/codec'
+import { digestSchema } from '#protocols/manifest'
 
 /** Keys, a hash, two numbers and a signature come to about 400. */
 export const RECEIPT_BYTES_MAX = 512
@@ -13,16 +14,15 @@ export const RECEIPT_BYTES_MAX = 512
 export const RECEIPTS_MAX = 8
 const DOMAIN = Buffer.from('osiris/receipt/1\0')
 
-const hex64 = z.string().regex(/^[0-9a-f]{64}$/)
 const statementSchema = z.strictObject({
   /** `universeId`. */
   universe: z.string().regex(/^[0-9a-f]{16}$/),
   /** Public key of the catalog that says so. */
-  holder: hex64,
+  holder: keySchema,
   /** The entry: whose feed, which place in it, and the hash of its bytes. */
-  author: hex64,
+  author: keySchema,
   seq: z.int().min(1),
-  hash: hex64,
+  hash: digestSchema,
   /** When it was on the holder's disk, by its clock; milliseconds since the epoch. */
   atMs: z.int().min(0),
 })
