@@ -4,7 +4,7 @@ import { OsirisError } from '#protocols/errors'
 import type { Clock, Random } from '#protocols/lifecycle'
 import { collect } from '#protocols/body'
 import type { Network, Peer } from '#protocols/network'
-import { firstOf } from './artifacts/hedge.ts'
+import { firstOf } from './hedge.ts'
 import { LIST_BYTES_MAX, PROTOCOL, type Request } from './messages.ts'
 
 /** Beyond that the catalog as a whole is in trouble, and asking on only adds to it. */

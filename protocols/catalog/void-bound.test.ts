@@ -18,11 +18,12 @@ beforeEach(async () => {
 afterEach(() => universe.stop())
 
 function nextOf({ identity, service }: CatalogNode, before: Entry | undefined): Entry {
-  const [of] = service.status().heads.filter(({ author }) => author === identity.id)
-  const place = { seq: (before?.seq ?? of?.seq ?? 0) + 1, prev: before?.hash ?? of?.hash ?? null, hlc: { wallMs: Date.now(), counter: 0 } }
-  const hlc = { wallMs: Math.max(place.hlc.wallMs, before?.hlc.wallMs ?? 0), counter: (before?.hlc.counter ?? 0) + 1 }
+  const head = service.status().heads.find(({ author }) => author === identity.id)
+  const last = before ?? head
+  const hlc = { wallMs: Math.max(Date.now(), before?.hlc.wallMs ?? 0), counter: (before?.hlc.counter ?? 0) + 1 }
+  const place = { seq: (last?.seq ?? 0) + 1, prev: last?.hash ?? null, hlc }
   const envelope = { format: 1 as const, universe: UNIVERSE(), author: identity.id, by: 'eve', grant: universe.grantOf(identity.id) }
-  return signEntry(identity, { ...envelope, ...place, hlc, type: 'note', body: { text: 'x'.repeat(60_000) } })
+  return signEntry(identity, { ...envelope, ...place, type: 'note', body: { text: 'x'.repeat(60_000) } })
 }
 const UNIVERSE = () => universe.founding[0]?.universe ?? ''
 const push = (from: Network, entry: Entry) =>

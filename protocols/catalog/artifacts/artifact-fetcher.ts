@@ -7,7 +7,7 @@ import type { Network, Peer } from '#protocols/network'
 import { ArtifactTransfer } from './artifact-transfer.ts'
 import { type ArtifactStore, type IncomingArtifact, MemoryArtifacts, receiveLate } from './artifacts.ts'
 import { Pace } from './pace.ts'
-import { rendezvous } from './rendezvous.ts'
+import { rendezvous } from '../rendezvous.ts'
 
 /** The DHT is a hint and comes last. */
 const PROVIDERS_MS_MAX = 2000

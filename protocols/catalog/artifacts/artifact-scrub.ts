@@ -1,7 +1,7 @@
 /** Reads every artifact on disk again and again, slowly, so that damage is found while others still have what is damaged. */
 import type { Clock } from '#protocols/lifecycle'
 import { type ArtifactStore, digestInPieces } from './artifacts.ts'
-import { Rest } from './rest.ts'
+import { Rest } from '../rest.ts'
 
 const PIECE_BYTES = 256 * 1024
 /** Between two rounds, and where there is nothing to read. */

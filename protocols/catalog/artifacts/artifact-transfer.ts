@@ -10,7 +10,7 @@ import type { Caller } from '#protocols/invocation'
 import type { Clock } from '#protocols/lifecycle'
 import type { Network, Peer } from '#protocols/network'
 import type { IncomingArtifact } from './artifacts.ts'
-import { firstOf } from './hedge.ts'
+import { firstOf } from '../hedge.ts'
 import { artifactAnswerSchema, notHere, PROTOCOL } from '../messages.ts'
 import { type Pace, PIECE_BYTES_MAX } from './pace.ts'
 

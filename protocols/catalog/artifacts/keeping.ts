@@ -5,7 +5,7 @@
 import type { Peer } from '#protocols/network'
 import type { StoredArtifact } from './artifacts.ts'
 import { compareText } from '../ledger/entry.ts'
-import { rendezvous } from './rendezvous.ts'
+import { rendezvous } from '../rendezvous.ts'
 
 /** Survives the loss of two holders at once. */
 export const COPIES = 3

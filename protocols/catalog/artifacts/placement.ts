@@ -11,7 +11,7 @@ import { excess, keepersOf, Residents, verdictOn } from './keeping.ts'
 import type { Entry } from '../ledger/entry.ts'
 import { ASKED_MAX } from '../messages.ts'
 import type { Pins } from './pins.ts'
-import { Rest } from './rest.ts'
+import { Rest } from '../rest.ts'
 
 const AT_ONCE = 2
 /** The largest artifact over 256 kbit/s; pieces have their own, shorter time. */

@@ -10,7 +10,7 @@ import { HEAD_BYTES_MAX, HeadJudge, headKeyOf, headOf, HEADS, signHead } from '.
 import type { Entry } from '../ledger/entry.ts'
 import { functionKey, type FunctionState } from '../ledger/fold.ts'
 import type { Ledger } from '../ledger/ledger.ts'
-import { rendezvous } from '../artifacts/rendezvous.ts'
+import { rendezvous } from '../rendezvous.ts'
 import type { View } from '../view/view.ts'
 
 const ROUND_MS = 500

@@ -1,6 +1,7 @@
 /** Asks one candidate after another for the same thing; a slow one is overtaken by the next. For reads only. */
 import { OsirisError } from '#protocols/errors'
 import type { Clock } from '#protocols/lifecycle'
+import { Rest } from './rest.ts'
 
 export interface HedgeOptions {
   clock: Clock
@@ -50,10 +51,11 @@ class Search<R> {
   readonly #controller = new AbortController()
   readonly #signal: AbortSignal
   readonly #events: Event<R>[] = []
-  #wake = () => {}
+  readonly #rest: Rest
 
   constructor(options: HedgeOptions) {
     this.#options = options
+    this.#rest = new Rest(options.clock)
     this.#signal = options.signal === undefined ? this.#controller.signal : AbortSignal.any([options.signal, this.#controller.signal])
   }
 
@@ -67,7 +69,7 @@ class Search<R> {
 
   /** What happens next, `slow` when nothing does. Throws the failure that ends the search. */
   async next(): Promise<Event<R>> {
-    if (this.#events.length === 0) await this.#somethingOrSlow()
+    if (this.#events.length === 0) await this.#rest.for(this.#options.hedgeMs)
     const event = this.#events.shift() ?? { kind: 'slow' }
     if (event.kind !== 'slow') this.inFlight -= 1
     if (event.kind === 'failed') {
@@ -83,17 +85,7 @@ class Search<R> {
 
   #tell(event: Event<R>): void {
     this.#events.push(event)
-    this.#wake()
-  }
-
-  #somethingOrSlow(): Promise<void> {
-    return new Promise((resolve) => {
-      const cancel = this.#options.clock.after(this.#options.hedgeMs, resolve)
-      this.#wake = () => {
-        cancel()
-        resolve()
-      }
-    })
+    this.#rest.wake()
   }
 }
 

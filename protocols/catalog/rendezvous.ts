@@ -3,7 +3,7 @@
  * once, and mixed by the finalizer of MurmurHash3 (Appleby, public domain): a sweep over 100,000 keys and 20 peers takes a tenth of a second, not ten.
  */
 import { createHash } from 'node:crypto'
-import { compareText } from '../ledger/entry.ts'
+import { compareText } from './ledger/entry.ts'
 
 const PEERS_MAX = 4096
 type Words = readonly [number, number]
