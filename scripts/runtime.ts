@@ -31,6 +31,11 @@ const targets: Target[] = [
     options: { platform: 'node', format: 'esm', external: ['isolated-vm'], legalComments: 'inline' },
   },
   {
+    entry: join(executor, 'walls/nursery-process.ts'),
+    out: join(executor, 'walls/nursery.generated.js'),
+    options: { platform: 'node', format: 'esm', legalComments: 'inline' },
+  },
+  {
     entry: join(root, 'node/cli/main.ts'),
     out: join(root, 'node/cli/main.generated.js'),
     options: {

@@ -160,6 +160,7 @@ export class ExecutorService implements Executor, Startable, CallOwner, WorkerLi
     this.#sharing.stop()
     this.#dispatcher.stop(notRunning('the call'))
     await this.#pool.stop()
+    this.#walls.lower()
     this.#egress.stop()
     await this.#compiled.stop()
     for (const fn of this.#functions.values()) this.#shares.release(fn.record.namespace)

@@ -1,16 +1,13 @@
 /** Starting the process a worker runs in, and surely ending it. What it says on its pipe is worker-process.ts's business. */
-import { type ChildProcess, spawn } from 'node:child_process'
-import { readFileSync } from 'node:fs'
 import type { Socket } from 'node:net'
 import { constants } from 'node:os'
-import { OsirisError } from '#protocols/errors'
 import type { Group, Weight } from './cgroup.ts'
+import type { Nursery } from './nursery.ts'
+import { childrenOf } from './processes.ts'
+import { type Started, startHere } from './started.ts'
 
 /** Flags isolated-vm needs, and a heap for texts on their way; what functions use is not in it. */
 export const NODE_FLAGS = ['--no-node-snapshot', '--max-old-space-size=256', '--no-memory-pool-share-memory-on-teardown']
-const PIPE = 3
-const SECCOMP = 4
-const STDERR_KEPT = 4096
 const MIB = 1024 * 1024
 /** A shell says so of what a signal ended. */
 const SIGNALLED = 128
@@ -43,42 +40,35 @@ export interface Launched {
 }
 
 export interface Start {
-  command: readonly [string, ...string[]]
+  command: [string, ...string[]]
   /** The worker is the child of the process that is started, which ends with it. */
   monitored: boolean
   seccomp?: Buffer
   group?: Group
+  /** Who starts it, if it is there to do it. */
+  nursery?: Nursery
 }
 
-export function start({ command: [program, ...args], monitored, seccomp, group }: Start): Launched {
-  const pipes = seccomp === undefined ? (['pipe', 'pipe'] as const) : (['pipe', 'pipe', 'pipe'] as const)
-  // A group of its own: what is meant for the node at a terminal is not for its workers, and one signal reaches all of it.
-  const child = spawn(program, args, { stdio: ['ignore', 'ignore', ...pipes], env: {}, cwd: '/', detached: true })
-  const pipe = child.stdio[PIPE]
-  if (pipe === null || pipe === undefined) {
-    group?.remove()
-    throw new OsirisError('unavailable', 'Cannot start a worker process: the host gives no pipe')
-  }
-  if (seccomp !== undefined) feed(child.stdio[SECCOMP] as Socket, seccomp)
-  let stderr = ''
-  child.stderr?.on('data', (chunk: Buffer) => {
-    stderr = (stderr + chunk.toString('latin1')).slice(-STDERR_KEPT)
-  })
+export function start({ command, monitored, seccomp, group, nursery }: Start): Launched {
+  const started = begun(command, seccomp, group, nursery)
+  let pid = started.pid
+  let isKilled = false
   let ended: (ending: Ending) => void = () => {}
-  child.once('error', (error) => {
-    ended({ reason: error.message, outOfMemory: false })
-    if (child.pid === undefined) group?.remove()
+  const gone = Promise.withResolvers<void>()
+  started.onBegun(() => {
+    pid = started.pid
+    if (isKilled) end(started, monitored)
   })
-  child.once('close', (code, signal) => {
-    ended(endingOf(monitored && (code ?? 0) > SIGNALLED ? signalOf(code ?? 0) : (signal ?? `code ${code}`), stderr, group))
+  started.onOver((how) => {
+    ended('error' in how ? { reason: how.error, outOfMemory: false } : endingOf(wordFor(how, monitored), how.stderr, group))
     group?.remove()
+    gone.resolve()
   })
-  let pid = child.pid ?? 0
   return {
     get pid() {
       return pid
     },
-    pipe: pipe as Socket,
+    pipe: started.pipe,
     settled() {
       if (monitored) pid = childrenOf(pid)[0] ?? pid
     },
@@ -87,45 +77,41 @@ export function start({ command: [program, ...args], monitored, seccomp, group }
     onEnded(listener) {
       ended = listener
     },
-    kill: () => end(child, monitored),
+    kill() {
+      isKilled = true
+      end(started, monitored)
+    },
     async exited() {
-      if (child.exitCode !== null || child.signalCode !== null || child.pid === undefined) return
-      await new Promise<void>((resolve) => child.once('exit', () => resolve()))
+      if (!started.isOver) await gone.promise
     },
-    unref() {
-      child.unref()
-      ;(pipe as Socket).unref()
-      ;(child.stderr as Socket | null)?.unref()
-    },
+    unref: () => started.unref(),
   }
 }
 
-function feed(socket: Socket, bytes: Buffer): void {
-  socket.on('error', () => {})
-  socket.unref()
-  socket.end(bytes, () => socket.destroy())
+function begun(command: Start['command'], seccomp: Buffer | undefined, group: Group | undefined, nursery: Nursery | undefined): Started {
+  try {
+    return nursery?.start(command, seccomp) ?? startHere(command, seccomp)
+  } catch (error) {
+    group?.remove()
+    throw error
+  }
 }
 
 /** The worker only, where a monitor waits for it: that one then ends by itself, and leaves no dead process to somebody who would not bury it. */
-function end(child: ChildProcess, monitored: boolean): void {
-  if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return
-  const workers = monitored ? childrenOf(child.pid) : []
-  for (const pid of workers.length > 0 ? workers : [-child.pid]) {
+function end({ pid, isOver }: Started, monitored: boolean): void {
+  if (pid === 0 || isOver) return
+  const workers = monitored ? childrenOf(pid) : []
+  for (const each of workers.length > 0 ? workers : [-pid]) {
     try {
-      process.kill(pid, 'SIGKILL')
+      process.kill(each, 'SIGKILL')
     } catch {
       // Gone already.
     }
   }
 }
 
-/** proc(5); empty for a process that is gone, and on a kernel without this file. */
-function childrenOf(pid: number): number[] {
-  try {
-    return readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean).map(Number)
-  } catch {
-    return []
-  }
+function wordFor({ code, signal }: { code: number | null; signal: NodeJS.Signals | null }, monitored: boolean): string {
+  return monitored && (code ?? 0) > SIGNALLED ? signalOf(code ?? 0) : (signal ?? `code ${code}`)
 }
 
 function endingOf(how: string, stderr: string, group: Group | undefined): Ending {

@@ -9,6 +9,8 @@ import { NODE_FLAGS } from './launch.ts'
 
 /** Made by `node scripts/runtime.ts`. */
 export const WORKER_ENTRY = fileURLToPath(new URL('../worker/worker.generated.js', import.meta.url))
+/** What starts them, once there are some (`nursery.ts`). */
+export const NURSERY_ENTRY = fileURLToPath(new URL('./nursery.generated.js', import.meta.url))
 const RUNTIME = fileURLToPath(new URL('../engines/isolate/runtime.generated.js', import.meta.url))
 
 /** Everything a worker can open. */

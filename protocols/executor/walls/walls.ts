@@ -4,6 +4,7 @@ import type { Cgroups, Group } from './cgroup.ts'
 import { commandFor, NO_GROUP, type Outside, type Shell } from './command.ts'
 import { type WallsHost, wallsHost } from './host.ts'
 import { type Launched, NODE_FLAGS, start } from './launch.ts'
+import { Nursery } from './nursery.ts'
 import { run } from './run.ts'
 import { entryMount } from './places.ts'
 import { complaint, reportOf, type Standing, type WallsMode, type WallState } from './report.ts'
@@ -29,6 +30,7 @@ export class Walls {
   #shells: [Shell, ...Shell[]] = [{ kind: 'plain' }]
   #seccomp: Buffer | undefined
   readonly #why: Standing['why'] = {}
+  readonly #nursery = new Nursery()
   #hasSettled = false
   #earlyEnds = 0
 
@@ -65,6 +67,8 @@ export class Walls {
   /** Starts the program behind the walls there are, with so much memory. Throws `unavailable` when the host gives no process, pipe or demanded group. */
   launch(entry: string, memoryBytes: number): Launched {
     const [shell] = this.#shells
+    // A node that has its first workers, and needs more: it may need many, and it answers calls meanwhile.
+    if (this.#hasSettled) this.#nursery.open()
     const group = this.#group(memoryBytes)
     const isSandboxed = shell.kind === 'bubblewrap'
     const launched = start({
@@ -72,8 +76,14 @@ export class Walls {
       monitored: shell.kind !== 'plain',
       ...(isSandboxed && shell.seccomp && this.#seccomp !== undefined ? { seccomp: this.#seccomp } : {}),
       ...(group === undefined ? {} : { group }),
+      nursery: this.#nursery,
     })
     return this.#hasSettled ? launched : this.#observed(launched, shell)
+  }
+
+  /** After the last worker is gone. */
+  lower(): void {
+    this.#nursery.close()
   }
 
   async #find(): Promise<void> {
