@@ -1,6 +1,9 @@
 import { afterEach, beforeEach, expect, it } from 'vitest'
+import { createIdentity, type Identity, invite, present } from '#protocols/access'
 import { until } from '#protocols/until'
 import { aFunction, type CatalogNode, CatalogUniverse, untilEqual, untilMembers } from '../catalog.fixture.ts'
+import { authorityOf, EVES, Feeds, NODES, ROOT, UNIVERSE } from '../ledger/authority.world.ts'
+import { faultOfJoining } from './admitter.ts'
 
 let universe: CatalogUniverse
 beforeEach(() => {
@@ -53,4 +56,25 @@ it('a ban reaches all: what came after it is gone everywhere, and the banned nod
     { type: 'publish', seq: 2, author: b.identity.id, reason: 'its author was banned: what it wrote counts up to 1' },
   ])
   await expect(publish(b, 'more', 200)).rejects.toThrow(/is banned from this universe/)
+})
+
+it('a key that has ended is let in by nobody: its admission would have no effect, and it would ask for the next one', () => {
+  const feeds = new Feeds()
+  const [frozen, given] = NODES
+  const [fresh] = EVES
+  for (const each of [frozen, given]) feeds.admit(each, [])
+  feeds.write(ROOT, 'rotate', { from: given.id, to: fresh.id, seq: 0, proof: null }, { grant: null })
+  const authority = authorityOf(feeds.lines)
+  authority.freeze(frozen.id, 1)
+  authority.settle()
+  const invited = invite(ROOT, UNIVERSE, { roles: ['executor'], uses: 9, expiresAtMs: 100_000 })
+  const faultOf = (member: Identity) =>
+    faultOfJoining(
+      authority,
+      { member: member.id, name: 'x', roles: ['executor'], invitation: present(invited, member.id) },
+      UNIVERSE,
+      1000,
+    )
+  expect([faultOf(frozen), faultOf(given), faultOf(createIdentity())]).toEqual(['ended', 'ended', undefined])
+  expect(faultOfJoining(authority, { member: frozen.id, name: 'x', roles: [] }, UNIVERSE, 1000)).toBe('ended')
 })

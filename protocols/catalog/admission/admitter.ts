@@ -19,15 +19,17 @@ export interface Candidate {
 }
 
 /**
- * Why a node is not let in. `uninvited`: it showed nothing; `issuer`: whoever signed may not invite (any more); `used_up`: others came first;
+ * Why a node is not let in. `uninvited`: it showed nothing; `ended`: its key counts no more, whoever lets it in; `issuer`: whoever signed may not invite (any more); `used_up`: others came first;
  * `cancelled`: somebody ended it; the others as in `#protocols/access`.
  */
-export type JoinFault = InvitationFault | 'uninvited' | 'banned' | 'issuer' | 'cancelled' | 'used_up'
+export type JoinFault = InvitationFault | 'uninvited' | 'banned' | 'ended' | 'issuer' | 'cancelled' | 'used_up'
 
 const SENTENCES: Readonly<Record<JoinFault, string>> = {
   uninvited:
     'it has not been let in, and shows no invitation; an administrator makes a join token that has one: osiris token create --join',
   banned: 'it is banned from this universe',
+  ended:
+    'its key has ended: it was frozen for writing two entries in one place, or given on to another key; a node with a new key can join',
   foreign: 'its join token is for another universe',
   forged: 'its join token was not signed by whom it names',
   stolen: 'its join token belongs to somebody else: only whoever has the whole of it can use it',
@@ -57,6 +59,8 @@ export function faultOfJoining(
   nowMs: number,
 ): JoinFault | undefined {
   if (authority.isBanned(member)) return 'banned'
+  // An admission of it would have no effect, and it would ask for the next one.
+  if (authority.hasEnded(member)) return 'ended'
   if (invitation === undefined) return 'uninvited'
   const { issuer, id, uses } = invitation
   const fault = faultOfInvitation(invitation, { member, roles }, universe, nowMs)

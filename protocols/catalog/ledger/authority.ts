@@ -154,6 +154,11 @@ export class LedgerAuthority implements Authority {
     return this.#verdict.keys.banned.has(key)
   }
 
+  /** Whether what this key writes from now on has no effect, whatever it is given: banned, frozen or rotated away. */
+  hasEnded(key: string): boolean {
+    return !this.#verdict.keys.isAlive(key)
+  }
+
   standingFor(key: string, can: Capability, namespace: string, nowMs: number): string | null | undefined {
     return this.standingForAll(key, [{ can, namespace }], nowMs)
   }
