@@ -97,3 +97,34 @@ it("a caller's token that a join token brought is there after a restart without 
   expect(founder.callerToken).toBeUndefined()
   await Promise.all([again.close(), founder.close()])
 })
+
+it('a directory with a ledger founds no other universe because its universe.json is gone', async () => {
+  const founder = await open('a')
+  const joined = await open('b', [formatJoinToken({ universe: founder.universe, bootstrap: [ADDRESS] })])
+  await joined.keep()
+  const entry = { type: 'put' as const, key: 'entry/x', value: new Uint8Array(1) }
+  await joined.store.storage.batch([entry], { keyEncoding: 'utf8', valueEncoding: 'view', sync: true })
+  await joined.close()
+  await rm(join(dir, 'b', 'universe.json'))
+  await expect(open('b')).rejects.toMatchObject({ code: 'conflict', message: expect.stringContaining('universe.json is missing') })
+  const again = await open('b', [formatJoinToken({ universe: founder.universe, bootstrap: [ADDRESS] })])
+  expect(again.universe).toEqual(founder.universe)
+  await Promise.all([again.close(), founder.close()])
+})
+
+it('a root key that is not the root of the universe stops the start instead of being left out', async () => {
+  const founder = await open('a')
+  await founder.keep()
+  await founder.close()
+  const path = join(dir, 'a', 'root.key')
+  const key = await readFile(path, 'utf8')
+  await writeFile(path, (key.startsWith('0') ? '1' : '0') + key.slice(1))
+  await expect(open('a')).rejects.toMatchObject({
+    code: 'invalid_argument',
+    message: expect.stringContaining('it is not that of universe'),
+  })
+  await writeFile(path, key)
+  const whole = await open('a')
+  expect(whole.root?.id).toBe(founder.root?.id)
+  await whole.close()
+})

@@ -89,7 +89,7 @@ export async function openHost(init: HostInit): Promise<Host> {
   })
   try {
     const identity = await keyOf(join(init.dataDir, 'node.key'))
-    const { universe, root, isNew } = await universeOf(init, tokens, addresses)
+    const { universe, root, isNew } = await universeOf(init, tokens, addresses, store)
     let bound = !isNew
     const artifactsDir = join(init.dataDir, 'artifacts')
     makeFolder(artifactsDir)
@@ -146,7 +146,18 @@ async function keyOf(path: string): Promise<Identity> {
   return identity
 }
 
-async function universeOf(init: HostInit, tokens: JoinToken[], addresses: string[]): Promise<Pick<Host, 'universe' | 'root' | 'isNew'>> {
+async function holdsEntries({ storage }: Store): Promise<boolean> {
+  const entries = storage.iterator({ keyEncoding: 'utf8', valueEncoding: 'view', gte: 'entry/', lt: 'entry0' })
+  for await (const _each of entries) return true
+  return false
+}
+
+async function universeOf(
+  init: HostInit,
+  tokens: JoinToken[],
+  addresses: string[],
+  store: Store,
+): Promise<Pick<Host, 'universe' | 'root' | 'isNew'>> {
   const path = join(init.dataDir, 'universe.json')
   const rootPath = join(init.dataDir, 'root.key')
   const offered = tokens[0]?.universe
@@ -164,12 +175,24 @@ async function universeOf(init: HostInit, tokens: JoinToken[], addresses: string
       )
     }
     const root = (await readIfThere(rootPath)) === undefined ? undefined : await keyOf(rootPath)
-    return { universe, root: root?.id === universe.root ? root : undefined, isNew: false }
+    if (root !== undefined && root.id !== universe.root)
+      throw new OsirisError(
+        'invalid_argument',
+        `Cannot use the root key in ${rootPath}: it is not that of universe "${universe.name}"; put a copy of the right one there, or take it away`,
+      )
+    return { universe, root, isNew: false }
   }
   if (offered === undefined && addresses.length > 0) {
     throw new OsirisError(
       'invalid_argument',
       'Cannot join by address alone: the key of the universe is not here; use the join token that "osiris node status" prints on a member',
+    )
+  }
+  // A root key without a universe is of a founding that was cut short: it goes on.
+  if (offered === undefined && (await readIfThere(rootPath)) === undefined && (await holdsEntries(store))) {
+    throw new OsirisError(
+      'conflict',
+      `Cannot found a universe in ${init.dataDir}: it holds the ledger of another one, and ${path} is missing; put that back, or come with a join token`,
     )
   }
   const root = offered === undefined ? await keyOf(rootPath) : undefined
