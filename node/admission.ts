@@ -23,6 +23,11 @@ const STARTING_MS = 100
 /** Who was told no, or yes by others, asks less: a new token may have come, or a revocation. */
 const SETTLED_MS = 30_000
 
+function stateOf(answer: JoinAnswer): AdmissionSummary {
+  if (answer.state === 'refused') return { state: 'refused', reason: answer.error.message }
+  return answer.state === 'waiting' ? answer : { state: 'admitted' }
+}
+
 export class Admission {
   readonly #init: AdmissionInit
   readonly #controller = new AbortController()
@@ -108,7 +113,7 @@ export class Admission {
 
   #set(answer: JoinAnswer): void {
     const { events, nodeName } = this.#init
-    const state: AdmissionSummary = answer.state === 'refused' ? { state: 'refused', reason: answer.error.message } : answer
+    const state: AdmissionSummary = stateOf(answer)
     this.#refusal = answer.state === 'refused' ? answer.error : undefined
     if (state.state === this.#state.state && state.reason === this.#state.reason) return
     this.#state = state

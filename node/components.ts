@@ -12,6 +12,7 @@ import {
   CatalogClient,
   CatalogService,
   DirectoryArtifacts,
+  followStanding,
   type JoinAnswer,
   serveArtifacts,
   serveCatalog,
@@ -122,7 +123,8 @@ async function compose(config: NodeConfig, host: Host, signal: AbortSignal) {
     catalogService ??
     new CatalogClient({ network, clock, random, events, universe, artifacts, artifactCacheBytes: config.artifactCacheBytes })
   access.follow(catalog)
-  const admission = admissionOf({ config, host, network, catalogService, events })
+  if (catalog.standing !== undefined) followStanding(network, catalog.standing)
+  const admission = admissionOf({ config, host, network, catalog, catalogService, events })
 
   const builderService = has('builder')
     ? new BuilderService({ clock, events, workDir: join(config.dataDir, 'builds'), nodeName: config.name })
@@ -245,12 +247,13 @@ interface AdmissionParts {
   config: NodeConfig
   host: Host
   network: Network
+  catalog: CatalogService | CatalogClient
   catalogService: CatalogService | undefined
   events: Events
 }
 
 /** Whoever holds the root key lets itself in. */
-function admissionOf({ config, host, network, catalogService, events }: AdmissionParts): Admission {
+function admissionOf({ config, host, network, catalog, catalogService, events }: AdmissionParts): Admission {
   const { name, roles } = config
   const member = identityOf(network.peer) ?? ''
   const letSelfIn = async (service: CatalogService): Promise<JoinAnswer> => {
@@ -261,11 +264,15 @@ function admissionOf({ config, host, network, catalogService, events }: Admissio
       return { state: 'waiting', reason: (error as Error).message }
     }
   }
+  const askOthers = async (signal: AbortSignal): Promise<JoinAnswer> => {
+    const answer = await askToJoin(network, { name, roles, invited: host.invited, signal })
+    // Twice: one that was on its way before may have been refused.
+    for (let times = 0; times < 2 && answer.state === 'admitted' && !isIn(); times += 1) await catalog.standing?.catchUp(answer.by ?? '')
+    return answer
+  }
+  const isIn = () => roles.every((role) => catalog.standing?.rolesOf(network.peer).has(role))
   return new Admission({
-    ask: (signal) =>
-      catalogService !== undefined && host.root !== undefined
-        ? letSelfIn(catalogService)
-        : askToJoin(network, { name, roles, invited: host.invited, signal }),
+    ask: (signal) => (catalogService !== undefined && host.root !== undefined ? letSelfIn(catalogService) : askOthers(signal)),
     isIn: () => (roles.length === 0 ? true : catalogService?.admitter.hasLetIn(member, roles)),
     onChange: (listener) => {
       const stops = [network.members.onChange(listener), catalogService?.authority().onChange(listener)]

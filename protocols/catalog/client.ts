@@ -9,7 +9,7 @@ import { formatRef, type FunctionRef } from '#protocols/function'
 import type { Caller } from '#protocols/invocation'
 import type { Clock, MaybePromise, Random, Startable } from '#protocols/lifecycle'
 import { type Manifest, versionOf } from '#protocols/manifest'
-import type { Network } from '#protocols/network'
+import type { Network, Peer } from '#protocols/network'
 import { ArtifactCache } from './artifacts/artifact-cache.ts'
 import { ArtifactFetcher, type FetchOptions } from './artifacts/artifact-fetcher.ts'
 import type { ArtifactStore } from './artifacts/artifacts.ts'
@@ -32,6 +32,7 @@ import type {
   WriteOptions,
 } from './catalog.ts'
 import { type CacheLimits, ClientCache } from './client-cache.ts'
+import { Follower } from './admission/follower.ts'
 import { HeadFinder } from './head-records/head-finder.ts'
 import { openEntry } from './ledger/entry.ts'
 import { factOf } from './ledger/fold.ts'
@@ -76,7 +77,7 @@ export interface CatalogClientInit {
   /** Whose token reads; needed by those who are no member with a role. */
   caller?: Caller
   limits?: Partial<CacheLimits>
-  /** With it, functions are found by the DHT while no catalog answers. */
+  /** With it, functions are found by the DHT while no catalog answers, and who is a member is followed; for members without the ledger. */
   universe?: { root: string }
 }
 
@@ -88,6 +89,8 @@ interface RoutesCache {
 }
 
 export class CatalogClient implements Catalog, Startable {
+  /** Who is a member, and as what; with `universe` only. */
+  readonly standing: Follower | undefined
   readonly #network: Network
   readonly #clock: Clock
   readonly #events: Events
@@ -132,13 +135,15 @@ export class CatalogClient implements Catalog, Startable {
     })
     this.#artifacts = artifacts
     this.#server = artifacts && new ArtifactServer({ store: artifacts, chunksOf, onDamage: () => {} })
+    this.standing = init.universe && new Follower({ network, clock, random, universe: init.universe })
     this.#heads = init.universe && new HeadFinder({ network, clock, random, universe: init.universe })
   }
 
   async start(): Promise<void> {
     if (this.#unsubscribe !== undefined) return
-    this.#unsubscribe = this.#network.subscribe(TOPIC, (_from, data) => this.#hear(data))
+    this.#unsubscribe = this.#network.subscribe(TOPIC, (from, data) => this.#hear(from, data))
     this.#heads?.start()
+    this.standing?.start()
     for (const { digest } of (await this.#artifacts?.list()) ?? []) this.#network.provide(digest)
   }
 
@@ -146,6 +151,7 @@ export class CatalogClient implements Catalog, Startable {
     this.#unsubscribe?.()
     this.#unsubscribe = undefined
     this.#heads?.stop()
+    this.standing?.stop()
     this.#fetcher.stop()
     for (const cancel of this.#timers) cancel()
     this.#timers.clear()
@@ -314,10 +320,11 @@ export class CatalogClient implements Catalog, Startable {
   }
 
   /** A fresh entry. `false`: must not be passed on. */
-  #hear(data: Uint8Array): boolean {
+  #hear(from: Peer, data: Uint8Array): boolean {
     try {
       const entry = openEntry(data)
       this.#heads?.hear(entry)
+      this.standing?.hear(from, entry)
       const fact = factOf(entry)
       if (fact !== undefined) this.#forgetTwice(fact.namespace, fact.name)
       return true

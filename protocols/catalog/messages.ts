@@ -103,6 +103,12 @@ export const requestSchema = z.discriminatedUnion('type', [
     invitation: presentedSchema.optional(),
   }),
   z.strictObject({ type: z.literal('powers'), ...readSchema }),
+  /** For members without the ledger. Entries about authority: with `ids` those, else all their ids, unless `known` (their digest, `admission/follower.ts`) says the same. */
+  z.strictObject({
+    type: z.literal('standing'),
+    known: digestSchema.optional(),
+    ids: packedSchema.refine((ids) => ids.length > 0 && ids.length <= OBJECTS_MAX * ID_BYTES).optional(),
+  }),
   /** `known`: one digest over the asker's heads and its other shared sets; equal ones are not sent. */
   z.strictObject({ type: z.literal('heads'), known: digestSchema }),
   z.strictObject({
@@ -288,6 +294,7 @@ export const powersSchema = z.strictObject({
   ),
 })
 export const holdsAnswerSchema = z.strictObject({ here: z.array(digestSchema).max(ASKED_MAX) })
+export const standingAnswerSchema = z.strictObject({ same: z.boolean() })
 export const emptySchema = z.strictObject({})
 /** `total`: bytes of the whole artifact. */
 export const artifactAnswerSchema = z.strictObject({ total: z.int().min(1).max(ARTIFACT_BYTES_MAX) })

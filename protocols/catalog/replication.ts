@@ -56,6 +56,7 @@ export class Replication {
   readonly #voids: VoidBound
   readonly #pulls = new Map<Peer, Promise<boolean>>()
   readonly #turns: Turns<Peer>
+  readonly #strangersTurns: Turns<Peer>
   readonly #greeted = new Set<Peer>()
   readonly #exchange: Exchange
   #synced = false
@@ -68,6 +69,7 @@ export class Replication {
     this.#clock = init.clock
     this.#random = init.random
     this.#turns = new Turns(init.random)
+    this.#strangersTurns = new Turns(init.random)
     this.#events = init.events
     this.#pullIntervalMs = init.pullIntervalMs
     this.#strikes = new Strikes(init.clock)
@@ -79,7 +81,7 @@ export class Replication {
     })
     const adopting = new Adopting({
       ...init,
-      others: () => this.others(),
+      others: () => this.#sources(),
       ask: (peer, request) => this.#request(peer, request, REQUEST_MS_MAX),
       isEnded: () => this.#controller.signal.aborted,
       tell: (error) => this.#tell(error),
@@ -115,9 +117,21 @@ export class Replication {
     await Promise.all(this.#pulls.values())
   }
 
-  /** Whoever says that it keeps the ledger, this node not among them: what they send is judged, so that anybody may be asked. */
+  /** The other members that keep the ledger. */
   others(): Peer[] {
     return this.#network.members.withRole('catalog').map((member) => member.peer)
+  }
+
+  /** Who says that it keeps the ledger and has not been let in as far as this node knows. What they send is judged, so that they may be asked, too: this node's ledger may be old. */
+  #strangers(): Peer[] {
+    const others = new Set(this.others())
+    return this.#network.members.naming('catalog').flatMap(({ peer }) => (others.has(peer) ? [] : [peer]))
+  }
+
+  /** Of strangers only while this node knows nobody. */
+  #sources(): Peer[] {
+    const others = this.others()
+    return others.length > 0 ? others : this.#strangers()
   }
 
   /** Gets what this peer has and we lack. Concurrent calls share one pull. Whether anything new came. Never rejects. */
@@ -205,13 +219,19 @@ export class Replication {
       if (this.#ledger.holds(digestOf(data))) return true
       const entry = this.#ledger.open(data)
       this.#voids.pass(from, entry)
-      if (this.#ledger.judge(entry) === 'gap') void this.pull(from)
-      else this.#ledger.take(entry).catch((error: unknown) => this.#tell(error))
+      const isGap = this.#ledger.judge(entry) === 'gap'
+      if (isGap && this.#mayPull(from)) void this.pull(from)
+      if (!isGap) this.#ledger.take(entry).catch((error: unknown) => this.#tell(error))
       return true
     } catch (error) {
       this.#tell(error)
       return !this.#strike(from, error)
     }
+  }
+
+  /** Strangers cannot have this node ask them whenever they like. */
+  #mayPull(peer: Peer): boolean {
+    return (this.#network.members.get(peer)?.roles.length ?? 0) > 0 || this.others().length === 0
   }
 
   /** Whether it is wrong for everybody, and so its sender's fault. */
@@ -222,7 +242,7 @@ export class Replication {
   }
 
   #greet(): void {
-    const others = new Set(this.others())
+    const others = new Set(this.#sources())
     for (const peer of this.#greeted) if (!others.has(peer)) this.#greeted.delete(peer)
     for (const peer of others) {
       if (this.#greeted.has(peer)) continue
@@ -235,10 +255,10 @@ export class Replication {
   /** Does not wait: a member that does not answer holds up nobody else's turn. */
   #round(): void {
     const others = this.others()
-    for (let asked = 0; asked < Math.min(ASKED_PER_ROUND, others.length); asked += 1) {
-      const peer = this.#turns.next(others)
-      if (peer !== undefined) void this.pull(peer)
-    }
+    const strangers = this.#strangers()
+    const asked = Array.from({ length: Math.min(ASKED_PER_ROUND, others.length) }, () => this.#turns.next(others))
+    if (strangers.length > 0) asked.push(this.#strangersTurns.next(strangers))
+    for (const peer of asked) if (peer !== undefined) void this.pull(peer)
   }
 
   #request(peer: Peer, request: Request, timeoutMs: number, body?: Uint8Array): Promise<Message> {

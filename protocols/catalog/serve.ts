@@ -27,6 +27,7 @@ import { receipts } from './handlers/receipts.ts'
 import { records } from './handlers/records.ts'
 import { retire } from './handlers/retire.ts'
 import { routes } from './handlers/routes.ts'
+import { standing } from './handlers/standing.ts'
 import { status } from './handlers/status.ts'
 import { versions } from './handlers/versions.ts'
 import { witness } from './handlers/witness.ts'
@@ -45,6 +46,7 @@ const handlers: { [T in RequestType]: Handler<T> } = {
   status,
   log,
   amend,
+  standing,
   join,
   powers,
   publish,

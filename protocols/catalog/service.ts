@@ -50,6 +50,7 @@ import { readWants, type Want } from './reading.ts'
 import { recordsPage } from './records.ts'
 import { Replication } from './replication.ts'
 import { type SharedSet, SharedSets } from './shared-sets.ts'
+import { Foundations } from './admission/foundations.ts'
 import { View } from './view/view.ts'
 import { type RecordOptions, Writer } from './writer.ts'
 
@@ -92,6 +93,9 @@ export class CatalogService implements Catalog, Startable {
   readonly admitter: Admitter
   /** For other catalogs: what several of them signed, by which a new one joins. */
   readonly checkpoints: CheckpointRoom
+  /** Who is a member, and as what; what that rests on, for members without the ledger. */
+  /** Who is a member, and as what; what that rests on, for members without the ledger. */
+  readonly standing: Foundations
   readonly #init: CatalogServiceInit
   readonly #limits: CatalogLimits
   readonly #ledger: Ledger
@@ -128,11 +132,9 @@ export class CatalogService implements Catalog, Startable {
       ...{ ...init, ledger: this.#ledger, limits: this.#limits },
       viewDigest: () => this.#digest.settled(clock).then(() => this.status().viewDigest),
     })
+    this.standing = new Foundations({ ledger: this.#ledger, clock, pull: (peer) => this.#replication.pull(peer) })
     this.sets = new SharedSets(this.#ledger, [this.checkpoints.set, ...(init.sets ?? [])])
-    this.#replication = new Replication({
-      ...{ ...this.#limits, ledger: this.#ledger, sets: this.sets },
-      ...{ network, clock, random, events },
-    })
+    this.#replication = new Replication({ ...this.#limits, ledger: this.#ledger, sets: this.sets, network, clock, random, events })
     this.#asking = new Asking({ ...this.#limits, replication: this.#replication, clock, random })
     this.#receipts = new ReceiptStore({
       ...init,

@@ -41,6 +41,8 @@ export const BEAT_GAP_MS = 100
 /** Below the 5 s of the contract by the sweep's own interval. */
 export const MEMBER_EXPIRY_MS = 4_500
 export const MEMBERS_MAX = 1_000
+/** Of them, those that have not been let in: room for many that join at once, and never in the way of those that are in. */
+export const STRANGERS_MAX = 256
 /** Connections a node opens by itself: the full mesh up to here; beyond, gossip carries the beats and a request opens what it needs. One costs both sides together about 40 ms of processor (README). */
 export const CONNECTIONS_TARGET = 16
 /** Opened as fast as members are heard of; the rest one per round. */

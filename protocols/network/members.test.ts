@@ -4,7 +4,7 @@ import { createIdentity } from '#protocols/access'
 import { OsirisError } from '#protocols/errors'
 import type { Clock } from '#protocols/lifecycle'
 import { isSignedBy, packBeat, readBeat, signBeat, unpackBeat } from './beats.ts'
-import { BEAT_BYTES_MAX, MEMBER_EXPIRY_MS, MEMBERS_MAX } from './limits.ts'
+import { BEAT_BYTES_MAX, MEMBER_EXPIRY_MS, MEMBERS_MAX, STRANGERS_MAX } from './limits.ts'
 import { type LeaveReason, MemberTable } from './members.ts'
 import type { Beat } from './network.ts'
 import { identityOf, peerInAddress, peerOf } from './peer.ts'
@@ -179,5 +179,42 @@ describe('peers', () => {
   it('stand at the end of an address', () => {
     expect(peerInAddress('/ip4/1.2.3.4/tcp/5/p2p/12D3KooWabc')).toBe('12D3KooWabc')
     expect(peerInAddress('/ip4/1.2.3.4/tcp/5')).toBeUndefined()
+  })
+})
+
+describe('MemberTable with a judge', () => {
+  it('members have the roles that they name and may have, and are told about when that changes', () => {
+    const { members } = table()
+    const allowed = new Map([['a', new Set(['executor'])]])
+    members.hear('a', heard(1, { roles: ['executor', 'catalog'] }))
+    members.hear('b', heard(1))
+    members.judgeBy((peer) => allowed.get(peer) ?? new Set())
+    let changes = 0
+    members.onChange(() => (changes += 1))
+    const executors = members.withRole('executor')
+    expect(executors.map(({ peer }) => peer)).toEqual(['a'])
+    expect(members.withRole('catalog')).toEqual([])
+    expect(members.naming('catalog').map(({ peer }) => peer)).toEqual(['a'])
+    expect(members.get('b')?.roles).toEqual([])
+    members.hear('a', heard(2, { roles: ['executor', 'catalog'], inFlight: 3 }))
+    members.judge()
+    expect(members.withRole('executor')).toBe(executors)
+    expect(changes).toBe(0)
+    allowed.set('b', new Set(['executor'])).delete('a')
+    members.judge()
+    expect(changes).toBe(1)
+    expect(members.withRole('executor').map(({ peer }) => peer)).toEqual(['b'])
+  })
+
+  it('strangers fill a part of the table only, and leave for whoever is let in', () => {
+    const { members } = table()
+    const isIn = (peer: string) => peer.startsWith('in ')
+    members.judgeBy((peer) => new Set(isIn(peer) ? ['executor'] : []))
+    const strangers = Array.from({ length: MEMBERS_MAX }, (_, at) => members.hear(`stranger ${at}`, heard(1)))
+    expect(strangers.filter(Boolean).length).toBe(STRANGERS_MAX)
+    for (let at = 0; at < MEMBERS_MAX; at += 1) expect(members.hear(`in ${at}`, heard(1))).toBe(true)
+    expect(members.list().length).toBe(MEMBERS_MAX)
+    expect(members.withRole('executor').length).toBe(MEMBERS_MAX)
+    expect(members.hear('in one too many', heard(1))).toBe(false)
   })
 })

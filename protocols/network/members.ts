@@ -2,8 +2,8 @@
 import { dropOldest } from '#protocols/bounded'
 import type { Clock, Role } from '#protocols/lifecycle'
 import type { Envelope, HeardBeat } from './beats.ts'
-import { MEMBER_EXPIRY_MS, MEMBERS_MAX } from './limits.ts'
-import type { Member, Members, Peer } from './network.ts'
+import { MEMBER_EXPIRY_MS, MEMBERS_MAX, STRANGERS_MAX } from './limits.ts'
+import type { Member, MemberJudge, Members, Peer } from './network.ts'
 
 export type LeaveReason = 'expired' | 'left' | 'dead'
 
@@ -17,6 +17,8 @@ export interface MemberTableInit {
 
 interface Row {
   member: Member
+  /** What its beats say; the member has those that it may have. */
+  named: readonly Role[]
   at: number
   envelope: Envelope
 }
@@ -34,6 +36,8 @@ export class MemberTable implements Members {
   readonly #connected = new Set<Peer>()
   readonly #listeners = new Set<() => void>()
   readonly #byRole = new Map<Role, readonly Member[]>()
+  readonly #naming = new Map<Role, readonly Member[]>()
+  #judge: MemberJudge | undefined
   #list: readonly Member[] | undefined
 
   constructor(init: MemberTableInit) {
@@ -55,6 +59,34 @@ export class MemberTable implements Members {
     let members = this.#byRole.get(role)
     if (members === undefined) this.#byRole.set(role, (members = this.list().filter((member) => member.roles.includes(role))))
     return members
+  }
+
+  naming(role: Role): readonly Member[] {
+    let members = this.#naming.get(role)
+    if (members === undefined) {
+      members = [...this.#rows.values()].filter((row) => row.named.includes(role)).map((row) => row.member)
+      this.#naming.set(role, members)
+    }
+    return members
+  }
+
+  /** From now on members have those of their roles that the judge allows. */
+  judgeBy(judge: MemberJudge): void {
+    this.#judge = judge
+    this.judge()
+  }
+
+  /** Judges everybody again. */
+  judge(): void {
+    if (this.#judge === undefined) return
+    let changed = false
+    for (const { member, named } of this.#rows.values()) {
+      const roles = this.#allowed(member.peer, named)
+      if (sameList(member.roles, roles)) continue
+      member.roles = roles
+      changed = true
+    }
+    if (changed) this.#changed()
   }
 
   onChange(listener: () => void): () => void {
@@ -80,11 +112,14 @@ export class MemberTable implements Members {
     if (ageMs >= MEMBER_EXPIRY_MS) return false
     const seenAt = this.#clock.monotonic() - ageMs
     const row = this.#rows.get(peer)
-    if (row === undefined) return this.#join({ member: { ...beat, peer, seenAt, connected: this.#connected.has(peer) }, at, envelope })
-    const changed = !sameList(row.member.roles, beat.roles) || !sameList(row.member.addresses, beat.addresses)
-    row.at = at
-    row.envelope = envelope
-    Object.assign(row.member, beat, { seenAt })
+    const roles = this.#allowed(peer, beat.roles)
+    const named = beat.roles
+    if (row === undefined)
+      return this.#join({ member: { ...beat, roles, peer, seenAt, connected: this.#connected.has(peer) }, named, at, envelope })
+    const { member } = row
+    const changed = !sameList(member.roles, roles) || !sameList(row.named, named) || !sameList(member.addresses, beat.addresses)
+    Object.assign(row, { at, envelope, named })
+    Object.assign(member, beat, { roles, seenAt })
     if (beat.http === undefined) delete row.member.http
     if (changed) this.#changed()
     return true
@@ -115,8 +150,24 @@ export class MemberTable implements Members {
     return [...this.#rows].map(([peer, row]) => ({ peer, ageMs: Math.max(0, Math.round(now - row.member.seenAt)), envelope: row.envelope }))
   }
 
+  #allowed(peer: Peer, named: readonly Role[]): Role[] {
+    const allowed = this.#judge?.(peer)
+    return allowed === undefined ? [...named] : named.filter((role) => allowed.has(role))
+  }
+
+  /** Strangers take no place from whoever was let in. */
+  #makeRoom({ member }: Row): boolean {
+    if (this.#judge === undefined) return this.#rows.size < MEMBERS_MAX
+    const strangers = [...this.#rows.values()].filter((row) => row.member.roles.length === 0)
+    if (member.roles.length === 0) return strangers.length < STRANGERS_MAX && this.#rows.size < MEMBERS_MAX
+    const [stranger] = strangers
+    if (this.#rows.size < MEMBERS_MAX) return true
+    if (stranger !== undefined) this.#forget(stranger.member.peer, 'expired')
+    return stranger !== undefined
+  }
+
   #join(row: Row): boolean {
-    if (this.#rows.size >= MEMBERS_MAX) return false
+    if (!this.#makeRoom(row)) return false
     this.#gone.delete(row.member.peer)
     this.#rows.set(row.member.peer, row)
     this.#changed()
@@ -138,6 +189,7 @@ export class MemberTable implements Members {
   #changed(): void {
     this.#list = undefined
     this.#byRole.clear()
+    this.#naming.clear()
     for (const listener of [...this.#listeners]) listener()
   }
 }

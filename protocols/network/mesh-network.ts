@@ -11,7 +11,18 @@ import { Links } from './links.ts'
 import { MemberTable } from './members.ts'
 import { BEATS, decodeRequest, PROTOCOL } from './messages.ts'
 import { type KnownPeers, Neighbours } from './neighbours.ts'
-import type { Beat, IncomingRequest, Message, Network, Peer, RecordJudge, RequestHandler, RequestOptions, TopicHandler } from './network.ts'
+import type {
+  Beat,
+  IncomingRequest,
+  MemberJudge,
+  Message,
+  Network,
+  Peer,
+  RecordJudge,
+  RequestHandler,
+  RequestOptions,
+  TopicHandler,
+} from './network.ts'
 import type { Defer } from './outbox.ts'
 import { OwnBeat } from './own-beat.ts'
 import { Probes } from './probes.ts'
@@ -202,6 +213,11 @@ export class MeshNetwork implements Network {
     return this.#transport.getRecord(kind, key, options)
   }
 
+  judgeMembers(judge: MemberJudge): () => void {
+    this.#table.judgeBy(judge)
+    return () => this.#table.judge()
+  }
+
   advertise(part: Partial<Beat>): void {
     this.#own.advertise(part)
   }
@@ -239,6 +255,7 @@ export class MeshNetwork implements Network {
 
   #round(): void {
     this.#table.expire()
+    this.#table.judge()
     this.#neighbours.round()
   }
 

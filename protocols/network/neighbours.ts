@@ -80,7 +80,8 @@ export class Neighbours {
     const now = this.#init.clock.monotonic()
     for (const [key, { busy, nextAt }] of this.#tries) if (!busy && now - nextAt > LOST_MS) this.#tries.delete(key)
     for (const [peer, { since }] of this.#lost) if (now - since > LOST_MS) this.#lost.delete(peer)
-    this.#meet(this.#init.members.list())
+    // Strangers come last: they do not keep this node from whoever is in.
+    this.#meet(this.#init.members.list().toSorted((a, b) => Number(a.roles.length === 0) - Number(b.roles.length === 0)))
     this.#return()
     if (this.#unsaved && now >= this.#saveAt) void this.#save()
   }

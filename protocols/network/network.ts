@@ -64,18 +64,25 @@ export interface Beat {
 
 export interface Member extends Beat {
   peer: Peer
+  /** As its beats say, as far as it may have them (`Network.judgeMembers`): of a stranger none. */
+  roles: Role[]
   /** Local monotonic time of the last beat. */
   seenAt: number
   /** Whether a connection is open now. */
   connected: boolean
 }
 
+/** Which roles a peer may have, whatever its beats say. */
+export type MemberJudge = (peer: Peer) => ReadonlySet<string>
+
 /** Who is here: a member is known by its beats and forgotten at most 5 s after the last one. Never contains this node itself. */
 export interface Members {
   list(): readonly Member[]
   get(peer: Peer): Member | undefined
-  /** Members that run the role; the same array until membership changes. */
+  /** Members that run the role, and may; the same array until membership changes. */
   withRole(role: Role): readonly Member[]
+  /** Members whose beats name the role, whether they may have it or not: to be asked for nothing but what proves itself. The same array until membership changes. */
+  naming(role: Role): readonly Member[]
   /** Called after a join, leave or change of roles or addresses; not for load alone. Returns the way to stop. */
   onChange(listener: () => void): () => void
 }
@@ -122,6 +129,12 @@ export interface Network extends Startable {
   putRecord(kind: string, key: string, value: Uint8Array): void
   /** The latest value that was found and that this node's own judge lets pass; there may be a later one. Ends at the timeout. */
   getRecord(kind: string, key: string, options: { timeoutMs: number; signal?: AbortSignal }): Promise<Uint8Array | undefined>
+
+  /**
+   * From now on a member's roles are those of its beats that the judge allows; before, all of them. Returns the way to have everybody judged again;
+   * the network does so by itself twice a second.
+   */
+  judgeMembers(judge: MemberJudge): () => void
 
   /** Changes what this node's beats say; roles may set their own part only. */
   advertise(part: Partial<Beat>): void

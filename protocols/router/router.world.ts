@@ -214,6 +214,7 @@ export class FakeMembers implements Members {
   list = () => this.#members
   get = (peer: string) => this.#members.find((each) => each.peer === peer)
   withRole = () => this.#members
+  naming = () => this.#members
   onChange = () => () => {}
 
   set(...members: Partial<Member>[]): void {

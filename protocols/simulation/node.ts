@@ -1,6 +1,6 @@
 /** One node: what outlives its process (key, disk, the fault of its clock) and the production code of its present life. */
 import { Access, type Identity, universeId } from '#protocols/access'
-import { type Catalog, CatalogClient, CatalogService, serveCatalog } from '#protocols/catalog'
+import { type Catalog, CatalogClient, CatalogService, followStanding, serveCatalog } from '#protocols/catalog'
 import { createEvents, type Events } from '#protocols/events'
 import { ExecutorClient, serveExecutor } from '#protocols/executor'
 import type { Random, Role } from '#protocols/lifecycle'
@@ -147,6 +147,8 @@ export class Node {
     })
     const access = new Access({ root: UNIVERSE.root, clock })
     const parts = this.#catalogOf({ owner, clock, network, access, events, random })
+    const { standing } = parts.service ?? parts.catalog
+    if (standing !== undefined) followStanding(network, standing)
     const executor = this.#executorOf(parts.catalog, clock, network, access)
     const router = new RouterService({
       ...{ access, clock, random, events, executor },

@@ -38,7 +38,7 @@ const member: Member = {
 
 const network: HttpServerInit['network'] = {
   peer: 'peer-1',
-  members: { list: () => [member], get: () => member, withRole: () => [member], onChange: () => () => {} },
+  members: { list: () => [member], get: () => member, withRole: () => [member], naming: () => [member], onChange: () => () => {} },
   addresses: () => ['/ip4/127.0.0.1/tcp/1'],
   connections: () => ['peer-2'],
 }

@@ -3,7 +3,7 @@ import { type Invited, present } from '#protocols/access'
 import { encode } from '#protocols/codec'
 import { OsirisError } from '#protocols/errors'
 import type { Role } from '#protocols/lifecycle'
-import { identityOf, type Network } from '#protocols/network'
+import { identityOf, type Network, type Peer } from '#protocols/network'
 import { PROTOCOL } from '../messages.ts'
 
 /** Members asked in one round; whoever lets nodes in is among the first few in most universes. */
@@ -12,7 +12,7 @@ const ASKED_MAX = 16
 const ANSWER_MS = 2000
 
 /** `waiting`: nobody who may let it in could be reached. */
-export type JoinAnswer = { state: 'admitted' } | { state: 'waiting'; reason: string } | { state: 'refused'; error: OsirisError }
+export type JoinAnswer = { state: 'admitted'; by?: Peer } | { state: 'waiting'; reason: string } | { state: 'refused'; error: OsirisError }
 
 /** Asks one member after the other until one says yes, those that keep the ledger first. Never rejects. */
 export async function askToJoin(
@@ -21,14 +21,14 @@ export async function askToJoin(
 ): Promise<JoinAnswer> {
   const invitation = invited === undefined ? {} : { invitation: present(invited, identityOf(network.peer) ?? '') }
   const head = encode({ type: 'join', name, roles, ...invitation })
-  const keepsLedger = (each: { roles: readonly Role[] }) => Number(each.roles.includes('catalog'))
-  const members = network.members.list().toSorted((a, b) => keepsLedger(b) - keepsLedger(a))
+  const keepers = new Set(network.members.naming('catalog'))
+  const members = network.members.list().toSorted((a, b) => Number(keepers.has(b)) - Number(keepers.has(a)))
   let reason = 'no member of the mesh is known'
   for (const { peer } of members.slice(0, ASKED_MAX)) {
     if (signal.aborted) break
     try {
       await network.request(peer, PROTOCOL, { head }, { timeoutMs: ANSWER_MS, signal })
-      return { state: 'admitted' }
+      return { state: 'admitted', by: peer }
     } catch (error) {
       const known = OsirisError.from(error, 'Cannot join')
       if (known.code === 'forbidden' || known.code === 'invalid_argument') return { state: 'refused', error: known }

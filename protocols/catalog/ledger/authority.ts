@@ -251,6 +251,13 @@ export class LedgerAuthority implements Authority {
     return [...this.#facts.all.values()].filter((fact) => !isOut(fact) && this.#verdict.isVoid(fact)).toSorted(byPlace)
   }
 
+  /** Of all entries about authority that are here; of a frozen author those before the fork. */
+  unfrozenPlaces(): Place[] {
+    return [...this.#facts.all.values()].flatMap(({ place }) =>
+      place.seq < (this.#frozen.get(place.author) ?? Number.POSITIVE_INFINITY) ? [place] : [],
+    )
+  }
+
   /** Equal on two nodes exactly when authority is. 64 hex characters. */
   digest(): string {
     this.#digest ??= digestOf(encode(this.#verdict.summary()))
