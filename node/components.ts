@@ -5,7 +5,7 @@
  * nobody else knows. `start()` runs down this page, `stop()` runs up.
  */
 import { join } from 'node:path'
-import { Access, formatJoinToken, issueToken, universeId } from '#protocols/access'
+import { Access, formatJoinToken, issueTokenBy, universeId } from '#protocols/access'
 import { BuilderClient, BuilderService, serveBuilder } from '#protocols/builder'
 import {
   askToJoin,
@@ -44,6 +44,9 @@ const ADMISSION_MS = 3000
 /** A developer's token is issued anew at every start. */
 const DEVELOPER_TOKEN_MS = 365 * 24 * 3_600_000
 
+const NO_RECOVERY =
+  'This universe is founded without a recovery key: if root.key is lost or stolen, nobody can replace it. To have one, found it anew, on an empty data directory: osiris key new recovery; osiris node start --recovery KEY'
+
 /** Loads what a start loads later, so that a node that still waits for its join token uses the time. */
 export function preload(): Promise<void> {
   return loadLibp2p()
@@ -54,7 +57,7 @@ export function preload(): Promise<void> {
  * `unavailable`), everything already started being stopped again.
  */
 export async function startNode(config: NodeConfig, signal: AbortSignal = new AbortController().signal): Promise<RunningNode> {
-  const host = await openHost({ dataDir: config.dataDir, universeName: config.universeName, join: config.join })
+  const host = await openHost({ dataDir: config.dataDir, universeName: config.universeName, recovery: config.recovery, join: config.join })
   const untended = tendHeap(systemClock)
   const started: Startable[] = [
     { start: async () => {}, stop: () => host.close() },
@@ -115,6 +118,7 @@ async function compose(config: NodeConfig, host: Host, signal: AbortSignal) {
           nodeName: config.name,
           isNew: host.isNew,
           root: host.root,
+          founding: host.founding,
           isOpen: config.developer,
           limits: { cacheBytesMax: config.artifactCacheBytes },
         })
@@ -205,6 +209,7 @@ async function compose(config: NodeConfig, host: Host, signal: AbortSignal) {
       closers.push(() => admission.stop())
       await admission.start({ timeoutMs: isNew && ending === 'joined' ? ADMISSION_MS : 0, mustBeWelcome: isNew, signal })
       await host.keep()
+      if (isNew && host.founding.length > 0 && config.recovery === undefined && !config.developer) logger.warn(NO_RECOVERY)
       closers.push(
         ...(catalogService === undefined ? [] : [catalogService.authority().onChange(() => access.reconsider())]),
         catalog instanceof CatalogClient ? serveArtifacts(network, catalog, access) : serveCatalog(network, catalog, access),
@@ -252,10 +257,11 @@ interface AdmissionParts {
   events: Events
 }
 
-/** Whoever holds the root key lets itself in. */
+/** Whoever holds the root key lets itself in; a key that another took over from is nothing special any more. */
 function admissionOf({ config, host, network, catalog, catalogService, events }: AdmissionParts): Admission {
   const { name, roles } = config
   const member = identityOf(network.peer) ?? ''
+  const isRoot = () => catalogService?.authority().isTop(host.root?.id ?? '') === true
   const letSelfIn = async (service: CatalogService): Promise<JoinAnswer> => {
     try {
       await service.admitter.admitSelf(name, roles)
@@ -272,7 +278,7 @@ function admissionOf({ config, host, network, catalog, catalogService, events }:
   }
   const isIn = () => roles.every((role) => catalog.standing?.rolesOf(network.peer).has(role))
   return new Admission({
-    ask: (signal) => (catalogService !== undefined && host.root !== undefined ? letSelfIn(catalogService) : askOthers(signal)),
+    ask: (signal) => (catalogService !== undefined && isRoot() ? letSelfIn(catalogService) : askOthers(signal)),
     isIn: () => (roles.length === 0 ? true : catalogService?.admitter.hasLetIn(member, roles)),
     onChange: (listener) => {
       const stops = [network.members.onChange(listener), catalogService?.authority().onChange(listener)]
@@ -286,7 +292,8 @@ function admissionOf({ config, host, network, catalog, catalogService, events }:
 async function developerTokenOf(config: NodeConfig, host: Host): Promise<string | undefined> {
   if (config.developerToken !== undefined) return config.developerToken
   if (host.root !== undefined) {
-    return issueToken(host.root, 'developer', [{ can: ['admin'], namespaces: ['*'] }], systemClock.now() + DEVELOPER_TOKEN_MS)
+    const expiresAtMs = systemClock.now() + DEVELOPER_TOKEN_MS
+    return issueTokenBy(host.root, universeId(host.universe), 'developer', [{ can: ['admin'], namespaces: ['*'] }], expiresAtMs)
   }
   return host.callerToken
 }

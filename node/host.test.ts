@@ -1,8 +1,9 @@
-import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { copyFile, mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, it } from 'vitest'
-import { formatJoinToken } from '#protocols/access'
+import { createIdentity, formatJoinToken, type Identity } from '#protocols/access'
+import { createGenesis } from '#protocols/catalog'
 import { openHost } from './host.ts'
 
 let dir: string
@@ -127,4 +128,27 @@ it('a root key that is not the root of the universe stops the start instead of b
   const whole = await open('a')
   expect(whole.root?.id).toBe(founder.root?.id)
   await whole.close()
+})
+
+it('the genesis names the recovery key that the universe was founded with, whatever is asked for later; who joins makes none', async () => {
+  const recovery = createIdentity().id
+  const found = (asked?: string) => openHost({ dataDir: join(dir, 'a'), universeName: 'default', recovery: asked, join: [] })
+  const first = await found(recovery)
+  await first.keep()
+  await first.close()
+  for (const asked of [undefined, createIdentity().id]) {
+    const again = await found(asked)
+    expect(again.founding).toEqual([createGenesis(first.root as Identity, first.universe, recovery)])
+    await again.close()
+  }
+  await mkdir(join(dir, 'b'))
+  const next = createIdentity()
+  await writeFile(join(dir, 'b', 'successor.key'), `${Buffer.from(next.seed).toString('hex')}\n`)
+  const heir = await open('b', [formatJoinToken({ universe: first.universe, bootstrap: [ADDRESS] })])
+  expect([heir.root?.id, heir.founding]).toEqual([next.id, []])
+  await heir.close()
+  await copyFile(join(dir, 'b', 'successor.key'), join(dir, 'a', 'successor.key'))
+  const both = await found()
+  expect([both.root?.id, both.founding.length]).toEqual([next.id, 1])
+  await both.close()
 })

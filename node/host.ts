@@ -3,8 +3,9 @@
  *
  * ```
  * <data>/node.key        32 secret bytes as hex (0600)
- * <data>/universe.json   the universe's public root and door key (0600); written once the node is in, so that a start that failed binds to nothing
+ * <data>/universe.json   the universe's public root and door key, and what it was founded with (0600); written once the node is in, so that a start that failed binds to nothing
  * <data>/root.key        only where this node founded the universe: the root's secret (0600)
+ * <data>/successor.key   only where somebody put it: the secret of the key that took over from the root's (0600)
  * <data>/caller.token    only where the join token brought one: how the command line on this host acts (0600)
  * <data>/invitation      only where the join token brought one: shown until the universe has let this node in (0600)
  * <data>/store/          level: the ledger (store.ts); `store.damaged` is one that could not be opened
@@ -30,20 +31,23 @@ import {
   universeId,
   universeSchema,
 } from '#protocols/access'
-import type { Storage } from '#protocols/catalog'
+import { createGenesis, type Storage } from '#protocols/catalog'
 import { makeFolder } from '#node/config'
 import { decode, encode, parse } from '#protocols/codec'
 import { OsirisError } from '#protocols/errors'
 import type { KnownPeers } from '#protocols/network'
 import { openForReading, openStore, type Store } from './store.ts'
 
+const PUBLIC_KEY = /^[0-9a-f]{64}$/
 const peersSchema = z.array(z.string().max(512)).max(4096)
 
 export interface Host {
   identity: Identity
   universe: Universe
-  /** Present only where the universe was founded. */
+  /** The first root's key or a later one's, where it is here; whether it counts is for the ledger to say. */
   root: Identity | undefined
+  /** The genesis, where the universe was founded here: the same bytes each time. */
+  founding: Uint8Array[]
   store: Store
   /** Addresses a restarted node finds the mesh by, when its bootstrap is gone. */
   knownPeers: KnownPeers
@@ -68,6 +72,8 @@ export interface HostInit {
   dataDir: string
   /** Name of the universe to found when there is neither one on disk nor one to join. */
   universeName: string
+  /** The recovery key of the universe to found. */
+  recovery?: string | undefined
   /** Join tokens and multiaddrs. */
   join: string[]
 }
@@ -89,7 +95,7 @@ export async function openHost(init: HostInit): Promise<Host> {
   })
   try {
     const identity = await keyOf(join(init.dataDir, 'node.key'))
-    const { universe, root, isNew } = await universeOf(init, tokens, addresses, store)
+    const { universe, root, isNew, founded } = await universeOf(init, tokens, addresses, store)
     let bound = !isNew
     const artifactsDir = join(init.dataDir, 'artifacts')
     makeFolder(artifactsDir)
@@ -105,7 +111,7 @@ export async function openHost(init: HostInit): Promise<Host> {
     const keep = async () => {
       if (shown !== undefined) await writeSecret(invitationPath, `${Buffer.from(encode(shown)).toString('base64url')}\n`)
       if (brought !== undefined) await writeSecret(tokenPath, `${brought}\n`)
-      if (!bound) await writeSecret(join(init.dataDir, 'universe.json'), `${JSON.stringify(universe, null, 2)}\n`)
+      if (!bound) await writeSecret(join(init.dataDir, 'universe.json'), `${JSON.stringify({ ...universe, founded }, null, 2)}\n`)
       bound = true
     }
     const close = async () => {
@@ -114,7 +120,23 @@ export async function openHost(init: HostInit): Promise<Host> {
       await store.close()
     }
     const knownPeers = knownPeersIn(join(init.dataDir, 'peers.json'))
-    return { identity, universe, root, isNew, store, knownPeers, bootstrap, artifactsDir, codeStore, callerToken, invited, keep, close }
+    const founding = founded === undefined ? [] : [createGenesis(await keyOf(join(init.dataDir, 'root.key')), universe, founded.recovery)]
+    return {
+      identity,
+      universe,
+      root,
+      founding,
+      isNew,
+      store,
+      knownPeers,
+      bootstrap,
+      artifactsDir,
+      codeStore,
+      callerToken,
+      invited,
+      keep,
+      close,
+    }
   } catch (error) {
     await store.close()
     throw diskError(error, init.dataDir)
@@ -127,11 +149,15 @@ export async function openRecords(dataDir: string): Promise<{ storage: Storage; 
   try {
     const text = await readIfThere(path)
     if (text === undefined) throw new OsirisError('not_found', `Cannot open the data directory ${dataDir}: no node has been here`)
-    const universe = parse(universeSchema, jsonOf(text, path), path)
+    const { universe } = universeIn(text, path)
     return { universe, ...(await openForReading(dataDir)) }
   } catch (error) {
     throw diskError(error, dataDir)
   }
+}
+
+async function keyIfThere(path: string): Promise<Identity | undefined> {
+  return (await readIfThere(path)) === undefined ? undefined : keyOf(path)
 }
 
 async function keyOf(path: string): Promise<Identity> {
@@ -152,14 +178,31 @@ async function holdsEntries({ storage }: Store): Promise<boolean> {
   return false
 }
 
+/** What stands in `universe.json`. `founded`: only where the root key was made here. */
+interface Kept {
+  universe: Universe
+  founded: { recovery: string | null } | undefined
+}
+
+const keptSchema = z.strictObject({
+  ...universeSchema.shape,
+  founded: z.strictObject({ recovery: z.string().regex(PUBLIC_KEY).nullable() }).optional(),
+})
+
+function universeIn(text: string, path: string): Kept {
+  const { founded, ...universe } = parse(keptSchema, jsonOf(text, path), path)
+  return { universe, founded }
+}
+
 async function universeOf(
   init: HostInit,
   tokens: JoinToken[],
   addresses: string[],
   store: Store,
-): Promise<Pick<Host, 'universe' | 'root' | 'isNew'>> {
+): Promise<Kept & Pick<Host, 'root' | 'isNew'>> {
   const path = join(init.dataDir, 'universe.json')
   const rootPath = join(init.dataDir, 'root.key')
+  const successorPath = join(init.dataDir, 'successor.key')
   const offered = tokens[0]?.universe
   const foreign = tokens.find((token) => token.universe.root !== offered?.root)
   if (foreign !== undefined)
@@ -167,20 +210,20 @@ async function universeOf(
 
   const text = await readIfThere(path)
   if (text !== undefined) {
-    const universe = parse(universeSchema, jsonOf(text, path), path)
+    const { universe, founded } = universeIn(text, path)
     if (offered !== undefined && offered.root !== universe.root) {
       throw new OsirisError(
         'forbidden',
         `Cannot join universe "${offered.name}" (${universeId(offered)}): the data directory ${init.dataDir} belongs to "${universe.name}" (${universeId(universe)})`,
       )
     }
-    const root = (await readIfThere(rootPath)) === undefined ? undefined : await keyOf(rootPath)
+    const root = await keyIfThere(rootPath)
     if (root !== undefined && root.id !== universe.root)
       throw new OsirisError(
         'invalid_argument',
-        `Cannot use the root key in ${rootPath}: it is not that of universe "${universe.name}"; put a copy of the right one there, or take it away`,
+        `Cannot use the root key in ${rootPath}: it is not that of universe "${universe.name}"; put a copy of the right one there, or take it away (the key of who took over lies in ${successorPath})`,
       )
-    return { universe, root, isNew: false }
+    return { universe, root: (await keyIfThere(successorPath)) ?? root, isNew: false, founded: root === undefined ? undefined : founded }
   }
   if (offered === undefined && addresses.length > 0) {
     throw new OsirisError(
@@ -195,8 +238,9 @@ async function universeOf(
       `Cannot found a universe in ${init.dataDir}: it holds the ledger of another one, and ${path} is missing; put that back, or come with a join token`,
     )
   }
-  const root = offered === undefined ? await keyOf(rootPath) : undefined
-  return { universe: offered ?? createUniverse(init.universeName, (root as Identity).id), root, isNew: true }
+  if (offered !== undefined) return { universe: offered, root: await keyIfThere(successorPath), isNew: true, founded: undefined }
+  const root = await keyOf(rootPath)
+  return { universe: createUniverse(init.universeName, root.id), root, isNew: true, founded: { recovery: init.recovery ?? null } }
 }
 
 function knownPeersIn(path: string): KnownPeers {

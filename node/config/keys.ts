@@ -116,6 +116,14 @@ export const configKeys: readonly ConfigKey[] = [
     reason: 'only a label: universes are told apart by their root key',
   },
   {
+    key: 'recovery',
+    env: 'OSIRIS_RECOVERY',
+    flag: '--recovery <key>',
+    about: 'public half of the key that can replace the root key of the universe this node founds',
+    reason:
+      'not set: a root key that is lost or stolen is so for ever. Make it with `osiris key new recovery`, and keep it away from all nodes; it cannot be named later',
+  },
+  {
     key: 'developer',
     env: 'OSIRIS_DEVELOPER',
     flag: '--developer',

@@ -18,6 +18,8 @@ export interface NodeConfig {
   join: string[]
   /** Name of the universe this node founds when there is none to join. */
   universeName: string
+  /** Public half of the recovery key of a universe this node founds. */
+  recovery?: string | undefined
   /** Requests from loopback act as the developer. */
   developer: boolean
   /** The developer's token, where the root key is not here to issue one; also taken from the join token. */

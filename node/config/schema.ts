@@ -47,6 +47,11 @@ export const nodeConfigSchema = z.strictObject({
   join: list.pipe(z.array(joinTarget)).default([]),
   universeKey: joinToken.optional(),
   universeName: nameSchema,
+  recovery: z
+    .string()
+    .trim()
+    .regex(/^[0-9a-f]{64}$/, 'expected a public key: 64 hex characters, as "osiris key show" prints them')
+    .optional(),
   developer: flag,
   developerToken: z.string().min(1).max(4096).optional(),
   capacity: integer(1, 100_000),

@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { SignJWT } from 'jose'
 import { expect, it } from 'vitest'
+import { OsirisError } from '#protocols/errors'
 import { systemClock } from '#protocols/lifecycle'
 import {
   Access,
@@ -128,4 +129,26 @@ it('nobody signs in the name of another key', async () => {
   const asRoot = await issueTokenBy({ ...eve, id: root.id }, universeId({ root: root.id }), 'eve', [], soon())
   for (const token of [forged, asRoot])
     await expect(judge.principalOf({ subject: '', token })).rejects.toThrow('its signature is not by its issuer')
+})
+
+it('a token of the root gives nothing any more when another key took over, nor after that while nobody can be asked', async () => {
+  const judge = new Access({ root: root.id, clock: systemClock })
+  let held: Grant[] | undefined = [{ can: ['admin'], namespaces: ['*'] }]
+  judge.follow({
+    grantsOf: () => {
+      if (held === undefined) throw new OsirisError('unavailable', 'Cannot reach the catalog: nobody is there')
+      return held
+    },
+  })
+  const tokenOf = (subject: string) => issueToken(root, subject, [{ can: ['deploy'], namespaces: ['demo'] }], soon())
+  const [token, other] = [await tokenOf('ada'), await tokenOf('bob')]
+  const may = async (text: string) => allows(await judge.principalOf({ subject: '', token: text }), 'deploy', 'demo')
+  held = undefined
+  expect(await may(token)).toBe(true)
+
+  held = []
+  judge.reconsider()
+  await expect(may(token)).rejects.toMatchObject({ code: 'unauthenticated' })
+  held = undefined
+  await expect(may(other)).rejects.toMatchObject({ code: 'unavailable' })
 })

@@ -20,14 +20,14 @@ const FRESH_MS = 3000
 
 /** What the ledger says of the keys that sign tokens. */
 export interface Issuers {
-  /** What a key holds now, and gives by the token with this id; empty for a key that nobody gave anything, and for a token that was revoked. Rejects with `unavailable` where nobody can be asked. */
+  /** What a key holds now (the root everything, until another took over from it), and gives by the token with this id; empty for a key that nobody gave anything, and for a token that was revoked. Rejects with `unavailable` where nobody can be asked. */
   grantsOf(key: string, token?: string): MaybePromise<readonly Grant[]>
 }
 
 interface Verified {
   principal: Principal
   expiresAtMs: number
-  /** Until when, on the monotonic clock, its issuer is not asked about; infinite for the root's. */
+  /** Until when, on the monotonic clock, its issuer is not asked about. */
   freshUntil: number
 }
 
@@ -82,6 +82,8 @@ export class Access {
   readonly #clock: Clock
   readonly #verified = new Map<string, Verified>()
   #issuers: Issuers | undefined
+  /** The first root holds nothing any more, as was heard last. */
+  #rootEnded = false
 
   constructor(init: { root: string; clock: Clock }) {
     this.#audience = universeId(init)
@@ -89,14 +91,14 @@ export class Access {
     this.#clock = init.clock
   }
 
-  /** From now on tokens of other keys than the root's are judged by what these issuers hold; before, they are refused. */
+  /** From now on tokens are judged by what their issuers hold; before, only the first root's are taken. */
   follow(issuers: Issuers): void {
     this.#issuers = issuers
   }
 
   /** What issuers hold has changed: they are asked about again. */
   reconsider(): void {
-    for (const each of this.#verified.values()) if (each.freshUntil !== Number.POSITIVE_INFINITY) each.freshUntil = 0
+    for (const each of this.#verified.values()) each.freshUntil = 0
   }
 
   /** The principal behind a caller; at once when its token was seen before. Rejects with `unauthenticated` for a token that is wrong, expired or of another universe. */
@@ -143,9 +145,8 @@ export class Access {
   async #verify(token: string): Promise<Principal> {
     const claims = await this.#claimsOf(token)
     const issuer = claims.iss ?? this.#root
-    const isRoot = issuer === this.#root
-    const freshUntil = isRoot ? Number.POSITIVE_INFINITY : this.#clock.monotonic() + FRESH_MS
-    const grants = isRoot ? claims.grants : narrowed(claims.grants, await this.#heldBy(issuer, claims.jti))
+    const freshUntil = this.#clock.monotonic() + FRESH_MS
+    const grants = narrowed(claims.grants, await this.#heldBy(issuer, claims.jti))
     const principal: Principal = { subject: claims.sub, issuer, grants }
     dropOldest(this.#verified, CACHE_MAX)
     this.#verified.set(token, { principal, expiresAtMs: claims.exp * 1000, freshUntil })
@@ -168,14 +169,30 @@ export class Access {
   }
 
   async #heldBy(issuer: string, token: string | undefined): Promise<readonly Grant[]> {
-    const held = (await this.#issuers?.grantsOf(issuer, token)) ?? []
+    const held = issuer === this.#root ? await this.#heldByRoot(token) : ((await this.#issuers?.grantsOf(issuer, token)) ?? [])
     if (held.length > 0) return held
     throw new OsirisError(
       'unauthenticated',
       `Cannot accept the token: its issuer ${issuer.slice(0, 8)} holds no grant in this universe (never given, expired or revoked), or the token was revoked`,
     )
   }
+
+  /** Where nobody can be asked, what was heard last counts: without the ledger a node knows no other authority than the root. */
+  async #heldByRoot(token: string | undefined): Promise<readonly Grant[]> {
+    if (this.#issuers === undefined) return EVERYTHING
+    try {
+      const held = await this.#issuers.grantsOf(this.#root, token)
+      this.#rootEnded = held.length === 0 && (token === undefined || (await this.#issuers.grantsOf(this.#root)).length === 0)
+      return held
+    } catch (error) {
+      if (this.#rootEnded) throw error
+      return EVERYTHING
+    }
+  }
 }
+
+/** What the universe began with: the root holds all, until the ledger says that another key took over. */
+const EVERYTHING: readonly Grant[] = Object.freeze([{ can: ['admin'], namespaces: ['*'] }])
 
 function requireAllowed(principal: Principal, action: Capability, namespace: string): void {
   if (allows(principal, action, namespace)) return

@@ -74,6 +74,8 @@ export interface NodeOptions {
   sets?: readonly SharedSet[]
   /** Holds the root's key. */
   isFounder?: boolean
+  /** A root's key on a node that did not found the universe. */
+  root?: Identity
   /** Instead of what the root wrote so far. */
   founding?: readonly Uint8Array[]
   /** `false`: it was in its universe before. */
@@ -148,9 +150,9 @@ export class CatalogUniverse {
       nodeName: name,
       limits: { pullIntervalMs: 100, ...options.limits },
       ...(options.sets === undefined ? {} : { sets: options.sets }),
-      ...(options.isFounder === true ? { root: this.root } : {}),
+      root: options.root ?? (options.isFounder === true ? this.root : undefined),
       isNew: options.isNew ?? true,
-      founding: options.founding ?? (options.isFounder === true ? [] : this.founding.map(({ bytes }) => bytes)),
+      founding: options.founding ?? this.founding.slice(0, options.isFounder === true ? 1 : undefined).map(({ bytes }) => bytes),
     })
     const unserve = serveCatalog(network, service, access)
     await service.start()

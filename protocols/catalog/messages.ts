@@ -125,11 +125,13 @@ export const requestSchema = z.discriminatedUnion('type', [
   /** Proofs of equivocation; `known`: what the asker has, by author and first seq without effect. */
   z.strictObject({ type: z.literal('proofs'), known: frozenSchema }),
   /**
-   * The sender is about to write to its feed: how far does it go, and is another process with its key writing? `known`: hash of the last entry the
-   * sender has; `instance` names the process. The answer's body is the last entry, where it is another one.
+   * The sender is about to write to a feed: how far does it go, and is another process with its key writing? `feed`: the root's, with the proof that the
+   * sender holds its key; absent: the sender's own. `known`: hash of the last entry the sender has; `instance` names the process. The answer's body is the
+   * last entry, where it is another one.
    */
   z.strictObject({
     type: z.literal('witness'),
+    feed: z.strictObject({ author: keySchema, proof: z.instanceof(Uint8Array).refine((bytes) => bytes.length === 64) }).optional(),
     known: digestSchema.nullable(),
     instance: z.string().min(1).max(64),
     leaseMs: z.int().min(0).max(LEASE_HELD_MS),

@@ -19,6 +19,7 @@ import { Turns } from './turns.ts'
 import type { SharedSets } from './shared-sets.ts'
 import { Strikes } from './strikes.ts'
 import { VoidBound } from './void-bound.ts'
+import type { Feed } from './witnesses/feed-proof.ts'
 import type { Claim, Testimony } from './witnesses/witnesses.ts'
 
 const REQUEST_MS_MAX = 5000
@@ -193,11 +194,11 @@ export class Replication {
     return decodeAs(pushAnswerSchema, response.head, 'the answer to push')
   }
 
-  /** What the peer says about this node's own feed. Throws `Refusal` when it says more than this node's own signature shows. */
-  async witness(peer: Peer, claim: Claim, timeoutMs: number): Promise<Testimony> {
-    const { author } = this.#ledger
+  /** What the peer says about a feed that this node writes to. Throws `Refusal` when it says more than the author's own signature shows. */
+  async witness(peer: Peer, { author, proof }: Feed, claim: Claim, timeoutMs: number): Promise<Testimony> {
     const { seq, hash: known } = this.#ledger.tip(author)
-    const response = await this.#request(peer, { type: 'witness', known, ...claim }, timeoutMs)
+    const feed = proof === undefined ? {} : { feed: { author, proof } }
+    const response = await this.#request(peer, { type: 'witness', known, ...claim, ...feed }, timeoutMs)
     const testimony = decodeAs(witnessAnswerSchema, response.head, 'the answer to witness')
     if (testimony.seq === 0 ? testimony.hash === null : testimony.seq === seq && testimony.hash === known) return testimony
     const last = this.#ledger.opened(await collect(response.body, ENTRY_BYTES_MAX, 'the last entry'))

@@ -34,7 +34,7 @@ import { HeadAnnouncer } from './head-records/head-announcer.ts'
 import { CheckpointRoom } from './checkpoints/checkpoint-room.ts'
 import type { Authority } from './ledger/authority.ts'
 import type { BodyOf, EntryType } from './ledger/bodies.ts'
-import { createGenesis, type Entry, type VerifyOn } from './ledger/entry.ts'
+import type { Entry, VerifyOn } from './ledger/entry.ts'
 import type { FunctionState } from './ledger/fold.ts'
 import { Ledger } from './ledger/ledger.ts'
 import type { Refusals } from './ledger/refusals.ts'
@@ -71,13 +71,13 @@ export interface CatalogServiceInit {
   sets?: readonly SharedSet[]
   /** Where signatures of many entries are verified; default `threads`. */
   verifyOn?: VerifyOn
-  /** The root's key, where this node holds it: it writes the genesis, and admits nodes. */
+  /** The root's key, the first or who took over, where this node holds it: it admits nodes. */
   root?: Identity | undefined
   /** `false`: this node has been in its universe before, so that a ledger without anything is one that was lost. Default `true`. */
   isNew?: boolean
   /** Lets in every node that asks, without an invitation, where this node may let in any: for universes of development. Default `false`. */
   isOpen?: boolean
-  /** Entries taken in at the start, where whoever made the universe hands them out. */
+  /** Entries taken in at the start, where whoever made the universe hands them out: the genesis, on the node that founded it. */
   founding?: readonly Uint8Array[]
 }
 
@@ -126,7 +126,7 @@ export class CatalogService implements Catalog, Startable {
       ...init,
       onChange: (states, entries) => this.#changed(states, entries),
       onFork: (proof) => this.#replication.tell(proof),
-      mayWrite: () => this.guard.ready(),
+      mayWrite: (author) => this.guard.ready(author),
     })
     this.checkpoints = new CheckpointRoom({
       ...{ ...init, ledger: this.#ledger, limits: this.#limits },
@@ -152,7 +152,7 @@ export class CatalogService implements Catalog, Startable {
       intervalMs: this.#limits.pullIntervalMs,
     })
     this.guard = new FeedGuard({
-      ...{ ledger: this.#ledger, replication: this.#replication, members: network.members, clock, random },
+      ...{ ledger: this.#ledger, root: init.root, replication: this.#replication, members: network.members, clock, random },
       consultMs: this.#limits.consultMs,
     })
     this.#artifacts = new ArtifactRoom({
@@ -171,7 +171,7 @@ export class CatalogService implements Catalog, Startable {
       receipts: this.#receipts,
       exchange: this.#exchange,
       desk: this.#desk,
-      ready: () => this.guard.ready(),
+      ready: () => this.guard.ready(this.#ledger.author),
       visibleMs: this.#limits.visibleMs,
     })
     this.#amender = new Amender({ ...init, ledger: this.#ledger, writer: this.#writer, replication: this.#replication })
@@ -348,14 +348,14 @@ export class CatalogService implements Catalog, Startable {
   async #load(): Promise<void> {
     await this.#ledger.load()
     await this.checkpoints.load()
-    const { root, universe, founding = [], isNew = true } = this.#init
-    if (!isNew && this.#ledger.entries === 0) this.guard.mustHear()
+    const { founding = [] } = this.#init
+    const isLost = this.#init.isNew === false && this.#ledger.entries === 0
     try {
-      for (const bytes of root === undefined ? founding : [createGenesis(root, universe), ...founding])
-        await this.#ledger.take(this.#ledger.open(bytes), true)
+      for (const bytes of founding) await this.#ledger.take(this.#ledger.open(bytes), true)
     } catch (error) {
       throw OsirisError.from(error, 'Cannot start the catalog with what founds its universe', 'invalid_argument')
     }
+    if (isLost || this.#ledger.entries === 0) this.guard.mustHear()
   }
 
   async #getAfterAsking(ref: FunctionRef): Promise<FunctionRecord> {

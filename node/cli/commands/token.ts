@@ -51,7 +51,6 @@ Examples:
   withAck(noun.command('revoke <token>'))
     .description('End a token or a join token before its time: nobody takes it any more. What was done with it stays.')
     .option('--key <key>', 'with an id instead of the token: the key that signed it, or the name of one of yours')
-    .addHelpText('after', '\nTokens that the root key signed end by expiry only; join tokens of the root can be revoked.')
     .action((token: string, words: AckWords & { key?: string }) => revoke(token, words, context))
 }
 

@@ -3,13 +3,15 @@ import { OsirisError } from '#protocols/errors'
 import { ENTRY_BYTES_MAX } from '../ledger/entry.ts'
 import { answer, type Handler, requireMember } from './handler.ts'
 
-/** How far the sender's own feed is here, and whether it may write to it now. Nobody asks for another's feed: that would keep its owner from writing. */
-export const witness: Handler<'witness'> = async (context, { known, instance, leaseMs }, { peer }) => {
+/** How far the sender's own feed, or the root's where it holds the key, is here, and whether it may write to it now. */
+export const witness: Handler<'witness'> = async (context, { feed, known, instance, leaseMs }, { peer }) => {
   requireMember(context, peer)
-  const author = identityOf(peer)
-  if (author === undefined) throw new OsirisError('forbidden', 'Cannot witness a feed: the sender has no Ed25519 key')
-  const testimony = context.service.guard.answer(author, { instance, leaseMs })
+  const writer = identityOf(peer)
+  if (writer === undefined) throw new OsirisError('forbidden', 'Cannot witness a feed: the sender has no Ed25519 key')
+  const asked = feed ?? { author: writer }
+  const testimony = context.service.guard.answer(asked, writer, { instance, leaseMs })
   if (testimony.hash === null || testimony.hash === known) return answer({ ...testimony })
-  const [last] = await context.service.entries([{ author, from: testimony.seq, to: testimony.seq }], ENTRY_BYTES_MAX)
+  const place = { author: asked.author, from: testimony.seq, to: testimony.seq }
+  const [last] = await context.service.entries([place], ENTRY_BYTES_MAX)
   return answer({ ...testimony }, last)
 }

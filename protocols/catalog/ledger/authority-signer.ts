@@ -36,7 +36,8 @@ export function faultOfSigning<T extends EntryType>(...signing: Parameters<typeo
 }
 
 function standingOf<T extends EntryType>(authority: LedgerAuthority, key: string, type: T, body: BodyOf<T>, nowMs: number) {
-  const { grant, of } = body as { grant?: string; of?: string | null }
+  const { grant, of, from } = body as { grant?: string; of?: string | null; from?: string }
+  if (type === 'rotate') return key === from ? authority.standingForAll(key, [], nowMs) : authority.standingToEnd(key, '', true, nowMs)
   if (type === 'revoke') return authority.standingToEnd(key, grant ?? '', true, nowMs)
   if (type === 'namespace' && typeof of === 'string') return authority.standingToEnd(key, of, false, nowMs)
   const needs = needsOfBody(type, body)

@@ -23,6 +23,8 @@ export interface Authority {
   /** Admitted, and neither banned, frozen, rotated away nor expired. The root and the recovery key are members. */
   isMember(key: string, nowMs: number): boolean
   isBanned(key: string): boolean
+  /** The root, the recovery key, or who took over from one of them. */
+  isTop(key: string): boolean
   /** The entry to name for acting as `key` on a namespace (`*`: on all): its hash, `null` for the root and the recovery key, `undefined` where it holds none. */
   standingFor(key: string, can: Capability, namespace: string, nowMs: number): string | null | undefined
   /** By name. */
@@ -273,7 +275,6 @@ export class LedgerAuthority implements Authority {
     else this.#added = undefined
   }
 
-  /** The root, the recovery key, or who took over from one of them. */
   isTop(key: string): boolean {
     return this.#verdict.keys.top.has(key) && this.#verdict.keys.isAlive(key)
   }

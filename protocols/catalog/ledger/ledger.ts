@@ -23,8 +23,8 @@ import {
 } from './entry.ts'
 import type { FunctionState } from './fold.ts'
 import { LedgerState } from './ledger-state.ts'
-import { faultOfSigning } from './authority-signer.ts'
-import { nextEntry, writableTip } from './next-entry.ts'
+import { faultOfSigning, signerFor } from './authority-signer.ts'
+import { nextEntry, readyToWrite, writableTip } from './next-entry.ts'
 import { Places } from './places.ts'
 import { type EntryLine, readLog } from './entry-line.ts'
 import { Feeds, type Head, type Tip } from './feeds.ts'
@@ -52,8 +52,8 @@ export interface LedgerInit {
   onChange: (states: FunctionState[], entries: Entry[]) => void
   /** Hears of each proof that freezes an author, or more of its entries than before. */
   onFork: (proof: ForkProof) => void
-  /** Returns when this node may continue its own feed. Throws `unavailable`. */
-  mayWrite: () => MaybePromise<void>
+  /** Returns when this node may continue the feed of this author, one of its keys. Throws `unavailable`. */
+  mayWrite: (author: string) => MaybePromise<void>
 }
 
 export class Ledger {
@@ -152,7 +152,8 @@ export class Ledger {
    * Throws `forbidden` (saying which grant is missing), `payload_too_large`, `storage_full`, `unavailable`.
    */
   async append<T extends EntryType>(type: T, body: BodyOf<T>, by: string): Promise<Entry> {
-    await this.#mayWrite()
+    const signer = () => signerFor(this.authority, this.#identities, type, body, Math.max(this.#hlc.wallMs, this.#clock.now()))
+    await readyToWrite(this.author, () => signer().identity.id, this.#mayWrite)
     const entry = nextEntry({
       ...{ type, body, by, authority: this.authority, identities: this.#identities, universe: this.universe },
       last: this.#hlc,

@@ -1,6 +1,7 @@
 /** The next entry of this node: whose key, which grant, which place; signed, and such as the other nodes take in. */
 import type { Identity } from '#protocols/access'
 import { OsirisError } from '#protocols/errors'
+import type { MaybePromise } from '#protocols/lifecycle'
 import type { LedgerAuthority } from './authority.ts'
 import { signerFor } from './authority-signer.ts'
 import type { BodyOf, EntryType } from './bodies.ts'
@@ -23,6 +24,14 @@ export interface NextEntryInit<T extends EntryType> {
   tipOf: (author: string) => Tip
 }
 
+/** Returns when the feed may be continued that an entry belongs to. Whose that is may change meanwhile, by what comes in. `own` is asked for first: with it comes what was lost. */
+export async function readyToWrite(own: string, authorOf: () => string, mayWrite: (author: string) => MaybePromise<void>): Promise<void> {
+  for (let author = own, ready = ''; author !== ready; author = authorOf()) {
+    await mayWrite(author)
+    ready = author
+  }
+}
+
 /** Throws `forbidden` (saying which grant is missing), `payload_too_large`, and what `tipOf` throws. */
 export function nextEntry<T extends EntryType>(init: NextEntryInit<T>): Entry {
   const { type, body, by, authority, universe, last, nowMs } = init
@@ -30,7 +39,7 @@ export function nextEntry<T extends EntryType>(init: NextEntryInit<T>): Entry {
   const tip = init.tipOf(identity.id)
   const hlc = tick(observe(last, tip.hlc), nowMs)
   const place = { format: 1 as const, universe, author: identity.id, seq: tip.seq + 1, prev: tip.hash }
-  const entry = signEntry(identity, { ...place, hlc, type, body, by, grant })
+  const entry = signEntry(identity, { ...place, hlc, type, body: placed(body, place), by, grant })
   if (entry.bytes.length > ENTRY_BYTES_MAX) {
     throw new OsirisError('payload_too_large', `Cannot write the entry: it has ${entry.bytes.length} bytes, at most ${ENTRY_BYTES_MAX} fit`)
   }
@@ -57,4 +66,9 @@ export function writableTip(feeds: Feeds, author: string, frozenFrom: number): T
     'unavailable',
     `Cannot write to the ledger: this node's key wrote two entries ${frozenFrom} and is frozen; replace the key`,
   )
+}
+
+/** Who gives on its own key ends with the entry that says so. */
+function placed<B extends Record<string, unknown>>(body: B, { author, seq }: { author: string; seq: number }): B {
+  return body['from'] === author && 'to' in body ? { ...body, seq } : body
 }

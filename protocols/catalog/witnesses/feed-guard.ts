@@ -1,6 +1,9 @@
-/** Both sides of one rule: a feed has one writer at a time, and it knows the feed's end. This node asks the others about its own feed, and answers about theirs. */
+/** Both sides of one rule: a feed has one writer at a time, and it knows the feed's end. This node asks the others about the feeds it writes, and answers about theirs. */
+import type { Identity } from '#protocols/access'
+import { OsirisError } from '#protocols/errors'
 import type { Clock, MaybePromise, Random } from '#protocols/lifecycle'
 import type { Members } from '#protocols/network'
+import { type Feed, isProven, proveFeed } from './feed-proof.ts'
 import type { Ledger } from '../ledger/ledger.ts'
 import { Leases } from './leases.ts'
 import type { Replication } from '../replication.ts'
@@ -8,6 +11,8 @@ import { type Claim, type Testimony, Witnesses } from './witnesses.ts'
 
 export interface FeedGuardInit {
   ledger: Ledger
+  /** The root's key, where this node holds it: other machines may hold it too. */
+  root?: Identity | undefined
   replication: Replication
   members: Members
   clock: Clock
@@ -19,54 +24,72 @@ export class FeedGuard {
   readonly #ledger: Ledger
   readonly #members: Members
   readonly #leases: Leases
-  readonly #witnesses: Witnesses
+  /** By author. */
+  readonly #witnesses: ReadonlyMap<string, Witnesses>
   #unprepare = () => {}
   #isLost = false
 
-  constructor({ ledger, replication, members, clock, random, consultMs }: FeedGuardInit) {
+  constructor(init: FeedGuardInit) {
+    const { ledger, root, members, clock } = init
     this.#ledger = ledger
     this.#members = members
     this.#leases = new Leases({ clock })
-    const { author } = ledger
-    this.#witnesses = new Witnesses({
-      feed: { seq: () => ledger.tip(author).seq, hashAt: (seq) => ledger.hashAt(author, seq) },
-      others: () => replication.others(),
-      namesOthers: () => this.#isLost || namesOthers(ledger),
-      ask: (peer, claim, timeoutMs) => replication.witness(peer, claim, timeoutMs),
-      pull: (peer) => replication.pull(peer),
-      ...{ clock, random, consultMs },
-    })
+    const own = [ledger.author, this.#witnessesOf({ author: ledger.author }, 'this node', init)] as const
+    const rootFeed = root === undefined ? undefined : proveFeed(root, ledger.universe, ledger.author)
+    const more = rootFeed === undefined ? [] : [[rootFeed.author, this.#witnessesOf(rootFeed, 'the root', init)] as const]
+    this.#witnesses = new Map([own, ...more])
   }
 
-  /** The ledger that was here is gone, and with it who else there is: nothing is written before another catalog was heard. Not even what the root would write. */
+  /** The ledger that was here is gone, or never was, and with it who else there is: nothing is written before another catalog was heard. Not even what the root would write. */
   mustHear(): void {
     this.#isLost = true
   }
 
   start(): void {
-    const prepare = () => void this.#witnesses.prepare()
+    const prepare = () => this.#witnesses.forEach((each) => void each.prepare())
     this.#unprepare = this.#members.onChange(prepare)
     prepare()
   }
 
   async stop(): Promise<void> {
     this.#unprepare()
-    await this.#witnesses.release()
+    await Promise.all([...this.#witnesses.values()].map((each) => each.release()))
   }
 
-  /** Returns when this node may continue its own feed. Throws `unavailable` with the reason. */
-  ready(): MaybePromise<void> {
-    return this.#witnesses.ready()
+  /** Returns when this node may continue the feed of this author: its own, or the root's. Throws `unavailable` with the reason. */
+  ready(author: string): MaybePromise<void> {
+    return this.#witnesses.get(author)?.ready()
   }
 
-  /** How far the feed of another goes here, and whether the process that asks may write to it now. */
-  answer(author: string, { instance, leaseMs }: Claim): Testimony {
+  /**
+   * How far a feed goes here, and whether the process that asks may write to it now. `writer`: its key. Throws `forbidden` unless the feed is its own, or the
+   * root's and it has shown that it holds that key: whoever could ask for another's feed could keep its owner from writing.
+   */
+  answer(feed: Feed, writer: string, { instance, leaseMs }: Claim): Testimony {
+    const { author } = feed
+    const { authority, universe } = this.#ledger
+    if (author !== writer && !(authority.isTop(author) && isProven(feed, universe, writer)))
+      throw new OsirisError('forbidden', 'Cannot witness a feed: it is neither the sender’s own nor the root’s, by the ledger here')
     const { seq, hash } = this.#ledger.tip(author)
     return { seq, hash, ...this.#leases.claim(author, instance, leaseMs) }
+  }
+
+  #witnessesOf(feed: Feed, whose: string, { ledger, replication, clock, random, consultMs }: FeedGuardInit): Witnesses {
+    const { author } = feed
+    return new Witnesses({
+      feed: { seq: () => ledger.tip(author).seq, hashAt: (seq) => ledger.hashAt(author, seq) },
+      whose,
+      others: () => replication.others(),
+      namesOthers: () => this.#isLost || namesOthers(ledger),
+      ask: (peer, claim, timeoutMs) => replication.witness(peer, feed, claim, timeoutMs),
+      pull: (peer) => replication.pull(peer),
+      ...{ clock, random, consultMs },
+    })
   }
 }
 
 /** Whether the ledger knows of nodes that write besides this one. */
 function namesOthers(ledger: Ledger): boolean {
-  return ledger.heads().some(({ author }) => author !== ledger.author && author !== ledger.root)
+  const { top } = ledger.authority.verdict.keys
+  return ledger.heads().some(({ author }) => author !== ledger.author && !top.has(author))
 }

@@ -1,11 +1,13 @@
 import { MemoryLevel } from 'memory-level'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { createIdentity, universeId } from '#protocols/access'
 import { OsirisError } from '#protocols/errors'
 import type { Clock, Random } from '#protocols/lifecycle'
 import { sequence } from '#protocols/network'
 import { until } from '#protocols/until'
 import { aFunction, type CatalogNode, CatalogUniverse, untilEqual, untilMembers } from '../catalog.fixture.ts'
 import { ENCODINGS, type Storage } from '../ledger/storage.ts'
+import { proveFeed } from './feed-proof.ts'
 import { Leases } from './leases.ts'
 import { Witnesses } from './witnesses.ts'
 
@@ -94,6 +96,47 @@ describe('a node whose disk was set back', () => {
     expect(other.service.status().frozen).toEqual([])
   })
 
+  it('two machines that hold the root key, and do not hear each other, write one feed of the root: one of them waits, or is told', async () => {
+    const founder = await universe.node('founder', { isFounder: true })
+    const other = await universe.node('other', { root: universe.root })
+    const third = await universe.node('third')
+    const all = [founder, other, third]
+    await untilMembers(all, 2)
+    const admit = (node: CatalogNode, member: string) => node.service.admit(member, 'guest', ['router'], [])
+    await admit(founder, createIdentity().id)
+    await admit(other, createIdentity().id)
+    await untilEqual(all)
+
+    universe.mesh.partition(['founder'], ['other'])
+    const guests = [createIdentity().id, createIdentity().id]
+    const answers = await Promise.allSettled([admit(founder, guests[0] as string), admit(other, guests[1] as string)])
+    universe.mesh.heal()
+    const told = answers.flatMap((each) => (each.status === 'rejected' ? [each.reason as Error] : []))
+    expect(told.filter(({ message }) => !message.includes("the root's"))).toEqual([])
+    await untilEqual(all)
+    expect(all.map(({ service }) => [service.status().frozen, service.refusals().fork ?? 0])).toEqual(all.map(() => [[], 0]))
+    const isIn = (key: string) => third.service.authority().isMember(key, Date.now())
+    expect(guests.map(isIn)).toEqual(answers.map((each) => each.status === 'fulfilled'))
+  })
+
+  it('nobody gets the lease of the root feed without showing its key', async () => {
+    const founder = await universe.node('founder', { isFounder: true })
+    const thief = createIdentity()
+    const claim = { instance: 'x', leaseMs: 1000 }
+    const proofs = [
+      undefined,
+      proveFeed({ ...thief, id: universe.root.id }, universeId(universe.universe), thief.id).proof,
+      proveFeed(universe.root, universeId(universe.universe), founder.identity.id).proof,
+      proveFeed(universe.root, universeId({ root: thief.id }), thief.id).proof,
+    ]
+    for (const proof of proofs)
+      expect(() => founder.service.guard.answer({ author: universe.root.id, proof }, thief.id, claim)).toThrow('Cannot witness a feed')
+    const own = proveFeed(thief, universeId(universe.universe), founder.identity.id)
+    expect(() => founder.service.guard.answer(own, founder.identity.id, claim)).toThrow('Cannot witness a feed')
+    const shown = proveFeed(universe.root, universeId(universe.universe), thief.id)
+    expect(founder.service.guard.answer(shown, thief.id, claim)).toMatchObject({ granted: true })
+  })
+
   it('a hundred times over signs no second entry in any place', { timeout: 120_000 }, async () => {
     const forks = await Promise.all(Array.from({ length: 4 }, (_, seed) => setBack(25, sequence(seed))))
     expect(forks).toEqual(forks.map(() => 0))
@@ -163,6 +206,7 @@ function clones(time: Time, random: Random, witnesses: number) {
     const guard = new Witnesses({
       feed: { seq: () => feed.length, hashAt: (seq) => feed[seq - 1] },
       others: () => all.map((_, at) => String(at)),
+      whose: 'this node',
       namesOthers: () => true,
       ask: async (peer, claim) => {
         const witness = all[Number(peer)] as (typeof all)[number]
@@ -250,6 +294,7 @@ it('once consulted, a node that is cut off goes on; one that never was does not'
     new Witnesses({
       feed: { seq: () => 0, hashAt: () => undefined },
       others: () => ['b'],
+      whose: 'this node',
       namesOthers: () => true,
       ask: async () => {
         if (cut) throw new OsirisError('deadline_exceeded', 'no answer')

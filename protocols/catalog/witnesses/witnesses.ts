@@ -42,8 +42,10 @@ export interface Testimony {
 }
 
 export interface WitnessesInit {
-  /** This node's feed, as far as it is here. */
+  /** The feed that this node writes to, as far as it is here. */
   feed: { seq: () => number; hashAt: (seq: number) => string | undefined }
+  /** `this node`, `the root`: for sentences. */
+  whose: string
   /** Members with the catalog role. */
   others: () => readonly Peer[]
   /** Whether the ledger knows of other catalogs, so that being alone is not the usual state. */
@@ -130,28 +132,29 @@ export class Witnesses {
 
   /** Fetches what witnesses have of this node's feed. What is still in the way, if anything. */
   async #catchUp({ answers }: Round): Promise<string | undefined> {
-    const { feed, pull } = this.#init
+    const { feed, whose, pull } = this.#init
     // Besides this node's feed there may be the root's, where its key is here, and all that the next entry has to come after.
     if (!this.#consulted) for (const { peer } of answers.slice(0, PULLS_MAX)) await pull(peer)
     const ahead = answers.filter(({ testimony }) => testimony.seq > feed.seq()).toSorted((a, b) => b.testimony.seq - a.testimony.seq)
     for (const { peer, testimony } of ahead) if (testimony.seq > feed.seq()) await pull(peer)
     const differs = answers.find(({ testimony }) => testimony.seq <= feed.seq() && testimony.hash !== (feed.hashAt(testimony.seq) ?? null))
     if (differs !== undefined) await pull(differs.peer)
-    if (differs !== undefined) return `another process wrote with this node's key: entry ${differs.testimony.seq} is not the one here`
+    if (differs !== undefined) return `another process wrote with ${whose}'s key: entry ${differs.testimony.seq} is not the one here`
     const missing = Math.max(0, ...answers.map(({ testimony }) => testimony.seq))
     return missing > feed.seq()
-      ? `this node lost entries of its own feed (${feed.seq()} of ${missing}) and has not got them back`
+      ? `this node lacks entries of ${whose}'s feed (${feed.seq()} of ${missing}) and has not got them back`
       : undefined
   }
 
   /** Why this round is not enough to write, if it is not. */
   #verdict({ asked, early, answers }: Round): string | undefined {
+    const { whose } = this.#init
     const granted = answers.filter(({ testimony }) => testimony.granted).length
     const needed = Math.floor((answers.length + early) / 2) + 1
     if (granted >= needed && granted > 0) return undefined
-    if (granted < answers.length) return "another process is writing with this node's key"
+    if (granted < answers.length) return `another process is writing with ${whose}'s key`
     if (this.#consulted || (answers.length === 0 && early === 0 && !this.#init.namesOthers())) return undefined
-    return `none of the other catalogs could say how far this node's feed goes (${answers.length} of ${asked} answered); it may have been set back`
+    return `none of the other catalogs could say how far ${whose}'s feed goes (${answers.length} of ${asked} answered); it may have been set back`
   }
 
   /** Ends when all have answered, or soon after a majority has. */
