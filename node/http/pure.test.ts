@@ -6,7 +6,7 @@ import { createHosts } from './host.ts'
 import { problemOf } from './problem.ts'
 import { argumentsOf, callTarget, fetchTarget, originForm, wayOf } from './target.ts'
 
-const name = fc.stringMatching(/^[a-z][a-z0-9-]{0,20}$/)
+const name = fc.stringMatching(/^[a-z]([a-z0-9-]{0,19}[a-z0-9])?$/).filter((each) => !each.startsWith('xn--'))
 const path = fc.webPath().map((each) => (each.startsWith('/') ? each : `/${each}`))
 
 describe('target', () => {

@@ -208,7 +208,13 @@ export const ledgerSchema = z.object({
       atMs: z.number(),
       type: z.string(),
       content: z.record(z.string(), z.unknown()),
-      by: z.string(),
+      by: z.string().openapi({
+        description: 'What the caller calls itself, and in brackets the start of its key, "root", or "node" where no token was shown',
+      }),
+      asker: z.object({ key: z.string(), grant: z.string().nullable(), stands: z.boolean() }).nullable().openapi({
+        description:
+          'The key whose token asked for it, by which grant (null: the root), and whether that had not ended; null: the node itself',
+      }),
       grant: z.string().nullable().openapi({ description: 'The entry whose authority it stands on; null: the root itself' }),
       commitment: commitmentSchema,
     }),

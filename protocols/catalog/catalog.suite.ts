@@ -34,7 +34,7 @@ export function catalogSuite(title: string, make: () => Promise<CatalogUnderTest
       const { record, receipt, changed } = await publish('first')
       expect(changed).toBe(true)
       expect(receipt).toMatchObject({ state: 'committed' })
-      expect(record).toMatchObject({ namespace: 'demo', name: 'first', ordinal: 1, versions: 1, publishedBy: 'ada' })
+      expect(record).toMatchObject({ namespace: 'demo', name: 'first', ordinal: 1, versions: 1, publishedBy: 'ada (root)' })
       for (const selector of [undefined, 'live', 'v1', record.version, record.version.slice(0, 8)]) {
         expect((await get('first', selector)).version).toBe(record.version)
       }
@@ -156,7 +156,12 @@ export function catalogSuite(title: string, make: () => Promise<CatalogUnderTest
       await publish('logged', '1')
       const all = await catalog.log({ limit: 1000 })
       expect(all).toHaveLength((await catalog.status()).entries)
-      expect(all.at(-1)).toMatchObject({ type: 'publish', by: 'ada', content: { manifest: { name: 'logged' } } })
+      expect(all.at(-1)).toMatchObject({
+        type: 'publish',
+        by: 'ada (root)',
+        asker: { grant: null, stands: true },
+        content: { manifest: { name: 'logged' } },
+      })
       expect(await catalog.log({ after: all[0]?.hash ?? '', limit: 2 })).toEqual(all.slice(1, 3))
       await expect(catalog.log({ after: '0'.repeat(64), limit: 2 })).rejects.toMatchObject({ code: 'not_found' })
     })

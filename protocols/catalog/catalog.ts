@@ -126,8 +126,10 @@ export interface LedgerLine {
   type: string
   /** The entry's own content as plain JSON. */
   content: Record<string, unknown>
-  /** Who asked for it. */
+  /** Who asked for it: what they call themselves, and in brackets the first 16 hex characters of their key, `root`, or `node` where no token was shown. */
   by: string
+  /** The key whose token asked for it, and the entry that gave it the right (`null`: the root's). `stands`: that right had not ended by then. `null`: the node by itself. */
+  asker: { key: string; grant: string | null; stands: boolean } | null
   /** Hash of the entry that gave the author the authority this one stands on; `null`: the root's own. */
   grant: string | null
   commitment: Commitment

@@ -260,6 +260,7 @@ export const logSchema = z.array(
     type: z.string(),
     content: z.record(z.string(), z.unknown()),
     by: z.string(),
+    asker: z.strictObject({ key: keySchema, grant: digestSchema.nullable(), stands: z.boolean() }).nullable(),
     grant: digestSchema.nullable(),
     commitment: commitmentSchema,
   }),

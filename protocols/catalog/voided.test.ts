@@ -26,7 +26,7 @@ it('what a revoked node wrote beyond what was kept', async () => {
   expect(await voidedOn(a)).toEqual([])
   await universe.asRoot('revoke', { grant: universe.grantOf(b.identity.id), pins: [{ author: b.identity.id, seq: 1 }] })
   expect(await voidedOn(a)).toMatchObject([
-    { hash: lost.hash, by: 'ada', reason: 'the grant it names was revoked: its author was kept up to 1' },
+    { hash: lost.hash, by: 'ada (root)', reason: 'the grant it names was revoked: its author was kept up to 1' },
   ])
   expect(await voidedOn(b)).toEqual(await voidedOn(a))
   expect(() => a.service.get({ namespace: 'demo', name: 'kept' })).not.toThrow()

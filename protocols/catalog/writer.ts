@@ -12,6 +12,8 @@ import type { ArtifactStore } from './artifacts/artifacts.ts'
 import type { AliasTargets, Catalog, FunctionRecord, Published, Receipt, WriteOptions } from './catalog.ts'
 import { commitmentOf } from './receipts/commitment.ts'
 import { type BodyOf, bodySchemas, type EntryType, pointSchema, retireSchema } from './ledger/bodies.ts'
+import { type Requester, requesterOf } from './ledger/asker.ts'
+import { deployOn } from './ledger/authority-rules.ts'
 import { type Entry, type Place, placeOf } from './ledger/entry.ts'
 import { keepersOf } from './artifacts/keeping.ts'
 import type { Pins } from './artifacts/pins.ts'
@@ -59,10 +61,8 @@ interface Change {
   append: () => Promise<Entry>
 }
 
-/** `by`: the subject of whoever asked. */
-export interface RecordOptions extends Pick<WriteOptions, 'ack' | 'timeoutMs'> {
-  by: string
-}
+/** With who asks for it. */
+export type RecordOptions = Pick<WriteOptions, 'ack' | 'timeoutMs'> & Requester
 
 /** How long a write of a node that just joined waits until the node is let in. */
 const ADMISSION_MS_MAX = 5000
@@ -138,12 +138,12 @@ export class Writer {
   }
 
   /** Who asks, once it is known that they may. */
-  async #permit(options: WriteOptions, namespace: string): Promise<string> {
+  async #permit(options: WriteOptions, namespace: string): Promise<Requester> {
     const principal = await this.#init.access.require(options.caller, 'deploy', namespace)
     // Before anything is judged: this may bring entries that this node once wrote and has lost.
     await this.#init.ready()
     await this.#admission(Math.min(options.timeoutMs, ADMISSION_MS_MAX))
-    return principal.subject
+    return requesterOf(principal, deployOn(namespace), this.#init.ledger.authority, this.#init.clock.now())
   }
 
   /** Resolves when this node is admitted, or when the time is up: a node that joined a moment ago is let in a moment later. */

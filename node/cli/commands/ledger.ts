@@ -128,7 +128,7 @@ async function verify(options: { data?: string }, context: Context): Promise<voi
   const summary = options.data === undefined ? await fromNode() : await auditFolder(options.data)
   if (!summary.ok) context.exitCode = 1
   if (context.globals().json === true) return context.json(summary)
-  const { keys, entries, committed, receipts, proofs, counts, damage } = summary
+  const { keys, askers, entries, committed, receipts, proofs, counts, damage } = summary
   const rows = keys.map((each) => [
     each.name ?? '',
     each.key.slice(0, 16),
@@ -140,6 +140,13 @@ async function verify(options: { data?: string }, context: Context): Promise<voi
     each.frozenFrom === null ? '' : `frozen from ${each.frozenFrom}`,
   ])
   if (rows.length > 0) context.io.out(renderTable(['NAME', 'KEY', 'ENTRIES', 'COMMITTED', 'FIRST', 'LAST', 'RECEIPTS', ''], rows))
+  if (askers.length > 0)
+    context.io.out(
+      renderTable(
+        ['ASKED BY', 'KEY', 'ENTRIES'],
+        askers.map(({ by, key, entries: asked }) => [by, key, String(asked)]),
+      ),
+    )
   for (const each of damage)
     context.io.err(
       `${each.class}: ${each.author === '' ? 'a record' : `${each.author.slice(0, 8)}#${each.seq}`}: ${printableLine(each.sentence)}\n`,

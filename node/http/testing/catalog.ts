@@ -151,6 +151,7 @@ export class FakeCatalog implements Catalog {
       type,
       content,
       by: options.caller.subject,
+      asker: null,
       grant: null,
       commitment,
     })

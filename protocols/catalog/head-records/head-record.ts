@@ -14,6 +14,7 @@ import type { Random } from '#protocols/lifecycle'
 import { digestSchema, manifestSchema, nameSchema, versionOf } from '#protocols/manifest'
 import { pickTarget } from '#protocols/steering'
 import type { FunctionRecord } from '../catalog.ts'
+import { ASKED_BY_MAX } from '../ledger/asker.ts'
 import { bodyOf, targetsSchema } from '../ledger/bodies.ts'
 import { type Entry, ENTRY_DEPTH_MAX, openEntry } from '../ledger/entry.ts'
 import { functionKey, type FunctionState, type Version } from '../ledger/fold.ts'
@@ -34,7 +35,7 @@ const timeSchema = z.int().min(0)
 const shownSchema = z.strictObject({
   ordinal: z.int().min(1),
   publishedAt: timeSchema,
-  publishedBy: z.string().max(256),
+  publishedBy: z.string().max(ASKED_BY_MAX),
   author: keySchema,
   manifest: manifestSchema,
 })

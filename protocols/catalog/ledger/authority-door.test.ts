@@ -53,6 +53,21 @@ async function outcomeOf(entry: Entry): Promise<string> {
 }
 
 describe('the door', () => {
+  it('takes nobody for who asked but keys that hold what it takes', async () => {
+    const given = async (namespace: string, can: 'deploy' | 'read' = 'deploy') =>
+      (await ledger.append('grant', { subject: person.id, can: [can], namespaces: [namespace], expiresAtMs: null }, 'root')).hash
+    const [covers, elsewhere, tooLittle] = [await given('team-*'), await given('team-b'), await given('team-a', 'read')]
+    const asked = (key: string, grant: string | null) => outcomeOf(next(other, { asker: { key, grant } }))
+    expect(await asked(person.id, elsewhere)).toBe('authority')
+    expect(await asked(person.id, tooLittle)).toBe('authority')
+    expect(await asked(node.id, covers)).toBe('authority')
+    expect(await asked(person.id, null)).toBe('authority')
+    expect(await asked(person.id, 'f'.repeat(64))).toBe('authority')
+    expect(await asked('root', null)).toBe('malformed')
+    expect(await asked(person.id, covers)).toBe('stored')
+    expect(await asked(root.id, null)).toBe('stored')
+  })
+
   it('takes in what its grant covers', async () => {
     expect(await outcomeOf(next(other, {}))).toBe('stored')
     expect(await outcomeOf(next(other, { type: 'tomorrow', body: {} }))).toBe('stored')
@@ -145,6 +160,22 @@ describe('append()', () => {
   it('names the grant it stands on, and uses the root only where its own key may not', async () => {
     expect(await append('publish', manifestOf('team-a'))).toMatchObject({ author: node.id, grant: admitted.hash })
     expect(await append('ban', { member: person.id, seq: 0 })).toMatchObject({ author: root.id, grant: null })
+  })
+
+  it('tells who asked by the key that may have, whatever it calls itself, and says when its right had ended', async () => {
+    const given = await append('grant', { subject: person.id, can: ['deploy'], namespaces: ['team-a'], expiresAtMs: null })
+    const asker = { key: person.id, grant: given.hash }
+    const first = next(other, { by: 'root', asker })
+    expect(await outcomeOf(first)).toBe('stored')
+    const shown = `root (${person.id.slice(0, 16)})`
+    expect(ledger.state.function('team-a', 'x')?.versions).toMatchObject([{ publishedBy: shown }])
+    await append('revoke', { grant: given.hash, pins: [{ author: other.id, seq: first.seq }] })
+    expect(await outcomeOf(next(other, { by: 'root', asker }))).toBe('stored')
+    const lines = (await ledger.log({ limit: 99 })).filter((line) => line.author === other.id)
+    expect(lines).toMatchObject([
+      { by: shown, asker: { ...asker, stands: true } },
+      { by: `root (${person.id.slice(0, 16)}, without the right)`, asker: { ...asker, stands: false } },
+    ])
   })
 
   it('says which grant is missing, and who could give it', async () => {

@@ -12,7 +12,8 @@ export type DoorVerdict = { unknown: string } | { refused: string } | undefined
  * depend on entries that come later.
  */
 export function judgeAtDoor(entry: Line, fact: AuthorityFact | undefined, facts: AuthorityFacts): DoorVerdict {
-  return judgeAuthor(entry, fact, facts) ?? (fact?.kind === 'grant' ? (judgeGiver(fact, facts) ?? judgeInvitation(fact, facts)) : undefined)
+  const verdict = judgeAuthor(entry, fact, facts) ?? judgeAsker(entry, fact, facts)
+  return verdict ?? (fact?.kind === 'grant' ? (judgeGiver(fact, facts) ?? judgeInvitation(fact, facts)) : undefined)
 }
 
 function judgeAuthor(entry: Line, fact: AuthorityFact | undefined, facts: AuthorityFacts): DoorVerdict {
@@ -30,11 +31,33 @@ function judgeAuthor(entry: Line, fact: AuthorityFact | undefined, facts: Author
 
 function judgeTop(place: Place, fact: AuthorityFact | undefined, facts: AuthorityFacts): DoorVerdict {
   if (fact?.kind === 'genesis' && !isGenesis(fact, facts.root)) return { refused: 'only the root may write a genesis, as its first entry' }
-  if (place.author === facts.root || reaches(facts.root, place.author, place, facts)) return undefined
+  if (isTop(place.author, place, facts)) return undefined
   if (facts.genesis === undefined) return { unknown: 'the genesis is not here' }
-  const { recovery } = facts.genesis
-  if (recovery !== null && reaches(recovery, place.author, place, facts)) return undefined
   return { refused: 'it names no grant, and its author is not the root' }
+}
+
+/** The root, the recovery key, or who took over from one of them before this place, as far as is known here. */
+function isTop(key: string, place: Place, facts: AuthorityFacts): boolean {
+  const recovery = facts.genesis?.recovery ?? facts.root
+  return [facts.root, recovery].some((each) => each === key || reaches(each, key, place, facts))
+}
+
+/** Nobody may say that a key asked for what that key could not ask for. Of what ends a grant or a token, the key must have held anything at all. */
+function judgeAsker(entry: Line, fact: AuthorityFact | undefined, facts: AuthorityFacts): DoorVerdict {
+  const { asker } = entry
+  if (asker === undefined) return undefined
+  const place = placeOf(entry)
+  if (asker.grant === null) {
+    if (isTop(asker.key, place, facts)) return undefined
+    return facts.genesis === undefined ? { unknown: 'the genesis is not here' } : { refused: 'whoever asked for it is not the root' }
+  }
+  const chain = chainOf(asker.grant, facts, (each) => each.under ?? each.basis)
+  const [held] = chain
+  if (held === undefined) return { unknown: 'the grant of whoever asked for it is not here' }
+  if (!reaches(held.subject, asker.key, place, facts)) return { refused: 'the grant it names is not of the key that asked for it' }
+  const needs = fact === undefined ? needsOf(entry, fact) : fact.kind === 'grant' ? needsOfGrant(fact) : []
+  const fault = faultOf(place, needs, undefined, held, chain)
+  return fault === undefined ? undefined : { refused: `of the key that asked for it: ${fault}` }
 }
 
 /** What somebody gives through a node must be theirs to give, too. */

@@ -12,6 +12,7 @@ import {
 } from './authority-facts.ts'
 import { Keys } from './authority-keys.ts'
 import { ADMIN_EVERYWHERE, faultOf, type Needs, needsOfGrant } from './authority-rules.ts'
+import type { Asker } from './asker.ts'
 import { comparePlaces, compareText, type Place } from './entry.ts'
 
 /** What one grant is worth. */
@@ -100,6 +101,14 @@ export class Verdict {
   isCancelled(issuer: string, id: string, place?: Place): boolean {
     const cancels = this.#facts.cancels.get(tokenKey(issuer, id)) ?? []
     return cancels.some((each) => (place === undefined || comparePlaces(each.place, place) < 0) && this.#isEffective(each))
+  }
+
+  /** Whether the key that asked for an entry held what it names: not yet revoked, rotated away or expired then. */
+  isAskedFor(asker: Asker, place: Place): boolean {
+    if (asker.grant === null) return this.keys.speaksFor(undefined, asker.key, place)
+    const state = this.grants.get(asker.grant)
+    if (state?.counts !== true || !this.keys.speaksFor(state.fact.subject, asker.key, place)) return false
+    return state.pins.every((pins) => place.seq <= (pins.get(place.author) ?? 0))
   }
 
   /** The nodes that an invitation let in. */

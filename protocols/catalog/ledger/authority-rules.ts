@@ -36,7 +36,11 @@ function authorityNeeds(fact: AuthorityFact): Needs {
 /** Who admits a node must hold everything everywhere; who gives anything else must hold `admin` there. */
 export function needsOfGrant(fact: GrantFact): readonly Need[] {
   if (fact.type === 'admit') return ADMIN_EVERYWHERE
-  return fact.scopes.flatMap((scope) => scope.namespaces.map((namespace) => ({ can: 'admin' as const, namespace })))
+  return adminOn(fact.scopes.flatMap((scope) => scope.namespaces))
+}
+
+export function adminOn(namespaces: readonly string[]): readonly Need[] {
+  return namespaces.map((namespace) => ({ can: 'admin', namespace }))
 }
 
 const deployNeeds = new Map<string, readonly Need[]>()

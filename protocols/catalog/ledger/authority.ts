@@ -2,6 +2,7 @@
 import type { Capability, Grant } from '#protocols/access'
 import { digestOf, encode } from '#protocols/codec'
 import type { GrantRecord } from '../catalog.ts'
+import type { Asker } from './asker.ts'
 import { judgeAtDoor, type DoorVerdict } from './authority-door.ts'
 import { type GrantState, type Standing, Verdict } from './authority-evaluate.ts'
 import { type AuthorityFact, authorityFactOf, AuthorityFacts, byPlace, type GrantFact } from './authority-facts.ts'
@@ -183,6 +184,12 @@ export class LedgerAuthority implements Authority {
   /** What a key holds that covers all of this and lasts until then (`null`: for ever), of several the longest; its hash, `undefined` where it holds none. */
   holdingOf(key: string, needs: readonly Need[], untilMs: number | null, nowMs: number): string | undefined {
     return longest(this.#holdings(key, nowMs).filter(({ fact }) => covers(fact, needs) && outlasts(fact.expiresAtMs, untilMs)))
+  }
+
+  /** Whose token it was, for the entry it asks for; `undefined` where its key holds by no single grant what the entry needs. */
+  askerOf(key: string, needs: readonly Need[], nowMs: number): Asker | undefined {
+    const grant = this.isTop(key) ? null : this.holdingOf(key, needs, nowMs, nowMs)
+    return grant === undefined ? undefined : { key, grant }
   }
 
   /** When a grant ends by itself; `null`: never. */

@@ -6,7 +6,7 @@ let count = 0
 function line(type: string, content: Record<string, unknown>, by = 'ada'): EntryLine {
   count += 1
   const hash = count.toString(16).padStart(64, '0')
-  return { author: 'a'.repeat(64), seq: count, hash, atMs: count, counter: 0, type, content, by, grant: null }
+  return { author: 'a'.repeat(64), seq: count, hash, atMs: count, counter: 0, type, content, by, asker: null, grant: null }
 }
 const publish = (code: string, after: string | null, by?: string) =>
   line('publish', { manifest: { namespace: 'demo', name: 'f', code }, after }, by)

@@ -1,7 +1,9 @@
 /** An entry as people read it. */
 import type { LedgerLine } from '../catalog.ts'
 import { OsirisError } from '#protocols/errors'
-import { type Entry, ENTRY_BYTES_MAX, reopenEntry } from './entry.ts'
+import { askedBy } from './asker.ts'
+import type { Verdict } from './authority-evaluate.ts'
+import { type Entry, ENTRY_BYTES_MAX, placeOf, reopenEntry } from './entry.ts'
 import type { Feeds } from './feeds.ts'
 import type { Places } from './places.ts'
 import { plainJson } from './plain-json.ts'
@@ -13,7 +15,12 @@ export interface EntryLine extends Omit<LedgerLine, 'commitment'> {
 }
 
 /** Entries in the total order, from behind `after` on; damaged ones are left out. Throws `not_found`. */
-export async function readLog(all: Places, feeds: Feeds, options: { after?: string; limit: number }): Promise<EntryLine[]> {
+export async function readLog(
+  all: Places,
+  feeds: Feeds,
+  verdict: Pick<Verdict, 'isAskedFor'>,
+  options: { after?: string; limit: number },
+): Promise<EntryLine[]> {
   const places = all.inOrder()
   const at = options.after === undefined ? -1 : places.findIndex((place) => place.hash === options.after)
   if (options.after !== undefined && at < 0) {
@@ -22,12 +29,15 @@ export async function readLog(all: Places, feeds: Feeds, options: { after?: stri
   const lines: EntryLine[] = []
   for (const place of places.slice(at + 1, at + 1 + options.limit)) {
     const [bytes] = await feeds.read(place.author, place.seq, place.seq, ENTRY_BYTES_MAX)
-    if (bytes !== undefined) lines.push(lineOf(reopenEntry(bytes, place.hash)))
+    if (bytes !== undefined) lines.push(lineOf(reopenEntry(bytes, place.hash), verdict))
   }
   return lines
 }
 
-function lineOf(entry: Entry): EntryLine {
-  const { author, seq, hash, hlc, type, body, by, grant } = entry
-  return { author, seq, hash, atMs: hlc.wallMs, counter: hlc.counter, type, content: plainJson(body) as Record<string, unknown>, by, grant }
+function lineOf(entry: Entry, verdict: Pick<Verdict, 'isAskedFor'>): EntryLine {
+  const { author, seq, hash, hlc, type, body, grant } = entry
+  const asker = entry.asker === undefined ? null : { ...entry.asker, stands: verdict.isAskedFor(entry.asker, placeOf(entry)) }
+  const by = askedBy(entry.by, entry.asker, asker?.stands)
+  const content = plainJson(body) as Record<string, unknown>
+  return { author, seq, hash, atMs: hlc.wallMs, counter: hlc.counter, type, content, by, asker, grant }
 }

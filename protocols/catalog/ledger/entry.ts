@@ -7,6 +7,7 @@ import type { KeyObject } from 'node:crypto'
 import { type Identity, publicKeyOf, universeId, verifySignature, verifySignatureAside, type Universe } from '#protocols/access'
 import { dropOldest } from '#protocols/bounded'
 import { decodeCanonical, digestOf, encode } from '#protocols/codec'
+import type { Asker } from './asker.ts'
 import type { BodyOf } from './bodies.ts'
 import { COUNTER_MAX, type Hlc } from './hlc.ts'
 
@@ -32,14 +33,16 @@ export interface Envelope {
   type: string
   /** Judged by the fold, by type; any map here, so that entries of newer nodes are kept and passed on. */
   body: Record<string, unknown>
-  /** Subject of the caller who asked for it. */
+  /** What the caller who asked for it calls itself: a label, and no more. */
   by: string
+  /** Whose token asked for it; absent: the node by itself. */
+  asker?: Asker
   /** Hash of the entry that gave the author the authority this one stands on; `null` for the root's and the recovery key's own. */
   grant: string | null
 }
 
 /** What each key holds; exactly these keys. By hand: every entry passes here, and a schema would cost it a fifth of its signature. */
-const ENVELOPE: { readonly [K in keyof Envelope]: (value: unknown) => boolean } = {
+const ENVELOPE: { readonly [K in keyof Required<Envelope>]: (value: unknown) => boolean } = {
   format: (value) => value === 1,
   universe: (value) => typeof value === 'string' && /^[0-9a-f]{16}$/.test(value),
   author: isHex64,
@@ -49,6 +52,7 @@ const ENVELOPE: { readonly [K in keyof Envelope]: (value: unknown) => boolean } 
   type: (value) => typeof value === 'string' && /^[a-z][a-z0-9.-]{0,62}$/.test(value),
   body: isMap,
   by: (value) => typeof value === 'string' && value.length <= 256,
+  asker: (value) => value === undefined || isAsker(value),
   grant: (value) => value === null || isHex64(value),
 }
 const ENVELOPE_KEYS = Object.keys(ENVELOPE) as (keyof Envelope)[]
@@ -206,7 +210,9 @@ function readEnvelope(payload: Uint8Array): Envelope {
   if (!isMap(value)) throw new Refusal('malformed', 'its envelope is not a map')
   const wrong = ENVELOPE_KEYS.find((key) => !ENVELOPE[key](value[key]))
   if (wrong !== undefined) throw new Refusal('malformed', `its envelope is wrong at "${wrong}"`)
-  if (Object.keys(value).length !== ENVELOPE_KEYS.length) throw new Refusal('malformed', 'its envelope has keys that are not known')
+  const lacking = value['asker'] === undefined ? 1 : 0
+  if (Object.keys(value).length !== ENVELOPE_KEYS.length - lacking)
+    throw new Refusal('malformed', 'its envelope has keys that are not known')
   return value as unknown as Envelope
 }
 
@@ -220,6 +226,11 @@ function isWhole(value: unknown): value is number {
 
 function isMap(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && Object.getPrototypeOf(value) === Object.prototype
+}
+
+function isAsker(value: unknown): boolean {
+  if (!isMap(value) || Object.keys(value).length !== 2) return false
+  return isHex64(value['key']) && (value['grant'] === null || isHex64(value['grant']))
 }
 
 function isHlc(value: unknown): boolean {

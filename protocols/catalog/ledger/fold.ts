@@ -5,6 +5,7 @@
 import { LIVE } from '#protocols/function'
 import { versionOf, type Manifest } from '#protocols/manifest'
 import type { AliasTargets } from '../catalog.ts'
+import { askedBy } from './asker.ts'
 import { type BodyOf, bodyOf } from './bodies.ts'
 import { type Claim, claimsAfter, NO_CLAIMS } from './claims.ts'
 import { type Line, placeOf, type Place } from './entry.ts'
@@ -53,7 +54,7 @@ export interface Fact extends JudgedFact {
 
 /** What an entry says about a function; `undefined` for other types, unknown types and bodies that do not fit. */
 export function factOf(entry: Line, place: Place = placeOf(entry), shared: Shared = new Shared()): Fact | undefined {
-  const common = { place, basis: entry.grant === null ? null : shared.text(entry.grant), by: shared.text(entry.by) }
+  const common = { place, basis: entry.grant === null ? null : shared.text(entry.grant), by: shared.text(askedBy(entry.by, entry.asker)) }
   if (entry.type === 'publish') {
     const body = bodyOf(entry, 'publish')
     if (body === undefined) return undefined

@@ -24,7 +24,7 @@ import {
 import type { FunctionState } from './fold.ts'
 import { LedgerState } from './ledger-state.ts'
 import { faultOfSigning, signerFor } from './authority-signer.ts'
-import { nextEntry, readyToWrite, writableTip } from './next-entry.ts'
+import { nextEntry, type NextEntryInit, readyToWrite, writableTip } from './next-entry.ts'
 import { Places } from './places.ts'
 import { type EntryLine, readLog } from './entry-line.ts'
 import { Feeds, type Head, type Tip } from './feeds.ts'
@@ -151,7 +151,7 @@ export class Ledger {
    * Writes an entry of this node, or of the root where only the root may and its key is here; resolves when it is on disk and in the view.
    * Throws `forbidden` (saying which grant is missing), `payload_too_large`, `storage_full`, `unavailable`.
    */
-  async append<T extends EntryType>(type: T, body: BodyOf<T>, by: string): Promise<Entry> {
+  async append<T extends EntryType>(type: T, body: BodyOf<T>, by: NextEntryInit<T>['by']): Promise<Entry> {
     const signer = () => signerFor(this.authority, this.#identities, type, body, Math.max(this.#hlc.wallMs, this.#clock.now()))
     await readyToWrite(this.author, () => signer().identity.id, this.#mayWrite)
     const entry = nextEntry({
@@ -331,7 +331,7 @@ export class Ledger {
   }
 
   log(options: { after?: string; limit: number }): Promise<EntryLine[]> {
-    return readLog(this.#places, this.#feeds, options)
+    return readLog(this.#places, this.#feeds, this.authority.verdict, options)
   }
 
   #apply(entries: Entry[]): void {

@@ -4,6 +4,7 @@ import { OsirisError } from '#protocols/errors'
 import type { MaybePromise } from '#protocols/lifecycle'
 import type { LedgerAuthority } from './authority.ts'
 import { signerFor } from './authority-signer.ts'
+import type { Requester } from './asker.ts'
 import type { BodyOf, EntryType } from './bodies.ts'
 import { type Entry, ENTRY_BYTES_MAX, signEntry } from './entry.ts'
 import type { Feeds, Tip } from './feeds.ts'
@@ -12,7 +13,8 @@ import { type Hlc, observe, tick } from './hlc.ts'
 export interface NextEntryInit<T extends EntryType> {
   type: T
   body: BodyOf<T>
-  by: string
+  /** A label alone: the node asks by itself. */
+  by: string | Requester
   authority: LedgerAuthority
   /** The first that may is the author. */
   identities: readonly Identity[]
@@ -39,7 +41,8 @@ export function nextEntry<T extends EntryType>(init: NextEntryInit<T>): Entry {
   const tip = init.tipOf(identity.id)
   const hlc = tick(observe(last, tip.hlc), nowMs)
   const place = { format: 1 as const, universe, author: identity.id, seq: tip.seq + 1, prev: tip.hash }
-  const entry = signEntry(identity, { ...place, hlc, type, body: placed(body, place), by, grant })
+  const requester = typeof by === 'string' ? { by } : by
+  const entry = signEntry(identity, { ...place, hlc, type, body: placed(body, place), ...requester, grant })
   if (entry.bytes.length > ENTRY_BYTES_MAX) {
     throw new OsirisError('payload_too_large', `Cannot write the entry: it has ${entry.bytes.length} bytes, at most ${ENTRY_BYTES_MAX} fit`)
   }

@@ -6,6 +6,8 @@ import type { Clock } from '#protocols/lifecycle'
 import type { Network, Peer } from '#protocols/network'
 import type { AuthorityChange, Powers, Receipt, WriteOptions } from '../catalog.ts'
 import type { Ledger } from '../ledger/ledger.ts'
+import { type Requester, requesterOf } from '../ledger/asker.ts'
+import { adminOn } from '../ledger/authority-rules.ts'
 import { PINS_MAX, type BodyOf } from '../ledger/bodies.ts'
 import { changeSchema, PROTOCOL, receiptSchema } from '../messages.ts'
 import { assertMayAmend } from './powers.ts'
@@ -62,11 +64,18 @@ export class Amender {
 
   async #write(change: AuthorityChange, { type, body }: Written, principal: Principal, options: WriteOptions): Promise<Receipt> {
     const { ack, timeoutMs } = options
-    const receipt = await this.#init.writer.record(type, body, { ack, timeoutMs, by: principal.subject })
+    const receipt = await this.#init.writer.record(type, body, { ack, timeoutMs, ...this.#requester(change, principal) })
     if (change.type !== 'create' && change.type !== 'transfer') return receipt
     const owner = this.powers().namespaces.find((each) => each.namespace === change.namespace)?.owner
     if (owner === change.owner) return receipt
     throw new OsirisError('conflict', `Cannot give namespace "${change.namespace}" away: at the same time it went to ${owner ?? 'nobody'}`)
+  }
+
+  /** For what is given, the key that held it; for what is ended, any grant of it. */
+  #requester(change: AuthorityChange, principal: Principal): Requester {
+    const { ledger, clock } = this.#init
+    const namespaces = change.type === 'grant' ? change.namespaces : 'namespace' in change ? [change.namespace] : []
+    return requesterOf(principal, adminOn(namespaces), ledger.authority, clock.now())
   }
 
   /** One member after the other until one holds what it takes; each judges the caller again. */
@@ -126,9 +135,8 @@ export class Amender {
   /** The grant of theirs that covers what they give: it ends with that. Throws `forbidden` where it takes several. */
   #under(giver: Principal | undefined, namespaces: readonly string[], expiresAtMs: number | null): { under?: string } {
     if (giver?.issuer === undefined) return {}
-    const needs = namespaces.map((namespace) => ({ can: 'admin' as const, namespace }))
     const { ledger, clock } = this.#init
-    const under = ledger.authority.holdingOf(giver.issuer, needs, expiresAtMs, clock.now())
+    const under = ledger.authority.holdingOf(giver.issuer, adminOn(namespaces), expiresAtMs, clock.now())
     if (under !== undefined) return { under }
     throw new OsirisError(
       'forbidden',

@@ -1,5 +1,6 @@
 /** What an audit found: who signed what, and what is wrong. */
-import { compareText, type Entry } from '../entry.ts'
+import { askedBy } from '../asker.ts'
+import { compareText, type Entry, type Line } from '../entry.ts'
 import type { SignedReceipt } from '../receipts/receipts.ts'
 
 /**
@@ -35,6 +36,14 @@ export interface AuditedKey {
   frozenFrom: number | null
 }
 
+/** What was asked for with tokens of one key, under one label. */
+export interface AuditedAsker {
+  /** `label (first 16 hex characters of the key)`, `label (root)`. */
+  by: string
+  key: string
+  entries: number
+}
+
 export interface AuditSummary {
   ok: boolean
   entries: number
@@ -43,6 +52,8 @@ export interface AuditSummary {
   proofs: number
   /** By key. */
   keys: AuditedKey[]
+  /** Whose tokens asked, as the nodes say that signed it; by key. The first 1,000. */
+  askers: AuditedAsker[]
   /** How often each class was found; absent: never. */
   counts: Partial<Record<DamageClass, number>>
   /** The first ones found. */
@@ -50,9 +61,12 @@ export interface AuditSummary {
 }
 
 const SHOWN_MAX = 100
+/** Labels are free: a member may bring any number. */
+const ASKERS_MAX = 1000
 
 export class AuditReport {
   readonly #keys = new Map<string, AuditedKey>()
+  readonly #askers = new Map<string, AuditedAsker>()
   readonly #damage: Damage[] = []
   readonly #counts: Partial<Record<DamageClass, number>> = {}
 
@@ -61,6 +75,15 @@ export class AuditReport {
     key.entries += 1
     key.last = { seq, atMs: hlc.wallMs }
     key.first ??= key.last
+  }
+
+  /** An entry that its author was allowed to write, for whoever asked. */
+  asked({ by, asker }: Line): void {
+    if (asker === undefined) return
+    const name = `${asker.key} ${by}`
+    const known = this.#askers.get(name)
+    if (known !== undefined) known.entries += 1
+    else if (this.#askers.size < ASKERS_MAX) this.#askers.set(name, { by: askedBy(by, asker), key: asker.key, entries: 1 })
   }
 
   committed(author: string): void {
@@ -92,6 +115,7 @@ export class AuditReport {
       receipts: sum((each) => each.receipts),
       proofs: keys.filter((each) => each.frozenFrom !== null).length,
       keys,
+      askers: [...this.#askers.values()].toSorted((a, b) => compareText(a.key, b.key) || compareText(a.by, b.by)),
       counts: { ...this.#counts },
       damage: [...this.#damage],
     }

@@ -72,6 +72,7 @@ it('what nobody touched holds, and says who signed what', async () => {
   const summary = await audited({})
   expect(summary).toMatchObject({ ok: true, damage: [], counts: {}, proofs: 0 })
   expect(summary.entries).toBe(nodes[0]?.service.status().entries)
+  expect(summary.askers).toEqual([{ by: 'ada (root)', key: universe.root.id, entries: WRITES }])
   const own = summary.keys.find(({ key }) => key === author())
   expect(own).toMatchObject({ entries: 3, committed: 3, first: { seq: 1 }, last: { seq: 3 }, frozenFrom: null })
   expect(own?.receipts).toBeGreaterThanOrEqual(3)

@@ -103,7 +103,10 @@ export class Audit {
   /** What all of it comes to, when everything was given. */
   finish(): AuditSummary {
     this.#authority.judge(
-      (line) => this.#electorate.insert(line),
+      (line) => {
+        this.#electorate.insert(line)
+        this.#report.asked(line)
+      },
       (spot, sentence) => this.#damage('authority', spot, sentence),
     )
     for (const [author, { entries }] of this.#feeds) for (const kept of entries.values()) this.#judgeReceipts(author, kept)
