@@ -141,7 +141,7 @@ class Feed {
   next(at: number): Uint8Array {
     this.#seq += 1
     const place = { format: 1 as const, universe: this.#universe, author: this.#identity.id, seq: this.#seq, prev: this.#prev }
-    const hlc = { wallMs: Date.now(), counter: at % 0xffff }
+    const hlc = { wallMs: Date.now(), counter: this.#seq % 0xffff }
     const body = { manifest: manifestOf(at, CODE), after: null }
     const entry = signEntry(this.#identity, { ...place, hlc, type: 'publish', body, by: 'bench', grant: this.#grant })
     this.#prev = entry.hash
