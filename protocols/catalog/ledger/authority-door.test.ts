@@ -38,7 +38,8 @@ const manifestOf = (namespace: string) => ({ manifest: aFunction('x', 'a', [], n
 /** A foreign node's next entry. */
 function next(author: Identity, part: Partial<Envelope>): Entry {
   const tip = ledger.tip(author.id)
-  const hlc = { wallMs: Math.max(Date.now(), tip.hlc.wallMs + 1, others.hlc.wallMs + 1), counter: 0 }
+  const latest = Math.max(...ledger.heads().map((head) => ledger.tip(head.author).hlc.wallMs))
+  const hlc = { wallMs: Math.max(Date.now(), latest + 1), counter: 0 }
   const place = { format: 1 as const, universe: universeId(universe), author: author.id, seq: tip.seq + 1, prev: tip.hash }
   return signEntry(author, { ...place, hlc, type: 'publish', body: manifestOf('team-a'), by: 'eve', grant: others.hash, ...part })
 }
