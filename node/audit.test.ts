@@ -1,4 +1,6 @@
 /** The ledger of a real node, verified on its disk and over HTTP, by the command line too. */
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import type { RunningNode } from '#node/universe'
@@ -44,14 +46,20 @@ it('a running node is verified over HTTP, not on its disk; a stopped one on its 
   expect(summary).toMatchObject({ ok: true, entries: status.entries, damage: [] })
   expect(summary.receipts).toBeGreaterThanOrEqual(2)
   const told = await verify('--node', node.http)
-  expect(told).toMatchObject({ code: 0, err: expect.stringContaining(`All of it holds: ${status.entries} entries`) })
+  expect(told).toMatchObject({ code: 0, err: expect.stringContaining(`All that is here holds: ${status.entries} entries`) })
   expect(told.out).toContain('COMMITTED')
   expect(JSON.parse((await verify('--node', node.http, '--json')).out)).toEqual(summary)
   await expect(auditFolder(dataDir)).rejects.toMatchObject({ code: 'conflict' })
 
   await node.stop()
-  expect(await auditFolder(dataDir)).toEqual(summary)
-  expect(await verify('--data', dataDir)).toMatchObject({ code: 0, out: told.out })
+  const onDisk = await auditFolder(dataDir)
+  expect(onDisk).toEqual({ ...summary, artifacts: onDisk.artifacts })
+  expect(onDisk.artifacts).toBeGreaterThan(0)
+  expect(await verify('--data', dataDir)).toMatchObject({
+    code: 0,
+    out: told.out,
+    err: expect.stringContaining('Not checked: entries at the end'),
+  })
   const host = await openHost({ dataDir, universeName: 'test', join: [] })
   const encodings = { keyEncoding: 'utf8', valueEncoding: 'view' } as const
   const key = `entry/${host.identity.id}/${'1'.padStart(16, '0')}`
@@ -63,5 +71,10 @@ it('a running node is verified over HTTP, not on its disk; a stopped one on its 
   const damaged = await verify('--data', dataDir)
   expect(damaged).toMatchObject({ code: 1, err: expect.stringContaining('does not match its checksum') })
   expect(damaged.err).toContain('The ledger is damaged: ')
+  const digest = 'ab'.repeat(32)
+  await mkdir(join(dataDir, 'artifacts', 'ab'), { recursive: true })
+  await writeFile(join(dataDir, 'artifacts', 'ab', digest), 'other code')
+  expect(await auditFolder(dataDir)).toMatchObject({ ok: false, counts: { record: 1, artifact: 1 } })
+  expect(await readFile(join(dataDir, 'artifacts', 'ab', digest), 'utf8')).toBe('other code')
   expect(await verify('--data', `${dataDir}/nowhere`)).toMatchObject({ code: 3, err: expect.stringContaining('no node has been here') })
 })

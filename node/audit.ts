@@ -1,16 +1,17 @@
 /** Verifying a ledger without believing anybody: from the data directory of a node that is not running, or from what a node hands out. */
-import { type AuditSummary, auditPages, auditStorage } from '#protocols/catalog'
+import { join } from 'node:path'
+import { type AuditSummary, auditPages, auditStorage, DirectoryArtifacts } from '#protocols/catalog'
 import { type LedgerRecords, recordsOfText } from '#protocols/management'
 import { universeId } from '#protocols/access'
 import { openRecords } from './host.ts'
 
 export type { AuditSummary } from '#protocols/catalog'
 
-/** Reads every record. Throws `not_found` where there is no node's data, `conflict` while a node runs on it. */
+/** Reads every record and every file of built code. Throws `not_found` where there is no node's data, `conflict` while a node runs on it. */
 export async function auditFolder(dataDir: string): Promise<AuditSummary> {
   const { storage, universe, close } = await openRecords(dataDir)
   try {
-    return await auditStorage(storage, universeId(universe))
+    return await auditStorage(storage, universeId(universe), new DirectoryArtifacts({ directory: join(dataDir, 'artifacts') }))
   } finally {
     await close()
   }

@@ -113,6 +113,23 @@ it('a directory with a ledger founds no other universe because its universe.json
   await Promise.all([again.close(), founder.close()])
 })
 
+it('a damaged node key stops the start instead of making another member', async () => {
+  const first = await open('a')
+  await first.keep()
+  await first.close()
+  const path = join(dir, 'a', 'node.key')
+  const key = await readFile(path, 'utf8')
+  const flipped = (at: number) => key.slice(0, at) + (key[at] === '0' ? '1' : '0') + key.slice(at + 1)
+  for (const damaged of [flipped(0), flipped(63), flipped(65), key.slice(0, 64), '']) {
+    await writeFile(path, damaged)
+    await expect(open('a')).rejects.toMatchObject({ code: 'invalid_argument', message: expect.stringContaining('put a copy of it back') })
+  }
+  await writeFile(path, key)
+  const again = await open('a')
+  expect(again.identity.id).toBe(first.identity.id)
+  await again.close()
+})
+
 it('a root key that is not the root of the universe stops the start instead of being left out', async () => {
   const founder = await open('a')
   await founder.keep()

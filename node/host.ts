@@ -2,7 +2,7 @@
  * What a node keeps on its host: the data directory with its lock, its key, and the universe it belongs to.
  *
  * ```
- * <data>/node.key        32 secret bytes as hex (0600)
+ * <data>/node.key        32 secret bytes as hex (0600), and beside them the public key they make: every 32 bytes are some key
  * <data>/universe.json   the universe's public root and door key, and what it was founded with (0600); written once the node is in, so that a start that failed binds to nothing
  * <data>/root.key        only where this node founded the universe: the root's secret (0600)
  * <data>/successor.key   only where somebody put it: the secret of the key that took over from the root's (0600)
@@ -94,7 +94,7 @@ export async function openHost(init: HostInit): Promise<Host> {
     throw diskError(error, init.dataDir)
   })
   try {
-    const identity = await keyOf(join(init.dataDir, 'node.key'))
+    const identity = await nodeKeyOf(join(init.dataDir, 'node.key'))
     const { universe, root, isNew, founded } = await universeOf(init, tokens, addresses, store)
     let bound = !isNew
     const artifactsDir = join(init.dataDir, 'artifacts')
@@ -158,6 +158,23 @@ export async function openRecords(dataDir: string): Promise<{ storage: Storage; 
 
 async function keyIfThere(path: string): Promise<Identity | undefined> {
   return (await readIfThere(path)) === undefined ? undefined : keyOf(path)
+}
+
+/** A key that was damaged would be another member's: it is refused. */
+async function nodeKeyOf(path: string): Promise<Identity> {
+  const text = await readIfThere(path)
+  if (text === undefined) {
+    const made = createIdentity()
+    await writeSecret(path, `${Buffer.from(made.seed).toString('hex')} ${made.id}\n`)
+    return made
+  }
+  const [, seed, id] = /^([0-9a-f]{64}) ([0-9a-f]{64})\s*$/.exec(text) ?? []
+  const identity = seed === undefined ? undefined : createIdentity(Buffer.from(seed, 'hex'))
+  if (identity !== undefined && identity.id === id) return identity
+  throw new OsirisError(
+    'invalid_argument',
+    `Cannot use the key in ${path}: it is damaged, and what is left of it would be another node's; put a copy of it back, or start on an empty data directory with a join token, as a new member`,
+  )
 }
 
 async function keyOf(path: string): Promise<Identity> {

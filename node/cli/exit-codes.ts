@@ -12,6 +12,7 @@ const EXIT_OF: Partial<Record<ErrorCode, number>> = {
   unavailable: EXIT.unreachable,
   codegen_unavailable: EXIT.unreachable,
   deadline_exceeded: EXIT.timeout,
+  not_committed: EXIT.timeout,
 }
 
 /** Every code that is not in the list is a failure like any other: 1. */

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { errorStatus, type ErrorCode, OsirisError } from '#protocols/errors'
 import { refFrom, valueOf, wholeNumber } from './arguments.ts'
 import { exitCodeOf } from './exit-codes.ts'
+import { capabilitiesFrom, patternsFrom } from './granting.ts'
 import { printable, printableJson, printableLine } from './printable.ts'
 import { nounOf } from './program.ts'
 import { reportError } from './report.ts'
@@ -42,6 +43,18 @@ describe('arguments', () => {
   })
 })
 
+describe('words about rights', () => {
+  it('namespaces are names, prefixes or all; anything else is told before it is signed', () => {
+    expect(patternsFrom('demo,team-*, *')).toEqual(['demo', 'team-*', '*'])
+    for (const text of ['De mo', 'demo-', 'a**', '*a', 'Demo*', 'a/b'])
+      expect(() => patternsFrom(text)).toThrow(/--namespace: expected a name/)
+  })
+
+  it('without capabilities, which there are', () => {
+    for (const text of ['', ' , ']) expect(() => capabilitiesFrom(text)).toThrow('--can: say what it shall give, some of invoke, read')
+  })
+})
+
 describe('exit codes', () => {
   it('follow the table of DESIGN 4.4, and no error exits with 0', () => {
     const codes = Object.keys(errorStatus) as ErrorCode[]
@@ -50,7 +63,7 @@ describe('exit codes', () => {
     expect(at(3)).toEqual(['not_found'])
     expect(at(4)).toEqual(['unauthenticated', 'forbidden'])
     expect(at(5)).toEqual(['unavailable', 'codegen_unavailable'])
-    expect(at(6)).toEqual(['deadline_exceeded'])
+    expect(at(6).toSorted()).toEqual(['deadline_exceeded', 'not_committed'])
     expect(at(0)).toEqual([])
   })
 })

@@ -27,7 +27,8 @@ export function register(program: Command, context: Context): void {
     .addHelpText(
       'after',
       `
-Ends with 1 when anything is damaged, missing or forged; --json has all of it.
+Ends with 1 when anything is damaged, missing or forged; --json has all of it. With --data, built code is read too. What was cut
+off the end of a feed, with every record that names it, shows only beside another node's ledger.
 Examples:
   $ osiris ledger verify --node http://127.0.0.1:4748
   $ osiris ledger verify --data /var/lib/osiris`,
@@ -128,7 +129,7 @@ async function verify(options: { data?: string }, context: Context): Promise<voi
   const summary = options.data === undefined ? await fromNode() : await auditFolder(options.data)
   if (!summary.ok) context.exitCode = 1
   if (context.globals().json === true) return context.json(summary)
-  const { keys, askers, entries, committed, receipts, proofs, counts, damage } = summary
+  const { keys, askers, artifacts, entries, committed, receipts, proofs, counts, damage } = summary
   const rows = keys.map((each) => [
     each.name ?? '',
     each.key.slice(0, 16),
@@ -152,8 +153,14 @@ async function verify(options: { data?: string }, context: Context): Promise<voi
       `${each.class}: ${each.author === '' ? 'a record' : `${each.author.slice(0, 8)}#${each.seq}`}: ${printableLine(each.sentence)}\n`,
     )
   const found = Object.entries(counts).map(([kind, count]) => `${count} × ${kind}`)
+  const code = options.data === undefined ? '' : `, ${artifacts} files of built code`
+  const beyond =
+    options.data === undefined
+      ? 'Not checked: built code, and whether the node has more, or others do, than it handed out'
+      : 'Not checked: entries at the end of a feed that were lost together with all that names them (a store whose log was cut); compare with another node: osiris ledger verify --node URL'
   const what = `${entries} entries (${committed} committed), ${receipts} receipts, ${proofs} proofs`
-  context.io.err(summary.ok ? `All of it holds: ${what}\n` : `The ledger is damaged: ${found.join(', ')} (${what})\n`)
+  if (summary.ok) context.io.err(`All that is here holds: ${what}${code}\n${beyond}\n`)
+  else context.io.err(`The ledger is damaged: ${found.join(', ')} (${what}${code})\n`)
 
   async function fromNode() {
     const node = await context.connect()

@@ -6,9 +6,20 @@ import type { SignedReceipt } from '../receipts/receipts.ts'
 /**
  * `record`: bytes that do not match the checksum they were written with; `form`: not canonical, or not an entry; `signature`: not by its author;
  * `universe`: of another one; `chain`: not where it says it is in its feed; `gap`: something is missing; `authority`: its author was not allowed
- * to write it; `receipt`, `proof`: one that proves nothing.
+ * to write it; `receipt`, `proof`: one that proves nothing; `artifact`: a file of built code that is not what its name says.
  */
-export const DAMAGE_CLASSES = ['record', 'form', 'signature', 'universe', 'chain', 'gap', 'authority', 'receipt', 'proof'] as const
+export const DAMAGE_CLASSES = [
+  'record',
+  'form',
+  'signature',
+  'universe',
+  'chain',
+  'gap',
+  'authority',
+  'receipt',
+  'proof',
+  'artifact',
+] as const
 export type DamageClass = (typeof DAMAGE_CLASSES)[number]
 
 export interface Damage {
@@ -52,6 +63,8 @@ export interface AuditSummary {
   proofs: number
   /** By key. */
   keys: AuditedKey[]
+  /** Files of built code that were read and are what their names say; from a node: none are read. */
+  artifacts: number
   /** Whose tokens asked, as the nodes say that signed it; by key. The first 1,000. */
   askers: AuditedAsker[]
   /** How often each class was found; absent: never. */
@@ -67,6 +80,7 @@ const ASKERS_MAX = 1000
 export class AuditReport {
   readonly #keys = new Map<string, AuditedKey>()
   readonly #askers = new Map<string, AuditedAsker>()
+  #artifacts = 0
   readonly #damage: Damage[] = []
   readonly #counts: Partial<Record<DamageClass, number>> = {}
 
@@ -84,6 +98,10 @@ export class AuditReport {
     const known = this.#askers.get(name)
     if (known !== undefined) known.entries += 1
     else if (this.#askers.size < ASKERS_MAX) this.#askers.set(name, { by: askedBy(by, asker), key: asker.key, entries: 1 })
+  }
+
+  artifact(): void {
+    this.#artifacts += 1
   }
 
   committed(author: string): void {
@@ -115,6 +133,7 @@ export class AuditReport {
       receipts: sum((each) => each.receipts),
       proofs: keys.filter((each) => each.frozenFrom !== null).length,
       keys,
+      artifacts: this.#artifacts,
       askers: [...this.#askers.values()].toSorted((a, b) => compareText(a.key, b.key) || compareText(a.by, b.by)),
       counts: { ...this.#counts },
       damage: [...this.#damage],

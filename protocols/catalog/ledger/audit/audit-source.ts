@@ -1,5 +1,6 @@
 /** Where an audit has its records from: a store on disk, or what a node hands out. */
-import { decodeAs } from '#protocols/codec'
+import { decodeAs, digestOf } from '#protocols/codec'
+import type { ArtifactStore } from '../../artifacts/artifacts.ts'
 import type { RecordsPage } from '../../catalog.ts'
 import { Audit } from './audit.ts'
 import type { AuditSummary } from './audit-report.ts'
@@ -9,8 +10,12 @@ import { ENCODINGS, type Storage, unsealRecord } from '../storage.ts'
 /** Keys in their order put the entries of a feed in theirs, and before heads, proofs and receipts. */
 const PARTS = ['entry', 'head', 'proof', 'receipt'] as const
 
-/** A whole store of a node that is not running, record by record. `universe`: its id. */
-export async function auditStorage(storage: Storage, universe: string): Promise<AuditSummary> {
+/** A whole store of a node that is not running, record by record, and the built code beside it. `universe`: its id. Changes nothing. */
+export async function auditStorage(
+  storage: Storage,
+  universe: string,
+  artifacts?: Pick<ArtifactStore, 'list' | 'read'>,
+): Promise<AuditSummary> {
   const audit = new Audit(universe)
   for (const part of PARTS) {
     try {
@@ -18,6 +23,10 @@ export async function auditStorage(storage: Storage, universe: string): Promise<
     } catch (error) {
       audit.unreadable((error as Error).message)
     }
+  }
+  for (const { digest, bytes } of (await artifacts?.list()) ?? []) {
+    const kept = await artifacts?.read(digest, 0, bytes)
+    audit.artifact(digest, kept !== undefined && digestOf(kept.bytes) === digest)
   }
   return audit.finish()
 }

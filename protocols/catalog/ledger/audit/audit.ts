@@ -95,6 +95,12 @@ export class Audit {
     }
   }
 
+  /** A file of built code, kept under this digest. `isIntact`: it has it. */
+  artifact(digest: string, isIntact: boolean): void {
+    if (isIntact) this.#report.artifact()
+    else this.#damage('artifact', NOWHERE, `the built code ${digest.slice(0, 12)} is not what its name says, or cannot be read`)
+  }
+
   /** A part of the store that cannot be read any further. */
   unreadable(reason: string): void {
     this.#damage('record', NOWHERE, `the store cannot be read: ${reason}`)
