@@ -28,6 +28,8 @@ export function createClient(transport: Transport): Osiris {
     ledger: (options = {}) => transport.ledger(options),
     ledgerConflicts: () => transport.ledgerConflicts(),
     ledgerRecords: (from) => transport.ledgerRecords(from),
+    succession: () => transport.succession(),
+    handIn: (entry) => transport.handIn(entry),
     close: () => transport.close(),
   }
 }

@@ -112,6 +112,8 @@ export function httpTransport(options: HttpOptions): Transport {
     ledger: ({ after, limit }) => json('read the ledger', 'GET', `/v1/ledger${queryOf({ after, limit })}`),
     ledgerConflicts: () => json('read the conflicts', 'GET', '/v1/ledger/conflicts'),
     ledgerRecords: (from) => json('read the ledger', 'GET', `/v1/ledger/records${queryOf({ ...from })}`),
+    succession: () => json('read the keys of the universe', 'GET', '/v1/ledger/succession'),
+    handIn: (entry) => json('hand in the rotation', 'POST', '/v1/ledger/entries', { entry }),
     async close() {},
   }
 }

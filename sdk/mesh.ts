@@ -5,7 +5,7 @@ import { OsirisError } from '#protocols/errors'
 import type { FunctionRef } from '#protocols/function'
 import type { Caller, FetchPayload, Invoker, Outcome, Payload } from '#protocols/invocation'
 import type { Clock } from '#protocols/lifecycle'
-import { byName, Functions, namespacesOf, networkOf, nodeOf, textOfRecords } from '#protocols/management'
+import { byName, Functions, namespacesOf, networkOf, nodeOf, textOfRecords, textOfSuccession } from '#protocols/management'
 import type { Network } from '#protocols/network'
 import { universeId } from '#protocols/access'
 import { steer, type Steering, STICKY_HEADER, VERSION_HEADER } from '#protocols/steering'
@@ -89,6 +89,8 @@ export function meshTransport(parts: MeshParts): Transport {
     },
     ledgerConflicts: async () => catalog.conflicts(),
     ledgerRecords: async (from) => textOfRecords(await catalog.records(from)),
+    succession: async () => textOfSuccession(await catalog.succession.tell('')),
+    handIn: (entry) => catalog.succession.handIn(new Uint8Array(Buffer.from(entry, 'base64')), ''),
     close: () => parts.stop(),
   }
 }

@@ -15,12 +15,13 @@ import type {
   Pointed,
   Promotion,
   SelectorTargets,
+  SuccessionText,
   VersionChange,
   VersionDiff,
   VersionSummary,
   WriteChoice,
 } from '#protocols/management'
-import type { Commitment, HolderReceipt, Receipt } from '#protocols/catalog'
+import type { Commitment, HandedIn, HolderReceipt, Receipt } from '#protocols/catalog'
 
 export type {
   Commitment,
@@ -84,6 +85,10 @@ export interface Osiris {
   ledgerRecords(from?: { author: string; seq: number }): Promise<LedgerRecords>
   /** What stands in the ledger without effect, and why. */
   ledgerConflicts(): Promise<LedgerConflicts>
+  /** The keys above all others, with the entries (base64) that prove them: what signing a rotation takes. Takes no token. */
+  succession(): Promise<SuccessionText>
+  /** Hands in a rotation that the recovery key signed (base64). Takes no token; the same one again changes nothing. */
+  handIn(entry: string): Promise<HandedIn>
   /** Ends what `connect` opened. Idempotent. */
   close(): Promise<void>
 }

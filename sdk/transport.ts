@@ -1,6 +1,6 @@
 /** One way to reach a universe. References are parsed already; everything else is as in `Osiris`. */
 import type { FunctionRef } from '#protocols/function'
-import type { AuthorityChange, Receipt } from '#protocols/catalog'
+import type { AuthorityChange, HandedIn, Receipt } from '#protocols/catalog'
 import type {
   Deploy,
   Deployed,
@@ -10,6 +10,7 @@ import type {
   LedgerConflicts,
   LedgerPage,
   LedgerRecords,
+  SuccessionText,
   NamespaceSummary,
   NetworkSummary,
   NodeSummary,
@@ -39,5 +40,7 @@ export interface Transport {
   ledger(options: LedgerOptions): Promise<LedgerPage>
   ledgerConflicts(): Promise<LedgerConflicts>
   ledgerRecords(from?: { author: string; seq: number }): Promise<LedgerRecords>
+  succession(): Promise<SuccessionText>
+  handIn(entry: string): Promise<HandedIn>
   close(): Promise<void>
 }

@@ -16,6 +16,8 @@ export type NodeApi = Pick<
   | 'ledger'
   | 'ledgerConflicts'
   | 'ledgerRecords'
+  | 'succession'
+  | 'handIn'
 >
 
 /** Opens a client; injected, so that commands are tested without a node. */

@@ -93,6 +93,8 @@ export function node(
       note(() => ({ universe: { name: 'test', id: '0'.repeat(16) }, peer: '', addresses: [], connections: [], members: [] }), 'network'),
     ledgerConflicts: () => note(() => answers.conflicts ?? { lost: [], voided: [], routes: [], frozen: [] }, 'conflicts'),
     ledgerRecords: (from) => note(() => ({ entries: [], heads: [], proofs: [], next: null }), 'records', from),
+    succession: () => note(() => ({ genesis: null, keys: [] }), 'succession'),
+    handIn: (entry) => note(() => ({ author: 'a', seq: 1, hash: 'h', changed: true, holders: 1, catalogs: 1 }), 'handIn', entry),
     ledger: (options) =>
       note(
         () => ({

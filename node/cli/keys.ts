@@ -1,6 +1,6 @@
 /** People's keys on this machine: one file each, for its owner's eyes only. What a file holds is never printed. */
-import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { join, resolve } from 'node:path'
 import { configHome, type Env, makeFolder } from '#node/config'
 import type { Identity } from '#protocols/access'
 import { OsirisError } from '#protocols/errors'
@@ -71,8 +71,12 @@ export async function publicKeyFrom(env: Env, text: string): Promise<string> {
   return PUBLIC_KEY.test(text) ? text : (await readKey(env, text)).id
 }
 
-/** Throws `invalid_argument`. */
+/** Of a key that may lie anywhere, such as on a stick: a path (it holds a slash), or the name of a key that is here. */
+export const keyPathOf = (env: Env, text: string): string => (/[\\/]/.test(text) ? resolve(text) : pathOf(env, text))
+
+/** Throws `not_found`, `invalid_argument`. */
 export async function identityIn(path: string): Promise<Identity> {
+  if (!existsSync(path)) throw new OsirisError('not_found', `Cannot find the key in ${path}: there is no such file`)
   const { createIdentity } = await import('#protocols/access')
   if (process.platform !== 'win32' && (statSync(path).mode & 0o077) !== 0)
     throw new OsirisError('invalid_argument', `Cannot use the key in ${path}: others can read it; make it yours: chmod 600 ${path}`)

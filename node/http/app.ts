@@ -17,6 +17,7 @@ import { createUnknown } from './unknown.ts'
 import { reportUnexpected } from './report.ts'
 import { deleteFunction, getFunction, listFunctions, listVersions, putAlias, putFunction } from './routes/functions.ts'
 import { getConflicts, getLedger, getRecords } from './routes/ledger.ts'
+import { getSuccession, handInEntry } from './routes/succession.ts'
 import { addGrant, listGrants, revokeGrant } from './routes/grants.ts'
 import { createNamespace, listNamespaces, putOwner } from './routes/namespaces.ts'
 import { getJoinToken, getNetwork } from './routes/network.ts'
@@ -72,6 +73,8 @@ export function createApp(parts: AppParts): App {
   define(app, 'get', '/v1/ledger', getLedger(parts))
   define(app, 'get', '/v1/ledger/conflicts', getConflicts(parts))
   define(app, 'get', '/v1/ledger/records', getRecords(parts))
+  define(app, 'get', '/v1/ledger/succession', getSuccession(parts))
+  define(app, 'post', '/v1/ledger/entries', handInEntry(parts))
   describeDirectPaths(app)
   app.doc31('/v1/openapi.json', DOCUMENT)
 
@@ -91,7 +94,7 @@ export function createManage(
   return getRequestListener(
     async (request, { incoming }) => {
       try {
-        return await app.fetch(request, { found: await callerOf(incoming as IncomingMessage) })
+        return await app.fetch(request, { found: await callerOf(incoming as IncomingMessage), from: incoming.socket.remoteAddress })
       } catch (error) {
         return problemResponse(error)
       }

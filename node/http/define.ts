@@ -10,7 +10,8 @@ import { problemSchema } from './schemas.ts'
 
 /** Callers come in as a binding, so that routes are tested without a socket. */
 export interface ManagementEnv {
-  Bindings: { found: FoundCaller }
+  /** `from`: the address that the request came from. */
+  Bindings: { found: FoundCaller; from?: string | undefined }
 }
 export type ManagementContext = Context<ManagementEnv>
 

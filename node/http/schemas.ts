@@ -230,6 +230,24 @@ export const recordsSchema = z.object({
   next: spotSchema.nullable().openapi({ description: 'Where the next page begins' }),
 })
 
+export const successionSchema = z.object({
+  genesis: base64Schema.nullable(),
+  keys: z.array(z.object({ key: z.string(), of: z.enum(['root', 'recovery']), last: base64Schema.nullable() })).openapi({
+    description: 'The first of the root founded the universe, the last of them holds it now; "last" is the last entry of the key',
+  }),
+})
+export const handInSchema = z.strictObject({
+  entry: z.base64().min(1).max(90_000).openapi({ description: 'Base64 of the entry as signed' }),
+})
+export const handedInSchema = z.object({
+  author: z.string(),
+  seq: z.int(),
+  hash: z.string(),
+  changed: z.boolean().openapi({ description: 'false: it was here already' }),
+  holders: z.int().openapi({ description: 'Nodes that have it on disk' }),
+  catalogs: z.int().openapi({ description: 'Nodes that keep the ledger, as far as known here' }),
+})
+
 const markedSchema = z.object({ author: z.string(), seq: z.int(), hash: z.string(), atMs: z.number(), type: z.string(), by: z.string() })
 const routeSchema = z.object({ route: z.string(), namespace: nameSchema, name: nameSchema })
 export const conflictsSchema = z.object({

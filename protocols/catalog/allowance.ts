@@ -5,6 +5,9 @@ import type { Clock } from '#protocols/lifecycle'
 /** Remembered at once: the others have all of theirs. */
 const KEYS_MAX = 4096
 
+/** For one member that compares: a whole session costs a few milliseconds of 100,000 ids, and a hostile one no more than a twentieth of a core. */
+export const COMPARING = { perSecond: 50, burst: 500 }
+
 export class Allowance {
   readonly #clock: Clock
   readonly #perSecond: number

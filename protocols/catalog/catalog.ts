@@ -211,7 +211,44 @@ export type AuthorityChange =
   | { type: 'revoke'; grant: string }
   | { type: 'cancel'; issuer: string; token: string }
 
+/**
+ * The keys above all others, as bytes that prove themselves: what somebody needs to sign a rotation away from any node. The first that `of: 'root'` names
+ * founded the universe, the last of them holds the root now; likewise of recovery.
+ */
+export interface Succession {
+  /** The first entry of the universe; `null` where it is not here. */
+  genesis: Uint8Array | null
+  /** `last`: the last entry of the key that is here and in force. */
+  keys: { key: string; of: 'root' | 'recovery'; last: Uint8Array | null }[]
+}
+
+/** What has become of a rotation. */
+export interface HandedIn {
+  author: string
+  seq: number
+  hash: string
+  /** `false`: it was here already. */
+  changed: boolean
+  /** Nodes that have it on disk, of `catalogs` that keep the ledger and are known here. */
+  holders: number
+  catalogs: number
+}
+
+/** For anybody, whatever they may do: `sender` tells whose allowance it is. */
+export interface SuccessionDoor {
+  /** Throws `rate_limited`. */
+  tell(sender: string): MaybePromise<Succession>
+  /**
+   * Takes in a rotation of a key of the root's that the recovery key signed. Idempotent. Throws `invalid_argument` (malformed, wrongly signed, without the
+   * proof of the key that takes over), `forbidden` (no rotation, not the recovery key's), `conflict` (its pin lies beyond the end of the feed, or the
+   * recovery key wrote another entry in its place), `rate_limited`, `storage_full`, `unavailable`.
+   */
+  handIn(bytes: Uint8Array, sender: string): Promise<HandedIn>
+}
+
 export interface Catalog {
+  /** The keys above all others, and the door for what replaces one. */
+  readonly succession: SuccessionDoor
   /** What a key holds now by the ledger, and gives by the token with this id: empty for one that nobody gave anything, and for a token that was revoked. At once where the ledger is here; else what two members agree on. Throws `unavailable`. */
   grantsOf(key: string, token?: string): MaybePromise<readonly Grant[]>
   /** The row a reference means. Throws `not_found` (the sentence says whether namespace, function or version is unknown), `invalid_argument` for an ambiguous prefix. */

@@ -28,6 +28,7 @@ import type {
   Receipt,
   RecordsPage,
   RouteRecord,
+  SuccessionDoor,
   VersionRecord,
   WriteOptions,
 } from './catalog.ts'
@@ -40,6 +41,7 @@ import { PLACEMENT_LIMITS } from './artifacts/placement.ts'
 import {
   conflictsSchema,
   grantsSchema,
+  handedInSchema,
   logSchema,
   powersSchema,
   publishedSchema,
@@ -50,6 +52,7 @@ import {
   routesAnswerSchema,
   routesSchema,
   statusSchema,
+  successionSchema,
   TOPIC,
   versionsSchema,
 } from './messages.ts'
@@ -63,6 +66,7 @@ const PATIENCE_MS = 2000
 const WITNESSES = 2
 /** Lists of chunks kept, at most 5 KiB each; without its list an artifact is verified as a whole. */
 const CHUNKED_MAX = 512
+const HAND_IN_MS = 5000
 export const CLIENT_LIMITS: CacheLimits = Object.freeze({ functionsMax: 10_000, versionsMax: 64, freshMs: 3000, missingMs: 500 })
 
 export interface CatalogClientInit {
@@ -91,6 +95,11 @@ interface RoutesCache {
 export class CatalogClient implements Catalog, Startable {
   /** Who is a member, and as what; with `universe` only. */
   readonly standing: Follower | undefined
+  readonly succession: SuccessionDoor = {
+    tell: async () => decodeAs(successionSchema, (await this.#members.read({ type: 'succession' })).body, 'the keys above all others'),
+    handIn: async (bytes) =>
+      decodeAs(handedInSchema, (await this.#members.write({ type: 'hand-in' }, HAND_IN_MS, bytes)).head, 'the answer to a rotation'),
+  }
   readonly #network: Network
   readonly #clock: Clock
   readonly #events: Events

@@ -103,6 +103,9 @@ export const requestSchema = z.discriminatedUnion('type', [
     invitation: presentedSchema.optional(),
   }),
   z.strictObject({ type: z.literal('powers'), ...readSchema }),
+  z.strictObject({ type: z.literal('succession') }),
+  /** The rotation is the body. */
+  z.strictObject({ type: z.literal('hand-in') }),
   /** For members without the ledger. Entries about authority: with `ids` those, else all their ids, unless `known` (their digest, `admission/follower.ts`) says the same. */
   z.strictObject({
     type: z.literal('standing'),
@@ -283,6 +286,14 @@ export const recordsPageSchema = z.strictObject({
   heads: z.array(spotSchema),
   proofs: z.array(bytesSchema),
   next: spotSchema.nullable(),
+})
+export const successionSchema = z.strictObject({
+  genesis: bytesSchema.nullable(),
+  keys: z.array(z.strictObject({ key: keySchema, of: z.enum(['root', 'recovery']), last: bytesSchema.nullable() })).max(1024),
+})
+export const handedInSchema = z.strictObject({
+  ...{ author: keySchema, seq: z.int().min(1), hash: digestSchema, changed: z.boolean() },
+  ...{ holders: z.int().min(1), catalogs: z.int().min(1) },
 })
 /** What a key holds. */
 export const grantsSchema = z.array(scopeSchema).max(1024)

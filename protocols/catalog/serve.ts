@@ -12,6 +12,7 @@ import { conflicts } from './handlers/conflicts.ts'
 import { entries } from './handlers/entries.ts'
 import { get } from './handlers/get.ts'
 import { grants } from './handlers/grants.ts'
+import { handIn } from './handlers/hand-in.ts'
 import { heads } from './handlers/heads.ts'
 import { holds } from './handlers/holds.ts'
 import { join } from './handlers/join.ts'
@@ -29,6 +30,7 @@ import { retire } from './handlers/retire.ts'
 import { routes } from './handlers/routes.ts'
 import { standing } from './handlers/standing.ts'
 import { status } from './handlers/status.ts'
+import { succession } from './handlers/succession.ts'
 import { versions } from './handlers/versions.ts'
 import { witness } from './handlers/witness.ts'
 import type { Context, Handler } from './handlers/handler.ts'
@@ -64,6 +66,8 @@ const handlers: { [T in RequestType]: Handler<T> } = {
   receipts,
   records,
   conflicts,
+  succession,
+  'hand-in': handIn,
 }
 
 /** Answers peers until the returned function is called. */

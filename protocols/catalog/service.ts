@@ -7,7 +7,7 @@ import type { Clock, MaybePromise, Random, Role, Startable } from '#protocols/li
 import type { Manifest } from '#protocols/manifest'
 import { identityOf, type Network, type Peer } from '#protocols/network'
 import { Admitter } from './admission/admitter.ts'
-import { Allowance } from './allowance.ts'
+import { Allowance, COMPARING } from './allowance.ts'
 import { Amender } from './powers/amender.ts'
 import type { FetchOptions } from './artifacts/artifact-fetcher.ts'
 import { ArtifactRoom } from './artifacts/artifact-room.ts'
@@ -51,6 +51,7 @@ import { recordsPage } from './records.ts'
 import { Replication } from './replication.ts'
 import { type SharedSet, SharedSets } from './shared-sets.ts'
 import { Foundations } from './admission/foundations.ts'
+import { SuccessionDesk } from './succession.ts'
 import { View } from './view/view.ts'
 import { type RecordOptions, Writer } from './writer.ts'
 
@@ -94,8 +95,8 @@ export class CatalogService implements Catalog, Startable {
   /** For other catalogs: what several of them signed, by which a new one joins. */
   readonly checkpoints: CheckpointRoom
   /** Who is a member, and as what; what that rests on, for members without the ledger. */
-  /** Who is a member, and as what; what that rests on, for members without the ledger. */
   readonly standing: Foundations
+  readonly succession: SuccessionDesk
   readonly #init: CatalogServiceInit
   readonly #limits: CatalogLimits
   readonly #ledger: Ledger
@@ -135,6 +136,7 @@ export class CatalogService implements Catalog, Startable {
     this.standing = new Foundations({ ledger: this.#ledger, clock, pull: (peer) => this.#replication.pull(peer) })
     this.sets = new SharedSets(this.#ledger, [this.checkpoints.set, ...(init.sets ?? [])])
     this.#replication = new Replication({ ...this.#limits, ledger: this.#ledger, sets: this.sets, network, clock, random, events })
+    this.succession = new SuccessionDesk({ ledger: this.#ledger, replication: this.#replication, clock })
     this.#asking = new Asking({ ...this.#limits, replication: this.#replication, clock, random })
     this.#receipts = new ReceiptStore({
       ...init,
@@ -394,7 +396,5 @@ export class CatalogService implements Catalog, Startable {
 }
 
 const LOG_MAX = 1000
-/** For one member: a whole session costs a few milliseconds of 100,000 ids, and a hostile one no more than a twentieth of a core. */
-const COMPARING = { perSecond: 50, burst: 500 }
 /** How long an admission is told to the others in the background. */
 const ADMIT_MS = 2000

@@ -185,6 +185,12 @@ export interface LedgerPage {
 /** What did not come to stand: lost edits, entries without effect, frozen authors. */
 export type LedgerConflicts = ConflictReport
 
+/** The keys above all others (`Succession`), entries in base64. */
+export interface SuccessionText {
+  genesis: string | null
+  keys: { key: string; of: 'root' | 'recovery'; last: string | null }[]
+}
+
 /** Part of a node's ledger as bytes that prove themselves (`RecordsPage`), in base64. */
 export interface LedgerRecords {
   entries: { author: string; seq: number; bytes: string; receipts: { holder: string; bytes: string }[] }[]

@@ -1,6 +1,6 @@
 /** The ledger's bytes, to and from the text that JSON carries. Pure. */
-import type { RecordsPage } from '#protocols/catalog'
-import type { LedgerRecords } from './management.ts'
+import type { RecordsPage, Succession } from '#protocols/catalog'
+import type { LedgerRecords, SuccessionText } from './management.ts'
 
 export function textOfRecords({ entries, heads, proofs, next }: RecordsPage): LedgerRecords {
   return {
@@ -26,6 +26,15 @@ export function recordsOfText({ entries, heads, proofs, next }: LedgerRecords): 
   }
 }
 
+export function textOfSuccession({ genesis, keys }: Succession): SuccessionText {
+  return { genesis: genesis && textOf(genesis), keys: keys.map(({ last, ...each }) => ({ ...each, last: last && textOf(last) })) }
+}
+
+export function successionOfText({ genesis, keys }: SuccessionText): Succession {
+  return { genesis: orNull(genesis), keys: keys.map(({ last, ...each }) => ({ ...each, last: orNull(last) })) }
+}
+
+const orNull = (text: string | null): Uint8Array | null => (text === null ? null : bytesOf(text))
 const textOf = (bytes: Uint8Array): string => Buffer.from(bytes).toString('base64')
 /** What is no base64 becomes other bytes, which no signature fits. */
 const bytesOf = (text: string): Uint8Array => new Uint8Array(Buffer.from(text, 'base64'))

@@ -3,6 +3,7 @@ import type { Command } from 'commander'
 import type { Context } from '../context.ts'
 import { chosenKey, createKey, DEFAULT_KEY, keyNames, keysDir, readKey } from '../keys.ts'
 import { printableLine } from '../printable.ts'
+import type { RecoverWords } from '../recovering.ts'
 import { renderTable } from '../table.ts'
 
 export function register(program: Command, context: Context): void {
@@ -22,6 +23,27 @@ export function register(program: Command, context: Context): void {
     .command('show [name]')
     .description(`Print the public half of a key (without a name: of "${DEFAULT_KEY}", or of the only one).`)
     .action((name: string | undefined) => show(name ?? chosenKey(context.io.env, 'osiris key show NAME'), context))
+  noun
+    .command('recover')
+    .description('Replace a root key that is lost or stolen, with the recovery key that the universe was founded with.')
+    .requiredOption('--key <file>', 'recovery key: its file, or the name of one of yours')
+    .requiredOption('--to <file>', 'key that takes over: its file, or the name of one of yours')
+    .option('--pin <seq>', 'last entry of the old key that counts (default: the last that the node has)')
+    .option('--from <key>', 'key that ends (default: the one that holds the root now)')
+    .addHelpText(
+      'after',
+      `
+The recovery key signs on this machine; any node of the universe takes the result in, without a token. What was signed is kept beside the
+recovery key (FILE.rotation-SEQ): keep it with the key. The same command again sends the same bytes, and changes nothing.
+Of a stolen key, find its last good entry first: osiris ledger log
+Examples:
+  $ osiris key new root-2
+  $ osiris key recover --node http://127.0.0.1:4747 --key /media/stick/recovery.key --to root-2 --pin 17`,
+    )
+    .action(async (words: RecoverWords) => {
+      const { recover } = await import('../recovering.ts')
+      await recover(words, context)
+    })
 }
 
 async function make(name: string, context: Context): Promise<void> {

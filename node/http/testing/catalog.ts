@@ -13,6 +13,7 @@ import type {
   Published,
   Receipt,
   RecordsPage,
+  SuccessionDoor,
   VersionRecord,
   WriteOptions,
 } from '#protocols/catalog'
@@ -26,6 +27,12 @@ interface Row {
 }
 
 export class FakeCatalog implements Catalog {
+  readonly succession: SuccessionDoor = {
+    tell: () => ({ genesis: null, keys: [] }),
+    handIn: async () => {
+      throw new OsirisError('forbidden', 'Cannot take in the rotation: there is no recovery key')
+    },
+  }
   readonly #rows = new Map<string, Row>()
   readonly #artifacts = new Map<string, Uint8Array>()
   readonly #lines: LedgerLine[] = []
