@@ -22,7 +22,7 @@ const me = createIdentity()
 const head = (author: string, seq: number) => ({ author, seq, hash: 'f'.repeat(64) })
 
 function contentOf(seqs: readonly number[], frozen: { author: string; seq: number }[] = [], of = '0'.repeat(16)): Content {
-  const heads = seqs.map((seq, at) => head(`${at}`.repeat(64), seq))
+  const heads = seqs.map((seq, at) => head(`${at + 1}`.repeat(64), seq))
   const hashAt = (_author: string, seq: number) => seq.toString(16).padStart(64, '0')
   return makeContent({ universe: of, view: 'a'.repeat(64), frozen, heads, hashAt }) as Content
 }
@@ -61,7 +61,7 @@ it('contents that do not fit themselves are refused: pins, order, forks they go 
   expect(opened({ feeds: [] })).toThrow('feeds')
   expect(opened({ feeds: feeds.toReversed() })).toThrow('in order')
   expect(opened({ feeds: feeds.map((each) => ({ ...each, pins: new Uint8Array(32) })) })).toThrow('pins')
-  expect(opened({ frozen: [{ author: '0'.repeat(64), seq: 700 }] })).toThrow('fork')
+  expect(opened({ frozen: [{ author: '1'.repeat(64), seq: 700 }] })).toThrow('fork')
   expect(opened({ feeds: [{ ...feeds[0], seq: 256 * 10_000, pins: new Uint8Array(32 * 9_999) }] })).toThrow('at most')
   expect(opened({ more: 1 })).toThrow('Unrecognized')
   expect(opened({})).toThrow('another content')
