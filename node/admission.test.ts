@@ -1,6 +1,4 @@
 /** Letting nodes into a closed universe: real nodes, over real sockets. */
-import { readFile } from 'node:fs/promises'
-import { join } from 'node:path'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import {
   createIdentity,
@@ -30,8 +28,7 @@ let count = 0
 beforeAll(async () => {
   mesh = await TestMesh.create()
   founder = await mesh.add(['router', 'catalog'], { developer: false })
-  const { dataDir } = mesh.config('node-1', [])
-  root = createIdentity(Buffer.from((await readFile(join(dataDir, 'root.key'), 'utf8')).trim(), 'hex'))
+  root = await mesh.root()
   door = parseJoinToken(founder.joinToken)
 })
 afterAll(() => mesh.stop())
@@ -44,11 +41,7 @@ const terms = (part: { roles?: Role[]; uses?: number; expiresAtMs?: number } = {
 const tokenWith = (part: Parameters<typeof terms>[0], issuer = root) =>
   formatJoinToken({ ...door, invited: invite(issuer, id(), terms(part)) })
 
-async function joining(token: string, roles: Role[] = ['executor'], name = `guest-${++count}`): Promise<RunningNode> {
-  const node = await startNode({ ...mesh.config(name, roles), developer: false, join: [token] })
-  mesh.nodes.push(node)
-  return node
-}
+const joining = (token: string, roles: Role[] = ['executor'], name = `guest-${++count}`) => mesh.enter(name, roles, token)
 
 it('a node is let in by its token once, comes back without it, and as nothing else', async () => {
   const token = tokenWith({})

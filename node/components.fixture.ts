@@ -1,11 +1,14 @@
 /** Real nodes in this process, over real sockets, each with a data directory of its own. */
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { createIdentity, formatJoinToken, type Identity, invite, parseJoinToken, universeId } from '#protocols/access'
 import type { Role } from '#protocols/lifecycle'
 import type { NodeConfig } from '#node/config'
 import type { RunningNode } from '#node/universe'
 import { startNode } from './components.ts'
+
+const HOUR_MS = 3_600_000
 
 export class TestMesh {
   readonly nodes: RunningNode[] = []
@@ -30,6 +33,26 @@ export class TestMesh {
     })
     this.nodes.push(node)
     return node
+  }
+
+  /** A node that is let in by a join token, where not everybody is. */
+  async enter(name: string, roles: Role[], token: string): Promise<RunningNode> {
+    const node = await startNode({ ...this.config(name, roles), developer: false, join: [token] })
+    this.nodes.push(node)
+    return node
+  }
+
+  /** The same with a token of its own, good for this once, through a node that is up. */
+  async enterBy(issuer: Identity, through: RunningNode, name: string, roles: Role[]): Promise<RunningNode> {
+    const door = parseJoinToken(through.joinToken)
+    const invited = invite(issuer, universeId(door.universe), { roles, uses: 1, expiresAtMs: Date.now() + HOUR_MS })
+    return this.enter(name, roles, formatJoinToken({ ...door, invited }))
+  }
+
+  /** The root's key, as the first node has it. */
+  async root(): Promise<Identity> {
+    const text = await readFile(join(this.config('node-1', []).dataDir, 'root.key'), 'utf8')
+    return createIdentity(Buffer.from(text.trim(), 'hex'))
   }
 
   config(name: string, roles: Role[]): NodeConfig {

@@ -25,11 +25,11 @@ import { createLibp2pNetwork, identityOf, loadLibp2p, type Network } from '#prot
 import { type Router, RouterClient, RouterService, serveRouter } from '#protocols/router'
 import type { NodeConfig } from '#node/config'
 import { HttpServer } from '#node/http'
-import { tendHeap } from './heap.ts'
 import { createLogger, logEvents, Metrics } from '#node/telemetry'
 import type { RunningNode } from '#node/universe'
 import { Admission } from './admission.ts'
 import { doorsOf } from './doors.ts'
+import { tendHeap } from './heap.ts'
 import { type Host, openHost } from './host.ts'
 import { joinMesh } from './joining.ts'
 

@@ -1,6 +1,6 @@
 /** When V8 collects in a node's process. Its own measure suits a heap that grows; a node's is small and still, and what passes through is not in it. */
 import { getHeapStatistics, setFlagsFromString } from 'node:v8'
-import type { Clock } from '#protocols/lifecycle'
+import { type Clock, every } from '#protocols/lifecycle'
 
 /**
  * Results and bodies on their way are memory outside the heap, and count by themselves: some MB of them began a collection of the whole heap each time, 10 to
@@ -14,12 +14,11 @@ const LOOK_MS = 10_000
 /** Until the returned function is called. */
 export function tendHeap(clock: Clock): () => void {
   setFlagsFromString('--external-memory-accounted-in-global-limit')
-  let cancel = () => {}
-  const look = () => {
-    const { used_heap_size: used, external_memory: external } = getHeapStatistics()
-    setFlagsFromString(`--heap-growing-percent=${used + external < SMALL_BYTES ? ROOM_PERCENT : 0}`)
-    cancel = clock.after(LOOK_MS, look)
-  }
   look()
-  return () => cancel()
+  return every(clock, LOOK_MS, look, () => {})
+}
+
+function look(): void {
+  const { used_heap_size: used, external_memory: external } = getHeapStatistics()
+  setFlagsFromString(`--heap-growing-percent=${used + external < SMALL_BYTES ? ROOM_PERCENT : 0}`)
 }

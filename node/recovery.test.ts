@@ -1,12 +1,11 @@
 /** A root key is stolen and used; the recovery key, which is on no node, takes it back. Real nodes, real sockets, the real command. */
-import { copyFile, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { copyFile, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { afterAll, beforeAll, expect, it } from 'vitest'
-import { createIdentity, formatJoinToken, type Identity, invite, issueTokenBy, parseJoinToken, universeId } from '#protocols/access'
+import { createIdentity, type Identity, issueTokenBy, parseJoinToken, universeId } from '#protocols/access'
 import { checkSuccession, signRotation } from '#protocols/catalog'
-import type { Role } from '#protocols/lifecycle'
 import { successionOfText } from '#protocols/management'
 import { until } from '#protocols/until'
 import { runCommand } from '#node/cli'
@@ -35,9 +34,9 @@ beforeAll(async () => {
   stick = await mkdtemp(join(tmpdir(), 'osiris-stick-'))
   for (const [name, key] of Object.entries({ recovery, next })) await writeFile(fileOf(name), `${hexOf(key)}\n`, { mode: 0o600 })
   founder = await mesh.add(['router', 'catalog', 'builder', 'executor'], { developer: false, recovery: recovery.id })
-  root = createIdentity(Buffer.from((await readFile(join(mesh.config('node-1', []).dataDir, 'root.key'), 'utf8')).trim(), 'hex'))
-  witness = await joining('witness', ['router', 'catalog'], root)
-  bare = await joining('bare', ['router'], root)
+  root = await mesh.root()
+  witness = await mesh.enterBy(root, founder, 'witness', ['router', 'catalog'])
+  bare = await mesh.enterBy(root, founder, 'bare', ['router'])
   await deploy(founder, 'greet', root)
   pin = await endOfRoot(founder)
 }, 40_000)
@@ -60,14 +59,6 @@ const successionAt = async ({ http }: RunningNode) =>
   checkSuccession(successionOfText(await (await connect(http)).succession()), recovery.id)
 const endOfRoot = async (node: RunningNode) => (await successionAt(node)).roots[0]?.last?.seq ?? 0
 
-async function joining(name: string, roles: Role[], by: Identity): Promise<RunningNode> {
-  const invited = invite(by, universeId(universe()), { roles, uses: 1, expiresAtMs: Date.now() + HOUR_MS })
-  const join = [formatJoinToken({ ...parseJoinToken(founder.joinToken), invited })]
-  const node = await startNode({ ...mesh.config(name, roles), developer: false, join })
-  mesh.nodes.push(node)
-  return node
-}
-
 async function osiris(...argv: string[]) {
   let [out, err] = ['', '']
   const io = {
@@ -84,7 +75,7 @@ const namesAt = async (node: RunningNode, key: Identity) => (await (await as(nod
 const entriesAt = async (node: RunningNode) => (await (await as(node, next)).ledger({ limit: 1 })).status.entries
 
 it('the recovery key takes the root back from a thief, on every node, and leaves what was there before', { timeout: 60_000 }, async () => {
-  thief = await joining('thief', ['router', 'catalog', 'builder'], root)
+  thief = await mesh.enterBy(root, founder, 'thief', ['router', 'catalog', 'builder'])
   await until(async () => (await (await as(thief, root)).nodes()).filter(({ roles }) => roles.includes('catalog')).length === 3, 10_000, 50)
   await deploy(thief, 'evil', root)
   const all = [founder, witness, bare, thief]
@@ -134,11 +125,11 @@ it('the recovery key takes the root back from a thief, on every node, and leaves
   await copyFile(fileOf('next'), join(mesh.config('node-1', []).dataDir, 'successor.key'))
   founder = await startNode({ ...mesh.config('node-1', ['router', 'catalog', 'builder', 'executor']), developer: false, join: witness.p2p })
   mesh.nodes.push(founder)
-  const guest = await joining('guest', ['router', 'catalog'], next)
+  const guest = await mesh.enterBy(next, founder, 'guest', ['router', 'catalog'])
   for (const node of [founder, witness, guest])
     await until(async () => (await namesAt(node, next).catch(() => [])).join() === 'greet', 10_000, 50)
   expect(await (await as(guest, next)).call('demo/greet', 'Ada')).toBe('hello Ada')
-  await expect(joining('accomplice', ['router'], root)).rejects.toMatchObject({ code: 'forbidden' })
+  await expect(mesh.enterBy(root, founder, 'accomplice', ['router'])).rejects.toMatchObject({ code: 'forbidden' })
 })
 
 /** What is refused, and as what. */

@@ -1,17 +1,6 @@
 /** Who has the key of the mesh and was never let in, on real sockets: it connects, names every role, and is nobody. */
-import { readFile } from 'node:fs/promises'
-import { join } from 'node:path'
 import { afterAll, beforeAll, expect, it } from 'vitest'
-import {
-  createIdentity,
-  formatJoinToken,
-  type Identity,
-  invite,
-  issueTokenBy,
-  type JoinToken,
-  parseJoinToken,
-  universeId,
-} from '#protocols/access'
+import { createIdentity, type Identity, invite, issueTokenBy, type JoinToken, parseJoinToken, universeId } from '#protocols/access'
 import { askToJoin, signEntry } from '#protocols/catalog'
 import { collect } from '#protocols/body'
 import { decode, encode } from '#protocols/codec'
@@ -22,7 +11,6 @@ import { createLibp2pNetwork, type Network } from '#protocols/network'
 import { until } from '#protocols/until'
 import type { RunningNode } from '#node/universe'
 import { connect, type Osiris } from '#sdk'
-import { startNode } from './components.ts'
 import { TestMesh } from './components.fixture.ts'
 
 const HOUR_MS = 3_600_000
@@ -44,10 +32,10 @@ let placed = 0
 beforeAll(async () => {
   mesh = await TestMesh.create()
   founder = await mesh.add(['router', 'catalog', 'builder'], { developer: false })
-  root = createIdentity(Buffer.from((await readFile(join(mesh.config('node-1', []).dataDir, 'root.key'), 'utf8')).trim(), 'hex'))
+  root = await mesh.root()
   door = parseJoinToken(founder.joinToken)
-  bare = await joining('bare', ['router'])
-  runner = await joining('runner', ['executor'])
+  bare = await mesh.enterBy(root, founder, 'bare', ['router'])
+  runner = await mesh.enterBy(root, founder, 'runner', ['executor'])
   owner = await connect({ url: founder.http, token: await rootToken() })
   await owner.deploy({ namespace: 'demo', name: 'greet', source: GREET })
   strangerKey = createIdentity()
@@ -70,13 +58,6 @@ afterAll(async () => {
 
 const rootToken = () => issueTokenBy(root, universeId(door.universe), 'root', [{ can: ['admin'], namespaces: ['*'] }], Date.now() + HOUR_MS)
 const inviting = (roles: Role[]) => invite(root, universeId(door.universe), { roles, uses: 1, expiresAtMs: Date.now() + HOUR_MS })
-
-async function joining(name: string, roles: Role[]): Promise<RunningNode> {
-  const token = formatJoinToken({ ...door, invited: inviting(roles) })
-  const node = await startNode({ ...mesh.config(name, roles), developer: false, join: [token] })
-  mesh.nodes.push(node)
-  return node
-}
 
 /** The roles that a node takes the stranger to have; nothing where it has not heard of it. */
 async function seenBy(node: RunningNode): Promise<readonly string[] | undefined> {

@@ -167,6 +167,14 @@ export class CatalogUniverse {
     return { name, identity, root: this.root.id, network, service, storage, artifacts, events, stop }
   }
 
+  /** Nodes that know each other, one after the other. */
+  async nodes(names: readonly string[], options: NodeOptions = {}): Promise<CatalogNode[]> {
+    const all: CatalogNode[] = []
+    for (const name of names) all.push(await this.node(name, options))
+    await untilMembers(all, names.length - 1)
+    return all
+  }
+
   async clientOn(network: Network, init: Partial<CatalogClientInit> = {}): Promise<CatalogClient> {
     const client = new CatalogClient({ network, clock: systemClock, random: Math.random, events: createEvents(), ...init })
     await client.start()
@@ -188,6 +196,16 @@ export function storageThat(guard: (write: () => Promise<void>) => Promise<void>
     getMany: (keys, options) => storage.getMany(keys, options),
     iterator: (range) => storage.iterator(range),
   }
+}
+
+/** A disk as it is now. */
+export async function copyOf(storage: Storage): Promise<Storage> {
+  const copy = new MemoryLevel<string, Uint8Array>()
+  const operations = []
+  for await (const [key, value] of storage.iterator({ ...ENCODINGS, gte: '', lt: '~' }))
+    operations.push({ type: 'put' as const, key, value })
+  await copy.batch(operations, ENCODINGS)
+  return copy
 }
 
 /** Flips one bit in the middle of a stored value. */

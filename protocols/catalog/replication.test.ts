@@ -16,16 +16,8 @@ beforeEach(() => {
 })
 afterEach(() => universe.stop())
 
-async function nodes(...names: string[]): Promise<CatalogNode[]> {
-  return nodesWith({}, ...names)
-}
-
-async function nodesWith(limits: Partial<CatalogLimits>, ...names: string[]): Promise<CatalogNode[]> {
-  const all: CatalogNode[] = []
-  for (const name of names) all.push(await universe.node(name, { limits }))
-  await untilMembers(all, names.length - 1)
-  return all
-}
+const nodes = (...names: string[]) => universe.nodes(names)
+const nodesWith = (limits: Partial<CatalogLimits>, ...names: string[]) => universe.nodes(names, { limits })
 
 async function publish(node: CatalogNode, name: string, code = 'a', ack: 'accepted' | 'committed' = 'committed', timeoutMs = 2000) {
   const { manifest, artifact } = aFunction(name, code)

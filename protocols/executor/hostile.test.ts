@@ -11,6 +11,7 @@ import { systemClock } from '#protocols/lifecycle'
 import { until } from '#protocols/until'
 import { callOf, requestOf, responseOf, serviceIn, valueOf, World } from './executor.world.ts'
 import type { ExecutorService } from './service.ts'
+import { isRunning } from './walls/processes.ts'
 
 const world = new World()
 const events = createEvents()
@@ -281,14 +282,7 @@ describe('workers', () => {
     const pids = JSON.parse(line.toString()) as number[]
     expect(pids).toHaveLength(2)
     node.kill('SIGKILL')
-    const isAlive = (pid: number) => {
-      try {
-        return process.kill(pid, 0)
-      } catch {
-        return false
-      }
-    }
-    await until(() => !pids.some(isAlive))
+    await until(() => !pids.some(isRunning))
   })
 
   test('workers without work, and instances without calls, go', async () => {

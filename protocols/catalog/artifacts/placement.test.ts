@@ -25,12 +25,8 @@ afterEach(() => universe.stop())
 
 const quick = { sweepMs: 100, sweepJitterMs: 5, leaveMs: 300, copyBytesPerSecond: 1e9, scrubBytesPerSecond: 1e9 }
 
-async function nodes(names: readonly string[], options: NodeOptions = {}): Promise<CatalogNode[]> {
-  const all: CatalogNode[] = []
-  for (const name of names) all.push(await universe.node(name, { ...options, limits: { ...quick, ...options.limits } }))
-  await untilMembers(all, names.length - 1)
-  return all
-}
+const nodes = (names: readonly string[], options: NodeOptions = {}) =>
+  universe.nodes(names, { ...options, limits: { ...quick, ...options.limits } })
 
 async function publish(node: CatalogNode, name: string, code = 'a'): Promise<string> {
   const { manifest, artifact } = aFunction(name, code)

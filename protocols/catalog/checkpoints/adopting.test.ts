@@ -1,18 +1,16 @@
 import fc from 'fast-check'
-import { MemoryLevel } from 'memory-level'
 import { afterEach, beforeEach, expect, it, vi } from 'vitest'
 import type * as Access from '#protocols/access'
 import { createIdentity, universeId } from '#protocols/access'
 import { encode } from '#protocols/codec'
 import { systemClock } from '#protocols/lifecycle'
 import { until } from '#protocols/until'
-import { type CatalogNode, CatalogUniverse, type NodeOptions, untilEqual, untilMembers } from '../catalog.fixture.ts'
+import { type CatalogNode, CatalogUniverse, copyOf, type NodeOptions, untilEqual, untilMembers } from '../catalog.fixture.ts'
 import { contentOf, digestOfAll, feedOf, give, type Lies, standIn } from './adopting.fixture.ts'
 import { auditStorage } from '../ledger/audit/audit-source.ts'
 import { type Entry, openUnsigned, signEntry } from '../ledger/entry.ts'
 import { proveFork } from '../ledger/forks/forks.ts'
 import { packOffer, signContent } from '../ledger/checkpoints/shared-checkpoint.ts'
-import { ENCODINGS, type Storage } from '../ledger/storage.ts'
 import { viewDigestAt } from '../ledger/checkpoints/view-at.ts'
 
 /** Signatures of entries that were verified, by anybody in this process. */
@@ -53,13 +51,6 @@ async function two(entries: readonly Entry[]): Promise<[CatalogNode, CatalogNode
   for (const node of nodes) await give(node, entries)
   await until(() => nodes.every((node) => node.service.checkpoints.set.agreed() !== undefined), 15_000)
   return nodes
-}
-
-async function copyOf(storage: Storage): Promise<Storage> {
-  const copy = new MemoryLevel<string, Uint8Array>()
-  for await (const [key, value] of storage.iterator({ ...ENCODINGS, gte: '', lt: '~' }))
-    await copy.batch([{ type: 'put', key, value }], ENCODINGS)
-  return copy
 }
 
 it('a fresh node serves a long ledger after verifying a few, and verifies all of them afterwards', async () => {

@@ -15,13 +15,7 @@ beforeEach(() => {
 })
 afterEach(() => universe.stop())
 
-async function nodes(...names: string[]): Promise<CatalogNode[]> {
-  const all: CatalogNode[] = []
-  for (const name of names) all.push(await universe.node(name))
-  await untilMembers(all, names.length - 1)
-  return all
-}
-
+const nodes = (...names: string[]) => universe.nodes(names)
 const first = (all: CatalogNode[], at = 0) => all[at] as CatalogNode
 
 async function publish(node: CatalogNode, name: string, ack: 'accepted' | 'committed' = 'committed', timeoutMs = 3000) {

@@ -1,9 +1,7 @@
 /** What no witness can prevent, as the README's "Not promised" tells it. */
-import { MemoryLevel } from 'memory-level'
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import { until } from '#protocols/until'
-import { aFunction, type CatalogNode, CatalogUniverse, untilEqual, untilMembers } from '../catalog.fixture.ts'
-import { ENCODINGS, type Storage } from '../ledger/storage.ts'
+import { aFunction, type CatalogNode, CatalogUniverse, copyOf, untilEqual, untilMembers } from '../catalog.fixture.ts'
 
 let universe: CatalogUniverse
 beforeEach(() => {
@@ -14,13 +12,6 @@ afterEach(() => universe.stop())
 async function publish(node: CatalogNode, name: string, ack: 'accepted' | 'committed', code = '1') {
   const { manifest, artifact } = aFunction(name, code)
   return node.service.publish(manifest, artifact, await universe.options(ack, 3000))
-}
-
-async function copyOf(storage: Storage): Promise<Storage> {
-  const copy = new MemoryLevel<string, Uint8Array>()
-  for await (const [key, value] of storage.iterator({ ...ENCODINGS, gte: '', lt: '~' }))
-    await copy.batch([{ type: 'put', key, value }], ENCODINGS)
-  return copy
 }
 
 const exists = (node: CatalogNode, name: string) =>

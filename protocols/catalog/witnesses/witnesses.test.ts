@@ -5,11 +5,11 @@ import { OsirisError } from '#protocols/errors'
 import type { Clock, Random } from '#protocols/lifecycle'
 import { sequence } from '#protocols/network'
 import { until } from '#protocols/until'
-import { aFunction, type CatalogNode, CatalogUniverse, untilEqual, untilMembers } from '../catalog.fixture.ts'
-import { ENCODINGS, type Storage } from '../ledger/storage.ts'
+import { aFunction, type CatalogNode, CatalogUniverse, copyOf, untilEqual, untilMembers } from '../catalog.fixture.ts'
+import type { Storage } from '../ledger/storage.ts'
 import { proveFeed } from './feed-proof.ts'
 import { Leases } from './leases.ts'
-import { Witnesses } from './witnesses.ts'
+import { LEASE_HELD_MS, Witnesses } from './witnesses.ts'
 
 describe('a node whose disk was set back', () => {
   let universe: CatalogUniverse
@@ -18,25 +18,11 @@ describe('a node whose disk was set back', () => {
   })
   afterEach(() => universe.stop())
 
-  async function nodes(...names: string[]): Promise<CatalogNode[]> {
-    const all: CatalogNode[] = []
-    for (const name of names) all.push(await universe.node(name))
-    await untilMembers(all, names.length - 1)
-    return all
-  }
+  const nodes = (...names: string[]) => universe.nodes(names)
 
   async function publish(node: CatalogNode, name: string, code: string, ack: 'accepted' | 'committed' = 'committed') {
     const { manifest, artifact } = aFunction(name, code)
     return node.service.publish(manifest, artifact, await universe.options(ack, 2000))
-  }
-
-  async function copyOf(storage: Storage): Promise<Storage> {
-    const copy = new MemoryLevel<string, Uint8Array>()
-    const operations = []
-    for await (const [key, value] of storage.iterator({ ...ENCODINGS, gte: '', lt: '~' }))
-      operations.push({ type: 'put' as const, key, value })
-    await copy.batch(operations, ENCODINGS)
-    return copy
   }
 
   async function restored(node: CatalogNode, storage: Storage): Promise<CatalogNode> {
@@ -85,7 +71,8 @@ describe('a node whose disk was set back', () => {
     await until(() => other.service.status().entries === 3)
     universe.mesh.partition(['founder'], ['other'])
     await founder.stop()
-    const limits = { consultMs: 500 }
+    // Nobody heard that the first one gave its lease up: asked for longer than it runs.
+    const limits = { consultMs: LEASE_HELD_MS + 500 }
     const { artifacts, identity } = founder
     const again = await universe.node('founder', { isFounder: true, admitted: false, isNew: false, seed: identity.seed, artifacts, limits })
     await expect(admit(again, again)).rejects.toMatchObject({ code: 'unavailable' })

@@ -16,6 +16,7 @@ import type { ExecutorService } from '../service.ts'
 import { groupFolders } from './cgroup-files.ts'
 import { wallsHost } from './host.ts'
 import { INTRUDER } from './intruder.fixture.ts'
+import { isRunning } from './processes.ts'
 import type { WallState } from './report.ts'
 import { JUDGED, REFUSED } from './syscalls.ts'
 
@@ -31,14 +32,6 @@ writeFileSync(workerEntry, INTRUDER)
 afterAll(() => rmSync(folder, { recursive: true }))
 
 const codeOf = (outcome: Outcome) => (outcome.kind === 'failed' ? outcome.error.code : outcome.kind)
-/** 0 where there is no such process any more. */
-const isAlive = (pid: number) => {
-  try {
-    return process.kill(pid, 0)
-  } catch {
-    return false
-  }
-}
 /** Folders of groups, in every place a node of this host makes them. */
 const groupsOf = (pid: number) => {
   const folders = groupFolders(readFileSync('/proc/self/cgroup', 'utf8'), readFileSync('/proc/self/mountinfo', 'utf8'))
@@ -235,7 +228,7 @@ test('a killed node leaves no worker, however busy, and its groups go with the n
   const [pid = 0, ...workers] = JSON.parse(line.toString()) as number[]
   expect(workers.length).toBeGreaterThan(0)
   node.kill('SIGKILL')
-  await until(() => !workers.some(isAlive))
+  await until(() => !workers.some(isRunning))
   const next = serviceIn(world, { spares: 0 })
   await next.start()
   await until(() => groupsOf(pid).length === 0)
