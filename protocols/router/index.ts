@@ -1,3 +1,4 @@
+export type * from './queue/queue.ts'
 export type * from './router.ts'
 export { RouterClient, type RouterClientInit } from './client.ts'
 export { serveRouter } from './serve.ts'
