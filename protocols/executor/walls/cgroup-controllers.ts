@@ -1,5 +1,6 @@
 /** Which controllers the groups of workers can have, and having them in version 2 of control groups (cgroups(7), the kernel's cgroup-v2.rst). */
 import { mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import type { GroupFolders } from './cgroup-files.ts'
 
@@ -42,6 +43,22 @@ export function enableBelow(folder: string, name: string): void {
     writeFileSync(join(folder, 'cgroup.procs'), String(process.pid))
     rmdirSync(own)
     throw error
+  }
+}
+
+/**
+ * Moves this process into a group below, where its workers' groups are made beside it, and returns that; the folder itself where it may not. To the rest of
+ * the host all of it counts as much as one process for each processor does.
+ */
+export function enterBelow(folder: string, name: string): string {
+  const own = join(folder, name)
+  try {
+    mkdirSync(own, { recursive: true })
+    writeFileSync(join(own, 'cpu.shares'), String(1024 * availableParallelism()))
+    writeFileSync(join(own, 'cgroup.procs'), String(process.pid))
+    return own
+  } catch {
+    return folder
   }
 }
 

@@ -1,8 +1,8 @@
 /** One control group per worker: the kernel ends a worker that goes over its memory, and only that one; it starts no threads without end, and waits for a processor behind others. */
 import { randomBytes } from 'node:crypto'
-import { mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
-import { canHold, enableBelow } from './cgroup-controllers.ts'
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs'
+import { basename, join } from 'node:path'
+import { canHold, enableBelow, enterBelow } from './cgroup-controllers.ts'
 import { groupFolders } from './cgroup-files.ts'
 
 const MIB = 1024 * 1024
@@ -21,12 +21,16 @@ const FILES = {
 const NO_SWAP = { 1: ['memory.swappiness', '0'], 2: ['memory.swap.max', '0'] } as const
 
 /**
- * `behind`: where processors are short its processes get a sixteenth of what one that is `equal` gets, and give way when one wakes up. Not nothing: what
- * is behind must come to an end, too.
+ * `behind`: while the node or a worker that is `equal` wants a processor, its processes wait, and one that runs gives way at once (`cpu.idle`, Linux 5.15);
+ * on an older kernel they get a sixteenth, and give way at the end of their slice (3 ms). To the rest of the host all groups of a node count as one that is
+ * `equal`. Who is behind is so by what it used lately: whoever waits becomes equal, and comes to an end, too.
  */
 export type Weight = 'equal' | 'behind'
+const IDLE = { file: 'cpu.idle', equal: '0', behind: '1' } as const
 /** The first is what the kernel gives every group, and every session of processes. */
 const WEIGHTS = { 1: { file: 'cpu.shares', equal: '1024', behind: '64' }, 2: { file: 'cpu.weight', equal: '100', behind: '6' } } as const
+/** Ends the name of the group that the node itself is in. */
+const NODE = 'node'
 
 export interface CgroupsInit {
   /** Tasks (threads count) one worker may have. */
@@ -54,14 +58,16 @@ export class Cgroups {
     this.#init = init
     this.version = folders.version
     this.#prefix = `osiris-${process.pid}-${startOf(proc, process.pid) ?? 0}-`
-    if (folders.version === 2) enableBelow(folders.memory, `${this.#prefix}node`)
+    if (folders.version === 2) enableBelow(folders.memory, this.#prefix + NODE)
     const trial = this.#prefix + randomBytes(4).toString('hex')
     this.#pids = canHold(folders, 'pids', trial)
-    this.#cpu = canHold(folders, 'cpu', trial)
+    const cpu = canHold(folders, 'cpu', trial)
     this.hasTasks = this.#pids !== undefined
+    for (const folder of new Set([folders.memory, this.#pids, cpu])) if (folder !== undefined) removeStale(folder, proc)
+    // Beside each other is where one can be behind another: in version 2 they are.
+    this.#cpu = cpu !== undefined && folders.version === 1 ? enterBelow(cpu, this.#prefix + NODE) : cpu
     this.hasWeights = this.#cpu !== undefined
     this.#folders = [...new Set([folders.memory, this.#pids, this.#cpu])].filter((each) => each !== undefined)
-    for (const folder of this.#folders) removeStale(folder, proc)
     // Whether it can be done is known when it has been done.
     this.open(64 * MIB).remove()
   }
@@ -109,7 +115,7 @@ export class Group {
   /** What its processes count when processors are short; nothing happens where the kernel does not weigh. */
   weigh(weight: Weight): void {
     if (weight === this.#weight || this.#cpu === undefined) return
-    const { file, [weight]: value } = WEIGHTS[this.#version]
+    const { file, [weight]: value } = existsSync(join(this.#cpu, IDLE.file)) ? IDLE : WEIGHTS[this.#version]
     try {
       writeFileSync(join(this.#cpu, file), value)
       this.#weight = weight
@@ -192,13 +198,12 @@ function startOf(proc: string, pid: number): number | undefined {
   }
 }
 
-/** Whether it is gone; what still runs in it is killed. */
+/** Whether it is gone; what still runs in it is killed, but for what a node started beside its workers. */
 function removeGroup(folder: string): boolean {
   try {
-    for (const line of readFileSync(join(folder, 'cgroup.procs'), 'utf8').split('\n')) {
-      // 0 stands for a process this one cannot see.
-      if (Number(line) > 0) process.kill(Number(line), 'SIGKILL')
-    }
+    const name = basename(folder)
+    if (name.endsWith(`-${NODE}`)) for (const each of groupsOf(folder, name.slice(0, -NODE.length))) removeGroup(each)
+    else killAll(folder)
   } catch {
     // Gone meanwhile, the process or the group.
   }
@@ -207,5 +212,18 @@ function removeGroup(folder: string): boolean {
     return true
   } catch (error) {
     return (error as NodeJS.ErrnoException).code === 'ENOENT'
+  }
+}
+
+function groupsOf(folder: string, prefix: string): string[] {
+  return readdirSync(folder)
+    .filter((name) => name.startsWith(prefix))
+    .map((name) => join(folder, name))
+}
+
+function killAll(folder: string): void {
+  for (const line of readFileSync(join(folder, 'cgroup.procs'), 'utf8').split('\n')) {
+    // 0 stands for a process this one cannot see.
+    if (Number(line) > 0) process.kill(Number(line), 'SIGKILL')
   }
 }

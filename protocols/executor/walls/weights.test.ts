@@ -13,6 +13,8 @@ const SPIN = 'export default (ms) => { const end = Date.now() + ms; while (Date.
 function weightOf(pid: number): number {
   const folders = groupFolders(readFileSync(`/proc/${pid}/cgroup`, 'utf8'), readFileSync('/proc/self/mountinfo', 'utf8'))
   const folder = folders?.cpu ?? ''
+  const idle = join(folder, 'cpu.idle')
+  if (existsSync(idle) && readFileSync(idle, 'utf8').trim() === '1') return 0
   const shares = join(folder, 'cpu.shares')
   return existsSync(shares) ? Number(readFileSync(shares, 'utf8')) / 1024 : Number(readFileSync(join(folder, 'cpu.weight'), 'utf8')) / 100
 }
