@@ -31,11 +31,12 @@ import {
   universeId,
   universeSchema,
 } from '#protocols/access'
-import { createGenesis, type Storage } from '#protocols/catalog'
+import { createGenesis } from '#protocols/catalog'
 import { makeFolder } from '#node/config'
 import { decode, encode, parse } from '#protocols/codec'
 import { OsirisError } from '#protocols/errors'
 import type { KnownPeers } from '#protocols/network'
+import type { Storage } from '#protocols/storage'
 import { openForReading, openStore, type Store } from './store.ts'
 
 const PUBLIC_KEY = /^[0-9a-f]{64}$/

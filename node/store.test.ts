@@ -4,7 +4,8 @@ import { mkdir, mkdtemp, readdir, readFile, rm, truncate, writeFile } from 'node
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, it } from 'vitest'
-import { ReopeningStorage, type Storage } from '#protocols/catalog'
+import { ReopeningStorage } from '#protocols/catalog'
+import type { Storage } from '#protocols/storage'
 import { aFunction, CatalogUniverse, storageThat } from '#protocols/catalog/testing'
 import { openStore } from './store.ts'
 

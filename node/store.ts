@@ -6,8 +6,9 @@ import { open, readdir, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Level } from 'level'
 import { makeFolder } from '#node/config'
-import { type Reopenable, ReopeningStorage, type Storage } from '#protocols/catalog'
+import { type Reopenable, ReopeningStorage } from '#protocols/catalog'
 import { every, systemClock } from '#protocols/lifecycle'
+import type { Storage } from '#protocols/storage'
 import { breakSeals, removeDamaged, sealTables } from './store-seals.ts'
 
 /** LevelDB takes up to 4 MiB before it makes a table, and a log begins small: below this there is no use in trying. */

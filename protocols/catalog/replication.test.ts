@@ -6,7 +6,7 @@ import type { Network } from '#protocols/network'
 import { until } from '#protocols/until'
 import { aFunction, type CatalogNode, CatalogUniverse, flip, storageThat, untilEqual, untilMembers, written } from './catalog.fixture.ts'
 import { createGenesis, type Envelope, signEntry } from './ledger/entry.ts'
-import { ENCODINGS } from './ledger/storage.ts'
+import { ENCODINGS } from '#protocols/storage'
 import type { CatalogLimits } from './limits.ts'
 import { packHead } from './messages.ts'
 

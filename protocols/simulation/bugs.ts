@@ -10,6 +10,7 @@ export interface Bug {
   put: string
 }
 
+const words = (name: string, file: string, find: string, put: string): Bug => ({ name, file, find, put })
 const ledger = (name: string, file: string, find: string, put: string): Bug => ({ name, file: `catalog/ledger/${file}`, find, put })
 const catalog = (name: string, file: string, find: string, put: string): Bug => ({ name, file: `catalog/${file}`, find, put })
 const network = (name: string, file: string, find: string, put: string): Bug => ({ name, file: `network/${file}`, find, put })
@@ -17,7 +18,7 @@ const router = (name: string, file: string, find: string, put: string): Bug => (
 
 export const BUGS: readonly Bug[] = [
   // What is promised
-  ledger('acknowledge before sync', 'storage.ts', '{ ...ENCODINGS, sync: true }', '{ ...ENCODINGS, sync: false }'),
+  words('acknowledge before sync', 'storage.ts', '{ ...ENCODINGS, sync: true }', '{ ...ENCODINGS, sync: false }'),
   ledger('known before it is written', 'feeds.ts', '        await this.#feeds.get(entry.author)?.written\n', ''),
   ledger('remember a failed write', 'feeds.ts', '      feed.pending = feed.durable\n      feed.hashes.length = feed.durable.seq\n', ''),
   catalog(
@@ -75,7 +76,7 @@ export const BUGS: readonly Bug[] = [
     'void [ours, proveFork]',
   ),
   // The disk
-  ledger('serve damaged records', 'storage.ts', 'return digestOf(bytes) === hash ? { bytes, hash } : undefined', 'return { bytes, hash }'),
+  words('serve damaged records', 'storage.ts', 'return digestOf(bytes) === hash ? { bytes, hash } : undefined', 'return { bytes, hash }'),
   catalog(
     'write without asking witnesses',
     'witnesses/witnesses.ts',

@@ -2,7 +2,7 @@
  * One node's disk as abstract-level shows it: a batch is all or nothing, and is lost with the power unless it, or a later one, was synced.
  * What an incarnation of the node waits for never arrives after its end; what was written and not synced may or may not be there.
  */
-import type { Storage } from '#protocols/catalog'
+import type { Storage } from '#protocols/storage'
 import type { Dice } from './dice.ts'
 import type { Owner, Scheduler } from './scheduler.ts'
 

@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path'
 import { digestOf } from '#protocols/codec'
 import { type Clock, systemClock } from '#protocols/lifecycle'
 import { type ArtifactStore, assertNamed, type IncomingArtifact, type StoredArtifact } from './artifacts.ts'
-import { storageError } from '../ledger/storage.ts'
+import { storageError } from '#protocols/storage'
 
 export class DirectoryArtifacts implements ArtifactStore {
   readonly #directory: string

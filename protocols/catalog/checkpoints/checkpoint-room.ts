@@ -8,7 +8,7 @@ import type { LedgerStatus } from '../catalog.ts'
 import type { Ledger } from '../ledger/ledger.ts'
 import { Prover } from '../ledger/checkpoints/prover.ts'
 import type { Offer } from '../ledger/checkpoints/shared-checkpoint.ts'
-import type { Storage } from '../ledger/storage.ts'
+import type { Storage } from '#protocols/storage'
 
 export interface CheckpointLimits {
   /** Between two looks at whether a checkpoint is to be signed. */

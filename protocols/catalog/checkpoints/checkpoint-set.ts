@@ -16,7 +16,7 @@ import {
   refusal,
   type SharedStatement,
 } from '../ledger/checkpoints/shared-checkpoint.ts'
-import { ENCODINGS, readValues, sealRecord, type Storage, unsealRecord } from '../ledger/storage.ts'
+import { ENCODINGS, readValues, sealRecord, type Storage, unsealRecord } from '#protocols/storage'
 import type { SharedSet } from '../shared-sets.ts'
 
 export const CHECKPOINTS = 'checkpoints'

@@ -4,7 +4,7 @@ import { createIdentity } from '#protocols/access'
 import { type Entry, type Refusal, signEntry } from './entry.ts'
 import { Feeds } from './feeds.ts'
 import { flip, storageThat } from '../catalog.fixture.ts'
-import { ENCODINGS, sealRecord, type Storage } from './storage.ts'
+import { ENCODINGS, sealRecord, type Storage } from '#protocols/storage'
 
 const author = createIdentity()
 

@@ -8,7 +8,7 @@ import { decodeAs, encode } from '#protocols/codec'
 import { OsirisError } from '#protocols/errors'
 import { compareText, type Entry, type Line, openEntry, Refusal, reopenEntry } from './entry.ts'
 import { compareHlc, type Hlc, HLC_ZERO } from './hlc.ts'
-import { GroupCommit, readUpToDamage, readValues, sealRecord, type Storage, storageError, unsealRecord } from './storage.ts'
+import { GroupCommit, readUpToDamage, readValues, sealRecord, type Storage, storageError, unsealRecord } from '#protocols/storage'
 
 export interface Head {
   author: string

@@ -33,7 +33,7 @@ import { Frozen, type FrozenAuthor } from './forks/frozen.ts'
 import { drifts, type Hlc, HLC_ZERO, observe } from './hlc.ts'
 import { RefusalCounts, type Refusals } from './refusals.ts'
 import { Scrub } from './scrub.ts'
-import type { Storage } from './storage.ts'
+import type { Storage } from '#protocols/storage'
 
 /** Hashes of fresh entries: gossip and push bring each one several times, and a known one is not judged again. */
 const RECENT_MAX = 1024

@@ -1,7 +1,7 @@
 import { MemoryLevel } from 'memory-level'
 import { expect, it } from 'vitest'
 import { ReopeningStorage } from './reopening.ts'
-import { ENCODINGS } from './storage.ts'
+import { ENCODINGS } from '#protocols/storage'
 
 /** A store that fails with `error` from its first failed write on until it is opened again, and counts that. */
 function failing() {

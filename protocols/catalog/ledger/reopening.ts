@@ -3,7 +3,7 @@
  * and opened. Reads go on from the broken one, which therefore is not closed before there is hope that it opens. A table that cannot be read
  * is a reason to open it again, too: on that way it is mended.
  */
-import { isCorruption, isDamage, type Storage } from './storage.ts'
+import { isCorruption, isDamage, type Storage } from '#protocols/storage'
 
 export interface Reopenable extends Storage {
   /** Whether a file can be written and synced beside the store. */

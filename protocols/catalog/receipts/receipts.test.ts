@@ -7,7 +7,7 @@ import { until } from '#protocols/until'
 import { aFunction, type CatalogNode, CatalogUniverse, untilEqual, untilMembers, written } from '../catalog.fixture.ts'
 import { openReceipt, type Receipted, signReceipt } from '../ledger/receipts/receipts.ts'
 import { reopenEntry } from '../ledger/entry.ts'
-import type { Storage } from '../ledger/storage.ts'
+import type { Storage } from '#protocols/storage'
 
 let universe: CatalogUniverse
 beforeEach(() => {

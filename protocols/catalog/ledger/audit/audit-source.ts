@@ -5,7 +5,7 @@ import type { RecordsPage } from '../../catalog.ts'
 import { Audit } from './audit.ts'
 import type { AuditSummary } from './audit-report.ts'
 import { headSchema } from '../feeds.ts'
-import { ENCODINGS, type Storage, unsealRecord } from '../storage.ts'
+import { ENCODINGS, type Storage, unsealRecord } from '#protocols/storage'
 
 /** Keys in their order put the entries of a feed in theirs, and before heads, proofs and receipts. */
 const PARTS = ['entry', 'head', 'proof', 'receipt'] as const

@@ -11,7 +11,7 @@ import { auditPages, auditStorage } from './audit-source.ts'
 import { type Entry, openEntry, signEntry } from '../entry.ts'
 import { proveFork } from '../forks/forks.ts'
 import { signReceipt } from '../receipts/receipts.ts'
-import { ENCODINGS, sealRecord, type Storage } from '../storage.ts'
+import { ENCODINGS, sealRecord, type Storage } from '#protocols/storage'
 
 const WRITES = 5
 let universe: CatalogUniverse

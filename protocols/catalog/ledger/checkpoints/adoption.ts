@@ -7,7 +7,7 @@ import { z } from 'zod'
 import { decodeCanonical, digestOf, encode, parse } from '#protocols/codec'
 import type { Head } from '../feeds.ts'
 import { type Content, type Offer, openOffer, packOffer } from './shared-checkpoint.ts'
-import { ENCODINGS, readValues, sealRecord, type Storage, type StorageOperation, unsealRecord } from '../storage.ts'
+import { ENCODINGS, readValues, sealRecord, type Storage, type StorageOperation, unsealRecord } from '#protocols/storage'
 
 const WHAT = 'adoption/what'
 const PROGRESS = 'adoption/progress'

@@ -9,7 +9,7 @@ import { decode, decodeAs, digestOf, encode, parse } from '#protocols/codec'
 import { digestSchema } from '#protocols/manifest'
 import { unpackChunk } from './chunk.ts'
 import type { Line } from '../entry.ts'
-import { ENCODINGS, readValues, type Storage } from '../storage.ts'
+import { ENCODINGS, readValues, type Storage } from '#protocols/storage'
 
 /** Raised when another body fits a type than before: a checkpoint made under other rules is not used. */
 const RULES = 1

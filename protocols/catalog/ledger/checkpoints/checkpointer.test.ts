@@ -9,7 +9,7 @@ import { Checkpointer } from './checkpointer.ts'
 import { type Entry, type Line, signEntry } from '../entry.ts'
 import { Feeds } from '../feeds.ts'
 import { factOf } from '../fold.ts'
-import type { Storage } from '../storage.ts'
+import type { Storage } from '#protocols/storage'
 
 const node = createIdentity()
 const authors = [node, createIdentity()]

@@ -5,7 +5,7 @@ import { CHUNK_ROWS, packChunk } from './chunk.ts'
 import { readChunks, readHead, writeChunk } from './checkpoint.ts'
 import { type Entry, type Line, reopenEntry } from '../entry.ts'
 import type { Feeds } from '../feeds.ts'
-import type { Storage } from '../storage.ts'
+import type { Storage } from '#protocols/storage'
 
 /** Entries read and judged between two breaths of the event loop: about 3 ms. */
 const BREATH = 64

@@ -5,7 +5,7 @@
 import { digestOf } from '#protocols/codec'
 import { compareText } from '../entry.ts'
 import { type ForkProof, openProof } from './forks.ts'
-import { ENCODINGS, readUpToDamage, readValues, sealRecord, type Storage, unsealRecord } from '../storage.ts'
+import { ENCODINGS, readUpToDamage, readValues, sealRecord, type Storage, unsealRecord } from '#protocols/storage'
 
 /** Proofs kept, one per author. */
 export const FROZEN_MAX = 1000

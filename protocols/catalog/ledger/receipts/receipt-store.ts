@@ -18,7 +18,7 @@ import {
   type SignedReceipt,
   signReceipt,
 } from './receipts.ts'
-import { ENCODINGS, readUpToDamage, sealRecord, type Storage, storageError, unsealRecord } from '../storage.ts'
+import { ENCODINGS, readUpToDamage, sealRecord, type Storage, storageError, unsealRecord } from '#protocols/storage'
 
 export interface ReceiptStoreInit {
   storage: Storage

@@ -1,6 +1,6 @@
-/** What the ledger asks of a key-value store. `Level` and `MemoryLevel` are such stores as they are. */
-import { digestOf } from '#protocols/codec'
-import { OsirisError } from '#protocols/errors'
+/** What ledger and queues ask of a key-value store. `Level` and `MemoryLevel` are such stores as they are. */
+import { digestOf } from './codec.ts'
+import { OsirisError } from './errors.ts'
 
 export interface StoragePut {
   type: 'put'
