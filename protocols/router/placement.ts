@@ -37,18 +37,30 @@ export function seedOf(peer: string): number {
 
 /** Where instances of the version belong: the same on every node that knows the same members. `undefined` when there is nobody. */
 export function homeOf<T extends { readonly seed: number }>(version: string, candidates: readonly T[]): T | undefined {
-  const high = Number.parseInt(version.slice(0, 8), 16)
-  const low = Number.parseInt(version.slice(8, 16), 16)
+  const scoreOf = scoring(version)
   let home: T | undefined
   let best = -1
   for (const candidate of candidates) {
-    const score = mix(mix(candidate.seed ^ high) ^ low)
+    const score = scoreOf(candidate)
     if (score > best) {
       best = score
       home = candidate
     } else if (score === best && home !== undefined && candidate.seed > home.seed) home = candidate
   }
   return home
+}
+
+/** Everybody in the order in which they would be home: the first is, and the next one would be without it. */
+export function homesOf<T extends { readonly seed: number }>(version: string, candidates: readonly T[]): T[] {
+  const scoreOf = scoring(version)
+  const scores = new Map(candidates.map((each) => [each, scoreOf(each)]))
+  return candidates.toSorted((a, b) => (scores.get(b) ?? 0) - (scores.get(a) ?? 0) || b.seed - a.seed)
+}
+
+function scoring(version: string): (candidate: { readonly seed: number }) => number {
+  const high = Number.parseInt(version.slice(0, 8), 16)
+  const low = Number.parseInt(version.slice(8, 16), 16)
+  return ({ seed }) => mix(mix(seed ^ high) ^ low)
 }
 
 /** The finalizer of MurmurHash3 (public domain, Austin Appleby): every bit of the input moves every bit of the output. */
