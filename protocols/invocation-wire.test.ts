@@ -57,6 +57,23 @@ describe('an invocation', () => {
     const { signal } = new AbortController()
     expect(await decodeInvocation(encodeInvocation(sent, 0), { now: 0, signal })).toEqual({ ...sent, hops: 2, signal })
   })
+  test('of an event, keeps its handler, its bytes and what it comes from', () => {
+    const sent: Invocation = {
+      ...invocation,
+      payload: { kind: 'event', handler: 'scheduled', event: Buffer.from('{"cron":"* * * * *"}') },
+      trigger: { kind: 'schedule', id: 'demo/greet@1700000000000' },
+    }
+    expect(decodeInvocation(encodeInvocation(sent, 0), { now: 0 })).toEqual({ ...sent, hops: 2 })
+    for (const trigger of [
+      ['dream', 'x'],
+      ['topic', 'x'.repeat(257)],
+    ]) {
+      const fields = decode(encodeInvocation(sent, 0).head) as unknown[]
+      expect(() => decodeInvocation({ head: encode(fields.with(13, trigger)), body: new Uint8Array() }, { now: 0 })).toThrow(
+        expect.objectContaining({ code: 'invalid_argument' }),
+      )
+    }
+  })
   test('placed, carries its version; unplaced, is refused where a version is needed', () => {
     const placed: PlacedInvocation = {
       ...invocation,
@@ -93,6 +110,7 @@ describe('an invocation', () => {
     ['method', 10, ['GET /', 'http://x/', [], []]],
     ['header name', 10, ['GET', 'http://x/', ['a b', ''], []]],
     ['header value', 10, ['GET', 'http://x/', ['a', 'b\r\nc: d'], []]],
+    ['event handler', 10, 'fetch'],
     ['header pairs', 10, ['GET', 'http://x/', ['a'], []]],
   ])('with a malformed %s is refused', (_, position, value) => {
     const { head } = encodeInvocation(invocation, 0)

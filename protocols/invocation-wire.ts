@@ -11,6 +11,10 @@ import {
   type Body,
   type Caller,
   type ColdParts,
+  EVENT_HANDLERS,
+  type EventHandler,
+  type EventPayload,
+  type FetchPayload,
   type HeaderList,
   type Invocation,
   isRouteTarget,
@@ -20,6 +24,8 @@ import {
   type PlacedInvocation,
   type Target,
   type Timing,
+  type Trigger,
+  TRIGGER_KINDS,
 } from './invocation.ts'
 import type { MaybePromise } from './lifecycle.ts'
 import { steer } from './steering.ts'
@@ -37,6 +43,7 @@ const VALUE_BYTES_MAX = 64 * 1024 * 1024
 /** A node that counts further than this would have refused long before (depth 16, a handful of hops). */
 const COUNT_MAX = 1000
 const ERROR_TEXT_MAX = 4096
+const TRIGGER_ID_MAX = 256
 
 const ID_PATTERN = /^[0-9a-f]{32}$/
 const TRACEPARENT_PATTERN = /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}/
@@ -59,13 +66,20 @@ export function encodeInvocation(invocation: Invocation | PlacedInvocation, now:
       ? ['route', target.host, target.method, target.path]
       : ['ref', target.namespace, target.name, target.selector ?? null],
     'version' in invocation ? invocation.version : null,
-    payload.kind === 'call' ? null : [payload.method, payload.url, payload.headers.flat(), Object.entries(payload.params ?? {}).flat()],
+    payload.kind === 'call' ? null : payloadFields(payload),
   ]
-  if (invocation.sticky !== undefined || invocation.override !== undefined)
-    fields.push(invocation.sticky ?? null, invocation.override ?? null)
+  const { sticky, override, trigger } = invocation
+  if (sticky !== undefined || override !== undefined || trigger !== undefined) fields.push(sticky ?? null, override ?? null)
+  if (trigger !== undefined) fields.push([trigger.kind, trigger.id])
   const head = encode(fields)
-  const body = payload.kind === 'call' ? payload.args : payload.body
+  const body = payload.kind === 'call' ? payload.args : payload.kind === 'event' ? payload.event : payload.body
   return body === undefined ? { head } : { head, body }
+}
+
+/** The method's name says that it is an event. */
+function payloadFields(payload: EventPayload | FetchPayload): unknown {
+  if (payload.kind === 'event') return payload.handler
+  return [payload.method, payload.url, payload.headers.flat(), Object.entries(payload.params ?? {}).flat()]
 }
 
 /** What the receiving side adds: its own monotonic clock, and the signal of the request that brought the message. */
@@ -108,6 +122,7 @@ function invocationOf(fields: unknown[], payload: Payload, arrival: Arrival): In
   if (typeof traceparent === 'string' && traceparent.length < 256 && TRACEPARENT_PATTERN.test(traceparent))
     invocation.traceparent = traceparent
   steer(invocation, fields[11], fields[12])
+  if (fields[13] !== undefined && fields[13] !== null) invocation.trigger = triggerOf(fields[13])
   if (arrival.signal !== undefined) invocation.signal = arrival.signal
   return invocation
 }
@@ -134,10 +149,31 @@ function callerOf(subject: unknown, token: unknown): Caller {
   return token === null ? { subject: 'anonymous' } : { subject: name, token: textOf(token, 8192, 'token') }
 }
 
-function withPayload<T>(fetch: unknown, body: Body | undefined, then: (payload: Payload) => T): MaybePromise<T> {
-  if (fetch !== null) return then(fetchOf(fetch, body))
-  if (body instanceof Uint8Array) return then({ kind: 'call', args: body })
-  return collect(body, VALUE_BYTES_MAX, 'the arguments').then((args) => then({ kind: 'call', args }))
+function triggerOf(value: unknown): Trigger {
+  const [kind, id] = listOf(value, 2, 'trigger')
+  const known = TRIGGER_KINDS.find((each) => each === kind)
+  if (known === undefined) throw malformed('an invocation', 'its trigger is of no known kind')
+  return { kind: known, id: textOf(id, TRIGGER_ID_MAX, 'trigger') }
+}
+
+function withPayload<T>(what: unknown, body: Body | undefined, then: (payload: Payload) => T): MaybePromise<T> {
+  if (what !== null && typeof what !== 'string') return then(fetchOf(what, body))
+  const payloadOf = what === null ? callOf : eventOf(what)
+  if (body instanceof Uint8Array) return then(payloadOf(body))
+  return collect(body, VALUE_BYTES_MAX, what === null ? 'the arguments' : 'the event').then((bytes) => then(payloadOf(bytes)))
+}
+
+function callOf(args: Uint8Array): Payload {
+  return { kind: 'call', args }
+}
+
+function eventOf(name: string): (event: Uint8Array) => Payload {
+  if (!isEventHandler(name)) throw malformed('an invocation', 'its event is for no known method')
+  return (event) => ({ kind: 'event', handler: name, event })
+}
+
+function isEventHandler(name: string): name is EventHandler {
+  return (EVENT_HANDLERS as readonly string[]).includes(name)
 }
 
 function fetchOf(value: unknown, body: Body | undefined): Payload {

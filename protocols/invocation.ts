@@ -38,7 +38,7 @@ export function isRouteTarget(target: Target): target is RouteTarget {
 }
 
 /** What is handed to the function. */
-export type Payload = CallPayload | FetchPayload
+export type Payload = CallPayload | FetchPayload | EventPayload
 /** Value style: the text of a JSON array. Not parsed before it reaches the isolate. */
 export interface CallPayload {
   kind: 'call'
@@ -54,6 +54,27 @@ export interface FetchPayload {
   body?: Body
   /** `:param` values of the route that matched. Set by the router. */
   params?: Record<string, string>
+}
+/** Methods of a web-style default export besides `fetch`, as `(event, env, ctx)`. */
+export const EVENT_HANDLERS = ['scheduled', 'message'] as const
+export type EventHandler = (typeof EVENT_HANDLERS)[number]
+/**
+ * Something happened: a tick, a message. A web-style module gets it by the method of this name, a value function as its one argument.
+ * Ends as a value when the function and all its `waitUntil` are done: a value function's result, else `null`.
+ */
+export interface EventPayload {
+  kind: 'event'
+  handler: EventHandler
+  /** JSON text. Not parsed before it reaches the isolate. */
+  event: Uint8Array
+}
+
+export const TRIGGER_KINDS = ['schedule', 'topic', 'call', 'event'] as const
+/** What a call comes from where nobody asked for it just now. */
+export interface Trigger {
+  kind: (typeof TRIGGER_KINDS)[number]
+  /** Made from the cause (a function and its tick, a message and its group), so that the same one is known again. At most 256 characters. */
+  id: string
 }
 
 export interface Invocation {
@@ -74,6 +95,8 @@ export interface Invocation {
   sticky?: string
   /** The version to run, whatever the target means: what may stand after the `@` of a reference. Takes a grant to invoke, also where the function is public. */
   override?: string
+  /** Absent where a caller waits for the answer. */
+  trigger?: Trigger
   /** Aborts when the caller is gone. */
   signal?: AbortSignal
 }

@@ -34,7 +34,7 @@ export function steer(into: Steering, sticky: unknown, override: unknown): void 
 
 /** The key of a call: what it says itself, else the cookie of a web request. */
 export function stickyKeyOf({ sticky, payload }: { sticky?: string; payload: Payload }): string | undefined {
-  if (sticky !== undefined || payload.kind === 'call') return sticky
+  if (sticky !== undefined || payload.kind !== 'fetch') return sticky
   for (const [name, value] of payload.headers) {
     const found = name === 'cookie' ? COOKIE.exec(value)?.[1] : undefined
     if (found !== undefined && found.length <= STICKY_CHARS_MAX) return found

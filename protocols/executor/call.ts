@@ -73,7 +73,7 @@ export class Call {
   onValue(runUs: number, cpuUs: number, bytes: Uint8Array): void {
     if (this.isAnswered) throw new Error('a second answer')
     const { resultBytesMax } = this.fn
-    if (this.invocation.payload.kind !== 'call') throw new Error('a value for a request')
+    if (this.invocation.payload.kind === 'fetch') throw new Error('a value for a request')
     if (bytes.length > resultBytesMax)
       return this.fail(
         limitMet('result_too_large', 'result', `Cannot return the result of "${this.fn.title}": it is longer than ${resultBytesMax} bytes`),

@@ -4,6 +4,7 @@ import type { Clock } from '#protocols/lifecycle'
 import { type Admission, nextInTurn } from './admission.ts'
 import type { Call } from './call.ts'
 import type { CodeSource } from './executor.ts'
+import { DO } from './frames.ts'
 import type { FunctionState, InstanceSlot } from './function-state.ts'
 import type { ExecutorLimits } from './limits/limits.ts'
 import type { MemoryBudget } from './memory/budget.ts'
@@ -248,8 +249,10 @@ export class Dispatcher {
     call.startedAt = now
     call.deadlineAt = now + msLeft
     this.#init.wake()
-    if (invocation.payload.kind === 'call') slot.worker.call(call, slot, msLeft, invocation.payload.args)
-    else startRequest(call, slot, invocation.payload, msLeft)
+    const { payload } = invocation
+    if (payload.kind === 'call') slot.worker.call(call, slot, msLeft, payload.args)
+    else if (payload.kind === 'event') slot.worker.call(call, slot, msLeft, payload.event, DO[payload.handler])
+    else startRequest(call, slot, payload, msLeft)
   }
 
   /** Another instance, when those that are here have no room and more are allowed. */

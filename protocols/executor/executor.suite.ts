@@ -4,6 +4,7 @@ import type { Invocation, Outcome } from '#protocols/invocation'
 import { systemClock } from '#protocols/lifecycle'
 import type { Executor } from './executor.ts'
 import { errorTests, expectFailure } from './errors.suite.ts'
+import { eventTests } from './events.suite.ts'
 import { callOf, type Define, requestOf, responseOf, valueOf, World } from './executor.world.ts'
 
 export interface ExecutorFixture {
@@ -122,6 +123,7 @@ export function executorSuite(kind: string, create: (world: World) => Promise<Ex
       })
     })
 
+    eventTests({ world, invoke: (placed) => fixture.executor.invoke(placed) })
     errorTests({ world, run, invoke: (placed) => fixture.executor.invoke(placed) })
 
     describe('deadlines', () => {

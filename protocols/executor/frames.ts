@@ -25,6 +25,9 @@ export const DO = {
   retire: 9,
   /** id: request of the instance, a: instance, b: 0 value, 1 error; payload: JSON. Answers `ask`. */
   answer: 10,
+  /** Like `call`; payload: the event's JSON text, for the method of that name. */
+  scheduled: 12,
+  message: 13,
   /** Answered by `pong` as soon as the worker's main thread is free. */
   ping: 11,
   /** About a fetch; id: its, a: the instance, here and below. Payload: head JSON (`WireFetched`). */

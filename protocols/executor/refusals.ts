@@ -1,6 +1,6 @@
 /** The sentences of calls that are not run, or not run to their end. */
 import { OsirisError } from '#protocols/errors'
-import type { PlacedInvocation } from '#protocols/invocation'
+import type { Payload, PlacedInvocation } from '#protocols/invocation'
 import type { Admission } from './admission.ts'
 import { clampedNote, limitMet } from './limits/function-limits.ts'
 import type { FunctionState } from './function-state.ts'
@@ -11,7 +11,7 @@ export function refusalOf(invocation: PlacedInvocation, fn: FunctionState, now: 
   if (target.name !== fn.record.name || target.namespace !== fn.record.namespace) return otherFunction(invocation, fn.title)
   if (depth > depthMax)
     return limitMet('depth_exceeded', 'depth', `Cannot run "${fn.title}": it is ${depth} calls deep (at most ${depthMax})`)
-  const bytes = payload.kind === 'call' ? payload.args.length : payload.body instanceof Uint8Array ? payload.body.length : 0
+  const bytes = bytesOf(payload)
   if (bytes > fn.payloadBytesMax)
     return limitMet(
       'payload_too_large',
@@ -21,6 +21,13 @@ export function refusalOf(invocation: PlacedInvocation, fn: FunctionState, now: 
   if (invocation.deadlineAt <= now)
     return limitMet('deadline_exceeded', 'timeout', `Cannot run "${fn.title}": its deadline has passed already`)
   return invocation.signal?.aborted === true ? callerGone(fn) : undefined
+}
+
+/** Of what is here whole; a stream is counted as it comes. */
+function bytesOf(payload: Payload): number {
+  if (payload.kind === 'call') return payload.args.length
+  if (payload.kind === 'event') return payload.event.length
+  return payload.body instanceof Uint8Array ? payload.body.length : 0
 }
 
 export function overloaded(fn: FunctionState, { running, waiting }: Admission): OsirisError {

@@ -171,10 +171,10 @@ export class WorkerProcess {
     this.frame(DO.cancel, call.id)
   }
 
-  /** A call of a value function. */
-  call(call: Call, slot: InstanceSlot, msLeft: number, args: Uint8Array): void {
+  /** What a value ends: arguments for a value function, or an event. */
+  call(call: Call, slot: InstanceSlot, msLeft: number, json: Uint8Array, kind: number = DO.call): void {
     this.#open(call, slot)
-    this.#writer.bytes(DO.call, call.id, slot.id, msLeft, args)
+    this.#writer.bytes(kind, call.id, slot.id, msLeft, json)
     this.#flushSoon()
   }
 

@@ -163,7 +163,7 @@ function run(executor: FakeExecutor): Behaviour {
     if (target.name === 'throw')
       return failed(new OsirisError('function_failed', 'Cannot finish: it threw', { functionStack: 'at throw' }), meta, true)
     if (target.name === 'hang') return hang(executor, invocation, meta)
-    if (payload.kind === 'call') return { kind: 'value', value: payload.args, meta }
+    if (payload.kind !== 'fetch') return { kind: 'value', value: payload.kind === 'call' ? payload.args : payload.event, meta }
     const headers: [string, string][] = [
       ['x-params', JSON.stringify(payload.params ?? {})],
       ['x-url', payload.url],

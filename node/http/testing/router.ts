@@ -55,7 +55,7 @@ export class FakeRouter implements Invoker {
     const program = await this.#load(record)
     if (payload.kind === 'fetch')
       return typeof program === 'function' ? valueOf(await program(), meta) : respondWith(program, payload, meta)
-    if (typeof program !== 'function') throw new OsirisError('invalid_argument', 'Cannot call a web function')
+    if (payload.kind !== 'call' || typeof program !== 'function') throw new OsirisError('invalid_argument', 'Cannot call a web function')
     return valueOf(await program(...argumentsOf(payload.args)), meta)
   }
 

@@ -1,4 +1,6 @@
 /** What a worker needs of an engine, and what an engine tells back. Texts are UTF-8 strings; `callId` and `instanceId` are the node's. */
+import type { EventHandler } from '#protocols/invocation'
+
 export interface LoadRequest {
   instanceId: number
   memoryMbMax: number
@@ -15,6 +17,8 @@ export interface Engine {
   load(request: LoadRequest): void
   retire(instanceId: number): void
   call(instanceId: number, callId: number, msLeft: number, args: string): void
+  /** `event`: JSON text, for the method of that name. Ends as a call does. */
+  handle(instanceId: number, callId: number, msLeft: number, handler: EventHandler, event: string): void
   /** `body` is the whole body, or nothing: then there is none or it comes by `chunk`. */
   request(instanceId: number, callId: number, msLeft: number, head: string, body: Uint8Array | undefined): void
   chunk(callId: number, bytes: Uint8Array): void

@@ -11,6 +11,10 @@ export function dispatch(engine: Engine, pong: () => void): FrameHandler {
     switch (kind) {
       case DO.call:
         return engine.call(a, id, b, buffer.toString('utf8', start, end))
+      case DO.scheduled:
+        return engine.handle(a, id, b, 'scheduled', buffer.toString('utf8', start, end))
+      case DO.message:
+        return engine.handle(a, id, b, 'message', buffer.toString('utf8', start, end))
       case DO.fetch: {
         const head = buffer.toString('utf8', start, start + b)
         const body = start + b === end ? undefined : buffer.subarray(start + b, end)

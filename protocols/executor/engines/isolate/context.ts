@@ -7,6 +7,7 @@ const FILENAME = 'osiris:runtime'
 export interface Entries {
   configure: ivm.Reference<(settings: string) => void>
   call: ivm.Reference<(id: number, args: string) => string | undefined>
+  handle: ivm.Reference<(id: number, handler: string, event: string) => string | undefined>
   request: ivm.Reference<(id: number, head: string, body: unknown) => void>
   event: ivm.Reference<(kind: number, id: number, value: unknown) => number>
   start: ivm.Reference<(make: unknown, names: string) => void>
@@ -30,7 +31,7 @@ export interface Blank {
 
 export type Opened = Omit<Blank, 'isShared' | 'release'>
 
-const NAMES = ['configure', 'call', 'request', 'event', 'start', 'drain', 'last'] as const
+const NAMES = ['configure', 'call', 'handle', 'request', 'event', 'start', 'drain', 'last'] as const
 
 /** `random` gives 512 hex characters of entropy: the only thing of the host a context can reach. */
 export function openContext(isolate: ivm.Isolate, context: ivm.Context, random: () => string): Opened {

@@ -1,5 +1,6 @@
 /** V8 isolates behind the engine's contract: one isolate per instance, all of them in this worker process. */
 import ivm from 'isolated-vm'
+import type { EventHandler } from '#protocols/invocation'
 import type { MaybePromise } from '#protocols/lifecycle'
 import type { Engine, EngineReports, LoadRequest } from '../engine.ts'
 import { CACHED_ARTIFACT_BYTES_MAX, CACHED_ARTIFACT_BYTES_MIN } from '../../bounds.ts'
@@ -86,17 +87,19 @@ export class IsolateEngine implements Engine {
   call(instanceId: number, callId: number, msLeft: number, args: string): void {
     const instance = this.#instances.get(instanceId)
     if (instance === undefined) return this.#unknown(callId)
-    if (instance.call(callId, msLeft, args)) this.#opened(callId, instance)
-    if (instance.isShared) this.#neighbours.entered(instance)
-    if (this.#isFresh) this.#refillSoon()
+    this.#entered(instance, callId, instance.call(callId, msLeft, args))
+  }
+
+  handle(instanceId: number, callId: number, msLeft: number, handler: EventHandler, event: string): void {
+    const instance = this.#instances.get(instanceId)
+    if (instance === undefined) return this.#unknown(callId)
+    this.#entered(instance, callId, instance.handle(callId, msLeft, handler, event))
   }
 
   request(instanceId: number, callId: number, msLeft: number, head: string, body: Uint8Array | undefined): void {
     const instance = this.#instances.get(instanceId)
     if (instance === undefined) return this.#unknown(callId)
-    if (instance.request(callId, msLeft, head, body)) this.#opened(callId, instance)
-    if (instance.isShared) this.#neighbours.entered(instance)
-    if (this.#isFresh) this.#refillSoon()
+    this.#entered(instance, callId, instance.request(callId, msLeft, head, body))
   }
 
   chunk(callId: number, bytes: Uint8Array): void {
@@ -181,6 +184,12 @@ export class IsolateEngine implements Engine {
     if (gone?.isShared !== true) return
     for (const other of this.#neighbours.of(gone)) other.isolateGone()
     this.#neighbours.movedOut(gone)
+  }
+
+  #entered(instance: Instance, callId: number, isOpen: boolean): void {
+    if (isOpen) this.#opened(callId, instance)
+    if (instance.isShared) this.#neighbours.entered(instance)
+    if (this.#isFresh) this.#refillSoon()
   }
 
   #opened(callId: number, instance: Instance): void {

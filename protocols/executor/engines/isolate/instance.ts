@@ -1,6 +1,7 @@
 /** One isolate with one version loaded. Every entry is a turn: user code runs, promises settle, then what the isolate has to say is drained. */
 import { isUtf8 } from 'node:buffer'
 import type ivm from 'isolated-vm'
+import type { EventHandler } from '#protocols/invocation'
 import type { WireSettings } from '../../frames.ts'
 import type { EngineReports, LoadParts, LoadRequest } from '../engine.ts'
 import { hasMail, ownerOf, tell } from './answer.ts'
@@ -17,6 +18,8 @@ import { EVENT } from './runtime/codes.ts'
 import { settle } from './settle.ts'
 import { reportsWith, Stacks } from './stacks.ts'
 import { DRAIN, Turns, WITH_BYTES } from './turns.ts'
+
+type TextEntry = ivm.Reference<(...args: never[]) => string | undefined>
 
 export class Instance implements MailSink {
   readonly id: number
@@ -99,13 +102,22 @@ export class Instance implements MailSink {
 
   /** Whether the call is still open afterwards. */
   call(callId: number, msLeft: number, args: string): boolean {
+    return this.#begin(this.#entries.call, [callId, args], callId, msLeft)
+  }
+
+  /** The same for an event. */
+  handle(callId: number, msLeft: number, handler: EventHandler, event: string): boolean {
+    return this.#begin(this.#entries.handle, [callId, handler, event], callId, msLeft)
+  }
+
+  #begin(entry: TextEntry, args: unknown[], callId: number, msLeft: number): boolean {
     const startedAt = performance.now()
     this.#heap.countCall(this.turns.isIdle)
-    if (!this.turns.mayRunHere) return this.#callAside(callId, startedAt, msLeft, args)
+    if (!this.turns.mayRunHere) return this.#beginAside(entry, args, callId, msLeft)
     const options = this.#init.timeouts.for(Math.min(msLeft, this.#open.cpuMsMax), startedAt)
     let text: string | undefined
     try {
-      text = this.#entries.call.applySync(undefined, [callId, args], options)
+      text = entry.applySync(undefined, args as never[], options) as string | undefined
     } catch (error) {
       this.#open.add(callId, startedAt, msLeft)
       this.#open.charge(callId, performance.now() - startedAt)
@@ -235,15 +247,15 @@ export class Instance implements MailSink {
     this.turns.whenIdle(() => (this.#desk === undefined ? run() : this.#desk.whenLight(run)))
   }
 
-  #callAside(callId: number, startedAt: number, msLeft: number, args: string): boolean {
-    this.#open.add(callId, startedAt, msLeft)
+  #beginAside(entry: TextEntry, args: unknown[], callId: number, msLeft: number): boolean {
+    this.#open.add(callId, performance.now(), msLeft)
     const ended = (text: unknown) => {
       if (typeof text !== 'string') return this.#spoke()
       const ranMs = this.#open.age(callId)
       const cpuMsInAll = this.#open.cpuMs(callId)
       if (this.#open.close(callId)) this.#answer(callId, ranMs, cpuMsInAll, text)
     }
-    const entering = { entry: this.#entries.call, args: [callId, args], callId, msLeft, isFirst: true }
+    const entering = { entry, args, callId, msLeft, isFirst: true }
     this.#aside(entering, ended, (error) => this.#callBroke(callId, error))
     return true
   }

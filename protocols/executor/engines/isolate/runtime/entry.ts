@@ -9,9 +9,11 @@ import { activeCall, end, enter } from './state.ts'
 import { limits } from './limits.ts'
 import { write } from './console.ts'
 import { fetchEvent } from './fetch.ts'
-import { callRequest, type WebFunction } from './web-call.ts'
+import { callEvent } from './event-call.ts'
+import { callRequest, type Method, type WebFunction } from './web-call.ts'
 import { answerAsk, ask } from './ask.ts'
 import { answerOperation } from './subtle/queue.ts'
+import type { EventHandler } from '#protocols/invocation'
 import type { WireSettings } from '../../../frames.ts'
 
 const { assign, freeze } = Object
@@ -26,6 +28,8 @@ export interface Entry {
   /** Instead of a module: a function that makes its namespace of what `names` (JSON) says of `exports`. */
   start(make: (...given: unknown[]) => unknown, names: string): void
   call(id: number, args: string): string | undefined
+  /** An event, for the method of that name; answers as `call` does. */
+  handle(id: number, handler: string, event: string): string | undefined
   request(id: number, head: string, body: string | Uint8Array<ArrayBuffer> | undefined): void
   /** The call on whose account it ran; 0 for nobody's. */
   event(kind: number, id: number, value: unknown): number
@@ -62,8 +66,15 @@ export function createEntry(): Entry {
     call(id, args) {
       lost = undefined
       if (value === undefined)
-        return failureText('invalid_argument', `Cannot call "${settings.name}": it is a web function, reached by its routes or /v1/fetch`)
+        return failureText(
+          'invalid_argument',
+          `Cannot call "${settings.name}": it is a web function, reached by ${web?.methods.fetch === undefined ? 'events only' : 'its routes or /v1/fetch'}`,
+        )
       lost = callValue(value, id, args)
+      return lost
+    },
+    handle(id, handler, event) {
+      lost = callEvent(web, value, settings.name, id, handler, event)
       return lost
     },
     request(id, head, body) {
@@ -108,8 +119,9 @@ function bindDefault(
     if (exported === undefined || exported === null) return noDefault(settings.name, 'the module has no default export')
     const kind = typeof exported
     if (kind !== 'object' && kind !== 'function') return noDefault(settings.name, `the default export is a ${kind}`)
-    const { fetch } = exported as { fetch?: unknown }
-    if (typeof fetch === 'function') return { web: { name: settings.name, self: exported, fetch: fetch as WebFunction['fetch'], env } }
+    const methods = methodsOf(exported)
+    const isWeb = methods.fetch !== undefined || (kind !== 'function' && (methods.scheduled ?? methods.message) !== undefined)
+    if (isWeb) return { web: { name: settings.name, self: exported, methods, env } }
     if (kind !== 'function') return noDefault(settings.name, 'the default export has no fetch method')
     return { value: { name: settings.name, run: exported as ValueFunction['run'], resultMax: settings.resultBytesMax } }
   } catch (error) {
@@ -117,6 +129,20 @@ function bindDefault(
   }
 }
 
+/** Those for events only where they are there by name: a Proxy that makes a method of any name up has none of them. */
+function methodsOf(exported: object): WebFunction['methods'] {
+  const { fetch } = exported as { fetch?: unknown }
+  const named = (name: EventHandler) => asMethod(name in exported ? (exported as Record<string, unknown>)[name] : undefined)
+  return { fetch: asMethod(fetch), scheduled: named('scheduled'), message: named('message') }
+}
+
+function asMethod(value: unknown): Method | undefined {
+  return typeof value === 'function' ? (value as Method) : undefined
+}
+
 function noDefault(name: string, state: string): string {
-  return failureText('function_failed', `Cannot load "${name}": ${state}; export a function, or an object with a fetch method`)
+  return failureText(
+    'function_failed',
+    `Cannot load "${name}": ${state}; export a function, or an object with a fetch, scheduled or message method`,
+  )
 }

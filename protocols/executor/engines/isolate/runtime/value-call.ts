@@ -35,7 +35,7 @@ export function tooMany(name: string, args: unknown[]): string | undefined {
   return failureText('invalid_argument', `Cannot call "${name}": ${args.length} arguments are too many (at most ${ARGUMENTS_MAX})`)
 }
 
-function startValue(fn: ValueFunction, id: number, args: unknown[]): string | undefined {
+export function startValue(fn: ValueFunction, id: number, args: unknown[]): string | undefined {
   enter(id)
   let answer: string
   try {

@@ -1,6 +1,7 @@
 /** One request of a web function: Request in, Response out, both bodies at the pace of whoever takes them. */
 import { ReadableStream } from 'web-streams-polyfill'
 import { HEADER_CHARACTERS_MAX, HEADER_NAME_MAX, HEADERS_MAX } from '../../../bounds.ts'
+import type { EventHandler } from '#protocols/invocation'
 import type { WireRequest, WireSettings } from '../../../frames.ts'
 import type { Source } from './body.ts'
 import { OUT } from './codes.ts'
@@ -18,13 +19,16 @@ import { routeValue } from './route-value.ts'
 import { type Active, end, enter, register } from './state.ts'
 import { isThenable, type ValueFunction } from './value-call.ts'
 
+const { keys } = Object
 const OPEN = 1
 const CLOSED = 2
+
+export type Method = (...args: never[]) => unknown
 
 export interface WebFunction {
   name: string
   self: unknown
-  fetch: (...args: never[]) => unknown
+  methods: { [name in 'fetch' | EventHandler]: Method | undefined }
   env: Record<string, string>
 }
 
@@ -40,12 +44,13 @@ export function callRequest(
   register(call)
   enter(id)
   try {
+    if (web !== undefined && web.methods.fetch === undefined) return call.fail(failureText('invalid_argument', lacking(web, 'fetch')))
     const wire = parse(head) as WireRequest
     const request = call.receive(wire, body)
     const answer =
       web === undefined
         ? routeValue(value as ValueFunction, settings.parameters, wire, request)
-        : apply(web.fetch, web.self, [request, web.env, call.context()])
+        : apply(web.methods.fetch as Method, web.self, [request, web.env, call.context()])
     if (!isThenable(answer)) call.respond(answer)
     else
       void PromiseThen(
@@ -56,6 +61,13 @@ export function callRequest(
   } catch (error) {
     call.fail(thrownText(error))
   }
+}
+
+/** What to say where a web function has no such method: what it has. */
+export function lacking({ name, methods }: WebFunction, wanted: 'fetch' | EventHandler): string {
+  return `Cannot run "${name}": its default export has no ${wanted} method (it has: ${keys(methods)
+    .filter((each) => methods[each as keyof typeof methods] !== undefined)
+    .join(', ')})`
 }
 
 class WebCall implements Active {
