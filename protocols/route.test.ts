@@ -72,7 +72,7 @@ describe('match()', () => {
     expect(routes.match('', 'GET', '/a/c/d')).toEqual(hit('/a/*', { '*': 'c/d' }))
     expect(routes.match('', 'GET', '/a/')).toEqual(hit('/a/*', { '*': '' }))
     expect(routes.match('h.org', 'GET', '/a/b')).toEqual(hit('h.org/*', { '*': 'a/b' }))
-    expect(routes.match('', 'GET', '/a')).toEqual({ kind: 'none' })
+    expect(routes.match('', 'GET', '/a')).toEqual({ kind: 'none', knowsHost: false })
   })
   test('goes back to a parameter when the literal leads nowhere', () => {
     expect(holding('/a/b/c', '/:x/b/d').match('', 'GET', '/a/b/d')).toEqual(hit('/:x/b/d', { x: 'a' }))
@@ -80,8 +80,8 @@ describe('match()', () => {
   test('falls through to the next path that takes the method, and answers method_not_allowed only when there is none', () => {
     const routes = holding('GET /a/b', 'POST /a/:x')
     expect(routes.match('', 'POST', '/a/b')).toEqual(hit('POST /a/:x', { x: 'b' }))
-    expect(routes.match('', 'PUT', '/a/b')).toEqual({ kind: 'method_not_allowed', allow: ['GET', 'HEAD', 'POST'] })
-    expect(routes.match('', 'PUT', '/z')).toEqual({ kind: 'none' })
+    expect(routes.match('', 'PUT', '/a/b')).toEqual({ kind: 'method_not_allowed', allow: ['GET', 'HEAD', 'OPTIONS', 'POST'] })
+    expect(routes.match('', 'PUT', '/z')).toEqual({ kind: 'none', knowsHost: false })
   })
   test('HEAD is served by GET unless a route names it', () => {
     expect(holding('GET /a').match('', 'HEAD', '/a')).toEqual(hit('GET /a'))
@@ -90,13 +90,13 @@ describe('match()', () => {
   test('decodes parameters only, and leaves malformed encodings alone', () => {
     const routes = holding('/caf\u00e9/:x', '/b%2Fc', '/m/*')
     expect(routes.match('', 'GET', '/caf%C3%A9/%20%2F')).toEqual(hit('/caf\u00e9/:x', { x: ' /' }))
-    expect(routes.match('', 'GET', '/b/c')).toEqual({ kind: 'none' })
+    expect(routes.match('', 'GET', '/b/c')).toEqual({ kind: 'none', knowsHost: false })
     expect(routes.match('', 'GET', '/m/%zz')).toEqual(hit('/m/*', { '*': '%zz' }))
   })
   test('takes paths that are no paths as none, and names of Object.prototype as text', () => {
     const routes = holding('/:constructor', '*'.padStart(2, '/'))
-    expect(routes.match('', 'OPTIONS', '*')).toEqual({ kind: 'none' })
-    expect(routes.match('', 'GET', '')).toEqual({ kind: 'none' })
+    expect(routes.match('', 'OPTIONS', '*')).toEqual({ kind: 'none', knowsHost: false })
+    expect(routes.match('', 'GET', '')).toEqual({ kind: 'none', knowsHost: false })
     expect(routes.match('', 'GET', '/toString')).toMatchObject({ params: { constructor: 'toString' } })
     expect(routes.match('__proto__', 'GET', '/a/b')).toMatchObject({ kind: 'match' })
   })
@@ -131,7 +131,7 @@ function naive(routes: string[], host: string, method: string, path: string): st
   if (taken.length > 0) return taken[0]?.text
   const allow = new Set(onPath.flatMap(({ route }) => route.methods))
   if (allow.has('GET')) allow.add('HEAD')
-  return onPath.length === 0 ? undefined : [...allow].toSorted()
+  return onPath.length === 0 ? undefined : [...allow.add('OPTIONS')].toSorted()
 }
 function takesPath(route: Route, host: string, path: string): boolean {
   const pattern = route.segments.map((each) => (each.kind === 'literal' ? each.text : each.kind === 'param' ? '[^/]+' : '.*')).join('/')
@@ -170,6 +170,25 @@ test('the order of records never matters to routes that do not conflict', () => 
     }),
     { numRuns: 1000 },
   )
+})
+
+test('neither does the order of any number of records, whether they conflict or not', () => {
+  const table = fc.array(fc.record({ route: routeText, namespace: fc.constantFrom('a', 'b'), name: fc.constantFrom('f', 'g') }), {
+    maxLength: 10,
+  })
+  const shuffled = table.chain((records) => fc.tuple(fc.constant(records), fc.shuffledSubarray(records, { minLength: records.length })))
+  fc.assert(
+    fc.property(shuffled, requests, ([records, others], { host, method, path }) => {
+      expect(compileRoutes(others).match(host, method, path)).toEqual(compileRoutes(records).match(host, method, path))
+    }),
+    { numRuns: 1000 },
+  )
+})
+
+test('a host that no route names is told apart from a path that is not there', () => {
+  const routes = holding('GET h.org/a', 'GET /b')
+  expect(routes.match('h.org', 'GET', '/x')).toEqual({ kind: 'none', knowsHost: true })
+  expect(routes.match('i.org', 'GET', '/x')).toEqual({ kind: 'none', knowsHost: false })
 })
 
 test('conflicting records resolve the same way whatever their order', () => {

@@ -4,7 +4,7 @@
  *
  * Details that follow from it:
  * - A route whose path matches but whose method does not is passed over; `method_not_allowed` is answered only when no matching path takes the method.
- * - `HEAD` is served by `GET` routes, unless a route names `HEAD` itself.
+ * - `HEAD` is served by `GET` routes, unless a route names `HEAD` itself. `OPTIONS` is answered by the platform, unless a route takes it: `allow` names it always.
  * - `:param` takes one non-empty segment; `*` takes what follows its slash, which may be empty (`/files/*` matches `/files/`, not `/files`).
  * - Paths are compared as sent; only parameter values are percent-decoded, and left as they are where the encoding is malformed.
  */
@@ -24,7 +24,8 @@ export type RouteMatch =
   | { kind: 'match'; namespace: string; name: string; params: Record<string, string> }
   /** The path exists; `allow` lists what it takes, sorted. */
   | { kind: 'method_not_allowed'; allow: string[] }
-  | { kind: 'none' }
+  /** `knowsHost`: whether some route names the host. */
+  | { kind: 'none'; knowsHost: boolean }
 
 export interface RouteMatcher {
   /** `host` in lower case without port; `path` as sent, without query. */
@@ -242,6 +243,7 @@ function missed(own: Node | undefined, anyHost: Node, path: string): RouteMatch 
     for (const method of leaf.byMethod.keys()) allow.add(method)
   }
   if (path.startsWith('/')) for (const root of own === undefined ? [anyHost] : [own, anyHost]) descend(root, path, 1, [], note)
+  if (allow.size === 0) return { kind: 'none', knowsHost: own !== undefined }
   if (allow.has('GET')) allow.add('HEAD')
-  return allow.size === 0 ? { kind: 'none' } : { kind: 'method_not_allowed', allow: [...allow].toSorted() }
+  return { kind: 'method_not_allowed', allow: [...allow.add('OPTIONS')].toSorted() }
 }

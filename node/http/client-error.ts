@@ -4,7 +4,7 @@ import { STATUS_CODES } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { OsirisError } from '#protocols/errors'
 import type { HttpLimits } from './limits.ts'
-import { problemOf } from './problem.ts'
+import { problemOf, REQUEST_TIMEOUT } from './problem.ts'
 
 export function answerClientError(error: NodeJS.ErrnoException, socket: Socket, limits: HttpLimits): void {
   // A reset has nobody to answer; bytes on the wire already mean an answer has begun, and a second one would be read as the next (response splitting).
@@ -12,7 +12,7 @@ export function answerClientError(error: NodeJS.ErrnoException, socket: Socket, 
     socket.destroy()
     return
   }
-  end(socket, errorOf(error, limits))
+  end(socket, errorOf(error, limits), error.code === 'ERR_HTTP_REQUEST_TIMEOUT' ? REQUEST_TIMEOUT : undefined)
 }
 
 /** CONNECT asks for a tunnel: `node:http` gives such a request no response to write. */
@@ -20,8 +20,8 @@ export function refuseTunnel(socket: Duplex): void {
   end(socket, new OsirisError('invalid_argument', 'Cannot CONNECT: this server is no proxy'))
 }
 
-function end(socket: Duplex, error: OsirisError): void {
-  const { status, headers, body } = problemOf(error)
+function end(socket: Duplex, error: OsirisError, as?: number): void {
+  const { status, headers, body } = problemOf(error, as)
   const lines = [`HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}`, 'connection: close']
   for (let i = 0; i < headers.length; i += 2) lines.push(`${headers[i]}: ${headers[i + 1]}`)
   socket.on('error', () => {})

@@ -9,6 +9,13 @@ export interface Flight {
   readonly response: ServerResponse
 }
 
+/** A body that has a time to be whole in. */
+export interface Collecting {
+  /** Monotonic milliseconds. */
+  readonly since: number
+  late(): void
+}
+
 const CONNECTION = Symbol('osiris connection')
 
 export class Connection {
@@ -16,8 +23,8 @@ export class Connection {
   readonly loopback: boolean
   readonly socket: Socket
   readonly flights = new Set<Flight>()
-  /** Since when a body is being collected on this connection (monotonic ms); 0 when none is. */
-  collectingSince = 0
+  /** The body that is on its way on this connection and held until it is whole; requests come one after the other. */
+  collecting: Collecting | undefined
 
   constructor(socket: Socket) {
     this.socket = socket

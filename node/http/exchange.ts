@@ -60,8 +60,8 @@ function answer(exchange: Exchange, outcome: Outcome): void {
 }
 
 /** Ends the exchange with an error that the router never saw, or should not have let out. */
-export function refuse(exchange: Exchange, error: unknown): void {
-  refuseRequest(exchange.parts, exchange.request, exchange.response, error)
+export function refuse(exchange: Exchange, error: unknown, as?: number): void {
+  refuseRequest(exchange.parts, exchange.request, exchange.response, error, as)
   exchange.connection.end(exchange.flight)
 }
 
@@ -70,11 +70,12 @@ export function refuseRequest(
   request: IncomingMessage,
   response: ServerResponse,
   error: unknown,
+  as?: number,
 ): void {
   reportUnexpected(parts.events, nameOf(request), error)
   if (response.destroyed) return
   if (!request.complete && !isDiscardable(request)) response.shouldKeepAlive = false
-  respondError(response, error)
+  respondError(response, error, undefined, as)
   discardBody(request, parts.clock)
 }
 

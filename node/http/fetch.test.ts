@@ -68,6 +68,7 @@ const answers: Record<string, (payload: FetchPayload) => Outcome | Promise<Outco
   empty: () => response(text('not sent'), { status: 204 }),
   value: () => ({ kind: 'value', value: text('{"a":1}'), meta }),
   none: () => failed(new OsirisError('not_found', 'Cannot find a route')),
+  read: () => failed(new OsirisError('method_not_allowed', 'Cannot route', { details: { allow: ['GET', 'HEAD', 'OPTIONS'] } })),
 }
 
 let node: FakeNode
@@ -130,6 +131,13 @@ describe('the way to a function', () => {
   it('an unknown route is a problem document', async () => {
     const answer = await fetch(`${node.server.url}/none`)
     expect(answer.headers.get('osiris-error')).toBe('not_found')
+  })
+
+  it('OPTIONS of a path whose routes do not take it is answered with what they take', async () => {
+    const answer = await fetch(`${node.server.url}/read`, { method: 'OPTIONS' })
+    expect([answer.status, answer.headers.get('allow'), await answer.text()]).toEqual([204, 'GET, HEAD, OPTIONS', ''])
+    const other = await fetch(`${node.server.url}/read`, { method: 'PUT' })
+    expect([other.status, other.headers.get('allow')]).toEqual([405, 'GET, HEAD, OPTIONS'])
   })
 
   it('every method passes through', async () => {
@@ -281,12 +289,37 @@ describe('requests that are read in two ways are refused', () => {
     ['another host in the target', 'GET http://evil.example/ HTTP/1.1\nHost: localhost'],
     ['no path', 'OPTIONS * HTTP/1.1\nHost: localhost'],
     ['no HTTP', 'nonsense'],
+    ['a length with a sign', 'POST / HTTP/1.1\nHost: localhost\nContent-Length: +1'],
+    ['two lengths in one', 'POST / HTTP/1.1\nHost: localhost\nContent-Length: 1, 2'],
+    ['chunked twice', 'POST / HTTP/1.1\nHost: localhost\nTransfer-Encoding: chunked, chunked'],
+    ['chunked in disguise', 'POST / HTTP/1.1\nHost: localhost\nTransfer-Encoding: \x0bchunked'],
+    ['a space before the colon', 'POST / HTTP/1.1\nHost: localhost\nContent-Length : 1'],
+    ['a header that goes on in the next line', 'GET / HTTP/1.1\nHost: localhost\nX-A: b\n Content-Length: 1'],
+    ['a path with a control character', 'GET /\x01 HTTP/1.1\nHost: localhost'],
+    ['a header with a zero', 'GET / HTTP/1.1\nHost: localhost\nX-A: \0'],
+    ['a user in the host', 'GET / HTTP/1.1\nHost: user@localhost'],
+    ['another target under the same name', 'GET http://localhost@evil.example/ HTTP/1.1\nHost: localhost'],
   ])('%s', async (_what, head) => {
     const before = seen.length
     const answer = await raw(head)
     expect(answer).toMatch(/^HTTP\/1.1 400 /)
     expect(answer).toContain('urn:osiris:error:invalid_argument')
     expect(seen.length).toBe(before)
+  })
+
+  it.each([
+    [
+      'lines that end in LF alone',
+      'POST / HTTP/1.1\r\nHost: localhost\nContent-Length: 1\r\n\r\nxGET /smuggled HTTP/1.1\r\nHost: localhost\r\n\r\n',
+    ],
+    ['a head that ends in LF alone', 'GET / HTTP/1.1\r\nHost: localhost\r\n\nGET /smuggled HTTP/1.1\r\nHost: localhost\r\n\r\n'],
+    ['a chunk with a length that is none', 'POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n0x1\r\na\r\n0\r\n\r\n'],
+    ['a chunk longer than it says', 'POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nabc\r\n0\r\n\r\n'],
+  ])('%s, and nothing behind it is taken for a request', async (_what, bytes) => {
+    const before = seen.length
+    const answer = await exchange(node.server.url, bytes)
+    expect(answer.match(/HTTP\/1.1 \d+/g) ?? []).toHaveLength(1)
+    expect(seen.slice(before).map(({ payload }) => payload.url)).not.toContain('http://localhost/smuggled')
   })
 
   it('an expectation that nobody knows is ignored', async () => {

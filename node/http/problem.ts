@@ -12,11 +12,14 @@ export interface Problem {
 const RETRY_AFTER_S = 1
 const RETRYABLE: ReadonlySet<ErrorCode> = new Set(['overloaded', 'rate_limited'])
 
-/** Anything thrown → the answer. What is not an OsirisError becomes `internal` without its text: that is for the log. */
-export function problemOf(thrown: unknown): Problem {
+/** A request that did not come in time is `deadline_exceeded` like every wait that ended, but to HTTP it is the client that was late (RFC 9110 section 15.5.9). */
+export const REQUEST_TIMEOUT = 408
+
+/** Anything thrown → the answer. What is not an OsirisError becomes `internal` without its text: that is for the log. `as`: another status than that of its code. */
+export function problemOf(thrown: unknown, as?: number): Problem {
   const error =
     thrown instanceof OsirisError ? thrown : new OsirisError('internal', 'Cannot answer: an unexpected error, see the log of the node')
-  const status = errorStatus[error.code]
+  const status = as ?? errorStatus[error.code]
   const body = Buffer.from(JSON.stringify(documentOf(error, status)))
   return { status, headers: headersOf(error, body.length), body }
 }

@@ -22,17 +22,30 @@ export function respond(response: ServerResponse, outcome: Outcome): Promise<voi
   return respondResponse(response, outcome)
 }
 
-/** Writes an error as a problem document; with what is known of the function that ran, where one did. */
-export function respondError(response: ServerResponse, thrown: unknown, meta?: OutcomeMeta): undefined {
+/** Writes an error as a problem document; with what is known of the function that ran, where one did. `as`: another status than that of its code. */
+export function respondError(response: ServerResponse, thrown: unknown, meta?: OutcomeMeta, as?: number): undefined {
   if (response.headersSent) {
     // Too late for a status: a cut connection is the only honest end.
     response.destroy()
     return
   }
-  const { status, headers, body } = problemOf(thrown)
+  const allow = optionsOf(response, thrown)
+  if (allow !== undefined) {
+    response.writeHead(204, ['allow', allow])
+    response.end()
+    return
+  }
+  const { status, headers, body } = problemOf(thrown, as)
   if (meta !== undefined) pushMeta(headers, meta)
   response.writeHead(status, headers)
   response.end(body)
+}
+
+/** What OPTIONS asks for (RFC 9110 section 9.3.7), where no route takes the method itself. */
+function optionsOf(response: ServerResponse, thrown: unknown): string | undefined {
+  if (response.req.method !== 'OPTIONS' || !(thrown instanceof OsirisError) || thrown.code !== 'method_not_allowed') return undefined
+  const allow = thrown.details?.['allow']
+  return Array.isArray(allow) && allow.includes('OPTIONS') ? allow.join(', ') : undefined
 }
 
 function respondValue(response: ServerResponse, value: Uint8Array, meta: OutcomeMeta): Promise<void> | undefined {

@@ -110,13 +110,34 @@ describe('slow clients', () => {
   it('who does not finish the headers is told and cut', async () => {
     const node = await start({ limits })
     expect(await exchange(node.server.url, 'POST /v1/call/demo/x HTTP/1.1\r\nHost: localhost\r\nX-A: ')).toMatch(
-      /^HTTP\/1.1 504 .*headers did not come within 200 ms/s,
+      /^HTTP\/1.1 408 .*"status":408.*headers did not come within 200 ms.*"code":"deadline_exceeded"/s,
     )
   })
 
-  it('who does not finish a body that is held in memory is cut', async () => {
-    const node = await start({ limits })
-    expect(await exchange(node.server.url, 'POST /v1/call/demo/x HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\n[')).toBe('')
+  it.each(['POST /v1/call/demo/x', 'POST /v1/fetch/demo/x', 'PUT /v1/functions/demo/x'])(
+    'who does not finish a body that is held in memory is told and cut (%s)',
+    async (line) => {
+      const { held, router } = heldRouter()
+      const node = await start({ limits, router })
+      const answer = await exchange(node.server.url, `${line} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\n[`)
+      expect(answer).toMatch(/^HTTP\/1.1 408 .*connection: close.*body did not come within 200 ms.*"code":"deadline_exceeded"/is)
+      expect(answer.match(/HTTP\/1.1/g)).toHaveLength(1)
+      expect(held).toEqual([])
+    },
+  )
+
+  it('a body that comes after its refusal starts nothing', async () => {
+    const { held, router } = heldRouter()
+    const node = await start({ limits, router })
+    const socket = open(node.server.url)
+    let answer = ''
+    socket.on('data', (chunk) => void (answer += chunk.toString()))
+    socket.write('POST /v1/call/demo/x HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\n[')
+    await until(() => answer.startsWith('HTTP/1.1 408'))
+    socket.write(']')
+    await until(() => socket.destroyed || socket.readableEnded)
+    socket.destroy()
+    expect(held).toEqual([])
   })
 
   it('who takes no byte of an answer is cut; who waits for one is not', async () => {

@@ -13,6 +13,7 @@ import { OsirisError } from '#protocols/errors'
 import { createNamedCallers } from './callers.ts'
 import { answerClientError, refuseTunnel } from './client-error.ts'
 import { Connection, connectionAt } from './connection.ts'
+import { awaitBody } from './collect.ts'
 import { beginExchange, type DirectParts, refuse, refuseRequest } from './exchange.ts'
 import { assertReadOneWay } from './headers.ts'
 import { createHosts } from './host.ts'
@@ -184,6 +185,7 @@ export class HttpServer implements Startable {
   #toManagement(request: IncomingMessage, response: ServerResponse): void {
     const exchange = beginExchange(this.#parts, request, response)
     response.once('close', () => exchange.connection.end(exchange.flight))
+    awaitBody(exchange)
     this.#manage(request, response).catch((error: unknown) => refuse(exchange, error))
   }
 
@@ -207,12 +209,14 @@ export class HttpServer implements Startable {
     })
   }
 
-  /** Cuts connections that hold a part of a body and do not send the rest. */
+  /** Refuses bodies of which a part is here and the rest does not come. */
   #sweep(): void {
     const now = this.#init.clock.monotonic()
     for (const connection of this.#connections) {
-      const { collectingSince, socket } = connection
-      if (collectingSince > 0 && now - collectingSince > this.#limits.bodyTimeoutMs) socket.destroy()
+      const { collecting } = connection
+      if (collecting === undefined || now - collecting.since <= this.#limits.bodyTimeoutMs) continue
+      connection.collecting = undefined
+      collecting.late()
     }
   }
 

@@ -65,7 +65,7 @@ export class Resolver {
     const match = this.#matcherOf(routes).match(target.host, target.method, target.path)
     if (match.kind === 'match') return { ref: { namespace: match.namespace, name: match.name }, params: match.params }
     const what = `${target.method} ${target.host}${target.path}`.slice(0, 200)
-    if (match.kind === 'none') throw new OsirisError('not_found', `Cannot route ${what}: no function holds it`)
+    if (match.kind === 'none') throw notFound(what, target.host, match.knowsHost)
     const allow = match.allow.join(', ')
     throw new OsirisError('method_not_allowed', `Cannot route ${what}: the path takes ${allow}`, { details: { allow: match.allow } })
   }
@@ -87,6 +87,13 @@ export class Resolver {
     if (version === record.version) return record
     return this.#catalog.get({ namespace: record.namespace, name: record.name, selector: version })
   }
+}
+
+/** Who asks a host that nothing here has is told so: the usual reason is a name that was never added, or points to the wrong universe. */
+function notFound(what: string, host: string, knowsHost: boolean): OsirisError {
+  if (knowsHost || host === '') return new OsirisError('not_found', `Cannot route ${what}: no function holds it`)
+  const text = `Cannot route ${what}: no function holds it, and none has the host "${host.slice(0, 255)}"`
+  return new OsirisError('not_found', text, { details: { unknownHost: host.slice(0, 255) } })
 }
 
 function map<A, B>(value: MaybePromise<A>, then: (value: A) => MaybePromise<B>): MaybePromise<B> {

@@ -104,10 +104,20 @@ export function routerSuite(kind: string, create: () => Promise<RouterFixture>):
         'x-url': 'http://shop.example.org/items/a%2Fb?q=%20',
       })
     })
+    test('a host that no function has is not_found, and says so', async () => {
+      expect(await invoke('', requestOf('GET', 'http://nobody.example/items'))).toMatchObject({
+        error: {
+          code: 'not_found',
+          message: expect.stringContaining('none has the host "nobody.example"'),
+          details: { unknownHost: 'nobody.example' },
+        },
+        started: false,
+      })
+    })
     test('a path nobody holds is not_found, a method nobody takes is method_not_allowed with what is', async () => {
       expect(await invoke('', requestOf('GET', 'http://shop.example.org/nothing'))).toMatchObject({ error: { code: 'not_found' } })
       expect(await invoke('', requestOf('DELETE', 'http://shop.example.org/items/1'))).toMatchObject({
-        error: { code: 'method_not_allowed', details: { allow: ['GET', 'HEAD', 'POST'] } },
+        error: { code: 'method_not_allowed', details: { allow: ['GET', 'HEAD', 'OPTIONS', 'POST'] } },
         started: false,
       })
     })

@@ -2,7 +2,7 @@
 import { OsirisError } from '#protocols/errors'
 import type { FunctionRef } from '#protocols/function'
 import type { FoundCaller } from '#node/access'
-import { collectBody } from '../body.ts'
+import { collectIn } from '../collect.ts'
 import { beginExchange, type DirectParts, type DirectRoute, type Exchange, invoke, refuse } from '../exchange.ts'
 import { argumentsOf, callTarget } from '../target.ts'
 
@@ -36,14 +36,11 @@ export function createCallRoute(parts: DirectParts): DirectRoute {
 }
 
 function readArguments(exchange: Exchange, target: FunctionRef, url: string, found: FoundCaller): void {
-  const { parts, request, connection } = exchange
+  const { parts, request } = exchange
   if (request.method === 'GET') return invoke(exchange, target, { kind: 'call', args: Buffer.from(argumentsOf(url)) }, found.caller)
-  connection.collectingSince = parts.clock.monotonic()
-  collectBody(request, parts.limits.argumentsBytesMax, (error, body) => {
-    connection.collectingSince = 0
-    if (error !== undefined) return refuse(exchange, error)
-    invoke(exchange, target, { kind: 'call', args: body.length === 0 ? NO_ARGUMENTS : body }, found.caller)
-  })
+  collectIn(exchange, parts.limits.argumentsBytesMax, (body) =>
+    invoke(exchange, target, { kind: 'call', args: body.length === 0 ? NO_ARGUMENTS : body }, found.caller),
+  )
 }
 
 function methodNotAllowed(method = ''): OsirisError {

@@ -2,7 +2,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { FoundCaller } from '#node/access'
 import type { Body, Target } from '#protocols/invocation'
-import { collectBody, lengthOf, streamBody, tooLarge } from '../body.ts'
+import { lengthOf, streamBody, tooLarge } from '../body.ts'
+import { collectIn } from '../collect.ts'
 import { beginExchange, type DirectParts, type Exchange, invoke, refuse } from '../exchange.ts'
 import { requestHeaders } from '../headers.ts'
 
@@ -41,7 +42,7 @@ function send(exchange: Exchange, target: Target, url: string, found: FoundCalle
 }
 
 function readBody(exchange: Exchange, then: (body: Body | undefined) => void): void {
-  const { parts, request, connection } = exchange
+  const { parts, request } = exchange
   const { bodyBytesMax: bytesMax, stallTimeoutMs } = parts.limits
   const length = lengthOf(request)
   // A GET or HEAD request of the web has no body, whatever HTTP allows.
@@ -49,14 +50,5 @@ function readBody(exchange: Exchange, then: (body: Body | undefined) => void): v
   if (length !== undefined && length > bytesMax) throw tooLarge(bytesMax)
   if (length === undefined || length > COLLECTED_BYTES_MAX)
     return then(streamBody(request, { bytesMax, stallTimeoutMs, clock: parts.clock }))
-  connection.collectingSince = parts.clock.monotonic()
-  collectBody(request, COLLECTED_BYTES_MAX, (error, body) => {
-    connection.collectingSince = 0
-    if (error !== undefined) return refuse(exchange, error)
-    try {
-      then(body)
-    } catch (thrown) {
-      refuse(exchange, thrown)
-    }
-  })
+  collectIn(exchange, COLLECTED_BYTES_MAX, then)
 }
