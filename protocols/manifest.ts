@@ -7,6 +7,7 @@ import { ARTIFACT_BYTES_MAX, chunksFit } from './artifact.ts'
 import { digestOf, encode } from './codec.ts'
 import { parseEgress } from './egress.ts'
 import { NAME_PATTERN, NAME_RULE, VERSION_PATTERN } from './function.ts'
+import { parseTopicPattern } from './topic.ts'
 
 const MIB = 1024 * 1024
 
@@ -54,6 +55,23 @@ const egressSchema = z
     }
   })
 
+/** `orders.*`, `shop/orders.**`: which topics, of its own namespace unless another is named. All forms: topic.ts. */
+const topicPatternSchema = z
+  .string()
+  .max(320)
+  .superRefine((text, context) => {
+    try {
+      parseTopicPattern(text, 'own')
+    } catch (error) {
+      context.addIssue({ code: 'custom', message: (error as Error).message })
+    }
+  })
+
+/** Deliveries of one message before it is a dead letter, the first included: with the default pauses the eighth is about two minutes after the first. */
+const DELIVERY_ATTEMPTS = 8
+const DELIVERY_BACKOFF_MS = 1000
+const deliveryAttemptsSchema = z.int().min(1).max(100)
+
 function nameOfSecret(text: string): string {
   return text.split('@')[0] as string
 }
@@ -94,7 +112,20 @@ export const functionConfigSchema = z.strictObject({
   egress: z.array(egressSchema).max(64).optional(),
   calls: z.array(z.string().max(256)).max(64).optional(),
   schedule: z.string().max(256).optional(),
-  subscribe: z.array(z.string().max(256)).max(64).optional(),
+  subscribe: z
+    .array(
+      z.union([
+        topicPatternSchema,
+        z.strictObject({
+          topic: topicPatternSchema,
+          group: nameSchema.optional(),
+          attempts: deliveryAttemptsSchema.optional(),
+          backoff: durationMs(100, 3_600_000).optional(),
+        }),
+      ]),
+    )
+    .max(64)
+    .optional(),
   access: z.enum(['public', 'token']).optional(),
   idempotent: z.boolean().optional(),
 })
@@ -152,7 +183,20 @@ export const settingsSchema = z.strictObject({
   egress: z.array(z.string()).max(64),
   calls: z.array(z.string()).max(64),
   schedule: z.string().max(256).nullable(),
-  subscribe: z.array(z.string()).max(64),
+  /** Topics whose messages it gets: `router/topics`. */
+  subscribe: z
+    .array(
+      z.strictObject({
+        /** A pattern, of its own namespace unless another is named. */
+        topic: topicPatternSchema,
+        /** Of the functions of this namespace that name the same group, one gets each message. `null`: this function gets each. */
+        group: nameSchema.nullable(),
+        attemptsMax: deliveryAttemptsSchema,
+        /** The first pause between two attempts; doubled each time. */
+        backoffMs: z.int().min(100).max(3_600_000),
+      }),
+    )
+    .max(64),
   access: z.enum(['public', 'token']),
   idempotent: z.boolean(),
 })
@@ -181,7 +225,7 @@ export function settingsOf(config: z.output<typeof functionConfigSchema>): Funct
     egress: config.egress ?? [],
     calls: config.calls ?? [],
     schedule: config.schedule ?? null,
-    subscribe: config.subscribe ?? [],
+    subscribe: (config.subscribe ?? []).map(subscriptionOf),
     access: config.access ?? 'token',
     idempotent: config.idempotent ?? false,
   }
@@ -191,6 +235,13 @@ export function settingsOf(config: z.output<typeof functionConfigSchema>): Funct
 function secretOf(text: string): FunctionSettings['secrets'][number] {
   const version = text.split('@')[1]
   return { name: nameOfSecret(text), version: version === undefined ? null : Number(version) }
+}
+
+type WrittenSubscription = NonNullable<z.output<typeof functionConfigSchema>['subscribe']>[number]
+
+function subscriptionOf(written: WrittenSubscription): FunctionSettings['subscribe'][number] {
+  const { topic, group, attempts, backoff } = typeof written === 'string' ? { topic: written } : written
+  return { topic, group: group ?? null, attemptsMax: attempts ?? DELIVERY_ATTEMPTS, backoffMs: backoff ?? DELIVERY_BACKOFF_MS }
 }
 
 export const TESTS_MAX = 64

@@ -38,6 +38,11 @@ describe('a wrong osiris.yaml is refused with file, line, column, key and one se
       'osiris.yaml:5:5: functions.greet.exection: unknown key; did you mean "execution"?',
     ],
     [
+      'a topic that cannot be read',
+      'functions:\n  greet:\n    source: ./greet.ts\n    subscribe: ["orders.*", { topic: a..b }]\n',
+      'osiris.yaml:4:38: functions.greet.subscribe.1.topic: Cannot read "a..b" as a pattern: a topic is 1 to 16 labels (a-z, 0-9, "-", "_"; at most 63 characters each), separated by dots, at most 255 characters; a label may be "*", the last one "**"',
+    ],
+    [
       'an unknown key inside',
       greet('    execution:\n      timeot: 1s\n'),
       'osiris.yaml:6:7: functions.greet.execution.timeot: unknown key; did you mean "timeout"?',
