@@ -55,14 +55,22 @@ export interface QueueItem {
 export type Verdict =
   /** It is over. `answer` (at most `ANSWER_BYTES_MAX`) is what `look` shows for `keepMs` (default `KNOWN_MS`), and the id stays known as long. */
   | { kind: 'done'; answer?: Uint8Array; keepMs?: number }
-  /** To be tried again, later: by back-off, or after `afterMs`. Of an item that may start once only, this says that nothing was started. */
-  | { kind: 'again'; error: OsirisError; afterMs?: number }
+  /**
+   * To be tried again, later: by back-off, or after `afterMs`. Of an item that may start once only, this says that nothing was started.
+   * `counts: false`: it was no attempt (nobody had room, say), and `attempts` is for the next one what it was for this one.
+   */
+  | { kind: 'again'; error: OsirisError; afterMs?: number; counts?: false }
   /** No use in trying again: a dead letter, until somebody replays or removes it. */
   | { kind: 'dead'; error: OsirisError }
 
 export interface HandlerOptions {
   /** Items of this kind in attempts at the same time on this node. Default 64; namespaces take turns. */
   concurrency?: number
+  /**
+   * Items whose keys give the same lane: at most this many of them in attempts at the same time on this node. What waits in a lane holds up no other, and
+   * takes no place of `concurrency`. Default: no lanes.
+   */
+  lanes?: { of(key: string): string; concurrency: number }
   /** Longest attempt: beyond it `signal` aborts, and an item that may be tried again is. Default 60,000. */
   leaseMs?: number
   /** Attempts, beyond which it goes to `ended` with the last one's error. Default 16. */
