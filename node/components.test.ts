@@ -22,6 +22,24 @@ const problemOf = async (response: Response) => {
   return { status: response.status, code, detail }
 }
 
+it('functions call each other where they are: nothing leaves a node that runs both, though it is no router', async () => {
+  const mesh = await TestMesh.create()
+  const first = await mesh.add(['router', 'catalog', 'builder'])
+  const executor = await mesh.add(['executor'])
+  const osiris = await connect(first.http)
+  const deploy = (name: string, source: string, config = {}) =>
+    osiris.deploy({ namespace: 'demo', name, source, language: 'javascript', config })
+  await deploy('inner', `import { caller } from 'osiris/function'; export default () => caller().path`)
+  const outer = `import { call } from 'osiris/function'; export default (name) => call(name)`
+  await deploy('outer', outer, { calls: ['demo/inner'] })
+  const answer = await post(executor, '/v1/call/demo/outer', '["demo/inner"]')
+  expect(await answer.json()).toEqual(['demo/outer'])
+  // One to the router, one back.
+  expect(answer.headers.get('osiris-hops')).toBe('2')
+  await expect(osiris.call('demo/outer', 'other/inner')).rejects.toMatchObject({ code: 'forbidden' })
+  await mesh.stop()
+})
+
 describe('a mesh of nodes that each run one thing', () => {
   let mesh: TestMesh
   let all: RunningNode

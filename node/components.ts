@@ -135,14 +135,14 @@ async function compose(config: NodeConfig, host: Host, signal: AbortSignal) {
     : undefined
   const builder = builderService ?? new BuilderClient({ network, clock, random })
 
-  const executorService = has('executor')
+  const executorService: ExecutorService | undefined = has('executor')
     ? new ExecutorService({
         code: {
           record: (namespace, name, version) => catalog.get({ namespace, name, selector: version }),
           artifact: (digest, options) => catalog.artifact(digest, options),
         },
-        callOut: (invocation) => router.invoke(invocation),
-        ...{ clock, random, events, nodeName: config.name, capacity: config.capacity, spares: config.spares },
+        callOut: (invocation) => (routing ?? router).invoke(invocation),
+        ...{ network, clock, random, events, nodeName: config.name, capacity: config.capacity, spares: config.spares },
         ...{ limits: config.limits, walls: config.walls },
         egressPrivate: config.egressPrivate,
         codeStore: host.codeStore,
@@ -150,13 +150,16 @@ async function compose(config: NodeConfig, host: Host, signal: AbortSignal) {
       })
     : undefined
 
-  const routerService = has('router')
-    ? new RouterService({
-        ...{ catalog, access, clock, random, events, nodeName: config.name, peer: network.peer, members: network.members },
-        executor: executorService,
-        remote: new ExecutorClient({ network, clock }),
-      })
-    : undefined
+  // Functions call each other through it on any node that runs them, so that one that is here is called here.
+  const routing: RouterService | undefined =
+    has('router') || has('executor')
+      ? new RouterService({
+          ...{ catalog, access, clock, random, events, nodeName: config.name, peer: network.peer, members: network.members },
+          executor: executorService,
+          remote: new ExecutorClient({ network, clock }),
+        })
+      : undefined
+  const routerService = has('router') ? routing : undefined
   const router: Router = routerService ?? new RouterClient({ network, clock, random })
 
   let ready = false

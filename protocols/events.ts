@@ -6,7 +6,16 @@ export type LogLevel = 'debug' | 'info' | 'warn' | 'error'
 
 export interface EventMap {
   /** A call ended on this node as executor; what it cost is in `meta`. */
-  'call.finished': { id: string; namespace: string; name: string; meta: OutcomeMeta; code: ErrorCode | null; wallMs: number }
+  'call.finished': {
+    id: string
+    namespace: string
+    name: string
+    meta: OutcomeMeta
+    code: ErrorCode | null
+    wallMs: number
+    /** The functions above it, where a function called it. */
+    path?: readonly string[]
+  }
   /** A call met one of its limits, or one of the node's; at most once per call and limit. `limit` is the name in the executor's list. */
   'limit.hit': { namespace: string; name: string; limit: LimitName }
   /** One line a function wrote with console or log. */

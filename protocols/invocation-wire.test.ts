@@ -35,6 +35,24 @@ describe('an invocation', () => {
         expect.objectContaining({ code: 'invalid_argument' }),
       )
   })
+  test('carries who is above it and who counts its chain, and refuses more than there may be', () => {
+    const chain = { id: 'c'.repeat(32), at: '12D3KooW' }
+    for (const lineage of [{ path: ['demo/a'] }, { chain }, { chain, path: ['demo/a', 'demo/b'], sticky: 'ada' }])
+      expect(decodeInvocation(encodeInvocation({ ...invocation, ...lineage }, 500), { now: 0 })).toEqual({
+        ...invocation,
+        ...lineage,
+        hops: 2,
+        deadlineAt: 1000,
+      })
+    for (const wrong of [
+      { path: Array.from({ length: 17 }, () => 'demo/a') },
+      { path: ['x'.repeat(128)] },
+      { chain: { id: 'short', at: '' } },
+    ])
+      expect(() => decodeInvocation(encodeInvocation({ ...invocation, ...wrong }, 0), { now: 0 })).toThrow(
+        expect.objectContaining({ code: 'invalid_argument' }),
+      )
+  })
   test('by route, with a stream for a body, keeps url, headers and parameters byte for byte', async () => {
     const body = (async function* () {
       yield Buffer.from('x')

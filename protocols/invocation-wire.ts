@@ -44,6 +44,8 @@ const VALUE_BYTES_MAX = 64 * 1024 * 1024
 const COUNT_MAX = 1000
 const ERROR_TEXT_MAX = 4096
 const TRIGGER_ID_MAX = 256
+/** Functions above a call: as many as it may be deep. */
+const PATH_MAX = 16
 
 const ID_PATTERN = /^[0-9a-f]{32}$/
 const TRACEPARENT_PATTERN = /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}/
@@ -68,12 +70,16 @@ export function encodeInvocation(invocation: Invocation | PlacedInvocation, now:
     'version' in invocation ? invocation.version : null,
     payload.kind === 'call' ? null : payloadFields(payload),
   ]
-  const { sticky, override, trigger } = invocation
-  if (sticky !== undefined || override !== undefined || trigger !== undefined) fields.push(sticky ?? null, override ?? null)
-  if (trigger !== undefined) fields.push([trigger.kind, trigger.id])
+  const { sticky, override, trigger, chain, path } = invocation
+  if ((sticky ?? override ?? trigger ?? chain ?? path) !== undefined)
+    fields.push(sticky ?? null, override ?? null, trigger === undefined ? null : [trigger.kind, trigger.id], lineageFields(chain, path))
   const head = encode(fields)
   const body = payload.kind === 'call' ? payload.args : payload.kind === 'event' ? payload.event : payload.body
   return body === undefined ? { head } : { head, body }
+}
+
+function lineageFields(chain: Invocation['chain'], path: Invocation['path'] = []): unknown {
+  return chain === undefined && path.length === 0 ? null : [chain?.id ?? null, chain?.at ?? null, ...path]
 }
 
 /** The method's name says that it is an event. */
@@ -123,6 +129,7 @@ function invocationOf(fields: unknown[], payload: Payload, arrival: Arrival): In
     invocation.traceparent = traceparent
   steer(invocation, fields[11], fields[12])
   if (fields[13] !== undefined && fields[13] !== null) invocation.trigger = triggerOf(fields[13])
+  lineageInto(invocation, fields[14])
   if (arrival.signal !== undefined) invocation.signal = arrival.signal
   return invocation
 }
@@ -147,6 +154,19 @@ function plainRef(namespace: string, name: string): FunctionRef {
 function callerOf(subject: unknown, token: unknown): Caller {
   const name = textOf(subject, 256, 'caller')
   return token === null ? { subject: 'anonymous' } : { subject: name, token: textOf(token, 8192, 'token') }
+}
+
+/** Which functions are above, and who counts their calls: by the sender's word, which is a member's that runs functions. */
+function lineageInto(invocation: Invocation, value: unknown): void {
+  if (value === undefined || value === null) return
+  const [id, at, ...path] = listOf(value, 2, 'chain')
+  if (id !== null) {
+    const chain = { id: textOf(id, 32, 'chain'), at: textOf(at, 256, 'chain') }
+    if (!ID_PATTERN.test(chain.id)) throw malformed('an invocation', 'its chain is not 32 hex characters')
+    invocation.chain = chain
+  }
+  if (path.length > PATH_MAX) throw malformed('an invocation', `its path is longer than ${PATH_MAX}`)
+  if (path.length > 0) invocation.path = path.map((each) => textOf(each, 127, 'path'))
 }
 
 function triggerOf(value: unknown): Trigger {

@@ -89,6 +89,10 @@ export interface Invocation {
   hops: number
   /** Function-to-function depth so far; refused beyond 16. */
   depth: number
+  /** The functions above it, `namespace/name` each, the outermost first; the last of them called. Absent where no function did. At most 16. */
+  path?: string[]
+  /** Absent for the first call of a chain. */
+  chain?: Chain
   /** W3C trace context, when the caller sent one. */
   traceparent?: string
   /** While an alias means several versions, calls with the same key get the same one. At most 256 characters. */
@@ -99,6 +103,14 @@ export interface Invocation {
   trigger?: Trigger
   /** Aborts when the caller is gone. */
   signal?: AbortSignal
+}
+
+/** One call from outside, and all that functions call because of it; how many there are is counted where the first of them runs. */
+export interface Chain {
+  /** Of its first call. */
+  id: string
+  /** The peer whose executor runs that one. */
+  at: string
 }
 
 /** An invocation that knows its version: what a router hands to an executor. */
@@ -144,7 +156,7 @@ export interface ColdParts {
  * Every limit a call can meet; `details.limit` of the error that tells of it, and a label of the metric that counts it.
  * The function's own (`execution.*`): timeout, cpu, memory, payload, result, logs, requests, timers, concurrency. The node's: capacity (calls at once, and
  * their queue), share (of processors, while others want them), namespaceCpu, depth,
- * egressBytes (of a fetch, of all of a call's, of a namespace's per minute).
+ * egressBytes (of a fetch, of all of a call's, of a namespace's per minute), chain (all calls of functions by functions because of one from outside).
  */
 export const LIMITS = [
   'timeout',
@@ -161,6 +173,7 @@ export const LIMITS = [
   'namespaceCpu',
   'depth',
   'egressBytes',
+  'chain',
 ] as const
 export type LimitName = (typeof LIMITS)[number]
 export function isLimitName(value: unknown): value is LimitName {
@@ -172,6 +185,7 @@ export interface OutcomeMeta {
   version: string
   /** Name of the node that ran it; empty when none did. */
   node: string
+  /** Mesh hops to it, or to whatever it called that was farthest: 0 says that all of it ran on the node that was asked. */
   hops: number
   timing: Timing
   /**

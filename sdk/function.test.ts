@@ -1,5 +1,5 @@
 import { afterEach, expect, it } from 'vitest'
-import { call, env, log, mock, type Mock } from './function.ts'
+import { call, caller, env, log, mock, type Mock } from './function.ts'
 
 let mocked: Mock | undefined
 afterEach(() => mocked?.restore())
@@ -15,6 +15,12 @@ it('mock() stands in for the platform, and tells what was asked of it', async ()
   log('called', { times: 1 })
   expect(mocked.calls).toEqual([{ ref: 'demo/greet', args: ['Ada'] }])
   expect(mocked.logs).toEqual([['called', { times: 1 }]])
+})
+
+it('caller() is nobody, or whoever mock() says', () => {
+  expect(caller()).toBeUndefined()
+  mocked = mock({ caller: { name: 'demo/a', path: ['demo/a'] } })
+  expect(caller()).toEqual({ name: 'demo/a', path: ['demo/a'] })
 })
 
 it('restore() brings back what was before, the mock around it included', async () => {

@@ -1,5 +1,5 @@
 /**
- * What a function imports: `import { call, env, log } from 'osiris/function'`. On the platform the engine stands behind these names;
+ * What a function imports: `import { call, caller, env, log } from 'osiris/function'`. On the platform the engine stands behind these names;
  * everywhere else this file does, so that functions are type-checked, and unit-tested with `mock`.
  */
 import { OsirisError } from '#protocols/errors'
@@ -9,6 +9,16 @@ export interface FunctionPlatform {
   env: Record<string, string>
   call: (ref: string, ...args: unknown[]) => unknown
   log: (...parts: unknown[]) => void
+  /** What `caller()` says. Default: a call from outside. */
+  caller: FunctionCaller
+}
+
+/** The function that called this one. */
+export interface FunctionCaller {
+  /** `namespace/name`, as the platform knows it. */
+  name: string
+  /** All functions above, the outermost first; the last is `name`. */
+  path: readonly string[]
 }
 
 export interface Mock {
@@ -20,7 +30,13 @@ export interface Mock {
   restore(): void
 }
 
-const outside: Pick<FunctionPlatform, 'call' | 'log'> = {
+interface Behind {
+  call: FunctionPlatform['call']
+  log: FunctionPlatform['log']
+  caller?: FunctionCaller | undefined
+}
+
+const outside: Behind = {
   call(ref) {
     throw new OsirisError('unavailable', `Cannot call "${ref}": this is not the platform; give mock({ call }) a stand-in`)
   },
@@ -37,6 +53,14 @@ export async function call<T = unknown>(ref: string, ...args: unknown[]): Promis
   return (await behind.call(ref, ...args)) as T
 }
 
+/**
+ * Which function called this one; `undefined` for a call from outside. To be asked before the first `await`: afterwards, where one instance serves several
+ * calls at once, nobody can tell whose turn it is.
+ */
+export function caller(): FunctionCaller | undefined {
+  return behind.caller
+}
+
 /** One line of the function's log; objects as JSON. */
 export function log(...parts: unknown[]): void {
   behind.log(...parts)
@@ -49,6 +73,7 @@ export function mock(platform: Partial<FunctionPlatform> = {}): Mock {
   const logs: Mock['logs'] = []
   replaceEnv({ ...platform.env })
   behind = {
+    caller: platform.caller,
     call(ref, ...args) {
       calls.push({ ref, args })
       return (platform.call ?? outside.call)(ref, ...args)

@@ -84,6 +84,11 @@ export function logEvents(events: Events, logger: Logger, clock: Clock): () => v
       const isKept = queue.add(namespace, { level, text: shown, data })
       if (!isKept) budget.drop(namespace)
     }),
+    events.on('call.finished', ({ path, id, namespace, name, code, wallMs }) => {
+      if (path === undefined) return
+      const data = { room: 'executor', function: `${namespace}/${name}`, call: id, path: path.join(' → '), code, ms: wallMs }
+      logger.debug(`"${path.at(-1)}" called "${namespace}/${name}": ${code ?? 'answered'}`, data)
+    }),
     events.on('function.egress', ({ namespace, name, version, id, ...request }) =>
       logger.debug(`Fetched from ${request.host}: ${request.code ?? request.status}`, {
         room: 'egress',

@@ -48,6 +48,9 @@ export class Call {
   workerCpuMs = -1
   /** How long it had been running then. */
   unseenMs = 0
+  /** Of the farthest call it made of another function. */
+  #hopsBelow = 0
+  #ending: AbortController | undefined
   isAnswered = false
   isOver = false
   /** Set while a request's body is on its way in. */
@@ -67,6 +70,18 @@ export class Call {
   watch(signal: AbortSignal, gone: () => void): void {
     signal.addEventListener('abort', gone, { once: true })
     this.#unlisten = () => signal.removeEventListener('abort', gone)
+  }
+
+  /** Aborts when the call is over: what it asked for ends with it. Made when somebody asks, so that calls that call nobody pay nothing. */
+  get ending(): AbortSignal {
+    this.#ending ??= new AbortController()
+    if (this.isOver) this.#ending.abort()
+    return this.#ending.signal
+  }
+
+  /** A function it called was so many hops away. */
+  wentHops(hops: number): void {
+    this.#hopsBelow = Math.max(this.#hopsBelow, hops)
   }
 
   /** Throws when the worker may not say this now; it is then taken for hostile. */
@@ -158,6 +173,7 @@ export class Call {
     this.#body?.fail(new OsirisError('worker_crashed', `Cannot read on: "${this.fn.title}" ended without ending its response`))
     this.requestBody?.stop()
     this.#unlisten?.()
+    this.#ending?.abort()
     this.#owner.over(this)
   }
 
@@ -172,7 +188,12 @@ export class Call {
     const queue = Math.max(0, startedAt - this.arrivedAt - coldMs)
     const timing: Timing = { route: 0, queue, cold: coldMs, run: runUs / 1000, cpu: this.cpuUs / 1000 }
     if (coldParts !== undefined) timing.coldParts = coldParts
-    const meta: OutcomeMeta = { version: invocation.version, node: this.#owner.nodeName, hops: invocation.hops, timing }
+    const meta: OutcomeMeta = {
+      version: invocation.version,
+      node: this.#owner.nodeName,
+      hops: Math.max(invocation.hops, this.#hopsBelow),
+      timing,
+    }
     if (slot !== undefined && slot.peakBytes > 0) meta.peakMemoryBytes = slot.peakBytes
     return meta
   }

@@ -78,6 +78,7 @@ export function serviceIn(
       ExecutorServiceInit,
       | 'events'
       | 'callOut'
+      | 'network'
       | 'capacity'
       | 'spares'
       | 'limits'
@@ -102,6 +103,7 @@ export function serviceIn(
     capacity: options.capacity ?? 200,
     spares: options.spares ?? 1,
     egressPrivate: options.egressPrivate ?? false,
+    ...(options.network === undefined ? {} : { network: options.network }),
     ...(options.doors === undefined ? {} : { doors: options.doors }),
     ...(options.resolve === undefined ? {} : { resolve: options.resolve }),
     ...(options.limits === undefined ? {} : { limits: options.limits }),

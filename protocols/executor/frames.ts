@@ -28,6 +28,8 @@ export const DO = {
   /** Like `call`; payload: the event's JSON text, for the method of that name. */
   scheduled: 12,
   message: 13,
+  /** id: the call of the frame that follows, a: its instance; payload: JSON of the functions above it (`Invocation.path`). */
+  from: 14,
   /** Answered by `pong` as soon as the worker's main thread is free. */
   ping: 11,
   /** About a fetch; id: its, a: the instance, here and below. Payload: head JSON (`WireFetched`). */

@@ -1,12 +1,17 @@
 import type { Network } from '#protocols/network'
+import { CHAIN_PROTOCOL, type Chains } from './chain/chains.ts'
 import { handleInvoke, type InvokeParts } from './handlers/invoke.ts'
 import { EXECUTOR_PROTOCOL } from './messages.ts'
 
 /** Opens this executor to peers. Returns the way to stop. */
 export function serveExecutor(
   network: Pick<Network, 'handle'>,
-  executor: InvokeParts['executor'],
+  executor: InvokeParts['executor'] & { chains?: Chains },
   access: InvokeParts['access'],
 ): () => void {
-  return network.handle(EXECUTOR_PROTOCOL, handleInvoke({ executor, access }))
+  const stops = [
+    network.handle(EXECUTOR_PROTOCOL, handleInvoke({ executor, access })),
+    ...(executor.chains === undefined ? [] : [network.handle(CHAIN_PROTOCOL, executor.chains.handle)]),
+  ]
+  return () => stops.forEach((stop) => stop())
 }

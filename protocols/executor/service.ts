@@ -7,7 +7,8 @@ import type { Events } from '#protocols/events'
 import { failed, isLimitName, type LimitName, type Outcome, type PlacedInvocation } from '#protocols/invocation'
 import type { Clock, MaybePromise, Random, Startable } from '#protocols/lifecycle'
 import { Admission } from './admission.ts'
-import { answerAsk } from './asks.ts'
+import { answerAsk } from './chain/asks.ts'
+import { Chains, type ChainsInit } from './chain/chains.ts'
 import { Call, type CallOwner } from './call.ts'
 import { CodeCache, type CodeStore } from './compiled/cache.ts'
 import { sharedSnapshot } from './compiled/snapshot.ts'
@@ -32,6 +33,8 @@ import type { WorkerListener, WorkerProcess } from './worker-process.ts'
 export interface ExecutorServiceInit {
   code: CodeSource
   callOut: CallOut
+  /** To count the calls of chains that began elsewhere. */
+  network?: ChainsInit['network']
   clock: Clock
   random: Random
   events: Events
@@ -61,6 +64,8 @@ export interface ExecutorServiceInit {
 
 export class ExecutorService implements Executor, Startable, CallOwner, WorkerListener {
   readonly nodeName: string
+  /** How many calls chains have made that began here. */
+  readonly chains: Chains
   readonly #init: ExecutorServiceInit
   readonly #clock: Clock
   readonly #limits: ExecutorLimits
@@ -85,6 +90,7 @@ export class ExecutorService implements Executor, Startable, CallOwner, WorkerLi
     this.nodeName = init.nodeName
     const limits = { ...DEFAULT_LIMITS, queueMax: capacity, memoryMbMax: memoryOf(totalmem()), ...init.limits }
     this.#limits = { ...limits, instanceMemoryMbMax: Math.min(limits.instanceMemoryMbMax, limits.workerMemoryMbMax, limits.memoryMbMax) }
+    this.chains = new Chains({ network: init.network, callsMax: this.#limits.chainCallsMax })
     this.#admission = new Admission({ capacity, queueMax: this.#limits.queueMax })
     const hostCores = init.hostCores ?? availableParallelism()
     this.#shares = new Shares({ hostCores, coresMax: this.#limits.namespaceCpuMax, windowMs: this.#limits.shareWindowMs })
@@ -265,10 +271,18 @@ export class ExecutorService implements Executor, Startable, CallOwner, WorkerLi
     if (outcome.kind === 'failed') this.#tellLimit(call.fn.record, outcome.error)
     if (outcome.kind === 'failed' && outcome.error.code === 'memory_exceeded') call.fn.peakMb = call.fn.memoryMbMax
     if (!events.has('call.finished')) return
-    const { id, target } = call.invocation
+    const { id, target, path } = call.invocation
     const code = outcome.kind === 'failed' ? outcome.error.code : null
     const wallMs = this.#clock.monotonic() - call.arrivedAt
-    events.emit('call.finished', { id, namespace: target.namespace, name: target.name, meta: outcome.meta, code, wallMs })
+    events.emit('call.finished', {
+      id,
+      namespace: target.namespace,
+      name: target.name,
+      meta: outcome.meta,
+      code,
+      wallMs,
+      ...(path === undefined ? {} : { path }),
+    })
   }
 
   /** Judged again by what is so now: nobody looks while nothing runs. */
@@ -327,7 +341,9 @@ export class ExecutorService implements Executor, Startable, CallOwner, WorkerLi
   }
 
   ask(slot: InstanceSlot, askId: number, text: string, callId: number): void {
-    answerAsk(slot, askId, text, callId, { ...this.#init, met: (limit) => this.met(slot, limit) }, this.#limits.depthMax)
+    const { callOut, clock, random } = this.#init
+    const met = (limit: LimitName) => this.met(slot, limit)
+    answerAsk(slot, askId, text, callId, { callOut, clock, random, met, chains: this.chains, depthMax: this.#limits.depthMax })
   }
 
   codeSeen(slot: InstanceSlot, isUsed: boolean): void {

@@ -174,6 +174,8 @@ export class WorkerProcess {
   /** What a value ends: arguments for a value function, or an event. */
   call(call: Call, slot: InstanceSlot, msLeft: number, json: Uint8Array, kind: number = DO.call): void {
     this.#open(call, slot)
+    const { path } = call.invocation
+    if (path !== undefined && kind === DO.call) this.#writer.text(DO.from, call.id, slot.id, 0, JSON.stringify(path))
     this.#writer.bytes(kind, call.id, slot.id, msLeft, json)
     this.#flushSoon()
   }

@@ -132,8 +132,8 @@ function tooLate(invocation: Invocation): OsirisError {
   return new OsirisError('deadline_exceeded', `Cannot call ${nameOf(invocation)}: its deadline passed before it was handed to an executor`)
 }
 
-function tooDeep({ depth, hops }: Invocation, record: FunctionRecord): OsirisError {
-  const what = `"${record.namespace}/${record.name}"`
+function tooDeep({ depth, hops, path }: Invocation, record: FunctionRecord): OsirisError {
+  const what = `"${record.namespace}/${record.name}"${path === undefined ? '' : ` for "${path.join(' → ')}"`}`
   return new OsirisError(
     'depth_exceeded',
     `Cannot call ${what}: it is ${depth} calls deep (at most ${DEPTH_MAX}) after ${hops} hops (at most ${HOPS_MAX})`,

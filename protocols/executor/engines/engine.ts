@@ -16,7 +16,8 @@ export interface LoadRequest {
 export interface Engine {
   load(request: LoadRequest): void
   retire(instanceId: number): void
-  call(instanceId: number, callId: number, msLeft: number, args: string): void
+  /** `from`: JSON of the functions above it, where a function calls. */
+  call(instanceId: number, callId: number, msLeft: number, args: string, from?: string): void
   /** `event`: JSON text, for the method of that name. Ends as a call does. */
   handle(instanceId: number, callId: number, msLeft: number, handler: EventHandler, event: string): void
   /** `body` is the whole body, or nothing: then there is none or it comes by `chunk`. */

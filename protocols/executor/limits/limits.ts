@@ -6,6 +6,8 @@ export interface ExecutorLimits {
   instancesMax: number
   /** Function-to-function calls in a chain. */
   depthMax: number
+  /** All calls of functions by functions because of one call from outside that begins here. */
+  chainCallsMax: number
   /** How long a cold start waits for the artifact. */
   artifactMs: number
   /** How long after its deadline a call that does not stop costs its worker the life. */
@@ -69,6 +71,7 @@ export const DEFAULT_LIMITS: ExecutorLimits = {
   queueMax: 256,
   instancesMax: 4,
   depthMax: 16,
+  chainCallsMax: 256,
   artifactMs: 10_000,
   killGraceMs: 200,
   workerAllowanceMb: 96,

@@ -7,10 +7,18 @@ import { DO, type FrameHandler } from '../frames.ts'
 export function dispatch(engine: Engine, pong: () => void): FrameHandler {
   /** What came for the load that is next. */
   let cached: Uint8Array | undefined
+  /** What came for the call that is next. */
+  let from: string | undefined
   return (kind, id, a, b, buffer, start, end) => {
     switch (kind) {
       case DO.call:
-        return engine.call(a, id, b, buffer.toString('utf8', start, end))
+        if (from === undefined) return engine.call(a, id, b, buffer.toString('utf8', start, end))
+        engine.call(a, id, b, buffer.toString('utf8', start, end), from)
+        from = undefined
+        return
+      case DO.from:
+        from = buffer.toString('utf8', start, end)
+        return
       case DO.scheduled:
         return engine.handle(a, id, b, 'scheduled', buffer.toString('utf8', start, end))
       case DO.message:

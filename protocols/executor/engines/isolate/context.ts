@@ -6,7 +6,7 @@ const FILENAME = 'osiris:runtime'
 /** The few ways into a context, see runtime/entry.ts. */
 export interface Entries {
   configure: ivm.Reference<(settings: string) => void>
-  call: ivm.Reference<(id: number, args: string) => string | undefined>
+  call: ivm.Reference<(id: number, args: string, from?: string) => string | undefined>
   handle: ivm.Reference<(id: number, handler: string, event: string) => string | undefined>
   request: ivm.Reference<(id: number, head: string, body: unknown) => void>
   event: ivm.Reference<(kind: number, id: number, value: unknown) => number>
@@ -57,7 +57,7 @@ export function closeContext({ context, entries, functionModule, bindModule }: O
 
 /** Takes the runtime's entry out of the new context; the modules below find their parts under a name that is gone before user code runs. */
 const OPEN_DOOR = `const entry = globalThis.__osiris($0); globalThis.__osirisParts = { ...entry.exports, bind: entry.bind }; return entry`
-const FUNCTION_MODULE = `const { env, log, call } = globalThis.__osirisParts; export { env, log, call }`
+const FUNCTION_MODULE = `const { env, log, call, caller } = globalThis.__osirisParts; export { env, log, call, caller }`
 const BIND_MODULE = `const { bind } = globalThis.__osirisParts; delete globalThis.__osirisParts; export { bind }`
 
 function builtIn(isolate: ivm.Isolate, context: ivm.Context, code: string): ivm.Module {

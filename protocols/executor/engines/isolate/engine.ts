@@ -84,10 +84,10 @@ export class IsolateEngine implements Engine {
     else instance.dispose(() => this.#reports.retired(instanceId))
   }
 
-  call(instanceId: number, callId: number, msLeft: number, args: string): void {
+  call(instanceId: number, callId: number, msLeft: number, args: string, from?: string): void {
     const instance = this.#instances.get(instanceId)
     if (instance === undefined) return this.#unknown(callId)
-    this.#entered(instance, callId, instance.call(callId, msLeft, args))
+    this.#entered(instance, callId, instance.call(callId, msLeft, args, from))
   }
 
   handle(instanceId: number, callId: number, msLeft: number, handler: EventHandler, event: string): void {

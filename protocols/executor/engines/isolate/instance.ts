@@ -101,8 +101,9 @@ export class Instance implements MailSink {
   }
 
   /** Whether the call is still open afterwards. */
-  call(callId: number, msLeft: number, args: string): boolean {
-    return this.#begin(this.#entries.call, [callId, args], callId, msLeft)
+  call(callId: number, msLeft: number, args: string, from?: string): boolean {
+    // Most calls come from outside: then there is nothing more to copy.
+    return this.#begin(this.#entries.call, from === undefined ? [callId, args] : [callId, args, from], callId, msLeft)
   }
 
   /** The same for an event. */

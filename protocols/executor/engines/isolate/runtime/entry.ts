@@ -12,6 +12,7 @@ import { fetchEvent } from './fetch.ts'
 import { callEvent } from './event-call.ts'
 import { callRequest, type Method, type WebFunction } from './web-call.ts'
 import { answerAsk, ask } from './ask.ts'
+import { calledBy, caller, forgetCaller } from './caller.ts'
 import { answerOperation } from './subtle/queue.ts'
 import type { EventHandler } from '#protocols/invocation'
 import type { WireSettings } from '../../../frames.ts'
@@ -20,14 +21,15 @@ const { assign, freeze } = Object
 
 export interface Entry {
   /** What `osiris/function` exports; `env` is filled by `configure`. */
-  exports: { env: Record<string, string>; log: unknown; call: unknown }
+  exports: { env: Record<string, string>; log: unknown; call: unknown; caller: unknown }
   /** Before the module loads: its settings. */
   configure(settings: string): void
   /** After the module loaded: its namespace. */
   bind(namespace: unknown): void
   /** Instead of a module: a function that makes its namespace of what `names` (JSON) says of `exports`. */
   start(make: (...given: unknown[]) => unknown, names: string): void
-  call(id: number, args: string): string | undefined
+  /** `from`: JSON of the functions above it, where a function calls. */
+  call(id: number, args: string, from?: string): string | undefined
   /** An event, for the method of that name; answers as `call` does. */
   handle(id: number, handler: string, event: string): string | undefined
   request(id: number, head: string, body: string | Uint8Array<ArrayBuffer> | undefined): void
@@ -44,7 +46,7 @@ export function createEntry(): Entry {
   let web: WebFunction | undefined
   let lost: string | undefined
   const env: Record<string, string> = {}
-  const exports = { env, log: (...parts: unknown[]) => write(1, parts), call: (ref: unknown, ...args: unknown[]) => ask(ref, args) }
+  const exports = { env, log: (...parts: unknown[]) => write(1, parts), call: (ref: unknown, ...args: unknown[]) => ask(ref, args), caller }
   const bind = (namespace: unknown) => {
     const answer = bindDefault(namespace, settings, env)
     if (typeof answer === 'string') return say(OUT.loaded, 0, answer)
@@ -63,14 +65,17 @@ export function createEntry(): Entry {
       assign(env, settings.env)
       freeze(env)
     },
-    call(id, args) {
+    call(id, args, from) {
       lost = undefined
       if (value === undefined)
         return failureText(
           'invalid_argument',
           `Cannot call "${settings.name}": it is a web function, reached by ${web?.methods.fetch === undefined ? 'events only' : 'its routes or /v1/fetch'}`,
         )
+      if (from !== undefined) calledBy(id, from)
       lost = callValue(value, id, args)
+      // Refused before it began.
+      if (from !== undefined && lost !== undefined) forgetCaller(id)
       return lost
     },
     handle(id, handler, event) {

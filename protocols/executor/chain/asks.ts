@@ -1,0 +1,98 @@
+/**
+ * What a running function asks of its node while it runs: calls of other functions, on its caller's account, within its own time, depth and chain. Who calls
+ * is what this node runs there: a worker only says for which of the open calls of that instance it asks.
+ */
+import { OsirisError } from '#protocols/errors'
+import { type FunctionRef, parseRef } from '#protocols/function'
+import type { Chain, Invocation, LimitName, Outcome } from '#protocols/invocation'
+import type { Clock, Random } from '#protocols/lifecycle'
+import type { Call } from '../call.ts'
+import type { CallOut } from '../executor.ts'
+import { DO } from '../frames.ts'
+import type { InstanceSlot } from '../function-state.ts'
+import { decodeAsk } from '../hostile.ts'
+import { askerOf, countRequest } from '../limits/requests.ts'
+import type { Chains } from './chains.ts'
+import { pathBelow, tooDeep, tooMany } from './lineage.ts'
+
+export interface AskInit {
+  callOut: CallOut
+  clock: Clock
+  random: Random
+  chains: Chains
+  met: (limit: LimitName) => void
+  depthMax: number
+}
+
+/** Throws when the worker's words are malformed; answers the function in every other case. */
+export function answerAsk(slot: InstanceSlot, askId: number, text: string, callId: number, init: AskInit): void {
+  const { ref, args } = decodeAsk(text)
+  void run(slot, ref, args, callId, init).then(
+    (json) => reply(slot, askId, false, json),
+    (error: unknown) => {
+      const { code, message, details } = OsirisError.from(error, `Cannot call ${JSON.stringify(ref)}`)
+      reply(slot, askId, true, Buffer.from(JSON.stringify({ code, message, limit: details?.['limit'] })))
+    },
+  )
+}
+
+async function run(slot: InstanceSlot, ref: string, args: string, callId: number, init: AskInit): Promise<Uint8Array> {
+  const target = parseRef(ref)
+  const name = `${target.namespace}/${target.name}`
+  const { fn } = slot
+  if (!fn.record.manifest.settings.calls.some((pattern) => matches(pattern, name)))
+    throw new OsirisError('forbidden', `Cannot call "${ref}": "${fn.title}" does not name it under "calls"`)
+  const asker = askerOf(slot, callId)
+  if (asker === undefined) throw isOver(ref)
+  const depth = asker.invocation.depth + 1
+  const path = pathBelow(asker.invocation, fn.title)
+  if (depth > init.depthMax) throw tooDeep(name, path, depth, init.depthMax)
+  countRequest(asker, `Cannot call "${ref}"`, init.met)
+  const chain = init.chains.of(asker)
+  const timeoutMs = asker.deadlineAt - init.clock.monotonic()
+  const may = init.chains.spend(chain, { timeoutMs, signal: asker.ending })
+  if (!(may instanceof Promise ? await may : may)) throw tooMany(name, path, init.chains.callsMax)
+  if (asker.isOver) throw isOver(ref)
+  const outcome = await init.callOut({ id: idOf(init.random), ...invocationFor(asker, target, args, path, chain) })
+  asker.wentHops(outcome.meta.hops)
+  return valueOf(outcome, ref)
+}
+
+function invocationFor(asker: Call, target: FunctionRef, args: string, path: string[], chain: Chain): Omit<Invocation, 'id'> {
+  const { caller, hops, depth, traceparent } = asker.invocation
+  return {
+    target,
+    payload: { kind: 'call', args: Buffer.from(args) },
+    caller,
+    deadlineAt: asker.deadlineAt,
+    hops,
+    depth: depth + 1,
+    path,
+    chain,
+    signal: asker.ending,
+    ...(traceparent === undefined ? {} : { traceparent }),
+  }
+}
+
+function valueOf(outcome: Outcome, ref: string): Uint8Array {
+  if (outcome.kind === 'value') return outcome.value
+  if (outcome.kind === 'failed') throw outcome.error
+  throw new OsirisError('invalid_argument', `Cannot call "${ref}": it is a web function`)
+}
+
+function isOver(ref: string): OsirisError {
+  return new OsirisError('deadline_exceeded', `Cannot call "${ref}": the call that asked for it is over`)
+}
+
+function idOf(random: Random): string {
+  return Buffer.from(Array.from({ length: 16 }, () => Math.floor(random() * 256))).toString('hex')
+}
+
+function matches(pattern: string, name: string): boolean {
+  return pattern.endsWith('*') ? name.startsWith(pattern.slice(0, -1)) : pattern === name
+}
+
+function reply(slot: InstanceSlot, askId: number, isError: boolean, json: Uint8Array): void {
+  if (slot.state !== 'ready' || slot.worker.isEnded) return
+  slot.worker.frame(DO.answer, askId, slot.id, isError ? 1 : 0, json)
+}
