@@ -24,6 +24,15 @@ test('who built a version does not change its name, and what runs does', () => {
   expect(versionOf({ ...manifest(), tests: [{ file: 'greet.test.ts', digest: DIGEST }] })).not.toBe(one)
 })
 
+test('a schedule is a line, or a line with its time zone and what becomes of ticks that were missed', () => {
+  const scheduleOf = (schedule: unknown) => settingsOf(functionConfigSchema.parse({ schedule })).schedule
+  expect(scheduleOf('*/5 * * * *')).toEqual({ cron: '*/5 * * * *', timezone: 'UTC', missed: 'skip', overlap: false })
+  const full = { cron: '0 9 * * 1-5', timezone: 'Europe/Berlin', missed: 'last', overlap: true }
+  expect(scheduleOf(full)).toEqual(full)
+  const wrong = ['soon', { cron: '* * * *' }, { cron: '* * * * *', timezone: 'Mars' }, { cron: '* * * * *', missed: 'some' }]
+  expect(wrong.filter((each) => functionConfigSchema.safeParse({ schedule: each }).success)).toEqual([])
+})
+
 test('a secret is referred to by its name, or by its name and a version, once', () => {
   const { secrets } = settingsOf(functionConfigSchema.parse({ secrets: ['API_KEY', 'OTHER@3'] }))
   expect(secrets).toEqual([

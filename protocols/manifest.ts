@@ -7,6 +7,7 @@ import { ARTIFACT_BYTES_MAX, chunksFit } from './artifact.ts'
 import { digestOf, encode } from './codec.ts'
 import { parseEgress } from './egress.ts'
 import { NAME_PATTERN, NAME_RULE, VERSION_PATTERN } from './function.ts'
+import { parseCron } from './schedule.ts'
 import { parseTopicPattern } from './topic.ts'
 
 const MIB = 1024 * 1024
@@ -67,6 +68,19 @@ const topicPatternSchema = z
     }
   })
 
+/** `0 9 * * MON-FRI`, `@daily`; all forms: schedule.ts. */
+const cronSchema = z.string().max(256)
+/** What becomes of ticks at which nobody could fire: nothing, the last of them is made up for, or all of them (a hundred at most). */
+const missedSchema = z.enum(['skip', 'last', 'all'])
+
+function checkCron({ cron, timezone }: { cron: string; timezone?: string | undefined }, context: z.RefinementCtx): void {
+  try {
+    parseCron(cron, timezone)
+  } catch (error) {
+    context.addIssue({ code: 'custom', message: (error as Error).message })
+  }
+}
+
 /** Deliveries of one message before it is a dead letter, the first included: with the default pauses the eighth is about two minutes after the first. */
 const DELIVERY_ATTEMPTS = 8
 const DELIVERY_BACKOFF_MS = 1000
@@ -111,7 +125,20 @@ export const functionConfigSchema = z.strictObject({
     .optional(),
   egress: z.array(egressSchema).max(64).optional(),
   calls: z.array(z.string().max(256)).max(64).optional(),
-  schedule: z.string().max(256).optional(),
+  schedule: z
+    .union([
+      cronSchema.superRefine((cron, context) => checkCron({ cron }, context)),
+      z
+        .strictObject({
+          cron: cronSchema,
+          /** Of the IANA database, e.g. `Europe/Berlin`. */
+          timezone: z.string().max(64).optional(),
+          missed: missedSchema.optional(),
+          overlap: z.boolean().optional(),
+        })
+        .superRefine(checkCron),
+    ])
+    .optional(),
   subscribe: z
     .array(
       z.union([
@@ -182,7 +209,16 @@ export const settingsSchema = z.strictObject({
   secrets: z.array(z.strictObject({ name: z.string().max(128), version: z.int().min(1).nullable() })).max(64),
   egress: z.array(z.string()).max(64),
   calls: z.array(z.string()).max(64),
-  schedule: z.string().max(256).nullable(),
+  /** Whether the line can be read was judged when it was written; whoever reads it judges again. */
+  schedule: z
+    .strictObject({
+      cron: cronSchema,
+      timezone: z.string().max(64),
+      missed: missedSchema,
+      /** A tick fires while the call of an earlier one runs; else it is passed over. */
+      overlap: z.boolean(),
+    })
+    .nullable(),
   /** Topics whose messages it gets: `router/topics`. */
   subscribe: z
     .array(
@@ -224,7 +260,7 @@ export function settingsOf(config: z.output<typeof functionConfigSchema>): Funct
     secrets: (config.secrets ?? []).map(secretOf),
     egress: config.egress ?? [],
     calls: config.calls ?? [],
-    schedule: config.schedule ?? null,
+    schedule: config.schedule === undefined ? null : scheduleOf(config.schedule),
     subscribe: (config.subscribe ?? []).map(subscriptionOf),
     access: config.access ?? 'token',
     idempotent: config.idempotent ?? false,
@@ -235,6 +271,11 @@ export function settingsOf(config: z.output<typeof functionConfigSchema>): Funct
 function secretOf(text: string): FunctionSettings['secrets'][number] {
   const version = text.split('@')[1]
   return { name: nameOfSecret(text), version: version === undefined ? null : Number(version) }
+}
+
+function scheduleOf(written: NonNullable<z.output<typeof functionConfigSchema>['schedule']>): FunctionSettings['schedule'] {
+  const { cron, timezone, missed, overlap } = typeof written === 'string' ? { cron: written } : written
+  return { cron: cron.trim(), timezone: timezone ?? 'UTC', missed: missed ?? 'skip', overlap: overlap ?? false }
 }
 
 type WrittenSubscription = NonNullable<z.output<typeof functionConfigSchema>['subscribe']>[number]

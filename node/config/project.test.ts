@@ -43,6 +43,16 @@ describe('a wrong osiris.yaml is refused with file, line, column, key and one se
       'osiris.yaml:4:38: functions.greet.subscribe.1.topic: Cannot read "a..b" as a pattern: a topic is 1 to 16 labels (a-z, 0-9, "-", "_"; at most 63 characters each), separated by dots, at most 255 characters; a label may be "*", the last one "**"',
     ],
     [
+      'a schedule that cannot be read',
+      greet('    schedule: "61 * * * *"\n'),
+      'osiris.yaml:5:15: functions.greet.schedule: Cannot read "61 * * * *" as a schedule: Invalid value for minute: 61',
+    ],
+    [
+      'a schedule in a time zone that is none',
+      greet('    schedule: { cron: "@daily", timezone: Mars }\n'),
+      'osiris.yaml:5:15: functions.greet.schedule: Cannot read "@daily" as a schedule: "Mars" is no time zone',
+    ],
+    [
       'an unknown key inside',
       greet('    execution:\n      timeot: 1s\n'),
       'osiris.yaml:6:7: functions.greet.execution.timeot: unknown key; did you mean "timeout"?',

@@ -118,6 +118,7 @@ const ADDRESSES: { [name: string]: string[] } = {
   '@prometheus-io/client': ['node/telemetry/'],
   jose: ['protocols/access/'],
   commander: ['node/cli/'],
+  croner: ['protocols/schedule.ts'],
   yaml: ['node/config/'],
   level: ['node/store.ts', ...TESTS, BENCH],
   '@ipld/dag-cbor': ['protocols/codec.ts'],
