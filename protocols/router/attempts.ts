@@ -5,8 +5,8 @@ import type { Executor } from '#protocols/executor'
 import { failed, type FailedOutcome, type Outcome, type PlacedInvocation } from '#protocols/invocation'
 import type { Clock, Random } from '#protocols/lifecycle'
 import type { Members, Peer } from '#protocols/network'
-import { Candidates, LocalCandidate, type RemoteCandidate } from './candidates.ts'
-import { homeOf, isSaturated, place } from './placement.ts'
+import { type Anybody, LocalCandidate, type RemoteCandidate } from './candidates.ts'
+import { Chooser } from './chooser.ts'
 import { isStream, ReplayableBody } from './replay.ts'
 import { mayStartAgain, mayTryElsewhere } from './retry.ts'
 
@@ -27,8 +27,6 @@ const ATTEMPTS_MAX = 3
 /** The executor ends a call 200 ms after its deadline at the latest, a peer's answer needs its way back; a caller hears something within the second. */
 const ANSWER_GRACE_MS = 700
 
-type Anybody = LocalCandidate | RemoteCandidate
-
 /** What is known about one call beyond its first attempt. */
 interface Course {
   placed: PlacedInvocation
@@ -42,26 +40,21 @@ interface Course {
 export class Attempts {
   readonly #init: AttemptsInit
   readonly #clock: Clock
-  readonly #candidates: Candidates
+  readonly #chooser: Chooser
 
   constructor(init: AttemptsInit) {
-    const { executor, members, clock, peer } = init
+    const { executor, members, clock, peer, random, events } = init
     this.#init = init
     this.#clock = clock
-    this.#candidates = new Candidates({ members, clock, local: executor && new LocalCandidate(peer, executor, clock) })
+    this.#chooser = new Chooser({ members, clock, random, events, local: executor && new LocalCandidate(peer, executor, clock) })
   }
 
   /** Never rejects. A warm call on this node goes straight to its executor. */
   run(placed: PlacedInvocation, idempotent: boolean): Promise<Outcome> {
-    const { local } = this.#candidates
+    const { local } = this.#chooser.candidates
     const streams = placed.payload.kind === 'fetch' && isStream(placed.payload.body)
-    if (local !== undefined && !streams && this.#runsHere(placed.version, local)) return this.#here(placed, local, idempotent)
+    if (local !== undefined && !streams && this.#chooser.runsHere(placed.version, local)) return this.#here(placed, local, idempotent)
     return this.#anywhere(placed, idempotent)
-  }
-
-  #runsHere(version: string, local: LocalCandidate): boolean {
-    if (isSaturated(local)) return false
-    return local.executor.isWarm(version) || homeOf(version, this.#candidates.all()) === local
   }
 
   async #here(placed: PlacedInvocation, local: LocalCandidate, idempotent: boolean): Promise<Outcome> {
@@ -77,7 +70,7 @@ export class Attempts {
   }
 
   async #attempt(course: Course): Promise<Outcome> {
-    const candidate = this.#choose(course)
+    const candidate = this.#chooser.choose(course.placed.version, course.tried)
     if (candidate === undefined) return failed(this.#nobody(course.placed), { version: course.placed.version })
     course.tried.push(candidate)
     const invocation = withBody(course)
@@ -87,14 +80,6 @@ export class Attempts {
     return outcome
   }
 
-  #choose({ placed, tried }: Course): Anybody | undefined {
-    const all = this.#candidates.all()
-    const untried = tried.length === 0 ? all : all.filter((each) => !tried.includes(each))
-    const { local } = this.#candidates
-    if (local !== undefined && untried.includes(local) && this.#runsHere(placed.version, local)) return local
-    return place(placed.version, untried, (each) => isWarm(each, placed.version), this.#init.random)
-  }
-
   /** The answer of a member, or the end of waiting for it. */
   async #there(candidate: RemoteCandidate, invocation: PlacedInvocation): Promise<Outcome> {
     const startedAt = this.#clock.monotonic()
@@ -102,11 +87,10 @@ export class Attempts {
     const cancelTimer = this.#clock.after(invocation.deadlineAt + ANSWER_GRACE_MS - startedAt, () =>
       late.resolve(this.#silence(candidate, invocation)),
     )
-    candidate.began()
+    const handed = candidate.began(invocation.version)
     const outcome = await Promise.race([this.#init.remote.at(candidate.peer).invoke(invocation), late.promise])
     cancelTimer()
-    candidate.ended(this.#clock.monotonic() - startedAt - outcome.meta.timing.run - outcome.meta.timing.cold - outcome.meta.timing.queue)
-    if (outcome.kind === 'failed' && candidate.failed(outcome)) this.#tell(candidate, outcome.error)
+    this.#chooser.learn(candidate, handed, outcome, invocation.signal?.aborted === true)
     return outcome
   }
 
@@ -134,7 +118,7 @@ export class Attempts {
   #hasAnotherAttempt({ placed, tried, body }: Course): boolean {
     return (
       tried.length < ATTEMPTS_MAX &&
-      this.#candidates.all().some((each) => !tried.includes(each)) &&
+      this.#chooser.candidates.all().some((each) => !tried.includes(each)) &&
       this.#clock.monotonic() < placed.deadlineAt &&
       placed.signal?.aborted !== true &&
       (body === undefined || body.canReplay)
@@ -148,21 +132,11 @@ export class Attempts {
       `Cannot place "${target.namespace}/${target.name}": no member runs executor (members: ${members})`,
     )
   }
-
-  #tell(candidate: RemoteCandidate, error: OsirisError): void {
-    const { events } = this.#init
-    if (error.code !== 'overloaded' && events.has('log'))
-      events.emit('log', { level: 'warn', room: 'router', text: `Passing over executor "${candidate.name}" for a while: ${error.message}` })
-  }
 }
 
 /** A refusal says nothing of the start before it; and where nobody else was there to ask, the first refusal says more than "no member". */
 function saysLess(other: FailedOutcome, outcome: FailedOutcome): boolean {
   return !other.started && (outcome.started || (other.error.code === 'unavailable' && other.meta.node === ''))
-}
-
-function isWarm(candidate: Anybody, version: string): boolean {
-  return candidate instanceof LocalCandidate ? candidate.executor.isWarm(version) : candidate.isWarm(version)
 }
 
 function withBody({ placed, body }: Course): PlacedInvocation {

@@ -1,37 +1,56 @@
 /** What this router knows of each executor: the member's own beats, and what was measured by handing calls to it. */
 import type { ErrorCode } from '#protocols/errors'
 import type { Executor, ExecutorStatus } from '#protocols/executor'
-import type { FailedOutcome } from '#protocols/invocation'
+import type { FailedOutcome, Outcome } from '#protocols/invocation'
 import type { Clock } from '#protocols/lifecycle'
 import type { Member, Members, Peer } from '#protocols/network'
 import { type Candidate, seedOf } from './placement.ts'
+import {
+  answered,
+  asked,
+  type BreakerState,
+  type Cause,
+  CLOSED,
+  mayAsk,
+  opened,
+  passedOver,
+  type Told,
+  undecided,
+} from './resilience/breaker.ts'
+import type { Measured } from './resilience/measures.ts'
 
 /** Beats carry the first 16 characters of the versions that are warm. */
 const WARM_PREFIX = 16
-/** Weight of the newest measurement: a member that turns slow, or lies, is judged by its last ten calls or so. */
+/** Weight of the newest measurement: a member that turns slow is judged by its last ten calls or so. */
 const LATENCY_WEIGHT = 0.2
 /** Until measured: a newcomer is tried first. */
 const LATENCY_GUESS_MS = 0
 /** How old the local executor's own figures may be; asking builds a list of its workers. */
 const STATUS_AGE_MS = 20
-/** A member that cannot be reached is left alone until it could be declared dead or come back; a full one drains sooner. */
-const AVOID_MS: Partial<Record<ErrorCode, number>> = {
-  unavailable: 2000,
-  outcome_unknown: 2000,
-  version_mismatch: 5000,
-  storage_full: 5000,
-  overloaded: 100,
+/** Of a judgement the oldest calls under way are enough. */
+const UNDER_WAY_MAX = 8
+const CAUSES: Partial<Record<ErrorCode, Cause>> = {
+  unavailable: 'unreachable',
+  outcome_unknown: 'unreachable',
+  version_mismatch: 'unfit',
+  storage_full: 'unfit',
+  overloaded: 'full',
 }
 
-export class RemoteCandidate implements Candidate {
+/** One call that was handed over and has not ended. */
+export interface Handed extends Told {
+  readonly version: string
+}
+
+export class RemoteCandidate implements Candidate, Measured {
   readonly peer: Peer
   readonly seed: number
   readonly #clock: Clock
   readonly #member: Member
-  /** Handed over from here and not ended; newer than any beat. */
-  #own = 0
+  /** Handed over from here and not ended, oldest first; newer than any beat. */
+  readonly #handed = new Set<Handed>()
   latencyMs = LATENCY_GUESS_MS
-  #avoidedUntil = 0
+  #breaker: BreakerState = CLOSED
 
   constructor(member: Member, clock: Clock) {
     this.peer = member.peer
@@ -49,11 +68,25 @@ export class RemoteCandidate implements Candidate {
   }
 
   get inFlight(): number {
-    return Math.max(this.#member.inFlight, this.#own)
+    return Math.max(this.#member.inFlight, this.#handed.size)
+  }
+
+  /** Of these, calls handed over from here. */
+  get own(): number {
+    return this.#handed.size
   }
 
   get avoided(): boolean {
-    return this.#avoidedUntil > 0 && this.#avoidedUntil > this.#clock.monotonic()
+    return this.#breaker.kind !== 'closed' && !mayAsk(this.#breaker, this.#clock.monotonic())
+  }
+
+  get isClosed(): boolean {
+    return this.#breaker.kind === 'closed'
+  }
+
+  /** Why it is not asked as usual. */
+  get trouble(): Cause | undefined {
+    return this.#breaker.kind === 'closed' ? undefined : this.#breaker.cause
   }
 
   isWarm(version: string): boolean {
@@ -65,25 +98,67 @@ export class RemoteCandidate implements Candidate {
     return this.#member === member
   }
 
-  began(): void {
-    this.#own++
+  get oldestMs(): number {
+    for (const { startedAt } of this.#handed) return this.#clock.monotonic() - startedAt
+    return 0
   }
 
-  /** `overheadMs`: the time the call took here, less what the function itself took. */
-  ended(overheadMs: number): void {
-    this.#own--
-    this.latencyMs += (Math.max(0, overheadMs) - this.latencyMs) * LATENCY_WEIGHT
+  underWayMs(version: string): number[] {
+    const now = this.#clock.monotonic()
+    const ages: number[] = []
+    for (const each of this.#handed) {
+      if (each.version === version && ages.push(now - each.startedAt) === UNDER_WAY_MAX) break
+    }
+    return ages
   }
 
-  /** Whether it was not avoided before. */
-  failed(outcome: FailedOutcome): boolean {
-    const forMs = AVOID_MS[outcome.error.code]
-    // A function that ran and failed says nothing about the member.
-    if (forMs === undefined || (outcome.started && outcome.error.code !== 'outcome_unknown')) return false
-    const before = this.avoided
-    this.#avoidedUntil = this.#clock.monotonic() + forMs
-    return !before
+  began(version: string): Handed {
+    const before = this.#breaker
+    const startedAt = this.#clock.monotonic()
+    this.#breaker = asked(before, startedAt)
+    const handed = { version, startedAt, isProbe: before !== this.#breaker }
+    this.#handed.add(handed)
+    return handed
   }
+
+  /** Returns how long the call took. What of it was not the function's own time is the member's word, and good for no more than a choice between equals. */
+  ended(handed: Handed, { meta: { timing } }: Outcome): number {
+    this.#handed.delete(handed)
+    const tookMs = this.#clock.monotonic() - handed.startedAt
+    const overheadMs = Math.max(0, tookMs - timing.run - timing.cold - timing.queue)
+    this.latencyMs += (overheadMs - this.latencyMs) * LATENCY_WEIGHT
+    return tookMs
+  }
+
+  /** It is passed over from now on, for a while. Whether it was not before. */
+  open(cause: Cause, isProbe: boolean): boolean {
+    const before = this.#breaker
+    this.#breaker = opened(before, cause, this.#clock.monotonic(), isProbe)
+    return before !== this.#breaker
+  }
+
+  /** A call was answered as it should be. Whether the member is asked again because of it. */
+  answered(call: Told): boolean {
+    const before = this.#breaker
+    this.#breaker = answered(before, call)
+    return before !== this.#breaker
+  }
+
+  /** The call that was to find out was cut off. */
+  leaveOpen(): void {
+    this.#breaker = undecided(this.#breaker, this.#clock.monotonic())
+  }
+
+  /** A call went elsewhere. */
+  passOver(): void {
+    this.#breaker = passedOver(this.#breaker)
+  }
+}
+
+/** What a failure says about the member; `undefined` where it says nothing, or only what others' failures can tell apart. */
+export function causeOf(outcome: FailedOutcome): Cause | undefined {
+  const { code } = outcome.error
+  return outcome.started && code !== 'outcome_unknown' ? undefined : CAUSES[code]
 }
 
 /** This node's own executor. */
@@ -120,23 +195,28 @@ export class LocalCandidate implements Candidate {
   }
 }
 
+export type Anybody = LocalCandidate | RemoteCandidate
+
 /** The executors among the members, kept from one membership to the next. */
 export class Candidates {
   readonly local: LocalCandidate | undefined
   readonly #members: Members
   readonly #clock: Clock
+  readonly #onNew: (peer: Peer) => void
   #seen: readonly Member[] | undefined
   #byPeer = new Map<Peer, RemoteCandidate>()
-  #all: readonly (LocalCandidate | RemoteCandidate)[] = []
+  #all: readonly Anybody[] = []
 
-  constructor(init: { members: Members; clock: Clock; local: LocalCandidate | undefined }) {
+  /** `onNew` hears of a peer that is not the one it was, or was not there before. */
+  constructor(init: { members: Members; clock: Clock; local: LocalCandidate | undefined; onNew: (peer: Peer) => void }) {
     this.#members = init.members
     this.#clock = init.clock
+    this.#onNew = init.onNew
     this.local = init.local
   }
 
   /** Everybody who runs executor, this node included; the same array until membership changes. */
-  all(): readonly (LocalCandidate | RemoteCandidate)[] {
+  all(): readonly Anybody[] {
     const members = this.#members.withRole('executor')
     if (members === this.#seen) return this.#all
     this.#seen = members
@@ -145,8 +225,22 @@ export class Candidates {
     return this.#all
   }
 
+  /** Whether the member is there and in no trouble. */
+  isFit(peer: Peer): boolean {
+    return this.#byPeer.get(peer)?.isClosed === true
+  }
+
+  /** How many are not asked as usual. */
+  troubled(): number {
+    let count = 0
+    for (const each of this.#byPeer.values()) if (!each.isClosed) count++
+    return count
+  }
+
   #keep(member: Member): RemoteCandidate {
     const known = this.#byPeer.get(member.peer)
-    return known?.isOf(member) === true ? known : new RemoteCandidate(member, this.#clock)
+    if (known?.isOf(member) === true) return known
+    this.#onNew(member.peer)
+    return new RemoteCandidate(member, this.#clock)
   }
 }

@@ -13,7 +13,7 @@ const candidate = fc.record({
   latencyMs: fc.double({ min: 0, max: 500, noNaN: true }),
   avoided: fc.boolean(),
 })
-const cold = () => false
+const cold = { isWarm: () => false, typicalMs: () => undefined }
 const sequence = (values: number[]) => {
   let at = 0
   return () => values[at++ % values.length] as number
@@ -70,6 +70,31 @@ describe('place()', () => {
     })
     fc.assert(check)
   })
+  test('an avoided home is stood in for by whoever would be home without it', () => {
+    const check = fc.property(version, peers, (each, names) => {
+      const all = names.map(idle)
+      const home = homeOf(each, all)
+      const known = all.map((one) => (one === home ? { ...one, avoided: true } : one))
+      const next = homeOf(
+        each,
+        known.filter((one) => !one.avoided),
+      )
+      expect(place(each, known, cold, Math.random)?.peer).toBe((next ?? home)?.peer)
+    })
+    fc.assert(check)
+  })
+  test('a claim of capacity counts as a few times the other’s at most', () => {
+    const [a, b, c] = ['a', 'b', 'c'].map(idle) as [ReturnType<typeof idle>, ReturnType<typeof idle>, ReturnType<typeof idle>]
+    const each = '0'.repeat(64)
+    const home = homeOf(each, [a, b, c]) as typeof a
+    const [liar, honest] = [a, b, c].filter((candidate) => candidate !== home) as [typeof a, typeof a]
+    const all = [
+      { ...liar, capacity: 1e9, inFlight: 40 },
+      { ...honest, inFlight: 2 },
+      { ...home, inFlight: 10 },
+    ]
+    expect(place(each, all, cold, sequence([0, 0, 0.99]))?.peer).toBe(honest.peer)
+  })
   test('chooses an avoided member only when all are', () => {
     const check = fc.property(
       version,
@@ -91,8 +116,9 @@ describe('place()', () => {
     const never = sequence([0, 0, 0.99])
     expect(place(each, all, cold, never)?.peer).toBe(other.peer)
     const equal = [one, other, { ...home, inFlight: 10 }]
-    expect(place(each, equal, (candidate) => candidate.peer === other.peer, never)?.peer).toBe(other.peer)
-    expect(place(each, equal, (candidate) => candidate.peer === one.peer, never)?.peer).toBe(one.peer)
+    const warmAt = (peer: string) => ({ isWarm: (candidate: typeof a) => candidate.peer === peer, typicalMs: () => undefined })
+    expect(place(each, equal, warmAt(other.peer), never)?.peer).toBe(other.peer)
+    expect(place(each, equal, warmAt(one.peer), never)?.peer).toBe(one.peer)
   })
   test('leaves a slow member its smaller share', () => {
     const all = ['a', 'b', 'c', 'd']

@@ -3,7 +3,8 @@
  *
  * A version has one home among the executors, by rendezvous hashing (Thaler, Ravishankar 1998), so that its instances stay warm; a member
  * that joins or leaves moves only the versions that are its own. A home with no room overflows to the better of two others drawn at random
- * (Mitzenmacher 1996), judged by the load they tell and the latency measured here.
+ * (Mitzenmacher 1996), judged by their load and the latency measured here. What a member tells of itself is a hint: its load counts as at least what was
+ * handed to it from here, and its capacity as at most a few times the other's.
  */
 import type { Random } from '#protocols/lifecycle'
 
@@ -16,8 +17,15 @@ export interface Candidate {
   readonly inFlight: number
   /** What a call there costs besides running, measured from here; milliseconds. */
   readonly latencyMs: number
-  /** It failed a moment ago. */
+  /** It failed a moment ago, or is worse than others at the same work. */
   readonly avoided: boolean
+}
+
+/** What is known of a version at the members that are compared. Asked about two at most. */
+export interface Knowledge<T> {
+  isWarm(candidate: T): boolean
+  /** What its calls take there, measured from here, in milliseconds; `undefined` until some ended. */
+  typicalMs(candidate: T): number | undefined
 }
 
 /** A cold start costs a few milliseconds and a slot in somebody's memory: worth twice the load, not worth a queue. */
@@ -27,6 +35,8 @@ const LOAD_FLOOR = 0.1
 const LATENCY_FLOOR_MS = 0.2
 /** Share of overflowing calls that go to the first of the two whatever it costs: a member that was slow once is measured again. */
 const EXPLORED = 0.05
+/** Machines of one mesh differ, but a claim beyond this says nothing more. */
+const CAPACITY_FACTOR_MAX = 8
 
 /** A peer's share of the rendezvous hash; computed once per peer. FNV-1a, 32 bits. */
 export function seedOf(peer: string): number {
@@ -75,27 +85,43 @@ export function isSaturated(candidate: Pick<Candidate, 'inFlight' | 'capacity'>)
   return candidate.inFlight >= candidate.capacity
 }
 
-/** The candidate to hand the call to; `undefined` only when there is none. `isWarm` is asked about two at most. */
+/** The candidate to hand the call to; `undefined` only when there is none. */
 export function place<T extends Candidate>(
   version: string,
   candidates: readonly T[],
-  isWarm: (candidate: T) => boolean,
+  knowledge: Knowledge<T>,
   random: Random,
 ): T | undefined {
-  const home = homeOf(version, candidates)
-  if (home === undefined || (!home.avoided && !isSaturated(home))) return home
-  const others = candidates.filter((each) => each !== home && !each.avoided)
-  // Everybody else failed too, or there is nobody else: the home is as good as any.
-  if (others.length === 0) return home
-  const [one, other] = twoOf(others, random)
-  const choice = other === undefined || random() < EXPLORED || costOf(one, isWarm) <= costOf(other, isWarm) ? one : other
+  const able = candidates.some((each) => each.avoided) ? candidates.filter((each) => !each.avoided) : candidates
+  // Everybody failed a moment ago: then whoever has least to do.
+  if (able.length === 0) return better(candidates, knowledge, random)
+  const home = homeOf(version, able)
+  if (home === undefined || !isSaturated(home) || able.length === 1) return home
+  const others = able.filter((each) => each !== home)
+  const choice = better(others, knowledge, random)
   // A full home still beats a full stranger: its instances are warm, and its queue is the one meant for the version.
-  return isSaturated(choice) && !home.avoided ? home : choice
+  return choice === undefined || isSaturated(choice) ? home : choice
 }
 
-function costOf<T extends Candidate>(candidate: T, isWarm: (candidate: T) => boolean): number {
-  const load = candidate.inFlight / Math.max(1, candidate.capacity)
-  return (load + LOAD_FLOOR) * (candidate.latencyMs + LATENCY_FLOOR_MS) * (isWarm(candidate) ? 1 : COLD_FACTOR)
+/** Of two drawn at random. */
+function better<T extends Candidate>(candidates: readonly T[], knowledge: Knowledge<T>, random: Random): T | undefined {
+  if (candidates.length === 0) return undefined
+  const [one, other] = twoOf(candidates, random)
+  return other === undefined || random() < EXPLORED || isCheaper(one, other, knowledge) ? one : other
+}
+
+function isCheaper<T extends Candidate>(one: T, other: T, knowledge: Knowledge<T>): boolean {
+  const [mine, its] = [knowledge.typicalMs(one), knowledge.typicalMs(other)]
+  const isMeasured = mine !== undefined && its !== undefined
+  const cost = (each: T, against: T, measuredMs: number | undefined) =>
+    (loadOf(each, against) + LOAD_FLOOR) *
+    ((isMeasured ? (measuredMs ?? 0) : each.latencyMs) + LATENCY_FLOOR_MS) *
+    (knowledge.isWarm(each) ? 1 : COLD_FACTOR)
+  return cost(one, other, mine) <= cost(other, one, its)
+}
+
+function loadOf(candidate: Candidate, against: Candidate): number {
+  return candidate.inFlight / Math.max(1, Math.min(candidate.capacity, against.capacity * CAPACITY_FACTOR_MAX))
 }
 
 function twoOf<T>(candidates: readonly T[], random: Random): [T, T | undefined] {

@@ -1,0 +1,131 @@
+/** Which executor the next attempt of a call goes to, and what its end teaches. Holds what was measured; the decisions are in `placement.ts` and `resilience/`. */
+import type { ErrorCode } from '#protocols/errors'
+import type { Events } from '#protocols/events'
+import type { Outcome } from '#protocols/invocation'
+import type { Clock, Random } from '#protocols/lifecycle'
+import type { Members } from '#protocols/network'
+import { type Anybody, Candidates, causeOf, type Handed, LocalCandidate, RemoteCandidate } from './candidates.ts'
+import { homeOf, homesOf, isSaturated, type Knowledge, place } from './placement.ts'
+import { Measures } from './resilience/measures.ts'
+import { isSlow } from './resilience/outliers.ts'
+
+export interface ChooserInit {
+  local: LocalCandidate | undefined
+  members: Members
+  clock: Clock
+  random: Random
+  events: Events
+}
+
+/** At most this share of the executors is passed over for being slow or failing: when most of them seem so, it is the function. */
+const EJECTED_MAX = 0.5
+/** The home and the two after it: a version is compared, and so warmed, at no more members than these. */
+const COMPARED_MAX = 3
+/** The caller's doing, or the operator's: they say nothing about the member. A deadline that passed counts by its time. */
+const NOT_ITS_DOING: ReadonlySet<ErrorCode> = new Set([
+  'invalid_argument',
+  'payload_too_large',
+  'depth_exceeded',
+  'rate_limited',
+  'quota_exceeded',
+  'deadline_exceeded',
+])
+
+export class Chooser {
+  readonly candidates: Candidates
+  readonly #init: ChooserInit
+  readonly #measures: Measures
+
+  constructor(init: ChooserInit) {
+    this.#init = init
+    this.#measures = new Measures((peer) => this.candidates.isFit(peer))
+    this.candidates = new Candidates({ ...init, onNew: (peer) => this.#measures.forget(peer) })
+  }
+
+  /** Whether this node runs it: on the path of every call, so it builds nothing. */
+  runsHere(version: string, local: LocalCandidate): boolean {
+    if (isSaturated(local)) return false
+    return local.executor.isWarm(version) || homeOf(version, this.candidates.all()) === local
+  }
+
+  /** `tried`: who had the call before. */
+  choose(version: string, tried: readonly Anybody[]): Anybody | undefined {
+    const all = this.candidates.all()
+    const untried = tried.length === 0 ? all : all.filter((each) => !tried.includes(each))
+    const { local } = this.candidates
+    if (local !== undefined && untried.includes(local) && this.runsHere(version, local)) return local
+    const chosen = place(version, untried, this.#knowledge(version), this.#init.random)
+    if (this.candidates.troubled() > 0) for (const each of untried) if (each !== chosen && each instanceof RemoteCandidate) each.passOver()
+    if (!(chosen instanceof RemoteCandidate) || !chosen.isClosed || !this.#measures.doubts(version, chosen)) return chosen
+    if (!this.#judge(version, chosen)) return this.#compared(version, chosen, untried) ?? chosen
+    return place(version, untried, this.#knowledge(version), this.#init.random)
+  }
+
+  /** Takes in how a call ended at a member. `isCutOff`: its caller left, or did not want it any more. */
+  learn(candidate: RemoteCandidate, handed: Handed, outcome: Outcome, isCutOff: boolean): void {
+    const tookMs = candidate.ended(handed, outcome)
+    if (outcome.kind !== 'failed') return this.#learnTime(candidate, handed, tookMs)
+    // Nobody knows how a call that was cut off would have gone on.
+    if (isCutOff) return handed.isProbe ? candidate.leaveOpen() : undefined
+    const { code, message } = outcome.error
+    const cause = causeOf(outcome)
+    if (cause !== undefined) {
+      if (candidate.open(cause, handed.isProbe) && cause !== 'full') this.#tell('warn', passing(candidate, message))
+    } else if (code === 'deadline_exceeded') this.#learnTime(candidate, handed, tookMs)
+    else if (NOT_ITS_DOING.has(code)) {
+      if (handed.isProbe) candidate.leaveOpen()
+    } else {
+      this.#measures.record(handed.version, candidate.peer, tookMs, true)
+      // It answered, so it can be reached. Whether its failures are its own was the question only where that had opened it.
+      if (!handed.isProbe || candidate.trouble !== 'failing') candidate.answered(handed)
+      else candidate.open('failing', true)
+    }
+  }
+
+  #learnTime(candidate: RemoteCandidate, handed: Handed, tookMs: number): void {
+    const { version, isProbe } = handed
+    if (isProbe) this.#measures.forget(candidate.peer)
+    this.#measures.record(version, candidate.peer, tookMs, false)
+    const referenceMs = this.#measures.referenceMs(version, candidate.peer)
+    if (isProbe && referenceMs !== undefined && isSlow(tookMs, referenceMs)) candidate.open('slow', true)
+    else if (candidate.answered(handed) && isProbe) this.#tell('info', `Asking executor "${candidate.name}" again: it answers`)
+  }
+
+  /** Whether the member is passed over from now on, by what its calls of this version took and how they ended. */
+  #judge(version: string, member: RemoteCandidate): boolean {
+    const verdict = this.#measures.judge(version, member)
+    if (verdict === undefined || this.candidates.troubled() + 1 > this.candidates.all().length * EJECTED_MAX) return false
+    if (!member.open(verdict, false)) return false
+    const than = verdict === 'slow' ? 'take much longer there than elsewhere' : 'fail there much more often than elsewhere'
+    this.#tell('warn', passing(member, `calls of version ${version.slice(0, 12)} ${than}`))
+    return true
+  }
+
+  /** Who gets this call so that the home can be judged: of the next in rank the one measured least. */
+  #compared(version: string, home: RemoteCandidate, untried: readonly Anybody[]): RemoteCandidate | undefined {
+    const closed = untried.filter((each) => each instanceof RemoteCandidate && each.isClosed) as RemoteCandidate[]
+    const rivals = homesOf(version, closed)
+      .slice(0, COMPARED_MAX)
+      .filter((each) => each !== home && !isSaturated(each))
+    const isWanted = rivals.length > 0 && this.#measures.wantsComparison(version, home, rivals.length, this.#init.clock.monotonic())
+    if (!isWanted) return undefined
+    const weight = (each: RemoteCandidate) => each.own + this.#measures.countAt(version, each.peer)
+    return rivals.reduce((least, each) => (weight(each) < weight(least) ? each : least))
+  }
+
+  #knowledge(version: string): Knowledge<Anybody> {
+    return {
+      isWarm: (each) => (each instanceof LocalCandidate ? each.executor.isWarm(version) : each.isWarm(version)),
+      typicalMs: (each) => (each instanceof LocalCandidate ? undefined : this.#measures.typicalMs(version, each.peer)),
+    }
+  }
+
+  #tell(level: 'info' | 'warn', text: string): void {
+    const { events } = this.#init
+    if (events.has('log')) events.emit('log', { level, room: 'router', text })
+  }
+}
+
+function passing({ name }: RemoteCandidate, reason: string): string {
+  return `Passing over executor "${name}" for a while: ${reason}`
+}

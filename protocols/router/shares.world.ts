@@ -1,0 +1,162 @@
+/** Executors on a clock of their own, honest and not, and callers: for what shares of the calls go where. Nothing here waits for real time. */
+import { OsirisError } from '#protocols/errors'
+import { createEvents } from '#protocols/events'
+import { failed, type Outcome, type OutcomeMeta, type PlacedInvocation } from '#protocols/invocation'
+import type { Clock } from '#protocols/lifecycle'
+import { sequence } from '#protocols/network'
+import { homeOf, homesOf, seedOf } from './placement.ts'
+import { accessOf, callOf, demoCatalog, FakeMembers, versionFor } from './router.world.ts'
+import { RouterService } from './service.ts'
+
+export class VirtualClock implements Clock {
+  #now = 0
+  #timers: { at: number; order: number; run: () => void }[] = []
+  #order = 0
+
+  now = () => this.#now
+  monotonic = () => this.#now
+
+  after(delayMs: number, run: () => void): () => void {
+    const timer = { at: this.#now + Math.max(0, delayMs), order: (this.#order += 1), run }
+    this.#timers.push(timer)
+    return () => {
+      this.#timers = this.#timers.filter((each) => each !== timer)
+    }
+  }
+
+  /** Runs what is due until then; promises settle between two timers. */
+  async run(untilMs: number): Promise<void> {
+    for (;;) {
+      await new Promise(setImmediate)
+      const next = this.#timers.toSorted((a, b) => a.at - b.at || a.order - b.order)[0]
+      if (next === undefined || next.at > untilMs) break
+      this.#timers = this.#timers.filter((each) => each !== next)
+      this.#now = next.at
+      next.run()
+    }
+    this.#now = untilMs
+  }
+}
+
+/** How an executor answers: after how long, and with what. It may change while calls run. */
+export interface Manner {
+  ms: number
+  /** Before the start; after it; or bytes that nobody can read. Absent: a value. */
+  answers?: 'overloaded' | 'not_found' | 'function_failed' | 'garbage'
+  claims?: { capacity?: number; inFlight?: number }
+  /** What it says its function took, when that is not so. */
+  claimsRunMs?: number
+}
+
+export interface CallSeen {
+  at: number
+  tookMs: number
+  outcome: Outcome
+  /** In the order asked. */
+  asked: string[]
+}
+
+const NAMES = ['e1', 'e2', 'e3', 'e4', 'e5']
+const HONEST: Manner = { ms: 5 }
+
+/** Five executors; `manners` by rank for the function `name`: the first is its home's. */
+export function sharesWorld(name: string, manners: readonly Manner[]) {
+  const clock = new VirtualClock()
+  const seeds = NAMES.map((peer) => ({ peer, seed: seedOf(peer) }))
+  const order = homesOf(versionFor(name), seeds).map(({ peer }) => peer)
+  const mannerOf = new Map(order.map((peer, rank) => [peer, { ...(manners[rank] ?? HONEST) }]))
+  const members = new FakeMembers()
+  members.set(...NAMES.map((peer) => ({ peer, name: peer, capacity: 100, ...mannerOf.get(peer)?.claims })))
+  const askedFor = new Map<string, string[]>()
+  const starts = new Map<string, number>()
+  const invoke = (peer: string) => async (invocation: PlacedInvocation) => {
+    const asked = askedFor.get(invocation.id) ?? []
+    askedFor.set(invocation.id, [...asked, peer])
+    const { ms, answers, claimsRunMs } = mannerOf.get(peer) as Manner
+    const timing = { route: 0, queue: 0, cold: 0, run: claimsRunMs ?? ms, cpu: 0 }
+    const meta: OutcomeMeta = { version: invocation.version, node: peer, hops: 1, timing }
+    if (answers === undefined || answers === 'function_failed') starts.set(invocation.id, (starts.get(invocation.id) ?? 0) + 1)
+    const { promise, resolve } = Promise.withResolvers<void>()
+    clock.after(ms, resolve)
+    invocation.signal?.addEventListener('abort', () => resolve())
+    await promise
+    return answerOf(answers, meta)
+  }
+  const router = new RouterService({
+    catalog: demoCatalog().add('demo', 'public', { access: 'public' }).add('demo', 'idem', { access: 'public', idempotent: true }),
+    executor: undefined,
+    remote: { at: (peer) => ({ invoke: invoke(peer) }) },
+    members,
+    access: accessOf(),
+    clock,
+    random: sequence(7),
+    events: createEvents(),
+    peer: 'here',
+  })
+  const calls: CallSeen[] = []
+  const call = async (deadlineMs = 10_000) => {
+    const at = clock.monotonic()
+    const invocation = callOf(name, { deadlineAt: at + deadlineMs })
+    const seen = { at, outcome: await router.invoke(invocation), asked: askedFor.get(invocation.id) ?? [], tookMs: clock.monotonic() - at }
+    calls.push(seen)
+    return seen
+  }
+  return {
+    ...{ clock, calls, call, starts, members, order, router },
+    home: homeOf(versionFor(name), seeds)?.peer as string,
+    manner: (rank: number) => mannerOf.get(order[rank] as string) as Manner,
+    /** One after the other, `gapMs` between them. */
+    async sequence(count: number, gapMs = 20) {
+      const before = calls.length
+      const running = (async () => {
+        for (let index = 0; index < count; index++) {
+          await call()
+          await new Promise<void>((resolve) => clock.after(gapMs, resolve))
+        }
+      })()
+      while (calls.length < before + count) await clock.run(clock.monotonic() + 100)
+      await clock.run(clock.monotonic() + gapMs)
+      await running
+      return calls.slice(before)
+    },
+    /** So many a second, whether those before have ended or not, until every answer is in. */
+    async rate(perSecond: number, seconds: number) {
+      const before = calls.length
+      const startAt = clock.monotonic()
+      const running: Promise<unknown>[] = []
+      for (let index = 0; index < perSecond * seconds; index++)
+        clock.after((index * 1000) / perSecond, () => {
+          running.push(call())
+        })
+      await clock.run(startAt + seconds * 1000)
+      await clock.run(clock.monotonic() + 12_000)
+      await Promise.all(running)
+      return calls.slice(before).toSorted((a, b) => a.at - b.at)
+    },
+  }
+}
+
+/** Part of the calls that went there first. */
+export function shareOf(peer: string, calls: readonly CallSeen[]): number {
+  return calls.filter(({ asked }) => asked[0] === peer).length / calls.length
+}
+
+export function quantile(calls: readonly CallSeen[], q: number): number {
+  const sorted = calls.map((each) => each.tookMs).toSorted((a, b) => a - b)
+  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * q))] as number
+}
+
+function answerOf(answers: Manner['answers'], meta: OutcomeMeta): Outcome {
+  switch (answers) {
+    case 'overloaded':
+    case 'not_found':
+      return failed(new OsirisError(answers, `Cannot run: ${answers}`), meta)
+    case 'function_failed':
+      return failed(new OsirisError('function_failed', 'Cannot finish: it threw'), meta, true)
+    case 'garbage':
+      // As the executor's client tells of bytes that it cannot read.
+      return failed(new OsirisError('outcome_unknown', 'Cannot tell how "demo/public" ended'), meta, true)
+    case undefined:
+      return { kind: 'value', value: new Uint8Array(), meta }
+  }
+}
