@@ -50,6 +50,32 @@ test('a function that is not public needs its caller’s own token, whoever pass
   expect(valueOf(await parts.executor.invoke(callOf(record, [], { caller: { subject: 'ada', token } })))).toBe(1)
 })
 
+test('a call that nobody’s token stands behind takes a router’s word, and a function that asked for it', async () => {
+  const asked = world.define('export default () => 1', { config: { access: 'token', subscribe: ['orders.*'] } })
+  const silent = world.define('export default () => 1', { config: { access: 'token' } })
+  const router = parts.mesh.network({ name: 'router', roles: ['router'] })
+  await router.start()
+  await until(
+    () => parts.there.members.get(router.peer)?.roles.includes('router') === true && router.connections().includes(parts.there.peer),
+  )
+  const byRouter = new ExecutorClient({ network: router, clock: systemClock }).at(parts.there.peer)
+  const message = { payload: { kind: 'event', handler: 'message', event: Buffer.from('{}') }, trigger: { kind: 'topic', id: 'x' } } as const
+  expect(valueOf(await byRouter.invoke(callOf(asked, [], message)))).toBe(1)
+  const refused = { kind: 'failed', error: { code: 'unauthenticated' }, started: false }
+  expect(await parts.executor.invoke(callOf(asked, [], message))).toMatchObject(refused)
+  for (const other of [
+    {},
+    { trigger: message.trigger },
+    { payload: message.payload },
+    { ...message, trigger: { kind: 'call', id: 'x' } },
+  ] as const)
+    expect(await byRouter.invoke(callOf(asked, [], other))).toMatchObject(refused)
+  expect(await byRouter.invoke(callOf(asked, [], { ...message, payload: { ...message.payload, handler: 'scheduled' } }))).toMatchObject(
+    refused,
+  )
+  expect(await byRouter.invoke(callOf(silent, [], message))).toMatchObject(refused)
+})
+
 test('a hop is counted', async () => {
   const outcome = await parts.executor.invoke(callOf(world.define('export default () => 1'), [], { hops: 1 }))
   expect(outcome.meta.hops).toBe(2)

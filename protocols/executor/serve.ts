@@ -5,12 +5,12 @@ import { EXECUTOR_PROTOCOL } from './messages.ts'
 
 /** Opens this executor to peers. Returns the way to stop. */
 export function serveExecutor(
-  network: Pick<Network, 'handle'>,
+  network: Pick<Network, 'handle' | 'members'>,
   executor: InvokeParts['executor'] & { chains?: Chains },
   access: InvokeParts['access'],
 ): () => void {
   const stops = [
-    network.handle(EXECUTOR_PROTOCOL, handleInvoke({ executor, access })),
+    network.handle(EXECUTOR_PROTOCOL, handleInvoke({ executor, access, members: network.members })),
     ...(executor.chains === undefined ? [] : [network.handle(CHAIN_PROTOCOL, executor.chains.handle)]),
   ]
   return () => stops.forEach((stop) => stop())

@@ -1,8 +1,9 @@
+import { expect, test } from 'vitest'
 import { createEvents } from '#protocols/events'
 import { systemClock } from '#protocols/lifecycle'
 import { createMesh } from './mesh.world.ts'
 import { routerSuite } from './router.suite.ts'
-import { accessOf, demoCatalog, FakeExecutor, FakeMembers } from './router.world.ts'
+import { accessOf, callOf, demoCatalog, FakeExecutor, FakeMembers } from './router.world.ts'
 import { RouterService } from './service.ts'
 
 function serviceFixture(remoteCatalog: boolean) {
@@ -36,4 +37,17 @@ routerSuite('RouterClient', async () => {
 routerSuite('RouterClient over a slow network', async () => {
   const world = await createMesh({ routers: 2, executors: 2 }, { faults: { delayMs: [1, 15] } })
   return { router: world.client, executors: world.executors, stop: () => world.stop() }
+})
+
+test('a trigger starts functions that asked for its kind, without anybody’s token, and no others', async () => {
+  const { router, executors } = await serviceFixture(false)
+  const send = (name: string, kind: 'topic' | 'schedule' | 'call', handler: 'message' | 'scheduled') =>
+    router.trigger({ ...callOf(name), payload: { kind: 'event', handler, event: Buffer.from('{}') }, trigger: { kind, id: 'x' } })
+  executors[0]!.behave = async (_, meta) => ({ kind: 'value', value: Buffer.from('null'), meta })
+  expect(await send('listen', 'topic', 'message')).toMatchObject({ kind: 'value' })
+  const refused = { kind: 'failed', error: { code: 'forbidden' }, started: false }
+  expect(await send('listen', 'schedule', 'scheduled')).toMatchObject(refused)
+  expect(await send('listen', 'call', 'message')).toMatchObject(refused)
+  expect(await send('greet', 'topic', 'message')).toMatchObject(refused)
+  expect(await send('gone', 'topic', 'message')).toMatchObject({ kind: 'failed', error: { code: 'not_found' } })
 })

@@ -90,6 +90,7 @@ export function demoCatalog(): FakeCatalog {
     .add('demo', 'open', { access: 'public' })
     .add('demo', 'hang', { execution: { timeout: '300ms' } })
     .add('demo', 'throw')
+    .add('demo', 'listen', { subscribe: ['orders.*'] })
     .add('demo', 'again', { idempotent: true })
     .add('demo', 'split', {}, SPLIT)
     .add('demo', 'split', {}, SPLIT, versionFor('split-2'))

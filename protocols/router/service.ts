@@ -14,6 +14,7 @@ import {
   type Target,
 } from '#protocols/invocation'
 import type { Clock, MaybePromise } from '#protocols/lifecycle'
+import { asksFor, type TriggeredInvocation } from '#protocols/trigger'
 import { Attempts, type AttemptsInit } from './attempts.ts'
 import { type Resolved, Resolver } from './resolve.ts'
 import type { Router } from './router.ts'
@@ -70,6 +71,23 @@ export class RouterService implements Router {
     } finally {
       cancelTimer()
     }
+  }
+
+  /**
+   * The same for a call that a trigger of this node starts: nobody's token is asked for, the function must have asked for such calls. For what runs in this
+   * process; peers have `invoke`.
+   */
+  trigger(invocation: TriggeredInvocation): Promise<Outcome> {
+    return this.#slowly(invocation, this.#owed(invocation))
+  }
+
+  async #owed(invocation: TriggeredInvocation): Promise<Resolved> {
+    const resolved = await this.#resolver.resolve(invocation)
+    const { namespace, name, manifest } = resolved.record
+    if (asksFor(manifest.settings, invocation)) return resolved
+    const { trigger, payload } = invocation
+    const what = `its settings ask for no ${trigger.kind} (${payload.handler})`
+    throw new OsirisError('forbidden', `Cannot start "${namespace}/${name}": ${what}`)
   }
 
   async #judged(invocation: Invocation, pending: MaybePromise<Resolved>, access?: Promise<void>): Promise<Resolved> {

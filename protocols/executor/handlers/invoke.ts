@@ -3,20 +3,27 @@ import type { FunctionRecord } from '#protocols/catalog'
 import type { PlacedInvocation } from '#protocols/invocation'
 import { decodePlacedInvocation, encodeOutcome } from '#protocols/invocation-wire'
 import type { MaybePromise } from '#protocols/lifecycle'
-import type { RequestHandler } from '#protocols/network'
+import type { Members, RequestHandler } from '#protocols/network'
+import { asksFor, isTriggered } from '#protocols/trigger'
 import type { Executor } from '../executor.ts'
 
 export interface InvokeParts {
   executor: Pick<Executor, 'invoke'> & { recordOf(invocation: PlacedInvocation): MaybePromise<FunctionRecord>; now(): number }
   access: Pick<Access, 'requireInvoke'>
+  members: Pick<Members, 'get'>
 }
 
-/** The router has judged the caller already; a peer's word is not enough, so this node judges again by the record it knows itself. */
-export function handleInvoke({ executor, access }: InvokeParts): RequestHandler {
+/**
+ * The router has judged the caller already; a peer's word is not enough, so this node judges again by the record it knows itself. A router's word is enough
+ * for a call that nobody's token stands behind, where the function asked for such calls.
+ */
+export function handleInvoke({ executor, access, members }: InvokeParts): RequestHandler {
   return async (request) => {
     const invocation = await decodePlacedInvocation(request, { now: executor.now(), signal: request.signal })
     const { namespace, manifest } = await executor.recordOf(invocation)
-    await access.requireInvoke(invocation.caller, namespace, manifest.settings.access === 'public')
+    const isOwed =
+      isTriggered(invocation) && asksFor(manifest.settings, invocation) && members.get(request.peer)?.roles.includes('router') === true
+    if (!isOwed) await access.requireInvoke(invocation.caller, namespace, manifest.settings.access === 'public')
     return encodeOutcome(await executor.invoke(invocation))
   }
 }
