@@ -116,6 +116,8 @@ export interface ItemView {
 /** The same with what the handler answered; only while that is kept. */
 export interface ItemDetail extends ItemView {
   answer?: Uint8Array
+  /** Of a dead letter: what it was, for whoever decides about it. */
+  payload?: Uint8Array
 }
 
 export interface ListFilter {
