@@ -217,7 +217,7 @@ async function compose(config: NodeConfig, host: Host, signal: AbortSignal) {
         ...(catalogService === undefined ? [] : [catalogService.authority().onChange(() => access.reconsider())]),
         catalog instanceof CatalogClient ? serveArtifacts(network, catalog, access) : serveCatalog(network, catalog, access),
         ...(builderService === undefined ? [] : [serveBuilder(network, builderService, access)]),
-        ...(executorService === undefined ? [] : [serveExecutor(network, executorService, access)]),
+        ...(executorService === undefined ? [] : [serveExecutor(network, { executor: executorService, access, mayOrder: () => false })]),
         ...(routerService === undefined ? [] : [serveRouter(network, routerService)]),
         every(
           clock,

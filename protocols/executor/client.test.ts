@@ -8,6 +8,7 @@ import type { Executor } from './executor.ts'
 import { executorSuite } from './executor.suite.ts'
 import { callOf, serviceIn, valueOf, World } from './executor.world.ts'
 import { EXECUTOR_PROTOCOL } from './messages.ts'
+import { orderOf } from './scale.suite.ts'
 import { serveExecutor } from './serve.ts'
 
 const root = createIdentity()
@@ -19,7 +20,8 @@ async function acrossMesh(world: World, init: MemoryMeshInit = {}) {
   const here = mesh.network({ name: 'here' })
   const service = serviceIn(world)
   await Promise.all([service.start(), there.start(), here.start()])
-  serveExecutor(there, service, new Access({ root: root.id, clock: systemClock }))
+  const access = new Access({ root: root.id, clock: systemClock })
+  serveExecutor(there, { executor: service, access, mayOrder: (peer) => peer === here.peer })
   await until(() => here.members.get(there.peer)?.connected === true)
   const executor = new ExecutorClient({ network: here, clock: systemClock }).at(there.peer)
   const stop = async () => {
@@ -33,7 +35,7 @@ executorSuite('the client', (world) => acrossMesh(world))
 executorSuite('the client over a network that delays', (world) => acrossMesh(world, { faults: { delayMs: [0, 8] } }))
 
 const world = new World()
-let parts: { mesh: MemoryMesh; there: Network; here: Network; executor: Pick<Executor, 'invoke'>; stop(): Promise<void> }
+let parts: { mesh: MemoryMesh; there: Network; here: Network; executor: Pick<Executor, 'invoke' | 'scale'>; stop(): Promise<void> }
 beforeAll(async () => {
   parts = await acrossMesh(world)
 })
@@ -79,6 +81,15 @@ test('a call that nobody’s token stands behind takes a router’s word, and a 
 test('a hop is counted', async () => {
   const outcome = await parts.executor.invoke(callOf(world.define('export default () => 1'), [], { hops: 1 }))
   expect(outcome.meta.hops).toBe(2)
+})
+
+test('orders are taken from whoever decides about the function, and from nobody else', async () => {
+  const record = world.define('export default () => 1')
+  const stranger = parts.mesh.network({ name: 'stranger', roles: ['router'] })
+  await stranger.start()
+  await until(() => stranger.connections().includes(parts.there.peer))
+  const order = new ExecutorClient({ network: stranger, clock: systemClock }).at(parts.there.peer).scale(orderOf(record, 1))
+  await expect(order).rejects.toMatchObject({ code: 'forbidden' })
 })
 
 test('a peer that cannot be reached has started nothing', async () => {

@@ -5,14 +5,16 @@ import { failed, type Outcome, type PlacedInvocation } from '#protocols/invocati
 import { decodeOutcome, encodeInvocation } from '#protocols/invocation-wire'
 import type { Clock } from '#protocols/lifecycle'
 import type { Message, Network, Peer } from '#protocols/network'
-import type { Executor } from './executor.ts'
-import { EXECUTOR_PROTOCOL } from './messages.ts'
+import type { Executor, InstanceCount, ScaleOrder } from './executor.ts'
+import { decodeCount, encodeOrder, EXECUTOR_PROTOCOL, SCALE_PROTOCOL } from './messages.ts'
 
 export interface ExecutorClientInit {
   network: Pick<Network, 'request'>
   clock: Clock
 }
 
+/** An order is answered without waiting for what it starts; the record may have to be fetched. */
+const ORDER_MS = 3000
 /** The executor kills at 200 ms after the deadline; the rest is its answer's way back. */
 const ANSWER_GRACE_MS = 500
 /** After these the peer may have started the function, unless `details.sent` is `false`. */
@@ -26,8 +28,12 @@ export class ExecutorClient {
   }
 
   /** The executor of that peer. */
-  at(peer: Peer): Pick<Executor, 'invoke'> {
-    return { invoke: (invocation) => this.#invoke(peer, invocation) }
+  at(peer: Peer): Pick<Executor, 'invoke' | 'scale'> {
+    return { invoke: (invocation) => this.#invoke(peer, invocation), scale: (order) => this.#scale(peer, order) }
+  }
+
+  async #scale(peer: Peer, order: ScaleOrder): Promise<InstanceCount> {
+    return decodeCount(await this.#init.network.request(peer, SCALE_PROTOCOL, encodeOrder(order), { timeoutMs: ORDER_MS }))
   }
 
   async #invoke(peer: Peer, invocation: PlacedInvocation): Promise<Outcome> {

@@ -15,6 +15,9 @@ import { Shortage } from './memory/shortage.ts'
 import { errorFor, type WorkerEnd } from './worker-end.ts'
 import type { WorkerProcess } from './worker-process.ts'
 
+/** An instance that is kept and cannot be loaded fails for nobody: it costs no more than a load now and then. */
+const KEEP_AGAIN_MS = 10_000
+
 export interface DispatcherInit {
   clock: Clock
   code: CodeSource
@@ -112,6 +115,24 @@ export class Dispatcher {
     // What was promised to the load is its call's, not that of whoever is next.
     if (!this.#shortage.isOver) this.#advanceOne(fn)
     this.advance()
+    this.keep(fn)
+  }
+
+  /** Starts what is missing of the instances that are to be kept, one after the other. Whether nothing is in the way. */
+  keep(fn: FunctionState): boolean {
+    const now = this.#init.clock.monotonic()
+    if (this.#stopped || fn.starting > 0 || fn.usableSlots() >= fn.keptAt(now)) return true
+    if (now < fn.keepAfter || !this.#memory.hasFree(this.#memory.newMb(fn), now)) return false
+    fn.starting++
+    void this.#load(fn)
+    return true
+  }
+
+  /** Ends what is there beyond so many, the least busy first: each with its last call. */
+  trim(fn: FunctionState, instances: number): void {
+    const usable = fn.slots.filter((slot) => slot.state === 'ready' && !slot.spoiled)
+    const excess = usable.toSorted((a, b) => a.inFlight - b.inFlight || a.lastUsedAt - b.lastUsedAt)
+    for (const slot of excess.slice(0, Math.max(0, usable.length - instances))) this.spoil(slot)
   }
 
   loadFailed(slot: InstanceSlot, error: OsirisError): void {
@@ -119,7 +140,10 @@ export class Dispatcher {
     this.#memory.changed()
     fn.starting--
     fn.remove(slot)
-    if (!slot.isShared) return this.#failWaiting(fn, error, true)
+    if (!slot.isShared) {
+      fn.keepAfter = this.#init.clock.monotonic() + KEEP_AGAIN_MS
+      return this.#failWaiting(fn, error, true)
+    }
     this.#keepApart(fn)
     this.#advanceOne(fn)
   }
@@ -259,7 +283,7 @@ export class Dispatcher {
   #provide(fn: FunctionState): void {
     if (fn.starting > 0 || this.#admission.running >= this.#admission.limits.capacity) return
     const wanted = fn.callsOthers ? fn.instancesMax : Math.ceil((fn.running + fn.waiting.length) / fn.concurrencyMax)
-    if (fn.usableSlots() >= Math.max(1, Math.min(wanted, fn.instancesMax)) || !this.#mayLoad(fn)) return
+    if (fn.usableSlots() >= Math.min(wanted, fn.instancesMax) || !this.#mayLoad(fn)) return
     fn.starting++
     void this.#load(fn)
   }
@@ -302,6 +326,7 @@ export class Dispatcher {
       this.#init.wake()
     } catch (error) {
       fn.starting--
+      fn.keepAfter = clock.monotonic() + KEEP_AGAIN_MS
       this.#failWaiting(fn, OsirisError.from(error, `Cannot load "${fn.title}"`, 'unavailable'), false)
     }
   }

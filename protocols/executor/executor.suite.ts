@@ -3,12 +3,13 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Invocation, Outcome } from '#protocols/invocation'
 import { systemClock } from '#protocols/lifecycle'
 import type { Executor } from './executor.ts'
+import { scaleTests } from './scale.suite.ts'
 import { errorTests, expectFailure } from './errors.suite.ts'
 import { eventTests } from './events.suite.ts'
 import { callOf, type Define, requestOf, responseOf, valueOf, World } from './executor.world.ts'
 
 export interface ExecutorFixture {
-  executor: Pick<Executor, 'invoke'>
+  executor: Pick<Executor, 'invoke' | 'scale'>
   stop(): Promise<void>
 }
 
@@ -124,6 +125,8 @@ export function executorSuite(kind: string, create: (world: World) => Promise<Ex
     })
 
     eventTests({ world, invoke: (placed) => fixture.executor.invoke(placed) })
+    scaleTests({ world, executor: () => fixture.executor })
+
     errorTests({ world, run, invoke: (placed) => fixture.executor.invoke(placed) })
 
     describe('deadlines', () => {

@@ -31,6 +31,32 @@ export interface ExecutorStatus {
   compiled: CodeCacheStatus
 }
 
+/** What a decider wants of a member: so many instances of a version kept ready there, called or not. */
+export interface ScaleOrder {
+  namespace: string
+  name: string
+  version: string
+  /** More than the member's part of `max` are not kept. What is there beyond them goes as soon as its calls are over. */
+  instances: number
+  /** From its arrival; without another order by then, what is not called goes after its `idle`. */
+  lapseMs: number
+}
+
+/** What an executor has of one version, and what it is used for. */
+export interface InstanceCount {
+  namespace: string
+  name: string
+  version: string
+  ready: number
+  starting: number
+  /** Ordered, and not lapsed. */
+  kept: number
+  running: number
+  waiting: number
+  /** Since the last call began; 0 while one runs or waits. */
+  quietMs: number
+}
+
 export interface Executor {
   /**
    * Runs one placed call to its end: a value, a response, or a typed error; never rejects.
@@ -41,6 +67,15 @@ export interface Executor {
   invoke(invocation: PlacedInvocation): Promise<Outcome>
   /** Whether an instance of this version is ready. Synchronous: asked on the call path. */
   isWarm(version: string): boolean
+  /** Whether its ready instances have fewer calls than they should (`scale.target`), so that another one is best taken here. Synchronous: asked on the call path. */
+  hasRoom(version: string): boolean
+  /**
+   * Takes an order; answers with what is there by then: instances that start are ready within milliseconds, and not waited for. Throws `overloaded`
+   * (`details.limit` `memory` or `scale`: there is no room for them), `unavailable` (it stops, or takes no more work), `not_found`.
+   */
+  scale(order: ScaleOrder): Promise<InstanceCount>
+  /** Of every version in use here. */
+  instances(): InstanceCount[]
   status(): ExecutorStatus
 }
 

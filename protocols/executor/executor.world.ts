@@ -90,6 +90,7 @@ export function serviceIn(
       | 'wallsHost'
       | 'codeStore'
       | 'hostCores'
+      | 'shareOf'
     >
   > = {},
 ): ExecutorService {
@@ -111,6 +112,7 @@ export function serviceIn(
     ...(options.walls === undefined ? {} : { walls: options.walls }),
     ...(options.codeStore === undefined ? {} : { codeStore: options.codeStore }),
     ...(options.wallsHost === undefined ? {} : { wallsHost: options.wallsHost }),
+    ...(options.shareOf === undefined ? {} : { shareOf: options.shareOf }),
     ...(options.hostCores === undefined ? {} : { hostCores: options.hostCores }),
   })
 }

@@ -4,6 +4,7 @@ import type { ColdParts } from '#protocols/invocation'
 import { type EgressPattern, parseEgress } from '#protocols/egress'
 import { SHARED_ARTIFACT_BYTES_MAX, SHARED_MEMORY_MB } from './bounds.ts'
 import type { CodeState } from './compiled/word.ts'
+import type { InstanceCount } from './executor.ts'
 import type { WireSettings } from './frames.ts'
 import { type FunctionLimits, limitsOf } from './limits/function-limits.ts'
 import type { ExecutorLimits } from './limits/limits.ts'
@@ -62,8 +63,18 @@ export function slotOf({ now, ...own }: NewSlot): InstanceSlot {
 /** The module must be ready within this, or within the function's own timeout if that is longer. */
 const LOAD_MS_MIN = 5000
 
+/** What this node has of a function's scale. */
+export interface ScaleShare {
+  /** Instances it may have here, all members together having `scale.max`. */
+  instancesMax: number
+  /** Calls at the same time that one instance should have. */
+  target: number
+  idleMs: number
+}
+
 export class FunctionState {
-  readonly record: FunctionRecord
+  /** The latest that was heard; of the same version, so that only what is beside its manifest differs. */
+  record: FunctionRecord
   readonly version: string
   /** `namespace/name`, for sentences. */
   readonly title: string
@@ -71,10 +82,12 @@ export class FunctionState {
   readonly payloadBytesMax: number
   readonly resultBytesMax: number
   readonly memoryMbMax: number
-  readonly idleMs: number
   readonly timeoutMs: number
-  readonly runningMax: number
-  readonly instancesMax: number
+  idleMs = 0
+  runningMax = 0
+  instancesMax = 0
+  /** Calls that its ready instances should have at the same time, each. */
+  target = 1
   /** Calls others: then one instance serves one caller at a time, so that a call always leaves on the right account. */
   readonly callsOthers: boolean
   /** What it may fetch. */
@@ -93,13 +106,18 @@ export class FunctionState {
   /** Since when its calls wait for memory; 0 when they do not. */
   shortSince = 0
   lastUsedAt = 0
+  /** Instances that stay, called or not, until then. */
+  kept = 0
+  keptUntil = 0
+  /** One that was to be kept could not be loaded: not tried again before. */
+  keepAfter = 0
   /** Its instances may share an isolate with others, from this time on; never when it is infinite. */
   sharesFrom: number
 
-  constructor(record: FunctionRecord, node: ExecutorLimits, use: NamespaceUse) {
+  constructor(record: FunctionRecord, node: ExecutorLimits, use: NamespaceUse, share: ScaleShare) {
     this.use = use
     const { settings, parameters } = record.manifest
-    const { execution, scale } = settings
+    const { execution } = settings
     this.record = record
     this.version = record.version
     this.title = `${record.namespace}/${record.name}`
@@ -109,10 +127,8 @@ export class FunctionState {
     this.payloadBytesMax = limits.payloadBytesMax
     this.resultBytesMax = limits.resultBytesMax
     this.memoryMbMax = limits.memoryMbMax
-    this.idleMs = scale.idleMs
     this.timeoutMs = limits.timeoutMs
-    this.instancesMax = Math.min(node.instancesMax, scale.max)
-    this.runningMax = this.instancesMax * limits.concurrencyMax
+    this.adopt(share, node)
     this.callsOthers = settings.calls.length > 0
     this.egress = settings.egress.flatMap(readable)
     this.loadMs = Math.max(LOAD_MS_MIN, limits.timeoutMs)
@@ -131,6 +147,19 @@ export class FunctionState {
     this.settings = Buffer.from(JSON.stringify(wire))
   }
 
+  /** From now on it has this part of the function's scale. */
+  adopt({ instancesMax, target, idleMs }: ScaleShare, node: Pick<ExecutorLimits, 'instancesMax'>): void {
+    this.instancesMax = Math.min(node.instancesMax, instancesMax)
+    this.runningMax = this.instancesMax * this.concurrencyMax
+    this.target = Math.min(target, this.concurrencyMax)
+    this.idleMs = idleMs
+  }
+
+  /** How many instances stay, called or not. */
+  keptAt(now: number): number {
+    return now < this.keptUntil ? Math.min(this.kept, this.instancesMax) : 0
+  }
+
   /** The instance with most room that may take this call. */
   choose(call: Call): InstanceSlot | undefined {
     const { slots } = this
@@ -145,7 +174,24 @@ export class FunctionState {
   }
 
   get isWarm(): boolean {
-    return this.slots.some((slot) => slot.state === 'ready' && !slot.spoiled && !slot.worker.isBlocked)
+    return this.slots.some(isReady)
+  }
+
+  /** Whether another call would find its instances with fewer than they should have. */
+  get hasRoom(): boolean {
+    const calls = this.running + this.waiting.length
+    let wanted = 0
+    for (const slot of this.slots) if (isReady(slot)) wanted += this.target
+    return calls < wanted
+  }
+
+  /** What is there, and what it is used for. */
+  count(now: number): InstanceCount {
+    const { namespace, name } = this.record
+    const [running, waiting] = [this.running, this.waiting.length]
+    const ready = this.slots.filter(isReady).length
+    const quietMs = running + waiting > 0 ? 0 : Math.round(now - this.lastUsedAt)
+    return { namespace, name, version: this.version, ready, starting: this.starting, kept: this.keptAt(now), running, waiting, quietMs }
   }
 
   /** Instances that take calls, or soon will. */
@@ -163,6 +209,10 @@ export class FunctionState {
     const at = this.slots.indexOf(slot)
     if (at >= 0) this.slots.splice(at, 1)
   }
+}
+
+function isReady(slot: InstanceSlot): boolean {
+  return slot.state === 'ready' && !slot.spoiled && !slot.worker.isBlocked
 }
 
 /** A record may be older than the rules, or of a builder without any: what cannot be read allows nothing. */

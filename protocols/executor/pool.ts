@@ -1,7 +1,9 @@
 /** Worker processes: one per namespace in use, one for each version that once had to be killed, and spares that hold nothing yet. */
 import type { Clock } from '#protocols/lifecycle'
+import type { WorkerStatus } from './executor.ts'
 import { DO } from './frames.ts'
 import type { FunctionState } from './function-state.ts'
+import { sharingIn } from './memory/sharing.ts'
 import type { Launched } from './walls/launch.ts'
 import type { WorkerEnd } from './worker-end.ts'
 import { type WorkerListener, WorkerProcess } from './worker-process.ts'
@@ -55,6 +57,16 @@ export class Pool {
 
   get workers(): Iterable<WorkerProcess> {
     return this.#all
+  }
+
+  report(): WorkerStatus[] {
+    return [...this.#all].map((worker) => ({
+      pid: worker.pid,
+      namespace: worker.namespace,
+      instances: worker.slots.size,
+      sharing: sharingIn(worker.slots.values()),
+      memoryBytes: worker.memory.residentBytes(),
+    }))
   }
 
   get spares(): readonly WorkerProcess[] {

@@ -8,6 +8,7 @@ import type { FunctionState } from './function-state.ts'
 /** Why this call must not begin, if so; before it is known whether there is room. */
 export function refusalOf(invocation: PlacedInvocation, fn: FunctionState, now: number, depthMax: number): OsirisError | undefined {
   const { payload, target, depth } = invocation
+  if (fn.instancesMax === 0) return noPart(fn)
   if (target.name !== fn.record.name || target.namespace !== fn.record.namespace) return otherFunction(invocation, fn.title)
   if (depth > depthMax)
     return limitMet('depth_exceeded', 'depth', `Cannot run "${fn.title}": it is ${depth} calls deep (at most ${depthMax})`)
@@ -28,6 +29,11 @@ function bytesOf(payload: Payload): number {
   if (payload.kind === 'call') return payload.args.length
   if (payload.kind === 'event') return payload.event.length
   return payload.body instanceof Uint8Array ? payload.body.length : 0
+}
+
+/** `scale.max` is less than there are executors, and this node is none of those that have an instance. */
+function noPart(fn: FunctionState): OsirisError {
+  return limitMet('overloaded', 'concurrency', `Cannot take the call of "${fn.title}": its instances are on other nodes (scale.max)`)
 }
 
 export function overloaded(fn: FunctionState, { running, waiting }: Admission): OsirisError {
@@ -65,7 +71,7 @@ export function throttled(fn: FunctionState): OsirisError {
   )
 }
 
-export function otherFunction({ target, version }: PlacedInvocation, title: string): OsirisError {
+export function otherFunction({ target, version }: Pick<PlacedInvocation, 'target' | 'version'>, title: string): OsirisError {
   return new OsirisError('not_found', `Cannot run "${target.namespace}/${target.name}": version ${version.slice(0, 16)} is of "${title}"`)
 }
 

@@ -3,8 +3,8 @@ import { availableParallelism, totalmem } from 'node:os'
 import type { FunctionRecord } from '#protocols/catalog'
 import { digestOf } from '#protocols/codec'
 import { OsirisError } from '#protocols/errors'
-import type { Events } from '#protocols/events'
-import { failed, isLimitName, type LimitName, type Outcome, type PlacedInvocation } from '#protocols/invocation'
+import type { Events, LogLevel } from '#protocols/events'
+import { failed, type LimitName, type Outcome, type PlacedInvocation } from '#protocols/invocation'
 import type { Clock, MaybePromise, Random, Startable } from '#protocols/lifecycle'
 import { Admission } from './admission.ts'
 import { answerAsk } from './chain/asks.ts'
@@ -13,19 +13,21 @@ import { Call, type CallOwner } from './call.ts'
 import { CodeCache, type CodeStore } from './compiled/cache.ts'
 import { sharedSnapshot } from './compiled/snapshot.ts'
 import { Dispatcher } from './dispatcher.ts'
-import type { CallOut, CodeSource, Executor, ExecutorStatus } from './executor.ts'
+import type { CallOut, CodeSource, Executor, ExecutorStatus, InstanceCount, ScaleOrder } from './executor.ts'
 import { Egress, type Resolve, systemResolve, takeFrame } from './egress/index.ts'
-import { FunctionState, type InstanceSlot } from './function-state.ts'
+import { FunctionState, type InstanceSlot, type ScaleShare } from './function-state.ts'
+import { Keeping, wholeShare } from './keeping.ts'
 import { DEFAULT_LIMITS, type ExecutorLimits, workerBytesMax } from './limits/limits.ts'
 import { MemoryBudget } from './memory/budget.ts'
 import { Pool } from './pool.ts'
 import { notRunning, otherFunction, overloaded, refusalOf, throttled } from './refusals.ts'
-import { Sharing, sharingIn } from './memory/sharing.ts'
+import { Sharing } from './memory/sharing.ts'
 import { engineTag, WORKER_ENTRY } from './walls/places.ts'
 import type { WallsMode } from './walls/report.ts'
 import { Walls, type WallsInit } from './walls/walls.ts'
 import { ShareRounds } from './shares/share-rounds.ts'
 import { type NamespaceUse, Shares } from './shares/shares.ts'
+import { tellFinished, tellLimit, tellLine } from './telling.ts'
 import { Watch } from './watch.ts'
 import type { WorkerEnd } from './worker-end.ts'
 import type { WorkerListener, WorkerProcess } from './worker-process.ts'
@@ -56,6 +58,8 @@ export interface ExecutorServiceInit {
   walls?: WallsMode
   /** Processors of this host, to be shared while they are short. Default: what the system says; tests make them few, whatever else runs beside them. */
   hostCores?: number
+  /** This node's part of a function's scale. Default: all of it. */
+  shareOf?: (record: FunctionRecord) => ScaleShare
   /** Where compiled code is kept beyond the life of this node. Default: in memory only. */
   codeStore?: CodeStore
   /** What the walls are made of; tests take things away. */
@@ -79,6 +83,7 @@ export class ExecutorService implements Executor, Startable, CallOwner, WorkerLi
   readonly #compiled: CodeCache
   readonly #shares: Shares
   readonly #rounds: ShareRounds
+  readonly #keeping: Keeping
   readonly #functions = new Map<string, FunctionState>()
   #running = false
   #snapshot: Uint8Array | undefined
@@ -139,6 +144,7 @@ export class ExecutorService implements Executor, Startable, CallOwner, WorkerLi
       rounds: this.#rounds,
     }
     this.#watch = new Watch({ ...shared, ...watched })
+    this.#keeping = new Keeping({ clock, limits: this.#limits, dispatcher: this.#dispatcher, shareOf: init.shareOf ?? wholeShare })
   }
 
   async start(): Promise<void> {
@@ -177,19 +183,38 @@ export class ExecutorService implements Executor, Startable, CallOwner, WorkerLi
     return this.#functions.get(version)?.isWarm === true
   }
 
+  hasRoom(version: string): boolean {
+    return this.#functions.get(version)?.hasRoom === true
+  }
+
+  instances(): InstanceCount[] {
+    const now = this.#clock.monotonic()
+    return [...this.#functions.values()].map((fn) => fn.count(now))
+  }
+
+  async scale(order: ScaleOrder): Promise<InstanceCount> {
+    const record = await this.recordOf({ target: order, version: order.version })
+    if (!this.#running) throw notRunning(`instances of "${order.namespace}/${order.name}"`)
+    return this.#keeping.take(this.#stateOf(record), order)
+  }
+
+  /** Members came or went, or the scale of functions was set: asks for this node's part of each again. */
+  async rescale(of: { namespace?: string; name?: string } = {}): Promise<void> {
+    for (const fn of [...this.#functions.values()]) {
+      const { namespace, name } = fn.record
+      if ((of.namespace ?? namespace) !== namespace || (of.name ?? name) !== name) continue
+      const record = of.name === undefined ? fn.record : await this.#init.code.record(namespace, name, fn.version)
+      this.#keeping.adopt(fn, record)
+    }
+  }
+
   status(): ExecutorStatus {
     const warm = [...this.#functions.values()].filter((fn) => fn.isWarm).toSorted((a, b) => b.lastUsedAt - a.lastUsedAt)
     return {
       capacity: this.#admission.limits.capacity,
       inFlight: this.#admission.running,
       queued: this.#admission.waiting,
-      workers: [...this.#pool.workers].map((worker) => ({
-        pid: worker.pid,
-        namespace: worker.namespace,
-        instances: worker.slots.size,
-        sharing: sharingIn(worker.slots.values()),
-        memoryBytes: worker.memory.residentBytes(),
-      })),
+      workers: this.#pool.report(),
       warm: warm.map((fn) => fn.version),
       walls: this.#walls.report(),
       compiled: this.#compiled.status(),
@@ -202,7 +227,7 @@ export class ExecutorService implements Executor, Startable, CallOwner, WorkerLi
   }
 
   /** The record of the version to run: at once when it is in use here. Throws or rejects with `not_found`, `unavailable`. */
-  recordOf(invocation: PlacedInvocation): MaybePromise<FunctionRecord> {
+  recordOf(invocation: Pick<PlacedInvocation, 'target' | 'version'>): MaybePromise<FunctionRecord> {
     const known = this.#functions.get(invocation.version)?.record
     const { namespace, name } = invocation.target
     if (known === undefined) return this.#init.code.record(namespace, name, invocation.version)
@@ -233,16 +258,22 @@ export class ExecutorService implements Executor, Startable, CallOwner, WorkerLi
     const { namespace, name } = invocation.target
     try {
       const record = await this.recordOf(invocation)
-      const fn = this.#functions.get(invocation.version) ?? new FunctionState(record, this.#limits, this.#shares.use(namespace))
-      this.#functions.set(invocation.version, fn)
-      return await this.#invoke(invocation, fn)
+      return await this.#invoke(invocation, this.#stateOf(record))
     } catch (error) {
       return this.#refuse(invocation, OsirisError.from(error, `Cannot run "${namespace}/${name}"`))
     }
   }
 
+  #stateOf(record: FunctionRecord): FunctionState {
+    const known = this.#functions.get(record.version)
+    if (known !== undefined) return known
+    const fn = new FunctionState(record, this.#limits, this.#shares.use(record.namespace), (this.#init.shareOf ?? wholeShare)(record))
+    this.#functions.set(fn.version, fn)
+    return fn
+  }
+
   async #refuse(invocation: PlacedInvocation, error: OsirisError, fn?: FunctionState): Promise<Outcome> {
-    if (fn !== undefined) this.#tellLimit(fn.record, error)
+    if (fn !== undefined) tellLimit(this.#init.events, fn.record, error)
     return failed(error, { version: invocation.version, node: this.nodeName, hops: invocation.hops })
   }
 
@@ -268,32 +299,15 @@ export class ExecutorService implements Executor, Startable, CallOwner, WorkerLi
 
   answered(call: Call, outcome: Outcome): void {
     const { events } = this.#init
-    if (outcome.kind === 'failed') this.#tellLimit(call.fn.record, outcome.error)
+    if (outcome.kind === 'failed') tellLimit(this.#init.events, call.fn.record, outcome.error)
     if (outcome.kind === 'failed' && outcome.error.code === 'memory_exceeded') call.fn.peakMb = call.fn.memoryMbMax
-    if (!events.has('call.finished')) return
-    const { id, target, path } = call.invocation
-    const code = outcome.kind === 'failed' ? outcome.error.code : null
-    const wallMs = this.#clock.monotonic() - call.arrivedAt
-    events.emit('call.finished', {
-      id,
-      namespace: target.namespace,
-      name: target.name,
-      meta: outcome.meta,
-      code,
-      wallMs,
-      ...(path === undefined ? {} : { path }),
-    })
+    if (events.has('call.finished')) tellFinished(events, call, outcome, this.#clock.monotonic() - call.arrivedAt)
   }
 
   /** Judged again by what is so now: nobody looks while nothing runs. */
   #isThrottled(use: NamespaceUse, now: number): boolean {
     this.#shares.judge(use, now)
     return use.running >= use.runningMax
-  }
-
-  #tellLimit({ namespace, name }: FunctionRecord, error: OsirisError): void {
-    const limit = error.details?.['limit']
-    if (isLimitName(limit) && !TOLD_WHEN_MET.has(limit)) this.#init.events.emit('limit.hit', { namespace, name, limit })
   }
 
   // WorkerListener
@@ -321,18 +335,10 @@ export class ExecutorService implements Executor, Startable, CallOwner, WorkerLi
     this.#watch.wake()
   }
 
-  log(slot: InstanceSlot, call: Call | undefined, level: 'debug' | 'info' | 'warn' | 'error', text: string): void {
-    if (!this.#init.events.has('function.log')) return
-    const { namespace, name, version } = slot.fn.record
-    this.#init.events.emit('function.log', {
-      id: call?.invocation.id ?? '',
-      namespace,
-      name,
-      version,
-      level,
-      text,
-      atMs: this.#clock.now(),
-    })
+  log(slot: InstanceSlot, call: Call | undefined, level: LogLevel, text: string): void {
+    const { events } = this.#init
+    if (events.has('function.log'))
+      tellLine(events, slot.fn.record, { id: call?.invocation.id ?? '', level, text, atMs: this.#clock.now() })
   }
 
   met(slot: InstanceSlot, limit: LimitName): void {
@@ -372,9 +378,6 @@ export class ExecutorService implements Executor, Startable, CallOwner, WorkerLi
     this.#dispatcher.ended(worker, end)
   }
 }
-
-/** A function may go on after it met these, so they are told then, and not with its end. */
-const TOLD_WHEN_MET: ReadonlySet<LimitName> = new Set(['logs', 'requests', 'timers'])
 
 function heldBy(worker: WorkerProcess): FunctionState[] {
   return [...worker.slots.values()].map((slot) => slot.fn)

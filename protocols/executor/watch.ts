@@ -127,7 +127,7 @@ export class Watch {
   #abandonUnwanted(worker: WorkerProcess, now: number): void {
     for (const slot of [...worker.slots.values()]) {
       if (slot.state !== 'loading') continue
-      if (slot.fn.waiting.length > 0) slot.wantedAt = now
+      if (slot.fn.waiting.length > 0 || slot.fn.keptAt(now) > 0) slot.wantedAt = now
       else if (now - slot.wantedAt > UNWANTED_MS) this.#init.dispatcher.abandon(slot)
     }
   }
@@ -150,8 +150,11 @@ export class Watch {
     const { clock, functions, limits, pool } = this.#init
     const now = clock.monotonic()
     for (const fn of functions.values()) {
-      for (const slot of [...fn.slots]) if (mayRetire(slot) && now - slot.lastUsedAt > fn.idleMs) this.#init.dispatcher.retire(slot)
-      if (fn.slots.length === 0 && !fn.isBusy && now - fn.lastUsedAt > fn.idleMs) {
+      // Of those that were kept, from the end of that on.
+      for (const slot of [...fn.slots])
+        if (mayRetire(slot) && now - Math.max(slot.lastUsedAt, fn.keptUntil) > fn.idleMs) this.#init.dispatcher.retire(slot)
+      if (fn.kept > 0) this.#init.dispatcher.keep(fn)
+      if (fn.slots.length === 0 && !fn.isBusy && now - Math.max(fn.lastUsedAt, fn.keptUntil) > fn.idleMs) {
         functions.delete(fn.version)
         this.#init.shares.release(fn.record.namespace)
       }

@@ -5,14 +5,14 @@ import type { Executor } from '#protocols/executor'
 import { failed, type FailedOutcome, type Outcome, type PlacedInvocation } from '#protocols/invocation'
 import type { Clock, Random } from '#protocols/lifecycle'
 import type { Members, Peer } from '#protocols/network'
-import { type Anybody, LocalCandidate, type RemoteCandidate } from './candidates.ts'
+import { type Anybody, LocalCandidate, type LocalExecutor, type RemoteCandidate } from './candidates.ts'
 import { Chooser } from './chooser.ts'
 import { isStream, ReplayableBody } from './replay.ts'
 import { mayStartAgain, mayTryElsewhere } from './retry.ts'
 
 export interface AttemptsInit {
   /** This node's own, when it has the role. */
-  executor: Executor | undefined
+  executor: LocalExecutor | undefined
   /** Executors of other nodes. */
   remote: { at(peer: Peer): Pick<Executor, 'invoke'> }
   members: Members

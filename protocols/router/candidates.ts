@@ -161,17 +161,20 @@ export function causeOf(outcome: FailedOutcome): Cause | undefined {
   return outcome.started && code !== 'outcome_unknown' ? undefined : CAUSES[code]
 }
 
+/** What a router needs of an executor on its own node. */
+export type LocalExecutor = Pick<Executor, 'invoke' | 'isWarm' | 'status'>
+
 /** This node's own executor. */
 export class LocalCandidate implements Candidate {
   readonly seed: number
-  readonly executor: Executor
+  readonly executor: LocalExecutor
   readonly latencyMs = 0
   readonly avoided = false
   readonly #clock: Clock
   #status: ExecutorStatus | undefined
   #statusAt = 0
 
-  constructor(peer: Peer, executor: Executor, clock: Clock) {
+  constructor(peer: Peer, executor: LocalExecutor, clock: Clock) {
     this.seed = seedOf(peer)
     this.executor = executor
     this.#clock = clock

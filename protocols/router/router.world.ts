@@ -2,11 +2,12 @@
 import { Access, createIdentity, issueToken } from '#protocols/access'
 import type { AliasTargets, Catalog, FunctionRecord, RouteRecord } from '#protocols/catalog'
 import { OsirisError } from '#protocols/errors'
-import type { Executor, ExecutorStatus } from '#protocols/executor'
+import type { ExecutorStatus } from '#protocols/executor'
 import { type Caller, failed, type Invocation, type Outcome, type OutcomeMeta, type PlacedInvocation } from '#protocols/invocation'
 import { systemClock } from '#protocols/lifecycle'
 import { functionConfigSchema, type FunctionConfig, settingsOf } from '#protocols/manifest'
 import type { Member, Members } from '#protocols/network'
+import type { LocalExecutor } from './candidates.ts'
 
 const ROOT = createIdentity(new Uint8Array(32).fill(7))
 export const accessOf = () => new Access({ root: ROOT.id, clock: systemClock })
@@ -101,7 +102,7 @@ export function demoCatalog(): FakeCatalog {
 export type Behaviour = (invocation: PlacedInvocation, meta: OutcomeMeta) => Promise<Outcome>
 
 /** Runs what the demo functions do, counts every start by call, and refuses or breaks when told to. */
-export class FakeExecutor implements Executor {
+export class FakeExecutor implements LocalExecutor {
   readonly name: string
   /** Starts of each call, over all executors that share the map. */
   readonly starts: Map<string, number>

@@ -21,7 +21,7 @@ const RUN_MS = { min: 1, max: 40, long: 2500, longChance: 0.12 }
 const CRASH_CHANCE = 0.06
 const REFUSE_CHANCE = 0.08
 
-export class CountingExecutor implements Executor {
+export class CountingExecutor implements Pick<Executor, 'invoke' | 'isWarm' | 'status' | 'scale'> {
   readonly #init: CountingInit
   #inFlight = 0
 
@@ -39,6 +39,10 @@ export class CountingExecutor implements Executor {
 
   isWarm(): boolean {
     return false
+  }
+
+  scale(): Promise<never> {
+    return Promise.reject(new OsirisError('unavailable', 'Cannot keep instances: nothing is started here'))
   }
 
   status(): ExecutorStatus {

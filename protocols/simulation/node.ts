@@ -187,7 +187,7 @@ export class Node {
       record: ({ target, version }) => catalog.get({ namespace: target.namespace, name: target.name, selector: version }),
       onStart: this.#init.onStart,
     })
-    serveExecutor(network, executor, access)
+    serveExecutor(network, { executor, access, mayOrder: () => false })
     return executor
   }
 }

@@ -176,7 +176,9 @@ describe('on two nodes', () => {
       services.push(serviceIn(world, { network, callOut, limits: { chainCallsMax: 25, instancesMax: 8 } }))
     }
     await Promise.all([...services.map((each) => each.start()), ...networks.map((each) => each.start())])
-    networks.forEach((network, index) => serveExecutor(network, services[index] as ExecutorService, access))
+    networks.forEach((network, index) =>
+      serveExecutor(network, { executor: services[index] as ExecutorService, access, mayOrder: () => false }),
+    )
     await until(() => networks.every((each) => each.connections().length === 1))
   })
   afterAll(async () => {

@@ -6,6 +6,7 @@ import { systemClock } from '#protocols/lifecycle'
 import { until } from '#protocols/until'
 import { callOf, serviceIn, valueOf, World } from '../executor.world.ts'
 import { FunctionState } from '../function-state.ts'
+import { wholeShare } from '../keeping.ts'
 import { DEFAULT_LIMITS } from '../limits/limits.ts'
 import { Shares } from '../shares/shares.ts'
 import { CodeCache, type CodeCacheInit } from './cache.ts'
@@ -22,7 +23,7 @@ const shares = new Shares({ hostCores: 1, coresMax: DEFAULT_LIMITS.namespaceCpuM
 const LARGE = Array.from({ length: 800 }, (_, index) => `function f${index}(a) { return a + ${index} + "${'x'.repeat(30)}" }`).join('\n')
 const large = (text: string) => `import { log } from "osiris/function";\n${LARGE}\n${text}\nexport {\n  main as default\n};\n`
 const defined = (text = 'var main = () => f7(1);', namespace = 'demo') => world.define(large(text), { namespace })
-const stateOf = (record = defined()) => new FunctionState(record, DEFAULT_LIMITS, shares.use(record.namespace))
+const stateOf = (record = defined()) => new FunctionState(record, DEFAULT_LIMITS, shares.use(record.namespace), wholeShare(record))
 const key = new Uint8Array(32).fill(7)
 
 async function cacheIn({ engine = 'v8', ...parts }: Partial<CodeCacheInit> & { engine?: string } = {}): Promise<CodeCache> {

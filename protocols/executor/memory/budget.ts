@@ -75,6 +75,12 @@ export class MemoryBudget {
     return fits(budgetMb, this.#worstMb, moreMb, this.#isAtRest())
   }
 
+  /** The same for what nobody waits for: nothing is let go for it. */
+  hasFree(moreMb: number, now: number): boolean {
+    if (now - this.#lookedAt >= LOOK_MS) this.#look(now)
+    return fits(this.#init.budgetMb, this.#worstMb, moreMb, false)
+  }
+
   /** Whether a further spare fits. */
   admitsSpare(): boolean {
     return this.#worstMb + WORKER_MB <= this.#init.budgetMb
