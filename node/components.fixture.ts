@@ -69,6 +69,7 @@ export class TestMesh {
       developer: true,
       developerToken: undefined,
       capacity: 100,
+      labels: {},
       limits: {},
       spares: 1,
       walls: 'auto',

@@ -94,12 +94,13 @@ async function compose(config: NodeConfig, host: Host, signal: AbortSignal) {
   /** Whoever asks from this machine, in a universe for development. */
   const developer = config.developer && developerToken !== undefined ? { token: developerToken } : undefined
 
+  const traits = { labels: config.labels, ...(config.region === undefined ? {} : { region: config.region }) }
   const network = await createLibp2pNetwork({
     seed: identity.seed,
     universe,
     listen: config.p2pListen,
     bootstrap: host.bootstrap,
-    beat: { name: config.name, roles: config.roles, capacity: config.capacity },
+    beat: { name: config.name, roles: config.roles, capacity: config.capacity, ...traits },
     dht: config.dht,
     storage: host.knownPeers,
     clock,
@@ -143,7 +144,7 @@ async function compose(config: NodeConfig, host: Host, signal: AbortSignal) {
         },
         callOut: (invocation) => (routing ?? router).invoke(invocation),
         ...{ network, clock, random, events, nodeName: config.name, capacity: config.capacity, spares: config.spares },
-        ...{ limits: config.limits, walls: config.walls },
+        ...{ limits: config.limits, walls: config.walls, traits },
         egressPrivate: config.egressPrivate,
         codeStore: host.codeStore,
         doors: () => doorsOf({ http: http.url, p2p: network.addresses() }, network.members.list()),
@@ -154,7 +155,7 @@ async function compose(config: NodeConfig, host: Host, signal: AbortSignal) {
   const routing: RouterService | undefined =
     has('router') || has('executor')
       ? new RouterService({
-          ...{ catalog, access, clock, random, events, nodeName: config.name, peer: network.peer, members: network.members },
+          ...{ catalog, access, clock, random, events, nodeName: config.name, peer: network.peer, members: network.members, traits },
           executor: executorService,
           remote: new ExecutorClient({ network, clock }),
         })
@@ -187,6 +188,7 @@ async function compose(config: NodeConfig, host: Host, signal: AbortSignal) {
     universe: { name: universe.name, id: universeId(universe) },
     self: {
       name: config.name,
+      traits,
       roles: config.roles,
       ready: () => ready,
       status: () => ({

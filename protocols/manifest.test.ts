@@ -33,6 +33,18 @@ test('a schedule is a line, or a line with its time zone and what becomes of tic
   expect(wrong.filter((each) => functionConfigSchema.safeParse({ schedule: each }).success)).toEqual([])
 })
 
+test('what a function asks of its node: labels as text, and regions; nothing where nothing is asked', () => {
+  const placeOf = (place: unknown) => settingsOf(functionConfigSchema.parse({ place })).place
+  expect(placeOf({ labels: { gpu: true, cores: 8 }, regions: ['eu-west-1'] })).toEqual({
+    labels: { gpu: 'true', cores: '8' },
+    regions: ['eu-west-1'],
+  })
+  expect(placeOf({ labels: { gpu: true } })).toEqual({ labels: { gpu: 'true' }, regions: [] })
+  expect(settingsOf(functionConfigSchema.parse({ place: { labels: {} } }))).not.toHaveProperty('place')
+  const wrong = [{ label: {} }, { labels: { 'a b': 1 } }, { labels: { a: 'x'.repeat(65) } }, { regions: ['EU'] }]
+  expect(wrong.filter((each) => functionConfigSchema.safeParse({ place: each }).success)).toEqual([])
+})
+
 test('a secret is referred to by its name, or by its name and a version, once', () => {
   const { secrets } = settingsOf(functionConfigSchema.parse({ secrets: ['API_KEY', 'OTHER@3'] }))
   expect(secrets).toEqual([

@@ -9,6 +9,7 @@ import { parseEgress } from './egress.ts'
 import { NAME_PATTERN, NAME_RULE, VERSION_PATTERN } from './function.ts'
 import { parseCron } from './schedule.ts'
 import { parseTopicPattern } from './topic.ts'
+import { placeConfigSchema, placeOf, placeSchema } from './traits.ts'
 
 const MIB = 1024 * 1024
 
@@ -155,6 +156,8 @@ export const functionConfigSchema = z.strictObject({
     .optional(),
   access: z.enum(['public', 'token']).optional(),
   idempotent: z.boolean().optional(),
+  /** What the node must have that runs it. */
+  place: placeConfigSchema.optional(),
 })
 
 /** What a person may write (before parsing). */
@@ -235,12 +238,15 @@ export const settingsSchema = z.strictObject({
     .max(64),
   access: z.enum(['public', 'token']),
   idempotent: z.boolean(),
+  /** Only there where the function asks for something. */
+  place: placeSchema.optional(),
 })
 export type FunctionSettings = z.infer<typeof settingsSchema>
 
 /** Parsed config → settings. The defaults are those of the example in DESIGN 4.1. */
 export function settingsOf(config: z.output<typeof functionConfigSchema>): FunctionSettings {
   const { execution = {}, scale = {} } = config
+  const place = placeOf(config.place)
   return {
     routes: config.routes ?? [],
     execution: {
@@ -264,6 +270,7 @@ export function settingsOf(config: z.output<typeof functionConfigSchema>): Funct
     subscribe: (config.subscribe ?? []).map(subscriptionOf),
     access: config.access ?? 'token',
     idempotent: config.idempotent ?? false,
+    ...(place === undefined ? {} : { place }),
   }
 }
 

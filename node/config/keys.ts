@@ -147,6 +147,21 @@ export const configKeys: readonly ConfigKey[] = [
     reason: 'most calls wait more than they compute; beyond it calls are refused at once instead of queueing without bound',
   },
   {
+    key: 'labels',
+    env: 'OSIRIS_LABELS',
+    flag: '--label <pairs...>',
+    about: 'what sets this node apart, such as gpu=true: functions ask for it by `place: { labels: … }`; a mapping, or `gpu=true,disk=ssd`',
+    reason:
+      'not set: only functions that ask for nothing run here. At most 16, of at most 64 characters; members believe it as they believe the node',
+  },
+  {
+    key: 'region',
+    env: 'OSIRIS_REGION',
+    flag: '--region <region>',
+    about: 'where this node is, such as eu-west-1: functions ask for it by `place: { regions: … }`',
+    reason: 'not set: functions that name regions do not run here',
+  },
+  {
     key: 'spares',
     env: 'OSIRIS_SPARES',
     flag: '--spares <workers>',

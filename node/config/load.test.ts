@@ -32,6 +32,7 @@ it('with nothing said, every default of the table holds', async () => {
     developer: false,
     developerToken: undefined,
     capacity: 200,
+    labels: {},
     spares: 1,
     limits: {},
     walls: 'auto',
@@ -59,6 +60,17 @@ it('limits come as a mapping or as one text, in the units people write', async (
   expect((await load({ flags: { limits: 'totalMemory=1GB,queue=10' } })).limits).toEqual({ memoryMbMax: 1024, queueMax: 10 })
   await expect(load({ env: { OSIRIS_LIMITS: 'cpu=soon' } })).rejects.toThrow(/^OSIRIS_LIMITS: /)
   await expect(load({ yaml: 'limits:\n  cpus: 1\n' })).rejects.toThrow(/limits.*cpus/s)
+})
+
+it('labels come as a mapping, as one text, or one flag each', async () => {
+  const labels = { gpu: 'true', disk: 'ssd' }
+  expect((await load({ yaml: 'labels: { gpu: true, disk: ssd }\nregion: eu-west-1\n' })).labels).toEqual(labels)
+  expect((await load({ env: { OSIRIS_LABELS: 'gpu, disk=ssd' } })).labels).toEqual(labels)
+  expect((await load({ flags: { labels: ['gpu=true', 'disk=ssd'] } })).labels).toEqual(labels)
+  await expect(load({ flags: { labels: ['a b=1'] } })).rejects.toThrow(/^--label: /)
+  const many = Array.from({ length: 17 }, (_, index) => `l${index}=1`).join()
+  await expect(load({ env: { OSIRIS_LABELS: many } })).rejects.toThrow('OSIRIS_LABELS: at most 16 labels')
+  await expect(load({ env: { OSIRIS_REGION: 'Mars!' } })).rejects.toThrow(/^OSIRIS_REGION: a region is/)
 })
 
 it('an unknown key in the file is refused with its place and what was meant', async () => {

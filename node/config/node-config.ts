@@ -26,6 +26,9 @@ export interface NodeConfig {
   developerToken: string | undefined
   /** Calls at once, over all functions. */
   capacity: number
+  /** What functions may ask of the node they run on. */
+  labels: Record<string, string>
+  region?: string | undefined
   /** Worker processes kept ready. */
   spares: number
   /** What the operator sets; the rest is the executor's own. */

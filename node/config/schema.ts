@@ -3,6 +3,7 @@ import { z } from 'zod'
 import { isJoinToken } from '#protocols/access'
 import { ROLES } from '#protocols/lifecycle'
 import { byteSize, durationMs, nameSchema } from '#protocols/manifest'
+import { labelPairsSchema, regionSchema } from '#protocols/traits'
 import { limitsSchema } from './limits.ts'
 
 /** A YAML list, or one text with commas. */
@@ -55,6 +56,8 @@ export const nodeConfigSchema = z.strictObject({
   developer: flag,
   developerToken: z.string().min(1).max(4096).optional(),
   capacity: integer(1, 100_000),
+  labels: labelPairsSchema.default({}),
+  region: regionSchema.optional(),
   spares: integer(0, 64),
   limits: limitsSchema.optional(),
   walls: z.enum(['required', 'auto', 'off'], 'expected required, auto or off'),

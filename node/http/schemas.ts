@@ -167,6 +167,8 @@ export const nodesSchema = z.object({
       roles: z.array(z.enum(ROLES)),
       http: z.string().nullable(),
       addresses: z.array(z.string()),
+      labels: z.record(z.string(), z.string()),
+      region: z.string().nullable(),
       capacity: z.int(),
       inFlight: z.int(),
       functions: z.int(),

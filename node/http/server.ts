@@ -9,6 +9,7 @@ import { type Clock, every, type Random, type Role, type Startable } from '#prot
 import type { Access } from '#protocols/access'
 import { Functions, type NodeSummary } from '#protocols/management'
 import type { Network } from '#protocols/network'
+import type { Traits } from '#protocols/traits'
 import { OsirisError } from '#protocols/errors'
 import { createNamedCallers } from './callers.ts'
 import { answerClientError, refuseTunnel } from './client-error.ts'
@@ -32,6 +33,8 @@ const SWEEP_MS = 1_000
 export interface Self {
   name: string
   roles: readonly Role[]
+  /** What its operator says of it. */
+  traits?: Traits
   /** Whether it may be sent requests: its roles have started. */
   ready(): boolean
   status(): Pick<NodeSummary, 'capacity' | 'inFlight' | 'functions' | 'warm' | 'walls' | 'admission'>

@@ -91,6 +91,7 @@ export function serviceIn(
       | 'codeStore'
       | 'hostCores'
       | 'shareOf'
+      | 'traits'
     >
   > = {},
 ): ExecutorService {
@@ -112,6 +113,7 @@ export function serviceIn(
     ...(options.walls === undefined ? {} : { walls: options.walls }),
     ...(options.codeStore === undefined ? {} : { codeStore: options.codeStore }),
     ...(options.wallsHost === undefined ? {} : { wallsHost: options.wallsHost }),
+    ...(options.traits === undefined ? {} : { traits: options.traits }),
     ...(options.shareOf === undefined ? {} : { shareOf: options.shareOf }),
     ...(options.hostCores === undefined ? {} : { hostCores: options.hostCores }),
   })

@@ -1,4 +1,5 @@
 /** The sentences of calls that are not run, or not run to their end. */
+import type { FunctionRecord } from '#protocols/catalog'
 import { OsirisError } from '#protocols/errors'
 import type { Payload, PlacedInvocation } from '#protocols/invocation'
 import type { Admission } from './admission.ts'
@@ -55,6 +56,14 @@ export function shortOfMemory(fn: FunctionState, budgetMb: number): OsirisError 
     'overloaded',
     'memory',
     `Cannot take the call of "${fn.title}": there is no memory for it while others run (all together have ${budgetMb} MB)`,
+  )
+}
+
+/** A router that knows what this node is would not have asked. */
+export function notFitting({ namespace, name }: FunctionRecord): OsirisError {
+  return new OsirisError(
+    'unavailable',
+    `Cannot run "${namespace}/${name}": this node has not the labels, or is not in the region, that it asks for`,
   )
 }
 

@@ -6,6 +6,7 @@ import { OsirisError } from '#protocols/errors'
 import type { Events, LogLevel } from '#protocols/events'
 import { failed, type LimitName, type Outcome, type PlacedInvocation } from '#protocols/invocation'
 import type { Clock, MaybePromise, Random, Startable } from '#protocols/lifecycle'
+import { fits, type Traits } from '#protocols/traits'
 import { Admission } from './admission.ts'
 import { answerAsk } from './chain/asks.ts'
 import { Chains, type ChainsInit } from './chain/chains.ts'
@@ -20,7 +21,7 @@ import { Keeping, wholeShare } from './keeping.ts'
 import { DEFAULT_LIMITS, type ExecutorLimits, workerBytesMax } from './limits/limits.ts'
 import { MemoryBudget } from './memory/budget.ts'
 import { Pool } from './pool.ts'
-import { notRunning, otherFunction, overloaded, refusalOf, throttled } from './refusals.ts'
+import { notFitting, notRunning, otherFunction, overloaded, refusalOf, throttled } from './refusals.ts'
 import { Sharing } from './memory/sharing.ts'
 import { engineTag, WORKER_ENTRY } from './walls/places.ts'
 import type { WallsMode } from './walls/report.ts'
@@ -43,6 +44,8 @@ export interface ExecutorServiceInit {
   nodeName: string
   /** Calls that may run at once, over all functions. */
   capacity: number
+  /** What this node may be asked for; a function that asks for more does not run here, whoever sent it. Default: nothing. */
+  traits?: Traits
   /** Worker processes started ahead of need. */
   spares: number
   limits?: Partial<ExecutorLimits>
@@ -258,6 +261,8 @@ export class ExecutorService implements Executor, Startable, CallOwner, WorkerLi
     const { namespace, name } = invocation.target
     try {
       const record = await this.recordOf(invocation)
+      const { place } = record.manifest.settings
+      if (place !== undefined && !fits(place, this.#init.traits ?? {})) return await this.#refuse(invocation, notFitting(record))
       return await this.#invoke(invocation, this.#stateOf(record))
     } catch (error) {
       return this.#refuse(invocation, OsirisError.from(error, `Cannot run "${namespace}/${name}"`))

@@ -132,6 +132,9 @@ export interface NodeSummary {
   http: string | null
   /** Multiaddrs. */
   addresses: string[]
+  /** What its operator says of it, and where it is. */
+  labels: Record<string, string>
+  region: string | null
   /** Calls it may run at once. */
   capacity: number
   inFlight: number

@@ -25,8 +25,9 @@ export function namespacesOf(records: readonly FunctionRecord[], owned: Powers['
 }
 
 export function nodeOf(member: Member): NodeSummary {
-  const { name, peer, roles, addresses, capacity, inFlight, functions, warm, connected } = member
-  return { name, peer, roles, http: member.http ?? null, addresses, capacity, inFlight, functions, warm, connected, self: false }
+  const { name, peer, roles, addresses, labels = {}, capacity, inFlight, functions, warm, connected } = member
+  const said = { http: member.http ?? null, region: member.region ?? null, labels }
+  return { name, peer, roles, ...said, addresses, capacity, inFlight, functions, warm, connected, self: false }
 }
 
 /** All nodes by name; peers decide between equal names. */

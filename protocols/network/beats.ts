@@ -5,6 +5,7 @@ import { decodeAs, encode } from '#protocols/codec'
 import { OsirisError } from '#protocols/errors'
 import { NAME_PATTERN } from '#protocols/function'
 import { ROLES, type Role } from '#protocols/lifecycle'
+import { labelsSchema, regionSchema } from '#protocols/traits'
 import { BEAT_BYTES_MAX } from './limits.ts'
 import type { Beat, Peer } from './network.ts'
 import { identityOf } from './peer.ts'
@@ -25,6 +26,8 @@ const beatSchema = z.object({
     .transform((roles) => roles.filter(isRole)),
   addresses: z.array(z.string().max(256)).max(16),
   http: z.string().max(256).optional(),
+  labels: labelsSchema.optional(),
+  region: regionSchema.optional(),
   capacity: count,
   inFlight: count,
   warm: z.array(z.string().regex(/^[0-9a-f]{16}$/)).max(128),
@@ -72,8 +75,13 @@ export function readBeat(envelope: Envelope, universe: string): HeardBeat {
   if (envelope.body.length > BEAT_BYTES_MAX) throw new OsirisError('invalid_argument', 'Cannot read a beat: it is too long')
   const { beat, at, left, universe: of } = decodeAs(signedSchema, envelope.body, 'a beat')
   if (of !== universe) throw new OsirisError('invalid_argument', 'Cannot read a beat: it is of another universe')
-  const { http, ...rest } = beat
-  return { beat: http === undefined ? rest : { ...rest, http }, at, left, envelope }
+  const { http, labels, region, ...rest } = beat
+  const said = {
+    ...(http === undefined ? {} : { http }),
+    ...(labels === undefined ? {} : { labels }),
+    ...(region === undefined ? {} : { region }),
+  }
+  return { beat: { ...rest, ...said }, at, left, envelope }
 }
 
 export function unpackBeat(bytes: Uint8Array, universe: string): HeardBeat {

@@ -50,6 +50,20 @@ describe('MemberTable', () => {
     expect(MEMBER_EXPIRY_MS).toBeLessThanOrEqual(5_000)
   })
 
+  it('tells of a change of labels or region, and forgets what is no longer said', () => {
+    const { members } = table()
+    let changes = 0
+    members.onChange(() => changes++)
+    members.hear('a', heard(1, { labels: { gpu: 'true' }, region: 'eu' }))
+    members.hear('a', heard(2, { labels: { gpu: 'true' }, region: 'eu', inFlight: 3 }))
+    expect(changes).toBe(1)
+    members.hear('a', heard(3, { region: 'eu' }))
+    members.hear('a', heard(4))
+    expect(changes).toBe(3)
+    expect(members.get('a')).not.toHaveProperty('labels')
+    expect(members.get('a')).not.toHaveProperty('region')
+  })
+
   it('is not brought back to life by an old beat that is handed on', () => {
     const { members, left } = table()
     members.hear('a', heard(5))
@@ -149,6 +163,17 @@ describe('beats', () => {
         expect(() => unpackBeat(bytes, 'u')).toThrow(OsirisError)
       }),
     )
+  })
+
+  it('carry labels and a region, few and short ones', () => {
+    const said = { labels: { gpu: 'true' }, region: 'eu-west-1' }
+    const read = (part: Partial<Beat>) => unpackBeat(packBeat(signBeat(identity, 'u', { ...BEAT, ...part }, 1, false)), 'u').beat
+    expect(read(said)).toMatchObject(said)
+    expect(read({})).not.toHaveProperty('labels')
+    const many = Object.fromEntries(Array.from({ length: 17 }, (_, index) => [`l${index}`, '1']))
+    expect(() => read({ labels: many })).toThrow(OsirisError)
+    expect(() => read({ labels: { gpu: 'x'.repeat(65) } })).toThrow(OsirisError)
+    expect(() => read({ region: 'x'.repeat(65) })).toThrow(OsirisError)
   })
 
   it('keep the roles this version knows', () => {

@@ -3,6 +3,7 @@ import { dropOldest } from '#protocols/bounded'
 import type { Clock, Role } from '#protocols/lifecycle'
 import type { Envelope, HeardBeat } from './beats.ts'
 import { MEMBER_EXPIRY_MS, MEMBERS_MAX, STRANGERS_MAX } from './limits.ts'
+import type { Traits } from '#protocols/traits'
 import type { Member, MemberJudge, Members, Peer } from './network.ts'
 
 export type LeaveReason = 'expired' | 'left' | 'dead'
@@ -117,10 +118,16 @@ export class MemberTable implements Members {
     if (row === undefined)
       return this.#join({ member: { ...beat, roles, peer, seenAt, connected: this.#connected.has(peer) }, named, at, envelope })
     const { member } = row
-    const changed = !sameList(member.roles, roles) || !sameList(row.named, named) || !sameList(member.addresses, beat.addresses)
+    const changed =
+      !sameList(member.roles, roles) ||
+      !sameList(row.named, named) ||
+      !sameList(member.addresses, beat.addresses) ||
+      !sameTraits(member, beat)
     Object.assign(row, { at, envelope, named })
     Object.assign(member, beat, { roles, seenAt })
-    if (beat.http === undefined) delete row.member.http
+    if (beat.http === undefined) delete member.http
+    if (beat.labels === undefined) delete member.labels
+    if (beat.region === undefined) delete member.region
     if (changed) this.#changed()
     return true
   }
@@ -192,6 +199,12 @@ export class MemberTable implements Members {
     this.#naming.clear()
     for (const listener of [...this.#listeners]) listener()
   }
+}
+
+function sameTraits(a: Traits, b: Traits): boolean {
+  if (a.region !== b.region) return false
+  const [mine, its] = [Object.entries(a.labels ?? {}), b.labels ?? {}]
+  return mine.length === Object.keys(its).length && mine.every(([name, value]) => its[name] === value)
 }
 
 function sameList(a: readonly string[], b: readonly string[]): boolean {

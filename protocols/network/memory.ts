@@ -25,6 +25,8 @@ export interface MemoryNetworkInit {
   /** Default 10. */
   capacity?: number
   http?: string
+  labels?: Record<string, string>
+  region?: string
   /** Default: from the mesh's random. */
   seed?: Uint8Array
   /** Default: the mesh's own. */
@@ -70,6 +72,8 @@ export class MemoryMesh {
         roles: init.roles ?? [],
         capacity: init.capacity ?? 10,
         ...(init.http === undefined ? {} : { http: init.http }),
+        ...(init.labels === undefined ? {} : { labels: init.labels }),
+        ...(init.region === undefined ? {} : { region: init.region }),
       },
       bootstrap,
       ...(init.storage === undefined ? {} : { storage: init.storage }),

@@ -31,7 +31,7 @@ import type { DialOptions, Transport } from './transport.ts'
 import { within } from './within.ts'
 
 /** The part of a beat that a node knows when it starts. */
-export type BeatInit = Pick<Beat, 'name' | 'roles' | 'capacity'> & { http?: string }
+export type BeatInit = Pick<Beat, 'name' | 'roles' | 'capacity' | 'http' | 'labels' | 'region'>
 
 export interface MeshNetworkInit {
   transport: Transport

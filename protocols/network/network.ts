@@ -50,6 +50,9 @@ export interface Beat {
   addresses: string[]
   /** Base URL of its HTTP door, when it has one others may know. */
   http?: string
+  /** What its operator says of it, at most 16 of at most 64 characters, and where it is. Absent: nothing was said. */
+  labels?: Record<string, string>
+  region?: string
   /** Calls it may run at once, over all functions. */
   capacity: number
   /** Calls running or queued now. */
@@ -83,7 +86,7 @@ export interface Members {
   withRole(role: Role): readonly Member[]
   /** Members whose beats name the role, whether they may have it or not: to be asked for nothing but what proves itself. The same array until membership changes. */
   naming(role: Role): readonly Member[]
-  /** Called after a join, leave or change of roles or addresses; not for load alone. Returns the way to stop. */
+  /** Called after a join, leave or change of roles, addresses, labels or region; not for load alone. Returns the way to stop. */
   onChange(listener: () => void): () => void
 }
 

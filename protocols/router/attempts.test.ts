@@ -94,6 +94,32 @@ describe('placement of calls', () => {
     expect(outcome).toMatchObject({ kind: 'failed', started: false, error: { code: 'unavailable' } })
     expect((outcome as { error: Error }).error.message).toBe('Cannot place "demo/public": no member runs executor (members: 1)')
   })
+  test('a function that asks for labels or a region runs where they are, and nowhere else', async () => {
+    const catalog = new FakeCatalog().add('demo', 'gpu', { access: 'public', place: { labels: { gpu: true }, regions: ['eu', 'us'] } })
+    const local = new FakeExecutor('local')
+    local.warm.add(versionFor('gpu'))
+    const { members, asked, invoke } = world({ catalog, local })
+    const traits = [{ labels: { gpu: 'true' }, region: 'asia' }, { labels: { gpu: 'true' }, region: 'us' }, { region: 'eu' }]
+    members.set(...PEERS.map((peer, index) => ({ peer, name: peer, ...traits[index] })))
+    for (let call = 0; call < 5; call++) expect(await invoke('gpu')).toMatchObject({ kind: 'value' })
+    expect(new Set(asked)).toEqual(new Set(['executor-2']))
+  })
+  test('where nobody has what it asks for, the sentence says what is missing', async () => {
+    const catalog = new FakeCatalog()
+      .add('demo', 'gpu', { access: 'public', place: { labels: { gpu: true, disk: 'ssd' } } })
+      .add('demo', 'moon', { access: 'public', place: { regions: ['moon'] } })
+      .add('demo', 'both', { access: 'public', place: { labels: { disk: 'ssd' }, regions: ['eu'] } })
+    const { members, invoke } = world({ catalog })
+    members.set({ peer: 'executor-1', labels: { disk: 'ssd' } }, { peer: 'executor-2', region: 'eu' })
+    const sentence = async (name: string) => {
+      const outcome = await invoke(name)
+      expect(outcome).toMatchObject({ kind: 'failed', started: false, error: { code: 'unavailable' } })
+      return (outcome as { error: Error }).error.message
+    }
+    expect(await sentence('gpu')).toBe('Cannot place "demo/gpu": no member has the label gpu=true (executors: 2)')
+    expect(await sentence('moon')).toBe('Cannot place "demo/moon": no member is in the region moon (executors: 2)')
+    expect(await sentence('both')).toBe('Cannot place "demo/both": no member has all of disk=ssd, region eu (executors: 2)')
+  })
   test('an alias with weights sends each call to one of its versions', async () => {
     const [old, fresh] = [versionFor('old'), versionFor('fresh')]
     const live = [

@@ -4,8 +4,10 @@ import type { Events } from '#protocols/events'
 import type { Executor } from '#protocols/executor'
 import { failed, type FailedOutcome, type Outcome, type PlacedInvocation } from '#protocols/invocation'
 import type { Clock, Random } from '#protocols/lifecycle'
+import type { FunctionSettings } from '#protocols/manifest'
 import type { Members, Peer } from '#protocols/network'
 import { type Anybody, LocalCandidate, type LocalExecutor, type RemoteCandidate } from './candidates.ts'
+import { lackOf, type Traits } from '#protocols/traits'
 import { Chooser } from './chooser.ts'
 import { isStream, ReplayableBody } from './replay.ts'
 import { mayStartAgain, mayTryElsewhere } from './retry.ts'
@@ -17,6 +19,8 @@ export interface AttemptsInit {
   remote: { at(peer: Peer): Pick<Executor, 'invoke'> }
   members: Members
   peer: Peer
+  /** What this node may be asked for; default: nothing. */
+  traits?: Traits
   clock: Clock
   random: Random
   events: Events
@@ -27,10 +31,13 @@ const ATTEMPTS_MAX = 3
 /** The executor ends a call 200 ms after its deadline at the latest, a peer's answer needs its way back; a caller hears something within the second. */
 const ANSWER_GRACE_MS = 700
 
+/** What the function asks for, of its settings. */
+export type Wishes = Pick<FunctionSettings, 'idempotent' | 'place'>
+
 /** What is known about one call beyond its first attempt. */
 interface Course {
   placed: PlacedInvocation
-  idempotent: boolean
+  wishes: Wishes
   tried: Anybody[]
   body: ReplayableBody | undefined
   /** Set once a second start was allowed. */
@@ -46,32 +53,43 @@ export class Attempts {
     const { executor, members, clock, peer, random, events } = init
     this.#init = init
     this.#clock = clock
-    this.#chooser = new Chooser({ members, clock, random, events, local: executor && new LocalCandidate(peer, executor, clock) })
+    this.#chooser = new Chooser({
+      members,
+      clock,
+      random,
+      events,
+      local: executor && new LocalCandidate(peer, executor, clock, init.traits ?? {}),
+    })
   }
 
   /** Never rejects. A warm call on this node goes straight to its executor. */
-  run(placed: PlacedInvocation, idempotent: boolean): Promise<Outcome> {
+  run(placed: PlacedInvocation, wishes: Wishes): Promise<Outcome> {
     const { local } = this.#chooser.candidates
     const streams = placed.payload.kind === 'fetch' && isStream(placed.payload.body)
-    if (local !== undefined && !streams && this.#chooser.runsHere(placed.version, local)) return this.#here(placed, local, idempotent)
-    return this.#anywhere(placed, idempotent)
+    if (
+      local !== undefined &&
+      !streams &&
+      this.#chooser.runsHere(wishes.place === undefined ? placed : { version: placed.version, place: wishes.place }, local)
+    )
+      return this.#here(placed, local, wishes)
+    return this.#anywhere(placed, wishes)
   }
 
-  async #here(placed: PlacedInvocation, local: LocalCandidate, idempotent: boolean): Promise<Outcome> {
+  async #here(placed: PlacedInvocation, local: LocalCandidate, wishes: Wishes): Promise<Outcome> {
     const outcome = await local.executor.invoke(placed)
     if (outcome.kind !== 'failed') return outcome
-    return this.#next(outcome, { placed, idempotent, tried: [local], body: undefined, startedAgain: false })
+    return this.#next(outcome, { placed, wishes, tried: [local], body: undefined, startedAgain: false })
   }
 
-  #anywhere(placed: PlacedInvocation, idempotent: boolean): Promise<Outcome> {
+  #anywhere(placed: PlacedInvocation, wishes: Wishes): Promise<Outcome> {
     const { payload } = placed
     const body = payload.kind === 'fetch' && isStream(payload.body) ? new ReplayableBody(payload.body) : undefined
-    return this.#attempt({ placed, idempotent, tried: [], body, startedAgain: false })
+    return this.#attempt({ placed, wishes, tried: [], body, startedAgain: false })
   }
 
   async #attempt(course: Course): Promise<Outcome> {
-    const candidate = this.#chooser.choose(course.placed.version, course.tried)
-    if (candidate === undefined) return failed(this.#nobody(course.placed), { version: course.placed.version })
+    const candidate = this.#chooser.choose({ version: course.placed.version, place: course.wishes.place }, course.tried)
+    if (candidate === undefined) return failed(this.#nobody(course), { version: course.placed.version })
     course.tried.push(candidate)
     const invocation = withBody(course)
     const outcome = await (candidate instanceof LocalCandidate ? candidate.executor.invoke(invocation) : this.#there(candidate, invocation))
@@ -105,7 +123,7 @@ export class Attempts {
 
   /** The failure, or what another attempt made of it. */
   async #next(outcome: FailedOutcome, course: Course): Promise<Outcome> {
-    const again = !mayTryElsewhere(outcome) && course.idempotent && !course.startedAgain && mayStartAgain(outcome)
+    const again = !mayTryElsewhere(outcome) && course.wishes.idempotent && !course.startedAgain && mayStartAgain(outcome)
     if ((mayTryElsewhere(outcome) || again) && this.#hasAnotherAttempt(course)) {
       course.startedAgain ||= again
       const other = await this.#attempt(course)
@@ -115,22 +133,28 @@ export class Attempts {
     return outcome
   }
 
-  #hasAnotherAttempt({ placed, tried, body }: Course): boolean {
+  #hasAnotherAttempt(course: Course): boolean {
+    const { placed, tried, body, wishes } = course
     return (
       tried.length < ATTEMPTS_MAX &&
-      this.#chooser.candidates.all().some((each) => !tried.includes(each)) &&
+      this.#chooser.candidates.fitting(placed.version, wishes.place).some((each) => !tried.includes(each)) &&
       this.#clock.monotonic() < placed.deadlineAt &&
       placed.signal?.aborted !== true &&
       (body === undefined || body.canReplay)
     )
   }
 
-  #nobody({ target }: PlacedInvocation): OsirisError {
+  #nobody({ placed: { target }, wishes: { place } }: Course): OsirisError {
+    const executors = this.#chooser.candidates.all()
     const members = this.#init.members.list().length + 1
-    return new OsirisError(
-      'unavailable',
-      `Cannot place "${target.namespace}/${target.name}": no member runs executor (members: ${members})`,
-    )
+    const state =
+      place === undefined || executors.length === 0
+        ? `no member runs executor (members: ${members})`
+        : `no member ${lackOf(
+            place,
+            executors.map((each) => each.traits),
+          )} (executors: ${executors.length})`
+    return new OsirisError('unavailable', `Cannot place "${target.namespace}/${target.name}": ${state}`)
   }
 }
 

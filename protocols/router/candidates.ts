@@ -1,9 +1,11 @@
 /** What this router knows of each executor: the member's own beats, and what was measured by handing calls to it. */
+import { dropOldest } from '#protocols/bounded'
 import type { ErrorCode } from '#protocols/errors'
 import type { Executor, ExecutorStatus } from '#protocols/executor'
 import type { FailedOutcome, Outcome } from '#protocols/invocation'
 import type { Clock } from '#protocols/lifecycle'
 import type { Member, Members, Peer } from '#protocols/network'
+import { fits, type Place, type Traits } from '#protocols/traits'
 import { type Candidate, seedOf } from './placement.ts'
 import {
   answered,
@@ -29,6 +31,8 @@ const LATENCY_GUESS_MS = 0
 const STATUS_AGE_MS = 20
 /** Of a judgement the oldest calls under way are enough. */
 const UNDER_WAY_MAX = 8
+/** Versions that ask for labels or regions, of which it is kept who fits. */
+const VERSIONS_MAX = 1024
 const CAUSES: Partial<Record<ErrorCode, Cause>> = {
   unavailable: 'unreachable',
   outcome_unknown: 'unreachable',
@@ -87,6 +91,10 @@ export class RemoteCandidate implements Candidate, Measured {
   /** Why it is not asked as usual. */
   get trouble(): Cause | undefined {
     return this.#breaker.kind === 'closed' ? undefined : this.#breaker.cause
+  }
+
+  get traits(): Traits {
+    return this.#member
   }
 
   isWarm(version: string): boolean {
@@ -168,14 +176,16 @@ export type LocalExecutor = Pick<Executor, 'invoke' | 'isWarm' | 'status'>
 export class LocalCandidate implements Candidate {
   readonly seed: number
   readonly executor: LocalExecutor
+  readonly traits: Traits
   readonly latencyMs = 0
   readonly avoided = false
   readonly #clock: Clock
   #status: ExecutorStatus | undefined
   #statusAt = 0
 
-  constructor(peer: Peer, executor: LocalExecutor, clock: Clock) {
+  constructor(peer: Peer, executor: LocalExecutor, clock: Clock, traits: Traits) {
     this.seed = seedOf(peer)
+    this.traits = traits
     this.executor = executor
     this.#clock = clock
   }
@@ -209,6 +219,8 @@ export class Candidates {
   #seen: readonly Member[] | undefined
   #byPeer = new Map<Peer, RemoteCandidate>()
   #all: readonly Anybody[] = []
+  /** By version, of those that ask for something: who may run it. */
+  #fitting = new Map<string, readonly Anybody[]>()
 
   /** `onNew` hears of a peer that is not the one it was, or was not there before. */
   constructor(init: { members: Members; clock: Clock; local: LocalCandidate | undefined; onNew: (peer: Peer) => void }) {
@@ -224,8 +236,21 @@ export class Candidates {
     if (members === this.#seen) return this.#all
     this.#seen = members
     this.#byPeer = new Map(members.map((member) => [member.peer, this.#keep(member)]))
+    this.#fitting.clear()
     this.#all = this.local === undefined ? [...this.#byPeer.values()] : [this.local, ...this.#byPeer.values()]
     return this.#all
+  }
+
+  /** Of those, who have what the version asks for; the same array until membership changes. */
+  fitting(version: string, place: Place | undefined): readonly Anybody[] {
+    const all = this.all()
+    if (place === undefined) return all
+    let fitting = this.#fitting.get(version)
+    if (fitting === undefined) {
+      dropOldest(this.#fitting, VERSIONS_MAX)
+      this.#fitting.set(version, (fitting = all.filter((each) => fits(place, each.traits))))
+    }
+    return fitting
   }
 
   /** Whether the member is there and in no trouble. */

@@ -4,6 +4,7 @@ import type { Events } from '#protocols/events'
 import type { Outcome } from '#protocols/invocation'
 import type { Clock, Random } from '#protocols/lifecycle'
 import type { Members } from '#protocols/network'
+import { fits, type Place } from '#protocols/traits'
 import { type Anybody, Candidates, causeOf, type Handed, LocalCandidate, RemoteCandidate } from './candidates.ts'
 import { homeOf, homesOf, isSaturated, type Knowledge, place } from './placement.ts'
 import { Measures } from './resilience/measures.ts'
@@ -15,6 +16,12 @@ export interface ChooserInit {
   clock: Clock
   random: Random
   events: Events
+}
+
+/** What is known of the version when its place is chosen. */
+export interface Wanted {
+  readonly version: string
+  readonly place?: Place | undefined
 }
 
 /** At most this share of the executors is passed over for being slow or failing: when most of them seem so, it is the function. */
@@ -43,17 +50,18 @@ export class Chooser {
   }
 
   /** Whether this node runs it: on the path of every call, so it builds nothing. */
-  runsHere(version: string, local: LocalCandidate): boolean {
-    if (isSaturated(local)) return false
-    return local.executor.isWarm(version) || homeOf(version, this.candidates.all()) === local
+  runsHere({ version, place: wanted }: Wanted, local: LocalCandidate): boolean {
+    if (isSaturated(local) || (wanted !== undefined && !fits(wanted, local.traits))) return false
+    return local.executor.isWarm(version) || homeOf(version, this.candidates.fitting(version, wanted)) === local
   }
 
   /** `tried`: who had the call before. */
-  choose(version: string, tried: readonly Anybody[]): Anybody | undefined {
-    const all = this.candidates.all()
+  choose(wanted: Wanted, tried: readonly Anybody[]): Anybody | undefined {
+    const { version } = wanted
+    const all = this.candidates.fitting(version, wanted.place)
     const untried = tried.length === 0 ? all : all.filter((each) => !tried.includes(each))
     const { local } = this.candidates
-    if (local !== undefined && untried.includes(local) && this.runsHere(version, local)) return local
+    if (local !== undefined && untried.includes(local) && this.runsHere(wanted, local)) return local
     const chosen = place(version, untried, this.#knowledge(version), this.#init.random)
     if (this.candidates.troubled() > 0) for (const each of untried) if (each !== chosen && each instanceof RemoteCandidate) each.passOver()
     if (!(chosen instanceof RemoteCandidate) || !chosen.isClosed || !this.#measures.doubts(version, chosen)) return chosen

@@ -117,7 +117,7 @@ export class RouterService implements Router {
       deadlineAt: Math.min(invocation.deadlineAt, now + settings.execution.timeoutMs),
     }
     if (params !== undefined && placed.payload.kind === 'fetch') placed.payload = { ...placed.payload, params }
-    const running = this.#attempts.run(placed, settings.idempotent)
+    const running = this.#attempts.run(placed, settings)
     return settings.access === 'public' ? running.then((outcome) => this.#forPublic(outcome, invocation.caller, record)) : running
   }
 

@@ -80,6 +80,8 @@ async function configOf(command: Command, interrupted: AbortSignal, context: Con
   const options = command.opts<Record<string, unknown>>()
   const flags = Object.fromEntries(Object.entries(options).filter(([key]) => command.getOptionValueSource(key) === 'cli'))
   if (typeof flags['joinFile'] === 'string') flags['join'] = (await readText(flags['joinFile'])).trim()
+  // Given once per label, told of as the list of them.
+  if (flags['label'] !== undefined) flags['labels'] = flags['label']
   if (flags['join'] === '-') flags['join'] = await firstLine(io.stdin, interrupted)
   return loadNodeConfig({ flags, env: io.env, ...(typeof flags['config'] === 'string' ? { file: flags['config'] } : {}) })
 }

@@ -17,11 +17,13 @@ export function listNodes(parts: AppParts): Route {
 }
 
 function selfOf({ self, network, url }: AppParts): NodeSummary {
-  const { name, roles } = self
+  const { name, roles, traits = {} } = self
   return {
     name,
     peer: network.peer,
     roles: [...roles],
+    labels: { ...traits.labels },
+    region: traits.region ?? null,
     http: url(),
     addresses: network.addresses(),
     ...self.status(),
