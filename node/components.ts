@@ -22,7 +22,7 @@ import { createEvents, type Events } from '#protocols/events'
 import { ExecutorClient, ExecutorService, serveExecutor } from '#protocols/executor'
 import { every, type Role, type Startable, systemClock } from '#protocols/lifecycle'
 import { createLibp2pNetwork, identityOf, loadLibp2p, type Network } from '#protocols/network'
-import { type Router, RouterClient, RouterService, serveRouter } from '#protocols/router'
+import { Quotas, type Router, RouterClient, RouterService, serveRouter } from '#protocols/router'
 import type { NodeConfig } from '#node/config'
 import { HttpServer } from '#node/http'
 import { createLogger, logEvents, Metrics } from '#node/telemetry'
@@ -151,11 +151,13 @@ async function compose(config: NodeConfig, host: Host, signal: AbortSignal) {
       })
     : undefined
 
+  const quotas = has('router') || has('executor') ? new Quotas({ catalog, network, clock, events }) : undefined
   // Functions call each other through it on any node that runs them, so that one that is here is called here.
   const routing: RouterService | undefined =
     has('router') || has('executor')
       ? new RouterService({
           ...{ catalog, access, clock, random, events, nodeName: config.name, peer: network.peer, members: network.members, traits },
+          ...(quotas === undefined ? {} : { quotas }),
           executor: executorService,
           remote: new ExecutorClient({ network, clock }),
         })
@@ -237,7 +239,7 @@ async function compose(config: NodeConfig, host: Host, signal: AbortSignal) {
     },
   }
 
-  const roles = [catalog, builderService, executorService].filter((each) => each !== undefined)
+  const roles = [catalog, builderService, executorService, quotas].filter((each) => each !== undefined)
   return {
     parts: [network, ...roles, http, doors] satisfies Startable[],
     node: (stop: () => Promise<void>): RunningNode => ({

@@ -156,7 +156,8 @@ export interface ColdParts {
  * Every limit a call can meet; `details.limit` of the error that tells of it, and a label of the metric that counts it.
  * The function's own (`execution.*`): timeout, cpu, memory, payload, result, logs, requests, timers, concurrency. The node's: capacity (calls at once, and
  * their queue), share (of processors, while others want them), namespaceCpu, depth,
- * egressBytes (of a fetch, of all of a call's, of a namespace's per minute), chain (all calls of functions by functions because of one from outside).
+ * egressBytes (of a fetch, of all of a call's, of a namespace's per minute), chain (all calls of functions by functions because of one from outside). The
+ * operator's for a namespace (`osiris quota`): callsPerSecond, concurrent, cpuPerHour.
  */
 export const LIMITS = [
   'timeout',
@@ -174,6 +175,9 @@ export const LIMITS = [
   'depth',
   'egressBytes',
   'chain',
+  'callsPerSecond',
+  'concurrent',
+  'cpuPerHour',
 ] as const
 export type LimitName = (typeof LIMITS)[number]
 export function isLimitName(value: unknown): value is LimitName {

@@ -137,6 +137,14 @@ function amending(change: AuthorityChange): { act: string; method: string; path:
       const path = `/v1/tokens/${encodeURIComponent(change.issuer)}/${encodeURIComponent(change.token)}`
       return { act: 'revoke a token', method: 'DELETE', path }
     }
+    case 'set': {
+      const { namespace, key, value } = change
+      const name = key.split('/')[1]
+      const path =
+        name === undefined ? `/v1/namespaces/${encodeURIComponent(namespace)}/${key}` : `${pathOf({ namespace, name })}/promotion`
+      const act = `set the ${name === undefined ? key : 'promotion'} of "${namespace}"`
+      return value === null ? { act, method: 'DELETE', path } : { act, method: 'PUT', path, body: JSON.parse(value) as unknown }
+    }
     case 'revoke':
       return { act: 'revoke a grant', method: 'DELETE', path: `/v1/grants/${encodeURIComponent(change.grant)}` }
   }

@@ -204,12 +204,21 @@ export interface Powers {
   grants: GrantRecord[]
 }
 
+/** What somebody decided for a namespace (`*`: for all), in force on every node: `quota`, `promotion/NAME`. */
+export interface Setting {
+  namespace: string
+  key: string
+  /** JSON text; who reads it judges it. */
+  value: string
+}
+
 /** What people change about that. `subject` and `owner` are keys; `namespaces` may hold patterns (`team-*`, `*`); `grant` is a hash; `token` is the id of a token or an invitation that `issuer` signed. */
 export type AuthorityChange =
   | { type: 'create' | 'transfer'; namespace: string; owner: string }
   | { type: 'grant'; subject: string; can: Capability[]; namespaces: string[]; expiresAtMs: number | null }
   | { type: 'revoke'; grant: string }
   | { type: 'cancel'; issuer: string; token: string }
+  | { type: 'set'; namespace: string; key: string; value: string | null }
 
 /**
  * The keys above all others, as bytes that prove themselves: what somebody needs to sign a rotation away from any node. The first that `of: 'root'` names
@@ -278,6 +287,8 @@ export interface Catalog {
    * handed over, and were known here, stay valid. Throws `unauthenticated`, `forbidden`, `conflict`, `not_found`, `unavailable` (nobody who could write it is there)…
    */
   amend(change: AuthorityChange, options: WriteOptions): Promise<Receipt>
+  /** What was decided by `set`, by namespace and key; the same array until something changes. Of a client only what its token may see, up to 6 s old. */
+  settings(): MaybePromise<readonly Setting[]>
   /** Who holds what; of a client only what its token may see. */
   powers(): MaybePromise<Powers>
 

@@ -28,6 +28,7 @@ import type {
   Receipt,
   RecordsPage,
   RouteRecord,
+  Setting,
   SuccessionDoor,
   VersionRecord,
   WriteOptions,
@@ -56,6 +57,7 @@ import {
   TOPIC,
   versionsSchema,
 } from './messages.ts'
+import { SettingsCache } from './settings-cache.ts'
 import { within } from './within.ts'
 
 /** Gossip may overtake the member that is asked next; what was fetched so soon after a change is fetched once more. */
@@ -114,6 +116,7 @@ export class CatalogClient implements Catalog, Startable {
   readonly #chunks = new Map<string, ArtifactName['chunks']>()
   readonly #limits: CacheLimits
   readonly #caller: { caller?: Caller }
+  readonly #settings: SettingsCache
   readonly #fetching = new Map<string, Promise<FunctionRecord>>()
   readonly #timers = new Set<() => void>()
   #routes: RoutesCache | undefined
@@ -130,6 +133,7 @@ export class CatalogClient implements Catalog, Startable {
     this.#limits = { ...CLIENT_LIMITS, ...init.limits }
     this.#caller = caller === undefined ? {} : { caller }
     this.#members = new CatalogMembers({ network, clock, random })
+    this.#settings = new SettingsCache({ members: this.#members, clock, caller: this.#caller, freshMs: this.#limits.freshMs })
     this.#cache = new ClientCache({ clock, random, limits: this.#limits })
     const { artifactCacheBytes = PLACEMENT_LIMITS.cacheBytesMax } = init
     this.#kept = artifacts && new ArtifactCache({ store: artifacts, clock })
@@ -219,6 +223,10 @@ export class CatalogClient implements Catalog, Startable {
   async amend(change: AuthorityChange, options: WriteOptions): Promise<Receipt> {
     const { head } = await this.#members.write({ type: 'amend', change, ...options }, options.timeoutMs)
     return decodeAs(receiptSchema, head, 'the answer to amend')
+  }
+
+  settings(): MaybePromise<readonly Setting[]> {
+    return this.#settings.get()
   }
 
   async powers(): Promise<Powers> {

@@ -9,7 +9,7 @@ import { OsirisError } from '#protocols/errors'
 import { ROLES } from '#protocols/lifecycle'
 import { digestSchema, manifestSchema, nameSchema, versionSchema } from '#protocols/manifest'
 import { ID_BYTES, packIds, unpackIds } from './id-set.ts'
-import { cancelSchema, scopeSchema, targetsSchema, timeSchema } from './ledger/bodies.ts'
+import { cancelSchema, scopeSchema, settingSchema, targetsSchema, timeSchema } from './ledger/bodies.ts'
 import type { Head } from './ledger/feeds.ts'
 import { REFUSED_MAX } from './ledger/checkpoints/adoption.ts'
 import { FROZEN_MAX } from './ledger/forks/frozen.ts'
@@ -59,6 +59,7 @@ export const changeSchema = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('grant'), subject: keySchema, ...scopeSchema.shape, expiresAtMs: timeSchema.nullable() }),
   z.strictObject({ type: z.literal('revoke'), grant: digestSchema }),
   z.strictObject({ type: z.literal('cancel'), ...cancelSchema.shape }),
+  z.strictObject({ type: z.literal('set'), ...settingSchema.shape }),
 ])
 
 /** Reads. `caller` is for those who are no member with a role. */
@@ -103,6 +104,8 @@ export const requestSchema = z.discriminatedUnion('type', [
     invitation: presentedSchema.optional(),
   }),
   z.strictObject({ type: z.literal('powers'), ...readSchema }),
+  /** `known`: the digest of the settings the asker has. */
+  z.strictObject({ type: z.literal('settings'), known: digestSchema.optional(), ...readSchema }),
   z.strictObject({ type: z.literal('succession') }),
   /** The rotation is the body. */
   z.strictObject({ type: z.literal('hand-in') }),
@@ -186,6 +189,7 @@ export const versionsSchema = z.array(
   }),
 )
 const routeSchema = z.strictObject({ route: z.string().max(1024), namespace: nameSchema, name: nameSchema })
+export const settingsSchema = z.array(z.strictObject({ ...settingSchema.shape, value: z.string() }))
 export const routesSchema = z.array(routeSchema)
 /** `same`: what the asker has is what there is; else the body holds it. */
 export const routesAnswerSchema = z.strictObject({ digest: digestSchema, same: z.boolean() })

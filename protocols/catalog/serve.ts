@@ -28,6 +28,7 @@ import { receipts } from './handlers/receipts.ts'
 import { records } from './handlers/records.ts'
 import { retire } from './handlers/retire.ts'
 import { routes } from './handlers/routes.ts'
+import { settings } from './handlers/settings.ts'
 import { standing } from './handlers/standing.ts'
 import { status } from './handlers/status.ts'
 import { succession } from './handlers/succession.ts'
@@ -51,6 +52,7 @@ const handlers: { [T in RequestType]: Handler<T> } = {
   standing,
   join,
   powers,
+  settings,
   publish,
   point,
   retire,

@@ -26,6 +26,7 @@ import type {
   Receipt,
   RecordsPage,
   RouteRecord,
+  Setting,
   VersionRecord,
   WriteOptions,
 } from './catalog.ts'
@@ -245,6 +246,10 @@ export class CatalogService implements Catalog, Startable {
     return this.#amender.powers()
   }
 
+  settings(): readonly Setting[] {
+    return this.#ledger.state.settings()
+  }
+
   artifact(digest: string, options: FetchOptions): Promise<Uint8Array> {
     return this.#artifacts.get(digest, options)
   }
@@ -361,21 +366,17 @@ export class CatalogService implements Catalog, Startable {
   }
 
   async #getAfterAsking(ref: FunctionRef): Promise<FunctionRecord> {
-    await this.#askAnother()
+    if (this.#running) await this.#asking.askAnother()
     const record = this.#view.find(ref)
     if (record === undefined) throw this.#view.missing(ref)
     return record
   }
 
   async #versionsAfterAsking(namespace: string, name: string): Promise<VersionRecord[]> {
-    await this.#askAnother()
+    if (this.#running) await this.#asking.askAnother()
     const versions = this.#view.versions(namespace, name)
     if (versions !== undefined) return versions
     throw this.#view.missing({ namespace, name })
-  }
-
-  async #askAnother(): Promise<void> {
-    if (this.#running) await this.#asking.askAnother()
   }
 
   #changed(states: FunctionState[], entries: Entry[]): void {

@@ -15,6 +15,7 @@ import {
 } from '#protocols/invocation'
 import type { Clock, MaybePromise } from '#protocols/lifecycle'
 import { asksFor, type TriggeredInvocation } from '#protocols/trigger'
+import type { Quotas } from './quotas/quotas.ts'
 import { Attempts, type AttemptsInit } from './attempts.ts'
 import { type Resolved, Resolver } from './resolve.ts'
 import type { Router } from './router.ts'
@@ -22,6 +23,8 @@ import type { Router } from './router.ts'
 export interface RouterServiceInit extends AttemptsInit {
   catalog: Pick<Catalog, 'get' | 'routes'>
   access: Pick<Access, 'requireInvoke' | 'mayInvoke'>
+  /** What operators allow namespaces; absent: everything. */
+  quotas?: Pick<Quotas, 'enter' | 'leave'>
 }
 
 /** Function-to-function calls below one call from outside. */
@@ -35,11 +38,13 @@ export class RouterService implements Router {
   readonly #resolver: Resolver
   readonly #access: Pick<Access, 'requireInvoke' | 'mayInvoke'>
   readonly #attempts: Attempts
+  readonly #quotas: RouterServiceInit['quotas']
 
   constructor(init: RouterServiceInit) {
     this.clock = init.clock
     this.#resolver = new Resolver(init)
     this.#access = init.access
+    this.#quotas = init.quotas
     this.#attempts = new Attempts(init)
   }
 
@@ -109,6 +114,7 @@ export class RouterService implements Router {
     const now = this.clock.monotonic()
     if (invocation.deadlineAt <= now) throw tooLate(invocation)
     if (invocation.depth > DEPTH_MAX || invocation.hops > HOPS_MAX) throw tooDeep(invocation, record)
+    const gate = this.#quotas?.enter(record.namespace)
     const { settings } = record.manifest
     const placed: PlacedInvocation = {
       ...invocation,
@@ -118,6 +124,7 @@ export class RouterService implements Router {
     }
     if (params !== undefined && placed.payload.kind === 'fetch') placed.payload = { ...placed.payload, params }
     const running = this.#attempts.run(placed, settings)
+    if (gate !== undefined) void running.then(({ meta }) => this.#quotas?.leave(gate, meta.timing.cpu))
     return settings.access === 'public' ? running.then((outcome) => this.#forPublic(outcome, invocation.caller, record)) : running
   }
 

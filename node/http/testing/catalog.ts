@@ -13,6 +13,7 @@ import type {
   Published,
   Receipt,
   RecordsPage,
+  Setting,
   SuccessionDoor,
   VersionRecord,
   WriteOptions,
@@ -36,6 +37,7 @@ export class FakeCatalog implements Catalog {
   readonly #rows = new Map<string, Row>()
   readonly #artifacts = new Map<string, Uint8Array>()
   readonly #lines: LedgerLine[] = []
+  #settings: Setting[] = []
 
   grantsOf(): readonly Grant[] {
     return []
@@ -87,7 +89,16 @@ export class FakeCatalog implements Catalog {
   }
 
   async amend(change: AuthorityChange, options: WriteOptions): Promise<Receipt> {
+    if (change.type === 'set') {
+      const { namespace, key, value } = change
+      const others = this.#settings.filter((each) => each.namespace !== namespace || each.key !== key)
+      this.#settings = value === null ? others : [...others, { namespace, key, value }]
+    }
     return this.#write(change.type, { ...change }, options)
+  }
+
+  settings(): readonly Setting[] {
+    return this.#settings
   }
 
   powers(): Powers {

@@ -133,7 +133,7 @@ describe('the door', () => {
     const hook = { namespace: 'team-a', name: 'told', url: 'https://example.org/', events: ['deploy'], secret: null }
     await outcomeOf(next(other, { type: 'secret', body: secret }))
     await outcomeOf(next(other, { type: 'hook', body: hook }))
-    expect(ledger.state.references('team-a').map(({ type, body }) => [type, body.name])).toEqual([
+    expect(ledger.state.references('team-a').map((each) => [each.type, each.type === 'setting' ? each.body.key : each.body.name])).toEqual([
       ['hook', 'told'],
       ['secret', 'KEY'],
     ])

@@ -23,6 +23,7 @@ export type Needs = readonly Need[] | 'root'
 /** What an entry needs to have an effect. None: any grant that names its author, which says that it is a member. */
 export function needsOf(entry: Pick<Entry, 'type' | 'body'>, fact: AuthorityFact | undefined): Needs {
   if (fact !== undefined) return authorityNeeds(fact)
+  if (entry.type === 'setting') return needsOfSetting(entry.body)
   const on = namespaceOf(entry)
   return on === undefined ? [] : deployOn(on)
 }
@@ -54,6 +55,11 @@ export function deployOn(namespace: string): readonly Need[] {
   return needs
 }
 const DEPLOY_NEEDS_MAX = 10_000
+
+/** What a body that does not fit needs is of no matter: it has no effect. */
+export function needsOfSetting({ namespace, key }: Record<string, unknown>): readonly Need[] {
+  return key === 'quota' || typeof namespace !== 'string' ? ADMIN_EVERYWHERE : deployOn(namespace)
+}
 
 /** The namespace of which an entry changes something; nothing for other types and for bodies that name none, which have no effect. */
 function namespaceOf({ type, body }: Pick<Entry, 'type' | 'body'>): string | undefined {

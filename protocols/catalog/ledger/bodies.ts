@@ -10,6 +10,9 @@ export const PINS_MAX = 512
 const SCOPES_MAX = 16
 export const PATTERNS_MAX = 64
 
+/** Text of one setting: beside everything else it fits an entry many times. */
+const SETTING_CHARS_MAX = 8192
+
 /** Wall-clock milliseconds up to the last moment that is a date (ECMA-262, 21.4.1.1): whoever reads one may write it as such. */
 export const timeSchema = z.int().min(0).max(8.64e15)
 
@@ -130,6 +133,18 @@ export const hookSchema = z.strictObject({
   secret: secretNameSchema.nullable(),
 })
 
+/**
+ * What holds for a namespace, or for something in it, on every node: `quota` (of `*`: of every namespace without one of its own), by who administers all
+ * namespaces; `promotion/NAME`, by who may deploy there. JSON text, null to take it out; what it says is for whoever reads it.
+ */
+export const settingSchema = z
+  .strictObject({
+    namespace: z.union([nameSchema, z.literal('*')]),
+    key: z.string().regex(/^(quota|promotion\/[a-z][a-z0-9-]{0,62})$/, 'expected "quota" or "promotion/NAME"'),
+    value: z.string().max(SETTING_CHARS_MAX).nullable(),
+  })
+  .refine(({ namespace, key }) => namespace !== '*' || key === 'quota', 'only a quota is for all namespaces')
+
 export const bodySchemas = {
   genesis: genesisSchema,
   admit: admitSchema,
@@ -144,6 +159,7 @@ export const bodySchemas = {
   retire: retireSchema,
   secret: secretSchema,
   hook: hookSchema,
+  setting: settingSchema,
 } as const
 export type EntryType = keyof typeof bodySchemas
 export type BodyOf<T extends EntryType> = z.infer<(typeof bodySchemas)[T]>

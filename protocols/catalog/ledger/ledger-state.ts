@@ -1,5 +1,6 @@
 /** What the entries come to: who holds what, the functions, secrets and hooks. Entries in, in any order; `settle` works out what changed. */
 import { digestOf, encode } from '#protocols/codec'
+import type { Setting } from '../catalog.ts'
 import { LedgerAuthority } from './authority.ts'
 import { type Line, type Place, placeOf } from './entry.ts'
 import { Electorate } from './receipts/electorate.ts'
@@ -61,6 +62,10 @@ export class LedgerState {
   /** Secrets and hooks of a namespace. */
   references(namespace: string): Reference[] {
     return this.#references.list(namespace)
+  }
+
+  settings(): readonly Setting[] {
+    return this.#references.settings()
   }
 
   /** What stands besides the functions: equal on two nodes exactly when authority, secrets and hooks are. */

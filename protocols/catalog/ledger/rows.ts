@@ -3,7 +3,7 @@
  * that authority judges otherwise than before, folds that record again, and no other.
  */
 import { isWithin, type Standing } from './authority-evaluate.ts'
-import { covers, deployOn } from './authority-rules.ts'
+import { covers, deployOn, type Need } from './authority-rules.ts'
 import { comparePlaces, type Place } from './entry.ts'
 
 /** What a row needs of a fact. */
@@ -12,6 +12,8 @@ export interface JudgedFact {
   /** The grant it names. */
   basis: string | null
   namespace: string
+  /** What it takes. Absent: to deploy in the namespace. */
+  needs?: readonly Need[]
 }
 
 /** Who says what counts. The same object until it changes. */
@@ -152,7 +154,7 @@ export class Rows<F extends JudgedFact, S> {
 }
 
 function isCounted(fact: JudgedFact, standing: Standing): boolean {
-  return isWithin(standing, fact.place) && (standing.grant === undefined || covers(standing.grant, deployOn(fact.namespace)))
+  return isWithin(standing, fact.place) && (standing.grant === undefined || covers(standing.grant, fact.needs ?? deployOn(fact.namespace)))
 }
 
 function isSame(a: Standing, b: Standing): boolean {

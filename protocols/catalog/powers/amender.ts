@@ -7,7 +7,7 @@ import type { Network, Peer } from '#protocols/network'
 import type { AuthorityChange, Powers, Receipt, WriteOptions } from '../catalog.ts'
 import type { Ledger } from '../ledger/ledger.ts'
 import { type Requester, requesterOf } from '../ledger/asker.ts'
-import { adminOn } from '../ledger/authority-rules.ts'
+import { adminOn, needsOfSetting } from '../ledger/authority-rules.ts'
 import { PINS_MAX, type BodyOf } from '../ledger/bodies.ts'
 import { changeSchema, PROTOCOL, receiptSchema } from '../messages.ts'
 import { assertMayAmend } from './powers.ts'
@@ -31,8 +31,8 @@ const GRACE_MS = 1000
 const PULL_MS = 500
 
 type Written = {
-  type: 'namespace' | 'grant' | 'revoke' | 'cancel'
-  body: BodyOf<'namespace'> | BodyOf<'grant'> | BodyOf<'revoke'> | BodyOf<'cancel'>
+  type: 'namespace' | 'grant' | 'revoke' | 'cancel' | 'setting'
+  body: BodyOf<'setting'> | BodyOf<'namespace'> | BodyOf<'grant'> | BodyOf<'revoke'> | BodyOf<'cancel'>
 }
 
 export class Amender {
@@ -74,6 +74,7 @@ export class Amender {
   /** For what is given, the key that held it; for what is ended, any grant of it. */
   #requester(change: AuthorityChange, principal: Principal): Requester {
     const { ledger, clock } = this.#init
+    if (change.type === 'set') return requesterOf(principal, needsOfSetting(change), ledger.authority, clock.now())
     const namespaces = change.type === 'grant' ? change.namespaces : 'namespace' in change ? [change.namespace] : []
     return requesterOf(principal, adminOn(namespaces), ledger.authority, clock.now())
   }
@@ -121,6 +122,7 @@ export class Amender {
       const key = this.powers().grants.find((each) => each.hash === change.grant)?.key
       return { type: 'revoke', body: { grant: change.grant, pins: this.#pinsFor(key) } }
     }
+    if (change.type === 'set') return { type: 'setting', body: { namespace: change.namespace, key: change.key, value: change.value } }
     if (change.type === 'cancel') return { type: 'cancel', body: { issuer: change.issuer, token: change.token } }
     const { namespace, owner } = change
     const former = this.#init.ledger.authority.ownershipOf(namespace)

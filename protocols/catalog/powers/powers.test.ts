@@ -231,3 +231,37 @@ it('somebody without a role sees who holds what only where they may read, and wh
   expect((await of('ada', await as(ada))).namespaces.map((each) => each.namespace)).toEqual(['demo'])
   expect(await of('nobody', {})).toEqual({ namespaces: [], grants: [] })
 })
+
+it('what is set for a namespace holds on every node until it is taken out, and is set by who may', async () => {
+  const { founder, other, client } = await doors()
+  const root = await as(universe.root)
+  await client.amend({ type: 'create', namespace: 'demo', owner: ada.id }, root)
+  const set = (key: string, value: string | null, namespace = 'demo'): AuthorityChange => ({ type: 'set', namespace, key, value })
+  await until(() => other.powers().namespaces.length === 1)
+  // A quota is for who administers all; the owner of a namespace does not lift its own.
+  for (const door of [founder, other, client] as Catalog[])
+    for (const change of [set('quota', '{}'), set('quota', '{}', '*')])
+      await expect(door.amend(change, await as(ada))).rejects.toMatchObject({ code: 'forbidden' })
+  await expect(other.amend(set('promotion/greet', '{}'), await as(eve))).rejects.toMatchObject({ code: 'unauthenticated' })
+  for (const wrong of [set('other', '{}'), set('promotion/greet', '{}', '*'), set('quota', 'x'.repeat(8193))])
+    await expect(other.amend(wrong, root)).rejects.toMatchObject({ code: 'invalid_argument' })
+
+  await other.amend(set('quota', '{"concurrent":1}'), root)
+  await client.amend(set('promotion/greet', '{"a":1}'), await as(ada))
+  await other.amend(set('quota', '{"concurrent":2}'), root)
+  const stands = [
+    { namespace: 'demo', key: 'promotion/greet', value: '{"a":1}' },
+    { namespace: 'demo', key: 'quota', value: '{"concurrent":2}' },
+  ]
+  for (const door of [founder, other, client] as Catalog[])
+    await until(async () => JSON.stringify(await door.settings()) === JSON.stringify(stands), 15_000)
+  expect(other.settings()).toBe(other.settings())
+  await until(() => founder.status().viewDigest === other.status().viewDigest)
+
+  await founder.amend(set('quota', null), root)
+  await until(() => other.settings().length === 1)
+  // What a key set goes with the right it set it by.
+  const owned = founder.powers().grants.find((each) => each.key === ada.id)
+  await founder.amend({ type: 'revoke', grant: owned?.hash ?? '' }, root)
+  await expect(other.amend(set('promotion/greet', null), await as(ada))).rejects.toMatchObject({ code: expect.stringMatching(/un/) })
+})

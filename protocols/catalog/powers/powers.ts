@@ -2,7 +2,7 @@
 import { allows, type Grant, type Principal } from '#protocols/access'
 import { type ErrorCode, OsirisError } from '#protocols/errors'
 import type { AuthorityChange, GrantRecord, Powers } from '../catalog.ts'
-import { EVERYWHERE } from '../ledger/authority-rules.ts'
+import { EVERYWHERE, needsOfSetting } from '../ledger/authority-rules.ts'
 
 /** What somebody may see of it: namespaces and grants where they may read, and what they hold themselves. */
 export function visiblePowers({ namespaces, grants }: Powers, principal: Principal): Powers {
@@ -35,6 +35,8 @@ export function assertMayAmend(change: AuthorityChange, principal: Principal, is
       return asker.mayRevoke(change)
     case 'cancel':
       return asker.mayCancel(change)
+    case 'set':
+      return asker.maySet(change)
   }
 }
 
@@ -87,6 +89,11 @@ class Asker {
   /** Ids cannot be guessed: of those who act by a key, only who has one of its tokens knows that token's. */
   mayCancel({ issuer }: Change<'cancel'>): void {
     if (issuer !== this.#principal.issuer) this.#needAdmin([EVERYWHERE])
+  }
+
+  maySet({ namespace, key }: Change<'set'>): void {
+    for (const need of needsOfSetting({ namespace, key }))
+      if (!allows(this.#principal, need.can, need.namespace)) throw this.#deny(`has no grant of "${need.can}" on "${need.namespace}"`)
   }
 
   #needAdmin(patterns: readonly string[]): void {
@@ -147,6 +154,8 @@ function actOf(change: AuthorityChange): string {
       return `revoke grant ${change.grant.slice(0, 8)}`
     case 'cancel':
       return `revoke token ${change.token.slice(0, 8)}`
+    case 'set':
+      return `set the ${change.key.split('/')[0]} of "${change.namespace}"`
     case 'grant':
       return `grant ${change.can.join(', ')} on ${change.namespaces.join(', ')}`
   }

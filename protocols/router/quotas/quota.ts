@@ -1,0 +1,35 @@
+/** What an operator allows a namespace, on all nodes together. The shape is that of the ledger's setting `quota`. */
+import { z } from 'zod'
+
+/** At least one of them; what is absent has no bound. */
+export const quotaSchema = z
+  .strictObject({
+    /** Calls let in per second, on average; as many as that may come at once. */
+    callsPerSecond: z.number().min(0.01).max(1_000_000).optional(),
+    /** Calls under way. A response that streams counts until its head. */
+    concurrent: z.int().min(1).max(1_000_000).optional(),
+    /** Processor time, in seconds per hour: a bucket of one hour's worth that fills evenly. */
+    cpuSecondsPerHour: z.number().min(0.1).max(10_000_000).optional(),
+  })
+  .refine(
+    (quota) => Object.values(quota).some((each) => each !== undefined),
+    'a quota bounds something: callsPerSecond, concurrent or cpuSecondsPerHour',
+  )
+
+export interface Quota {
+  callsPerSecond?: number | undefined
+  concurrent?: number | undefined
+  cpuSecondsPerHour?: number | undefined
+}
+
+/** Of a setting's text, which may be of a newer node: what cannot be read bounds nothing. */
+export function quotaOf(text: string): Quota | undefined {
+  try {
+    return quotaSchema.safeParse(JSON.parse(text)).data
+  } catch {
+    return undefined
+  }
+}
+
+/** Stands for every namespace without a quota of its own. */
+export const EVERY_NAMESPACE = '*'

@@ -1,0 +1,210 @@
+/**
+ * Quotas of namespaces, as the ledger has them, at a node that places calls: its part of each, by what is asked of it and of the others. While there is none
+ * a call costs one comparison.
+ */
+import type { Catalog, Setting } from '#protocols/catalog'
+import { decode, encode } from '#protocols/codec'
+import type { Events } from '#protocols/events'
+import { isName } from '#protocols/function'
+import { type Clock, every, type Startable } from '#protocols/lifecycle'
+import { isLimitName } from '#protocols/invocation'
+import type { Network, Peer } from '#protocols/network'
+import { Gate } from './gate.ts'
+import { EVERY_NAMESPACE, type Quota, quotaOf } from './quota.ts'
+import { shareOf } from './shares.ts'
+
+/** Gossip of what is asked of each node: `[[namespace, calls per second], …]`, once a round, while anything is. */
+export const DEMAND_TOPIC = 'quotas'
+const ROUND_MS = 1000
+/** What a node told counts so long: three rounds, one of which may be lost. */
+const TOLD_MS = 3500
+/** Weight of the newest round in what is told. */
+const NEWEST = 0.5
+/** Namespaces told in one message, those with most demand first; and gates kept, of namespaces that only the default is for. */
+const TOLD_MAX = 512
+const GATES_MAX = 10_000
+/** Below this nothing is told: the floor of every node's part is more. */
+const DEMAND_MIN = 0.01
+
+export interface QuotasInit {
+  catalog: Pick<Catalog, 'settings'>
+  network: Pick<Network, 'peer' | 'publish' | 'subscribe' | 'members'>
+  clock: Clock
+  events: Events
+}
+
+interface Told {
+  at: number
+  demand: ReadonlyMap<string, number>
+}
+
+export interface QuotaUse {
+  namespace: string
+  quota: Quota
+  /** The part of it that this node gives out. */
+  share: number
+  inFlight: number
+}
+
+export class Quotas implements Startable {
+  readonly #init: QuotasInit
+  #settings: readonly Setting[] | undefined
+  #byNamespace: ReadonlyMap<string, Quota> = new Map()
+  #fallback: Quota | undefined
+  #isQuiet = true
+  readonly #gates = new Map<string, Gate>()
+  readonly #demand = new Map<string, number>()
+  readonly #told = new Map<Peer, Told>()
+  #stops: (() => void)[] = []
+
+  constructor(init: QuotasInit) {
+    this.#init = init
+  }
+
+  async start(): Promise<void> {
+    if (this.#stops.length > 0) return
+    const { clock, network } = this.#init
+    this.#stops = [
+      network.subscribe(DEMAND_TOPIC, (from, data) => this.#hear(from, data)),
+      every(
+        clock,
+        ROUND_MS,
+        () => this.round(),
+        () => {},
+      ),
+    ]
+    // A node that cannot ask anybody yet lets everybody in, as one without a catalog knows no function either.
+    await this.round().catch(() => {})
+  }
+
+  async stop(): Promise<void> {
+    for (const stop of this.#stops.splice(0)) stop()
+  }
+
+  /** The gate that let the call in, which it must leave; nothing where no quota holds. Throws `rate_limited`, `quota_exceeded`. */
+  enter(namespace: string): Gate | undefined {
+    if (this.#isQuiet) return undefined
+    const gate = this.#gateOf(namespace)
+    if (gate === undefined) return undefined
+    const refusal = gate.enter(this.#init.clock.monotonic())
+    if (refusal === undefined) return gate
+    const limit = refusal.details?.['limit']
+    if (isLimitName(limit)) this.#init.events.emit('limit.hit', { namespace, name: '', limit })
+    throw refusal
+  }
+
+  leave(gate: Gate, cpuMs: number): void {
+    gate.leave(cpuMs, this.#init.clock.monotonic())
+  }
+
+  /** What holds for a namespace, and what of it is used here. */
+  use(namespace: string): QuotaUse | undefined {
+    const quota = this.#byNamespace.get(namespace) ?? this.#fallback
+    if (quota === undefined) return undefined
+    const gate = this.#gates.get(namespace)
+    return { namespace, quota, share: gate?.share ?? this.#shareOf(namespace), inFlight: gate?.inFlight ?? 0 }
+  }
+
+  /** Reads what was decided, measures, tells the others, and takes its part anew. Public for tests; runs once a second. */
+  async round(): Promise<void> {
+    const settings = await this.#init.catalog.settings()
+    if (settings !== this.#settings) this.#read(settings)
+    if (this.#isQuiet) return
+    this.#measure()
+    await this.#tell()
+    this.#divide()
+  }
+
+  #read(settings: readonly Setting[]): void {
+    this.#settings = settings
+    const quotas = settings.flatMap(({ namespace, key, value }) => {
+      const quota = key === 'quota' ? quotaOf(value) : undefined
+      return quota === undefined ? [] : [[namespace, quota] as const]
+    })
+    this.#byNamespace = new Map(quotas)
+    this.#fallback = this.#byNamespace.get(EVERY_NAMESPACE)
+    this.#isQuiet = quotas.length === 0
+    for (const namespace of this.#gates.keys())
+      if (!this.#byNamespace.has(namespace) && this.#fallback === undefined) this.#gates.delete(namespace)
+  }
+
+  #gateOf(namespace: string): Gate | undefined {
+    const known = this.#gates.get(namespace)
+    if (known !== undefined) return known
+    const quota = this.#byNamespace.get(namespace) ?? this.#fallback
+    if (quota === undefined) return undefined
+    if (this.#gates.size >= GATES_MAX) this.#dropIdle()
+    const now = this.#init.clock.monotonic()
+    const gate = new Gate(namespace, quota, now)
+    gate.set(quota, this.#shareOf(namespace), now)
+    this.#gates.set(namespace, gate)
+    return gate
+  }
+
+  #dropIdle(): void {
+    for (const [namespace, gate] of this.#gates) if (gate.inFlight === 0 && gate.asked === 0) this.#gates.delete(namespace)
+  }
+
+  #measure(): void {
+    for (const [namespace, gate] of this.#gates) {
+      const before = this.#demand.get(namespace) ?? 0
+      const demand = before + ((gate.asked * 1000) / ROUND_MS - before) * NEWEST
+      gate.asked = 0
+      if (demand < DEMAND_MIN) this.#demand.delete(namespace)
+      else this.#demand.set(namespace, demand)
+    }
+  }
+
+  #tell(): Promise<void> {
+    const most = [...this.#demand].toSorted(([, a], [, b]) => b - a).slice(0, TOLD_MAX)
+    return most.length === 0 ? Promise.resolve() : this.#init.network.publish(DEMAND_TOPIC, encode(most))
+  }
+
+  #divide(): void {
+    const now = this.#init.clock.monotonic()
+    for (const [peer, { at }] of this.#told) if (now - at > TOLD_MS) this.#told.delete(peer)
+    for (const [namespace, gate] of this.#gates) {
+      const quota = this.#byNamespace.get(namespace) ?? this.#fallback
+      if (quota === undefined) this.#gates.delete(namespace)
+      else gate.set(quota, this.#shareOf(namespace), now)
+    }
+  }
+
+  #shareOf(namespace: string): number {
+    const others = this.#placers().map((peer) => this.#told.get(peer)?.demand.get(namespace) ?? 0)
+    return shareOf(this.#demand.get(namespace) ?? 0, others)
+  }
+
+  /** Others that may place calls: routers, and executors for what functions call. */
+  #placers(): Peer[] {
+    const { members, peer } = this.#init.network
+    return members.list().flatMap((each) => (each.peer !== peer && isPlacer(each.roles) ? [each.peer] : []))
+  }
+
+  /** `false`: not passed on. Of a member that places calls; its word moves parts between nodes and never adds to them. */
+  #hear(from: Peer, data: Uint8Array): boolean {
+    const roles = this.#init.network.members.get(from)?.roles
+    if (roles === undefined || !isPlacer(roles)) return false
+    try {
+      const told = decode(data)
+      if (!Array.isArray(told) || told.length > TOLD_MAX) return false
+      this.#told.set(from, { at: this.#init.clock.monotonic(), demand: new Map(told.map(demandOf)) })
+      return true
+    } catch {
+      return false
+    }
+  }
+}
+
+function isPlacer(roles: readonly string[]): boolean {
+  return roles.includes('router') || roles.includes('executor')
+}
+
+/** No node is asked for more than this, whatever it says. */
+const CALLS_PER_SECOND_MAX = 1_000_000
+
+function demandOf(pair: unknown): [string, number] {
+  const [namespace, demand] = Array.isArray(pair) ? (pair as unknown[]) : []
+  if (typeof namespace !== 'string' || !isName(namespace) || typeof demand !== 'number' || !(demand >= 0)) throw new Error('malformed')
+  return [namespace, Math.min(demand, CALLS_PER_SECOND_MAX)]
+}
