@@ -5,7 +5,7 @@
  * nobody else knows. `start()` runs down this page, `stop()` runs up.
  */
 import { join } from 'node:path'
-import { Access, formatJoinToken, issueTokenBy, universeId } from '#protocols/access'
+import { Access, formatJoinToken, universeId } from '#protocols/access'
 import { BuilderClient, BuilderService, serveBuilder } from '#protocols/builder'
 import {
   askToJoin,
@@ -32,6 +32,7 @@ import { doorsOf } from './doors.ts'
 import { tendHeap } from './heap.ts'
 import { type Host, openHost } from './host.ts'
 import { joinMesh } from './joining.ts'
+import { OwnToken } from './own-token.ts'
 
 /** How often the beat learns what this node holds and runs; beats go out once a second. */
 const ADVERTISE_MS = 500
@@ -41,8 +42,6 @@ const JOIN_MS = 8000
 const REJOIN_MS = 2000
 /** A node that is new to its universe waits so long to be let in before it goes on without; one that was here before does not wait. */
 const ADMISSION_MS = 3000
-/** A developer's token is issued anew at every start. */
-const DEVELOPER_TOKEN_MS = 365 * 24 * 3_600_000
 
 const NO_RECOVERY =
   'This universe is founded without a recovery key: if root.key is lost or stolen, nobody can replace it. To have one, found it anew, on an empty data directory: osiris key new recovery; osiris node start --recovery KEY'
@@ -90,9 +89,9 @@ async function compose(config: NodeConfig, host: Host, signal: AbortSignal) {
   if (host.store.mended !== undefined)
     logger.warn(`The store of the ledger was damaged and is ${host.store.mended}: fetching what it lost from peers`)
   const access = new Access({ root: universe.root, clock })
-  const developerToken = await developerTokenOf(config, host)
+  const own = await OwnToken.of(config, host)
   /** Whoever asks from this machine, in a universe for development. */
-  const developer = config.developer && developerToken !== undefined ? { token: developerToken } : undefined
+  const developer = config.developer && own.token !== undefined ? (own as { readonly token: string }) : undefined
 
   const traits = { labels: config.labels, ...(config.region === undefined ? {} : { region: config.region }) }
   const network = await createLibp2pNetwork({
@@ -107,18 +106,18 @@ async function compose(config: NodeConfig, host: Host, signal: AbortSignal) {
     random,
     events,
   })
-  const joinToken = () => formatJoinToken({ universe, bootstrap: network.addresses(), ...developer })
+  const joinToken = () => formatJoinToken({ universe, bootstrap: network.addresses(), ...(developer && { token: developer.token }) })
 
   const artifacts = new DirectoryArtifacts({ directory: host.artifactsDir, clock })
   // Whoever holds the root key keeps the ledger too, whatever its roles: it is what lets the others in.
   const catalogService =
-    has('catalog') || host.root !== undefined
+    has('catalog') || host.rootKeys.held.length > 0
       ? new CatalogService({
           ...{ identity, universe, artifacts, network, access, clock, random, events },
           storage: host.store.storage,
           nodeName: config.name,
           isNew: host.isNew,
-          root: host.root,
+          rootKeys: own.following(host.rootKeys),
           founding: host.founding,
           isOpen: config.developer,
           limits: { cacheBytesMax: config.artifactCacheBytes },
@@ -247,8 +246,13 @@ async function compose(config: NodeConfig, host: Host, signal: AbortSignal) {
       peer: network.peer,
       http: http.url,
       p2p: network.addresses(),
-      joinToken: joinToken(),
-      developerToken: developerToken ?? '',
+      get joinToken() {
+        return joinToken()
+      },
+      get developerToken() {
+        return own.token ?? ''
+      },
+      onTokens: (listener) => own.onChange(listener),
       admission,
       stop,
     }),
@@ -268,7 +272,7 @@ interface AdmissionParts {
 function admissionOf({ config, host, network, catalog, catalogService, events }: AdmissionParts): Admission {
   const { name, roles } = config
   const member = identityOf(network.peer) ?? ''
-  const isRoot = () => catalogService?.authority().isTop(host.root?.id ?? '') === true
+  const isRoot = () => host.rootKeys.held.some(({ id }) => catalogService?.authority().isTop(id) === true)
   const letSelfIn = async (service: CatalogService): Promise<JoinAnswer> => {
     try {
       await service.admitter.admitSelf(name, roles)
@@ -293,16 +297,6 @@ function admissionOf({ config, host, network, catalog, catalogService, events }:
     },
     ...{ nodeName: name, clock: systemClock, events },
   })
-}
-
-/** From the configuration, else by the root key where it is here, else as a join token brought it. */
-async function developerTokenOf(config: NodeConfig, host: Host): Promise<string | undefined> {
-  if (config.developerToken !== undefined) return config.developerToken
-  if (host.root !== undefined) {
-    const expiresAtMs = systemClock.now() + DEVELOPER_TOKEN_MS
-    return issueTokenBy(host.root, universeId(host.universe), 'developer', [{ can: ['admin'], namespaces: ['*'] }], expiresAtMs)
-  }
-  return host.callerToken
 }
 
 /** In reverse; one part's trouble does not keep the others from stopping. */

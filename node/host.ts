@@ -4,8 +4,7 @@
  * ```
  * <data>/node.key        32 secret bytes as hex (0600), and beside them the public key they make: every 32 bytes are some key
  * <data>/universe.json   the universe's public root and door key, and what it was founded with (0600); written once the node is in, so that a start that failed binds to nothing
- * <data>/root.key        only where this node founded the universe: the root's secret (0600)
- * <data>/successor.key   only where somebody put it: the secret of the key that took over from the root's (0600)
+ * <data>/root.key        only where this node founded the universe: the root's secret (0600); successor.key, next.key: of those that took over (root-keys.ts)
  * <data>/caller.token    only where the join token brought one: how the command line on this host acts (0600)
  * <data>/invitation      only where the join token brought one: shown until the universe has let this node in (0600)
  * <data>/store/          level: the ledger (store.ts); `store.damaged` is one that could not be opened
@@ -15,7 +14,7 @@
  * ```
  */
 import { hkdfSync } from 'node:crypto'
-import { open, readFile, rename, rm } from 'node:fs/promises'
+import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
 import {
@@ -31,12 +30,14 @@ import {
   universeId,
   universeSchema,
 } from '#protocols/access'
-import { createGenesis } from '#protocols/catalog'
+import { createGenesis, type RootKeys } from '#protocols/catalog'
 import { makeFolder } from '#node/config'
 import { decode, encode, parse } from '#protocols/codec'
 import { OsirisError } from '#protocols/errors'
 import type { KnownPeers } from '#protocols/network'
 import type { Storage } from '#protocols/storage'
+import { rootKeysIn } from './root-keys.ts'
+import { keyIfThere, keyOf, readIfThere, writeSecret } from './secrets.ts'
 import { openForReading, openStore, type Store } from './store.ts'
 
 const PUBLIC_KEY = /^[0-9a-f]{64}$/
@@ -45,8 +46,8 @@ const peersSchema = z.array(z.string().max(512)).max(4096)
 export interface Host {
   identity: Identity
   universe: Universe
-  /** The first root's key or a later one's, where it is here; whether it counts is for the ledger to say. */
-  root: Identity | undefined
+  /** The first root's key and later ones, as far as they are here; which of them counts is for the ledger to say. */
+  rootKeys: RootKeys
   /** The genesis, where the universe was founded here: the same bytes each time. */
   founding: Uint8Array[]
   store: Store
@@ -96,7 +97,7 @@ export async function openHost(init: HostInit): Promise<Host> {
   })
   try {
     const identity = await nodeKeyOf(join(init.dataDir, 'node.key'))
-    const { universe, root, isNew, founded } = await universeOf(init, tokens, addresses, store)
+    const { universe, isNew, founded } = await universeOf(init, tokens, addresses, store)
     let bound = !isNew
     const artifactsDir = join(init.dataDir, 'artifacts')
     makeFolder(artifactsDir)
@@ -125,7 +126,7 @@ export async function openHost(init: HostInit): Promise<Host> {
     return {
       identity,
       universe,
-      root,
+      rootKeys: await rootKeysIn(init.dataDir),
       founding,
       isNew,
       store,
@@ -157,10 +158,6 @@ export async function openRecords(dataDir: string): Promise<{ storage: Storage; 
   }
 }
 
-async function keyIfThere(path: string): Promise<Identity | undefined> {
-  return (await readIfThere(path)) === undefined ? undefined : keyOf(path)
-}
-
 /** A key that was damaged would be another member's: it is refused. */
 async function nodeKeyOf(path: string): Promise<Identity> {
   const text = await readIfThere(path)
@@ -176,18 +173,6 @@ async function nodeKeyOf(path: string): Promise<Identity> {
     'invalid_argument',
     `Cannot use the key in ${path}: it is damaged, and what is left of it would be another node's; put a copy of it back, or start on an empty data directory with a join token, as a new member`,
   )
-}
-
-async function keyOf(path: string): Promise<Identity> {
-  const existing = await readIfThere(path)
-  if (existing !== undefined) {
-    if (!/^[0-9a-f]{64}\s*$/.test(existing))
-      throw new OsirisError('invalid_argument', `Cannot read the key in ${path}: expected 64 hex characters`)
-    return createIdentity(Buffer.from(existing.trim(), 'hex'))
-  }
-  const identity = createIdentity()
-  await writeSecret(path, `${Buffer.from(identity.seed).toString('hex')}\n`)
-  return identity
 }
 
 async function holdsEntries({ storage }: Store): Promise<boolean> {
@@ -212,12 +197,7 @@ function universeIn(text: string, path: string): Kept {
   return { universe, founded }
 }
 
-async function universeOf(
-  init: HostInit,
-  tokens: JoinToken[],
-  addresses: string[],
-  store: Store,
-): Promise<Kept & Pick<Host, 'root' | 'isNew'>> {
+async function universeOf(init: HostInit, tokens: JoinToken[], addresses: string[], store: Store): Promise<Kept & Pick<Host, 'isNew'>> {
   const path = join(init.dataDir, 'universe.json')
   const rootPath = join(init.dataDir, 'root.key')
   const successorPath = join(init.dataDir, 'successor.key')
@@ -241,7 +221,7 @@ async function universeOf(
         'invalid_argument',
         `Cannot use the root key in ${rootPath}: it is not that of universe "${universe.name}"; put a copy of the right one there, or take it away (the key of who took over lies in ${successorPath})`,
       )
-    return { universe, root: (await keyIfThere(successorPath)) ?? root, isNew: false, founded: root === undefined ? undefined : founded }
+    return { universe, isNew: false, founded: root === undefined ? undefined : founded }
   }
   if (offered === undefined && addresses.length > 0) {
     throw new OsirisError(
@@ -256,9 +236,9 @@ async function universeOf(
       `Cannot found a universe in ${init.dataDir}: it holds the ledger of another one, and ${path} is missing; put that back, or come with a join token`,
     )
   }
-  if (offered !== undefined) return { universe: offered, root: await keyIfThere(successorPath), isNew: true, founded: undefined }
+  if (offered !== undefined) return { universe: offered, isNew: true, founded: undefined }
   const root = await keyOf(rootPath)
-  return { universe: createUniverse(init.universeName, root.id), root, isNew: true, founded: { recovery: init.recovery ?? null } }
+  return { universe: createUniverse(init.universeName, root.id), isNew: true, founded: { recovery: init.recovery ?? null } }
 }
 
 function knownPeersIn(path: string): KnownPeers {
@@ -296,28 +276,6 @@ function jsonOf(text: string, path: string): unknown {
   } catch (error) {
     throw new OsirisError('invalid_argument', `Cannot read ${path}: ${(error as Error).message}`, { cause: error })
   }
-}
-
-async function readIfThere(path: string): Promise<string | undefined> {
-  try {
-    return await readFile(path, 'utf8')
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
-    throw error
-  }
-}
-
-/** Whole or not at all: a crash in the middle leaves the old state. */
-async function writeSecret(path: string, text: string): Promise<void> {
-  const temporary = `${path}.new`
-  const file = await open(temporary, 'w', 0o600)
-  try {
-    await file.writeFile(text)
-    await file.sync()
-  } finally {
-    await file.close()
-  }
-  await rename(temporary, path)
 }
 
 function diskError(error: unknown, dataDir: string): OsirisError {

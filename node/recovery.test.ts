@@ -132,6 +132,28 @@ it('the recovery key takes the root back from a thief, on every node, and leaves
   await expect(mesh.enterBy(root, founder, 'accomplice', ['router'])).rejects.toMatchObject({ code: 'forbidden' })
 })
 
+it('what recovery signed and is not in the ledger goes first; a second entry in a place it wrote already is refused, and freezes nobody', async () => {
+  const said = await successionAt(witness)
+  const third = createIdentity()
+  await writeFile(fileOf('third'), `${hexOf(third)}\n`, { mode: 0o600 })
+  const fork = signRotation({ ...said, last: undefined }, { recovery, to: third, from: next.id, pin: 1, nowMs: Date.now() })
+  const client = await connect(witness.http)
+  await expect(client.handIn(Buffer.from(fork.bytes).toString('base64'))).rejects.toMatchObject({
+    code: 'conflict',
+    message: expect.stringContaining('has written another entry 1'),
+  })
+  const waiting = signRotation(said, { recovery, to: third, from: next.id, pin: said.roots.at(-1)?.last?.seq ?? 0, nowMs: Date.now() })
+  expect(waiting.seq).toBe(2)
+  await writeFile(`${fileOf('recovery')}.rotation-2`, `${Buffer.from(waiting.bytes).toString('base64')}\n`)
+  expect(await recover(witness, '--pin', '1')).toMatchObject({ code: 1, err: expect.stringContaining('was signed already') })
+  const frozen = await Promise.all([founder, witness].map(async (node) => (await (await as(node, next)).ledgerConflicts()).frozen))
+  expect(frozen).toEqual([[], []])
+  expect(await osiris('key', 'recover', '--node', witness.http, '--key', fileOf('recovery'), '--to', fileOf('third'))).toMatchObject({
+    code: 0,
+    out: `${waiting.hash}\n`,
+  })
+})
+
 /** What is refused, and as what. */
 async function refusalsAt(node: RunningNode): Promise<Record<string, string>> {
   const checked = await successionAt(node)

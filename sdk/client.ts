@@ -30,6 +30,7 @@ export function createClient(transport: Transport): Osiris {
     ledgerRecords: (from) => transport.ledgerRecords(from),
     succession: () => transport.succession(),
     handIn: (entry) => transport.handIn(entry),
+    rotateRoot: (from, choice = {}) => transport.rotateRoot(from, choice),
     close: () => transport.close(),
   }
 }

@@ -114,6 +114,7 @@ export function httpTransport(options: HttpOptions): Transport {
     ledgerRecords: (from) => json('read the ledger', 'GET', `/v1/ledger/records${queryOf({ ...from })}`),
     succession: () => json('read the keys of the universe', 'GET', '/v1/ledger/succession'),
     handIn: (entry) => json('hand in the rotation', 'POST', '/v1/ledger/entries', { entry }),
+    rotateRoot: (from, choice) => json('rotate the root key', 'POST', `/v1/ledger/rotation${queryOf({ ...choice })}`, { from }),
     async close() {},
   }
 }

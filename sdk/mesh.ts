@@ -91,6 +91,7 @@ export function meshTransport(parts: MeshParts): Transport {
     ledgerRecords: async (from) => textOfRecords(await catalog.records(from)),
     succession: async () => textOfSuccession(await catalog.succession.tell('')),
     handIn: (entry) => catalog.succession.handIn(new Uint8Array(Buffer.from(entry, 'base64')), ''),
+    rotateRoot: (from, { ack = 'committed', timeoutMs = WRITE_TIMEOUT_MS }) => catalog.succession.rotate({ caller, ack, timeoutMs, from }),
     close: () => parts.stop(),
   }
 }

@@ -21,7 +21,7 @@ import type {
   VersionSummary,
   WriteChoice,
 } from '#protocols/management'
-import type { Commitment, HandedIn, HolderReceipt, Receipt } from '#protocols/catalog'
+import type { Commitment, HandedIn, HolderReceipt, Receipt, Rotated } from '#protocols/catalog'
 
 export type {
   Commitment,
@@ -89,6 +89,8 @@ export interface Osiris {
   succession(): Promise<SuccessionText>
   /** Hands in a rotation that the recovery key signed (base64). Takes no token; the same one again changes nothing. */
   handIn(entry: string): Promise<HandedIn>
+  /** Replaces the root key `from`, on the node that holds it (over HTTP, asked of that node), by one that it makes; takes a token that `from` signed, which ends with it. The same again changes nothing. */
+  rotateRoot(from: string, choice?: WriteChoice): Promise<Rotated>
   /** Ends what `connect` opened. Idempotent. */
   close(): Promise<void>
 }

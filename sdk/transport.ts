@@ -1,6 +1,6 @@
 /** One way to reach a universe. References are parsed already; everything else is as in `Osiris`. */
 import type { FunctionRef } from '#protocols/function'
-import type { AuthorityChange, HandedIn, Receipt } from '#protocols/catalog'
+import type { AuthorityChange, HandedIn, Receipt, Rotated } from '#protocols/catalog'
 import type {
   Deploy,
   Deployed,
@@ -42,5 +42,6 @@ export interface Transport {
   ledgerRecords(from?: { author: string; seq: number }): Promise<LedgerRecords>
   succession(): Promise<SuccessionText>
   handIn(entry: string): Promise<HandedIn>
+  rotateRoot(from: string, choice: WriteChoice): Promise<Rotated>
   close(): Promise<void>
 }

@@ -15,8 +15,8 @@ export type Door = 'platform' | 'function'
 export interface CallerRules {
   /** The universe's id: the audience of its tokens. */
   audience: string
-  /** Present in a local universe: who a request from this machine acts as. */
-  developer?: { token: string }
+  /** Present in a local universe: who a request from this machine acts as. The token changes when the root's key does. */
+  developer?: { readonly token: string }
 }
 
 export interface FoundCaller {
@@ -30,11 +30,13 @@ export interface FoundCaller {
 /** Returns the judge for one node. `loopback`: the request's socket comes from this machine. */
 export function createCallers(rules: CallerRules): (headers: RequestHeaders, loopback: boolean, door: Door) => FoundCaller {
   const anonymous: FoundCaller = { caller: Object.freeze({ subject: 'anonymous' }), consumed: false }
-  const developer = rules.developer && { caller: Object.freeze({ subject: 'developer', token: rules.developer.token }), consumed: false }
+  const developerWith = (token: string) => ({ caller: Object.freeze({ subject: 'developer', token }), consumed: false })
+  let developer = rules.developer && developerWith(rules.developer.token)
 
   const withoutToken = (headers: RequestHeaders, loopback: boolean, door: Door): FoundCaller => {
     if (developer === undefined || !loopback) return anonymous
     const refusal = foreignness(headers, door)
+    if (rules.developer !== undefined && developer.caller.token !== rules.developer.token) developer = developerWith(rules.developer.token)
     return refusal === undefined ? developer : { ...anonymous, refusal }
   }
 

@@ -18,6 +18,7 @@ export type NodeApi = Pick<
   | 'ledgerRecords'
   | 'succession'
   | 'handIn'
+  | 'rotateRoot'
 >
 
 /** Opens a client; injected, so that commands are tested without a node. */

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { afterEach, beforeEach } from 'vitest'
 import { OsirisError } from '#protocols/errors'
+import type { SuccessionText } from '#protocols/management'
 import type { Deployed, FunctionSummary, GrantSummary, LedgerConflicts, NodeSummary, VersionDiff } from '#sdk'
 import type { NodeApi } from './api.ts'
 import type { Io } from './io.ts'
@@ -59,6 +60,7 @@ export function node(
     grants?: GrantSummary[]
     diff?: VersionDiff
     joinToken?: string
+    keys?: SuccessionText['keys']
   } = {},
 ): NodeApi {
   const note = <T>(value: () => T, ...words: unknown[]): Promise<T> => {
@@ -93,7 +95,8 @@ export function node(
       note(() => ({ universe: { name: 'test', id: '0'.repeat(16) }, peer: '', addresses: [], connections: [], members: [] }), 'network'),
     ledgerConflicts: () => note(() => answers.conflicts ?? { lost: [], voided: [], routes: [], frozen: [] }, 'conflicts'),
     ledgerRecords: (from) => note(() => ({ entries: [], heads: [], proofs: [], next: null }), 'records', from),
-    succession: () => note(() => ({ genesis: null, keys: [] }), 'succession'),
+    succession: () => note(() => ({ genesis: null, keys: answers.keys ?? [] }), 'succession'),
+    rotateRoot: (from, choice) => note(() => ({ from, to: 'b'.repeat(64), changed: true, receipt }), 'rotateRoot', from, choice),
     handIn: (entry) => note(() => ({ author: 'a', seq: 1, hash: 'h', changed: true, holders: 1, catalogs: 1 }), 'handIn', entry),
     ledger: (options) =>
       note(

@@ -43,6 +43,7 @@ async function startNode(config, signal) {
     joinToken: formatJoinToken({ universe, bootstrap: ['/ip4/127.0.0.1/tcp/1/p2p/x'] }),
     developerToken: config.developerToken ?? (config.developer ? 'a.b.c' : ''),
     admission: { state: () => ({ state: 'admitted' }), onChange: () => () => {} },
+    onTokens: () => {},
     async stop() {
       server.closeAllConnections()
       server.close()

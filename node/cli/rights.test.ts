@@ -132,12 +132,41 @@ it("without a key of one's own, the root key of a universe on this machine signs
   const create = ['token', 'create', '--can', 'invoke', '--namespace', '*', '--subject', 'ci']
   expect(await osiris(create)).toMatchObject({ code: 3, err: expect.stringContaining('osiris key new') as string })
   const root = createIdentity()
-  writeFileSync(join(dir, 'root.key'), `${Buffer.from(root.seed).toString('hex')}\n`, { mode: 0o600 })
+  const save = (name: string, { seed }: typeof root) =>
+    writeFileSync(join(dir, name), `${Buffer.from(seed).toString('hex')}\n`, { mode: 0o600 })
+  save('root.key', root)
   const own = markOf(process.pid) as ProcessMark
   const at = { roles: [], http: 'http://127.0.0.1:1', p2p: [], dataDir: dir, process: own }
-  writeNode(dir, { ...at, name: 'node-1', peer: '', universe: 'u', joinToken: 'osiris1.x' })
+  const universe = createUniverse('u', root.id)
+  writeNode(dir, {
+    ...at,
+    name: 'node-1',
+    peer: '',
+    universe: 'u',
+    joinToken: formatJoinToken({ universe, bootstrap: ['/ip4/127.0.0.1/tcp/1/p2p/x'] }),
+  })
   const { code, out } = await osiris(create)
   expect(code).toBe(0)
   const judge = new Access({ root: root.id, clock: systemClock })
   expect(await judge.principalOf({ subject: '', token: out.trim() })).toMatchObject({ subject: 'ci', grants: [{ can: ['invoke'] }] })
+
+  const next = createIdentity()
+  save('successor.key', next)
+  judge.follow({ grantsOf: (key) => (key === next.id ? [{ can: ['admin'], namespaces: ['*'] }] : []) })
+  expect(await judge.principalOf({ subject: '', token: (await osiris(create)).out.trim() })).toMatchObject({ issuer: next.id })
+})
+
+it('key rotate names the key that ends: the one that holds the root now, unless it is told', async () => {
+  const [first, second, to] = ['1', '2', 'b'].map((digit) => digit.repeat(64)) as [string, string, string]
+  const keys = [first, second].map((key) => ({ key, of: 'root' as const, last: null }))
+  const all = node({ keys: [...keys, { key: '9'.repeat(64), of: 'recovery', last: null }] })
+  expect(await osiris(['key', 'rotate', '--ack', 'accepted'], all)).toMatchObject({ code: 0, out: `${to}\n` })
+  expect(asked.at(-1)).toEqual(['rotateRoot', second, { ack: 'accepted' }])
+  expect(JSON.parse((await osiris(['key', 'rotate', '--from', first, '--json'], all)).out)).toMatchObject({
+    from: first,
+    to,
+    changed: true,
+  })
+  expect(asked.at(-1)).toEqual(['rotateRoot', first, {}])
+  expect(await osiris(['key', 'rotate'], node({}))).toMatchObject({ code: 5, out: '' })
 })

@@ -269,6 +269,7 @@ describe('/v1/openapi.json', () => {
       '/v1/ledger/conflicts',
       '/v1/ledger/entries',
       '/v1/ledger/records',
+      '/v1/ledger/rotation',
       '/v1/ledger/succession',
       '/v1/namespaces',
       '/v1/namespaces/{namespace}',

@@ -17,7 +17,7 @@ import { createUnknown } from './unknown.ts'
 import { reportUnexpected } from './report.ts'
 import { deleteFunction, getFunction, listFunctions, listVersions, putAlias, putFunction } from './routes/functions.ts'
 import { getConflicts, getLedger, getRecords } from './routes/ledger.ts'
-import { getSuccession, handInEntry } from './routes/succession.ts'
+import { getSuccession, handInEntry, rotateRoot } from './routes/succession.ts'
 import { addGrant, listGrants, revokeGrant } from './routes/grants.ts'
 import { createNamespace, listNamespaces, putOwner } from './routes/namespaces.ts'
 import { getJoinToken, getNetwork } from './routes/network.ts'
@@ -75,6 +75,7 @@ export function createApp(parts: AppParts): App {
   define(app, 'get', '/v1/ledger/records', getRecords(parts))
   define(app, 'get', '/v1/ledger/succession', getSuccession(parts))
   define(app, 'post', '/v1/ledger/entries', handInEntry(parts))
+  define(app, 'post', '/v1/ledger/rotation', rotateRoot(parts))
   describeDirectPaths(app)
   app.doc31('/v1/openapi.json', DOCUMENT)
 

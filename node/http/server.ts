@@ -47,7 +47,7 @@ export interface HttpServerInit {
   /** Function hosts end in `.localhost`, and in `.{domain}` where one is given. */
   domain?: string
   /** Present in a local universe: who a request from this machine acts as. */
-  developer?: { token: string }
+  developer?: { readonly token: string }
   universe: { name: string; id: string }
   self: Self
   router: Invoker

@@ -13,9 +13,12 @@ export interface RunningNode {
   http: string
   p2p: string[]
   peer: string
-  joinToken: string
-  /** Empty where the node may not act as the developer. */
-  developerToken: string
+  /** As it is now. */
+  readonly joinToken: string
+  /** As it is now; empty where the node may not act as the developer. */
+  readonly developerToken: string
+  /** Calls when one of these two has changed. */
+  onTokens(listener: () => void): void
   /** Whether its universe has let it in. */
   admission: { state(): AdmissionSummary; onChange(listener: () => void): () => void }
   stop(): Promise<void>
@@ -62,6 +65,7 @@ async function recorded(node: RunningNode, config: NodeConfig): Promise<NodeStat
     return state
   }
   node.admission.onChange(write)
+  node.onTokens(write)
   return write()
 }
 

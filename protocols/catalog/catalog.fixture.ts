@@ -16,6 +16,7 @@ import type { BodyOf, EntryType } from './ledger/bodies.ts'
 import { createGenesis, type Entry, openEntry, signEntry } from './ledger/entry.ts'
 import type { Judge } from './ledger/rows.ts'
 import { ENCODINGS, type Storage } from '#protocols/storage'
+import { fixedRootKeys, type RootKeys } from './rotating.ts'
 import { serveCatalog } from './serve.ts'
 import type { CatalogLimits } from './limits.ts'
 import { CatalogService } from './service.ts'
@@ -74,8 +75,8 @@ export interface NodeOptions {
   sets?: readonly SharedSet[]
   /** Holds the root's key. */
   isFounder?: boolean
-  /** A root's key on a node that did not found the universe. */
-  root?: Identity
+  /** Keys of the root's on a node that did not found the universe, or that shall make new ones. */
+  rootKeys?: RootKeys
   /** Instead of what the root wrote so far. */
   founding?: readonly Uint8Array[]
   /** `false`: it was in its universe before. */
@@ -150,7 +151,7 @@ export class CatalogUniverse {
       nodeName: name,
       limits: { pullIntervalMs: 100, ...options.limits },
       ...(options.sets === undefined ? {} : { sets: options.sets }),
-      root: options.root ?? (options.isFounder === true ? this.root : undefined),
+      rootKeys: options.rootKeys ?? fixedRootKeys(...(options.isFounder === true ? [this.root] : [])),
       isNew: options.isNew ?? true,
       founding: options.founding ?? this.founding.slice(0, options.isFounder === true ? 1 : undefined).map(({ bytes }) => bytes),
     })

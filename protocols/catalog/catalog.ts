@@ -243,7 +243,17 @@ export interface HandedIn {
   catalogs: number
 }
 
-/** For anybody, whatever they may do: `sender` tells whose allowance it is. */
+/** The root's key was replaced: from now on `to` holds what `from` held. */
+export interface Rotated {
+  from: string
+  to: string
+  /** `false`: it had been before. */
+  changed: boolean
+  /** Of the last entry of `from`. */
+  receipt: Receipt
+}
+
+/** What anybody may ask, whatever they may do (`sender` tells whose allowance it is), and what only the root may. */
 export interface SuccessionDoor {
   /** Throws `rate_limited`. */
   tell(sender: string): MaybePromise<Succession>
@@ -253,6 +263,13 @@ export interface SuccessionDoor {
    * recovery key wrote another entry in its place), `rate_limited`, `storage_full`, `unavailable`.
    */
   handIn(bytes: Uint8Array, sender: string): Promise<HandedIn>
+  /**
+   * Replaces the key that holds the root, on the node that holds it, by one that this node makes and keeps; for a token that the root signed. `from`: the key that
+   * shall end; the same again changes nothing. Whatever the old key signed beyond this (tokens, invitations) has no effect any more; what is in the ledger stands.
+   * Throws `unauthenticated`, `forbidden` (not the root's token, or not the node that holds the key), `conflict` (`from` holds the root no more, or another
+   * rotation is under way), `unavailable` (the other catalogs do not say that nobody else writes with it), `storage_full`, `not_committed`.
+   */
+  rotate(options: WriteOptions & { from?: string | undefined }): Promise<Rotated>
 }
 
 export interface Catalog {

@@ -101,6 +101,9 @@ export class CatalogClient implements Catalog, Startable {
     tell: async () => decodeAs(successionSchema, (await this.#members.read({ type: 'succession' })).body, 'the keys above all others'),
     handIn: async (bytes) =>
       decodeAs(handedInSchema, (await this.#members.write({ type: 'hand-in' }, HAND_IN_MS, bytes)).head, 'the answer to a rotation'),
+    rotate: async () => {
+      throw new OsirisError('forbidden', 'Cannot rotate the root key: this node does not hold it; ask the one that does, over HTTP')
+    },
   }
   readonly #network: Network
   readonly #clock: Clock

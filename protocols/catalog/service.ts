@@ -52,6 +52,7 @@ import { recordsPage } from './records.ts'
 import { Replication } from './replication.ts'
 import { type SharedSet, SharedSets } from './shared-sets.ts'
 import { Foundations } from './admission/foundations.ts'
+import type { RootKeys } from './rotating.ts'
 import { SuccessionDesk } from './succession.ts'
 import { View } from './view/view.ts'
 import { type RecordOptions, Writer } from './writer.ts'
@@ -73,8 +74,8 @@ export interface CatalogServiceInit {
   sets?: readonly SharedSet[]
   /** Where signatures of many entries are verified; default `threads`. */
   verifyOn?: VerifyOn
-  /** The root's key, the first or who took over, where this node holds it: it admits nodes. */
-  root?: Identity | undefined
+  /** Where the root's keys are kept, the first and who took over, on a node that holds some: it admits nodes. */
+  rootKeys?: RootKeys | undefined
   /** `false`: this node has been in its universe before, so that a ledger without anything is one that was lost. Default `true`. */
   isNew?: boolean
   /** Lets in every node that asks, without an invitation, where this node may let in any: for universes of development. Default `false`. */
@@ -126,6 +127,7 @@ export class CatalogService implements Catalog, Startable {
     this.#view = new View({ random })
     this.#ledger = new Ledger({
       ...init,
+      rootKeys: init.rootKeys?.held ?? [],
       onChange: (states, entries) => this.#changed(states, entries),
       onFork: (proof) => this.#replication.tell(proof),
       mayWrite: (author) => this.guard.ready(author),
@@ -137,7 +139,6 @@ export class CatalogService implements Catalog, Startable {
     this.standing = new Foundations({ ledger: this.#ledger, clock, pull: (peer) => this.#replication.pull(peer) })
     this.sets = new SharedSets(this.#ledger, [this.checkpoints.set, ...(init.sets ?? [])])
     this.#replication = new Replication({ ...this.#limits, ledger: this.#ledger, sets: this.sets, network, clock, random, events })
-    this.succession = new SuccessionDesk({ ledger: this.#ledger, replication: this.#replication, clock })
     this.#asking = new Asking({ ...this.#limits, replication: this.#replication, clock, random })
     this.#receipts = new ReceiptStore({
       ...init,
@@ -155,7 +156,7 @@ export class CatalogService implements Catalog, Startable {
       intervalMs: this.#limits.pullIntervalMs,
     })
     this.guard = new FeedGuard({
-      ...{ ledger: this.#ledger, root: init.root, replication: this.#replication, members: network.members, clock, random },
+      ...{ ledger: this.#ledger, replication: this.#replication, members: network.members, clock, random },
       consultMs: this.#limits.consultMs,
     })
     this.#artifacts = new ArtifactRoom({
@@ -177,7 +178,9 @@ export class CatalogService implements Catalog, Startable {
       ready: () => this.guard.ready(this.#ledger.author),
       visibleMs: this.#limits.visibleMs,
     })
-    this.#amender = new Amender({ ...init, ledger: this.#ledger, writer: this.#writer, replication: this.#replication })
+    const writing = { ledger: this.#ledger, writer: this.#writer, replication: this.#replication }
+    this.succession = new SuccessionDesk({ ...init, ...writing, guard: this.guard })
+    this.#amender = new Amender({ ...init, ...writing })
     this.admitter = new Admitter({ ledger: this.#ledger, writer: this.#writer, clock, isOpen: init.isOpen ?? false })
     this.#heads = new HeadAnnouncer({ ...init, ledger: this.#ledger, view: this.#view, againMs: this.#limits.headsAgainMs })
   }
@@ -288,11 +291,7 @@ export class CatalogService implements Catalog, Startable {
     if (!(options.limit >= 1 && options.limit <= LOG_MAX)) {
       throw new OsirisError('invalid_argument', `Cannot read ${options.limit} entries of the log: 1 to ${LOG_MAX} at a time`)
     }
-    const lines: LedgerLine[] = []
-    for (const { counter, ...line } of await this.#ledger.log(options)) {
-      lines.push({ ...line, commitment: await this.#desk.commitmentOf({ ...line, wallMs: line.atMs, counter }) })
-    }
-    return lines
+    return this.#desk.judged(await this.#ledger.log(options))
   }
 
   records(from?: Spot): Promise<RecordsPage> {
@@ -363,6 +362,7 @@ export class CatalogService implements Catalog, Startable {
       throw OsirisError.from(error, 'Cannot start the catalog with what founds its universe', 'invalid_argument')
     }
     if (isLost || this.#ledger.entries === 0) this.guard.mustHear()
+    await this.succession.settle()
   }
 
   async #getAfterAsking(ref: FunctionRef): Promise<FunctionRecord> {

@@ -3,6 +3,7 @@ import { createIdentity, invite, issueToken, issueTokenBy, present, universeId }
 import { until } from '#protocols/until'
 import { CatalogUniverse, untilEqual, untilMembers } from './catalog.fixture.ts'
 import { agreeToRotation } from './ledger/authority-facts.ts'
+import { fixedRootKeys } from './rotating.ts'
 
 const universe = new CatalogUniverse()
 afterEach(() => universe.stop())
@@ -12,7 +13,7 @@ it('a key that took over from the root lets nodes in and signs tokens; the old o
   const id = universeId(universe.universe)
   const founder = await universe.node('founder', { isFounder: true, admitted: false })
   await founder.service.admit(founder.identity.id, 'founder', ['catalog'], [])
-  const heir = await universe.node('heir', { founding: [], admitted: false, root: next })
+  const heir = await universe.node('heir', { founding: [], admitted: false, rootKeys: fixedRootKeys(next) })
   await untilMembers([founder, heir], 1)
   await founder.service.admit(heir.identity.id, 'heir', ['catalog'], [])
   await untilEqual([founder, heir])

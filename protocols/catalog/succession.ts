@@ -1,15 +1,16 @@
 /** Keys above all others: who they are, for whoever has to sign a rotation away from any node, and the door such a rotation comes in by. */
 import { OsirisError } from '#protocols/errors'
-import type { Clock } from '#protocols/lifecycle'
+import type { Events } from '#protocols/events'
 import type { Peer } from '#protocols/network'
 import { Allowance } from './allowance.ts'
-import type { HandedIn, Succession, SuccessionDoor } from './catalog.ts'
+import type { HandedIn, Rotated, Succession, SuccessionDoor, WriteOptions } from './catalog.ts'
 import { authorityFactOf, type RotateFact } from './ledger/authority-facts.ts'
 import type { Keys } from './ledger/authority-keys.ts'
 import { type Entry, ENTRY_BYTES_MAX, Refusal } from './ledger/entry.ts'
 import type { Ledger } from './ledger/ledger.ts'
 import { Locks } from './locks.ts'
 import type { Replication } from './replication.ts'
+import { RootRotation, type RootRotationInit } from './rotating.ts'
 
 /** For one sender: who recovers a universe asks a few times, and who makes up signatures costs 0.1 ms each. */
 const ASKING = { perSecond: 5, burst: 20 }
@@ -18,10 +19,9 @@ const PULLED_MAX = 3
 const TOLD_MAX = 16
 const PUSH_MS = 2000
 
-export interface SuccessionDeskInit {
-  ledger: Ledger
+export interface SuccessionDeskInit extends Omit<RootRotationInit, 'onError'> {
   replication: Replication
-  clock: Clock
+  events: Events
 }
 
 export class SuccessionDesk implements SuccessionDoor {
@@ -29,11 +29,24 @@ export class SuccessionDesk implements SuccessionDoor {
   readonly #replication: Replication
   readonly #asking: Allowance
   readonly #locks = new Locks()
+  readonly #rotation: RootRotation
 
-  constructor({ ledger, replication, clock }: SuccessionDeskInit) {
-    this.#ledger = ledger
+  constructor({ events, replication, ...init }: SuccessionDeskInit) {
+    this.#ledger = init.ledger
     this.#replication = replication
-    this.#asking = new Allowance({ clock, ...ASKING })
+    this.#asking = new Allowance({ clock: init.clock, ...ASKING })
+    const warn = (error: unknown) =>
+      events.emit('log', { level: 'warn', room: 'catalog', text: `The root's key is not in its place on disk: ${String(error)}` })
+    this.#rotation = new RootRotation({ ...init, onError: warn })
+  }
+
+  /** As `RootRotation.settle`. */
+  settle(): Promise<void> {
+    return this.#rotation.settle()
+  }
+
+  rotate(options: WriteOptions & { from?: string | undefined }): Promise<Rotated> {
+    return this.#rotation.rotate(options)
   }
 
   /** Throws `rate_limited`, `unavailable` where the disk is damaged at these places. */

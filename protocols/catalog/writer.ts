@@ -113,7 +113,7 @@ export class Writer {
       if (state === undefined) throw this.#init.view.missing(body)
       return this.#init.ledger.append('retire', { ...body, after: state.last.hash }, by)
     })
-    return this.#acknowledge(entry, options)
+    return this.acknowledge(entry, options)
   }
 
   /**
@@ -122,7 +122,30 @@ export class Writer {
    */
   async record<T extends EntryType>(type: T, body: BodyOf<T>, options: RecordOptions): Promise<Receipt> {
     const checked = parse(bodySchemas[type], body, `the body of "${type}"`) as BodyOf<T>
-    return this.#acknowledge(await this.#init.ledger.append(type, checked, options.by), options)
+    return this.acknowledge(await this.#init.ledger.append(type, checked, options.by), options)
+  }
+
+  /** Tells everyone of an entry that is on disk here, and waits for the receipts that were asked for. Throws `not_committed`. */
+  async acknowledge(place: Entry | Place, options: Pick<WriteOptions, 'ack' | 'timeoutMs'>): Promise<Receipt> {
+    const { ledger, network, nodeName, desk } = this.#init
+    const entry = 'bytes' in place ? place : await ledger.entryAt(place)
+    const electors = desk.electors(placeOf(entry))
+    // The entry is on disk: whatever the disk says of receipts from here on, it stands, and is told to the others.
+    await desk.sign(entry).catch(() => undefined)
+    const spreading = this.#spread(entry, electors, options.timeoutMs)
+    // Whoever is impatient does not wait for it, nor for its trouble.
+    spreading.catch(() => {})
+    const holders = options.ack === 'committed' ? await spreading : []
+    const counting = await this.#counting(entry, electors)
+    const commitment = commitmentOf(counting, electors.members, (key) => desk.nameOf(key))
+    const names = [nodeName, ...holders.map((peer) => network.members.get(peer)?.name ?? peer)]
+    const receipt: Receipt = { author: entry.author, seq: entry.seq, hash: entry.hash, holders: names, ...commitment }
+    if (options.ack === 'accepted' || receipt.state === 'committed') return receipt
+    throw new OsirisError(
+      'not_committed',
+      `Cannot confirm the entry within ${options.timeoutMs} ms: ${receipt.receipts.length} of ${receipt.needed} catalog members that are needed gave their receipt (members: ${receipt.members}); it stands and will spread`,
+      { details: { receipt } },
+    )
   }
 
   /** The entry that set an alias to what it means here now. */
@@ -183,30 +206,7 @@ export class Writer {
     const record = this.#init.view.find(ref)
     if (record === undefined)
       throw new OsirisError('conflict', `Cannot keep "${formatRef(ref)}": another entry took it out at the same time`)
-    return { record, receipt: await this.#acknowledge(place, options), changed }
-  }
-
-  /** Tells everyone, and waits for the receipts that were asked for. */
-  async #acknowledge(place: Entry | Place, options: Pick<WriteOptions, 'ack' | 'timeoutMs'>): Promise<Receipt> {
-    const { ledger, network, nodeName, desk } = this.#init
-    const entry = 'bytes' in place ? place : await ledger.entryAt(place)
-    const electors = desk.electors(placeOf(entry))
-    // The entry is on disk: whatever the disk says of receipts from here on, it stands, and is told to the others.
-    await desk.sign(entry).catch(() => undefined)
-    const spreading = this.#spread(entry, electors, options.timeoutMs)
-    // Whoever is impatient does not wait for it, nor for its trouble.
-    spreading.catch(() => {})
-    const holders = options.ack === 'committed' ? await spreading : []
-    const counting = await this.#counting(entry, electors)
-    const commitment = commitmentOf(counting, electors.members, (key) => desk.nameOf(key))
-    const names = [nodeName, ...holders.map((peer) => network.members.get(peer)?.name ?? peer)]
-    const receipt: Receipt = { author: entry.author, seq: entry.seq, hash: entry.hash, holders: names, ...commitment }
-    if (options.ack === 'accepted' || receipt.state === 'committed') return receipt
-    throw new OsirisError(
-      'not_committed',
-      `Cannot confirm the entry within ${options.timeoutMs} ms: ${receipt.receipts.length} of ${receipt.needed} catalog members that are needed gave their receipt (members: ${receipt.members}); it stands and will spread`,
-      { details: { receipt } },
-    )
+    return { record, receipt: await this.acknowledge(place, options), changed }
   }
 
   /** The receipts that count and can be read. */

@@ -1,9 +1,11 @@
 /** `osiris key …`: who you are. */
 import type { Command } from 'commander'
+import { withAck } from '../acknowledging.ts'
 import type { Context } from '../context.ts'
 import { chosenKey, createKey, DEFAULT_KEY, keyNames, keysDir, readKey } from '../keys.ts'
 import { printableLine } from '../printable.ts'
 import type { RecoverWords } from '../recovering.ts'
+import type { RotateWords } from '../rotating.ts'
 import { renderTable } from '../table.ts'
 
 export function register(program: Command, context: Context): void {
@@ -23,6 +25,21 @@ export function register(program: Command, context: Context): void {
     .command('show [name]')
     .description(`Print the public half of a key (without a name: of "${DEFAULT_KEY}", or of the only one).`)
     .action((name: string | undefined) => show(name ?? chosenKey(context.io.env, 'osiris key show NAME'), context))
+  withAck(noun.command('rotate'))
+    .description('Replace the root key while it is safe, on the running node that holds it, which makes and keeps the next one.')
+    .option('--from <key>', 'key that ends (default: the one that holds the root now); the same again changes nothing')
+    .addHelpText(
+      'after',
+      `
+What is in the ledger stands: members, grants, namespaces. Tokens and join tokens that the old key signed end.
+Of a key that is lost or stolen: osiris key recover
+Example:
+  $ osiris key rotate --node http://127.0.0.1:4747`,
+    )
+    .action(async (words: RotateWords) => {
+      const { rotate } = await import('../rotating.ts')
+      await rotate(words, context)
+    })
   noun
     .command('recover')
     .description('Replace a root key that is lost or stolen, with the recovery key that the universe was founded with.')

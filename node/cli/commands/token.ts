@@ -100,22 +100,22 @@ async function create(words: Words, context: Context): Promise<void> {
 
 async function signerFrom(name: string | undefined, context: Context): Promise<Signer> {
   const { env } = context.io
-  const root = name === undefined && keyNames(env).length === 0 ? rootKeyPath(context) : undefined
-  if (root !== undefined) {
-    const identity = await identityIn(root)
-    return { name: 'developer', identity, universe: universeId({ root: identity.id }), isRoot: true }
-  }
+  const root = name === undefined && keyNames(env).length === 0 ? rootKeyHere(context) : undefined
+  if (root !== undefined) return { name: 'developer', identity: await identityIn(root.path), universe: root.universe, isRoot: true }
   const chosen = name ?? chosenKey(env, '--key NAME')
   return { name: chosen, identity: await readKey(env, chosen), universe: undefined, isRoot: false }
 }
 
-/** Of the universe the command talks to, where one of its nodes on this machine founded it. */
-function rootKeyPath(context: Context): string | undefined {
+/** Of the universe the command talks to, where one of its nodes on this machine has its root key: the one that took over, else the first. */
+function rootKeyHere(context: Context): { path: string; universe: string } | undefined {
   const nodes = localNodes(stateDirOf(context.io.env))
   const url = new URL(context.target().url).origin
   const targeted = nodes.find((each) => new URL(each.http).origin === url)
-  const paths = nodes.filter((each) => each.universe === targeted?.universe).map((each) => join(each.dataDir, 'root.key'))
-  return paths.find((each) => existsSync(each))
+  if (targeted === undefined) return undefined
+  const dirs = nodes.filter((each) => each.universe === targeted.universe).map(({ dataDir }) => dataDir)
+  const paths = ['successor.key', 'root.key'].flatMap((name) => dirs.map((each) => join(each, name)))
+  const path = paths.find((each) => existsSync(each))
+  return path === undefined ? undefined : { path, universe: universeId(parseJoinToken(targeted.joinToken).universe) }
 }
 
 async function universeOf(context: Context): Promise<string> {

@@ -1,11 +1,14 @@
-/** `/v1/ledger/succession`, `/v1/ledger/entries`: replacing a root key that is lost or stolen. Open to everybody: what counts is signed by the recovery key. */
+/** `/v1/ledger/succession`, `/v1/ledger/entries`: replacing a root key that is lost or stolen. Open to everybody: what counts is signed by the recovery key. `/v1/ledger/rotation`: replacing a healthy one, for the root alone. */
 import { textOfSuccession } from '#protocols/management'
 import type { AppParts } from '../app.ts'
 import { bodyAs, type ManagementContext, type Route } from '../define.ts'
-import { handedInSchema, handInSchema, successionSchema } from '../schemas.ts'
+import { requireToken } from '../guard.ts'
+import { handedInSchema, handInSchema, rotatedSchema, rotateSchema, successionSchema, writeQuerySchema } from '../schemas.ts'
+import { writeOptionsOf } from './functions.ts'
 
 /** The longest entry in base64, and room. */
 const BODY_BYTES_MAX = 96 * 1024
+const ROTATION_BYTES_MAX = 1024
 
 export function getSuccession({ catalog }: AppParts): Route {
   return {
@@ -26,6 +29,21 @@ export function handInEntry({ catalog }: AppParts): Route {
     async handle(context) {
       const { entry } = await bodyAs(context, handInSchema, BODY_BYTES_MAX, 'the entry')
       return context.json(await catalog.succession.handIn(new Uint8Array(Buffer.from(entry, 'base64')), senderOf(context)))
+    },
+  }
+}
+
+export function rotateRoot({ access, catalog, limits }: AppParts): Route {
+  return {
+    summary:
+      'Replaces the root key, on the node that holds it, by one that this node makes; takes a token that the root signed, which ends with it',
+    query: writeQuerySchema,
+    body: rotateSchema,
+    answers: { 200: { description: 'The new key holds the root', schema: rotatedSchema } },
+    async handle(context) {
+      const caller = await requireToken(access, context.env.found, 'rotate the root key')
+      const { from } = await bodyAs(context, rotateSchema, ROTATION_BYTES_MAX, 'the rotation')
+      return context.json(await catalog.succession.rotate({ ...writeOptionsOf(context, caller, limits), from }))
     },
   }
 }

@@ -33,6 +33,10 @@ export class FakeCatalog implements Catalog {
     handIn: async () => {
       throw new OsirisError('forbidden', 'Cannot take in the rotation: there is no recovery key')
     },
+    rotate: async ({ from = '', ...options }) => {
+      const to = 'b'.repeat(64)
+      return { from, to, changed: true, receipt: this.#write('rotate', { from, to }, options) }
+    },
   }
   readonly #rows = new Map<string, Row>()
   readonly #artifacts = new Map<string, Uint8Array>()

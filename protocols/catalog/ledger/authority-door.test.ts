@@ -22,7 +22,14 @@ let others: Entry
 beforeEach(async () => {
   seen = []
   ledger = new Ledger({
-    ...{ identity: node, root, universe, storage: new MemoryLevel<string, Uint8Array>(), clock: systemClock, events: createEvents() },
+    ...{
+      identity: node,
+      rootKeys: [root],
+      universe,
+      storage: new MemoryLevel<string, Uint8Array>(),
+      clock: systemClock,
+      events: createEvents(),
+    },
     onChange: (states) => seen.push(...states),
     onFork: () => {},
     mayWrite: () => {},

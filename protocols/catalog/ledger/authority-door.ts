@@ -18,14 +18,16 @@ export function judgeAtDoor(entry: Line, fact: AuthorityFact | undefined, facts:
 
 function judgeAuthor(entry: Line, fact: AuthorityFact | undefined, facts: AuthorityFacts): DoorVerdict {
   const place = placeOf(entry)
-  if (fact?.kind === 'rotate' && rotateFault(fact, facts) !== undefined) return { refused: rotateFault(fact, facts) as string }
+  if (hasGivenOn(place, facts)) return { refused: 'its author has given on its key already' }
+  const fault = fact?.kind === 'rotate' ? rotateFault(fact) : undefined
+  if (fault !== undefined) return { refused: fault }
   if (entry.grant === null) return judgeTop(place, fact, facts)
   const chain = chainOf(entry.grant, facts)
   const [by] = chain
   if (by === undefined) return { unknown: 'the grant it names is not here' }
   if (!reaches(by.subject, place.author, place, facts)) return { refused: "the grant it names is not its author's" }
-  const fault = faultOf(place, needsOf(entry, fact), fact, by, chain)
-  if (fault !== undefined) return { refused: fault }
+  const uncovered = faultOf(place, needsOf(entry, fact), fact, by, chain)
+  if (uncovered !== undefined) return { refused: uncovered }
   return judgeAdmission(place, by, facts) ?? (fact === undefined ? undefined : judgeTarget(fact, chain, facts))
 }
 
@@ -106,11 +108,14 @@ function judgeTarget(fact: AuthorityFact, chain: readonly GrantFact[], facts: Au
   return above.some((each) => each === chain[0]) ? undefined : { refused: 'it stands on nothing above what it ends' }
 }
 
-function rotateFault(fact: Extract<AuthorityFact, { kind: 'rotate' }>, facts: AuthorityFacts): string | undefined {
+function rotateFault(fact: Extract<AuthorityFact, { kind: 'rotate' }>): string | undefined {
   if (fact.place.author !== fact.from) return fact.basis === null ? undefined : 'only the root may give on the key of another'
-  if (!isOwnRotation(fact)) return 'the key that takes over has not signed for it'
-  const again = facts.rotates.some((each) => each.from === fact.from && isOwnRotation(each) && each.place.seq < fact.place.seq)
-  return again ? 'its author has given on its key already' : undefined
+  return isOwnRotation(fact) ? undefined : 'the key that takes over has not signed for it'
+}
+
+/** Nothing comes behind the entry by which a key was given on by itself: whoever has the rest of its feed has that one, so every node refuses the same. */
+function hasGivenOn({ author, seq }: Place, facts: AuthorityFacts): boolean {
+  return facts.rotates.some((each) => each.from === author && isOwnRotation(each) && each.place.seq < seq)
 }
 
 /** A grant and those above it as far as they are here, the nearest first. */

@@ -18,9 +18,11 @@ export class Keys {
   readonly top = new Map<string, Place | undefined>()
   readonly banned = new Set<string>()
   readonly successors = new Map<string, Successor>()
+  readonly #root: string
 
   /** `frozen`: the first seq that an author wrote twice. */
   constructor(facts: AuthorityFacts, frozen: ReadonlyMap<string, number>) {
+    this.#root = facts.root
     for (const [author, seq] of frozen) this.#pin(author, seq - 1)
     const byFrom = new Map<string, RotateFact[]>()
     for (const rotate of facts.rotates) listIn(byFrom, rotate.from).push(rotate)
@@ -83,6 +85,12 @@ export class Keys {
       at = next.to
     }
     return this.isAlive(at) ? at : undefined
+  }
+
+  /** The feeds of the keys above first, the root's before all, since the others stand on them. */
+  topFirst<T extends { author: string }>(feeds: readonly T[]): T[] {
+    const rank = ({ author }: T) => (author === this.#root ? 2 : Number(this.top.has(author)))
+    return feeds.toSorted((a, b) => rank(b) - rank(a))
   }
 
   #walkTop(start: string, byFrom: Map<string, RotateFact[]>, superiors: ReadonlySet<string>): void {

@@ -78,6 +78,18 @@ export class LedgerAuthority implements Authority {
     if (fact !== undefined) this.#known.add(fact)
   }
 
+  /** Stores an entry that came through the door, which others may name meanwhile. As if it had never come where it does not get to the disk. */
+  storing<T>(entry: Line, store: () => Promise<T>): Promise<T> {
+    const fact = authorityFactOf(entry)
+    if (fact === undefined) return store()
+    this.#known.add(fact)
+    return store().catch((error: unknown) => {
+      const { hash } = fact.place
+      if (!this.#facts.all.has(hash)) this.#known = this.#known.without((place) => place.hash === hash)
+      throw error
+    })
+  }
+
   /** An entry that is on disk; counts from the next `settle` on. */
   insert(entry: Line): void {
     const fact = authorityFactOf(entry)

@@ -22,6 +22,7 @@ import {
   type VerifyOn,
 } from './entry.ts'
 import type { FunctionState } from './fold.ts'
+import { Keyring } from './keyring.ts'
 import { LedgerState } from './ledger-state.ts'
 import { faultOfSigning, signerFor } from './authority-signer.ts'
 import { nextEntry, type NextEntryInit, readyToWrite, writableTip } from './next-entry.ts'
@@ -40,8 +41,8 @@ const RECENT_MAX = 1024
 
 export interface LedgerInit {
   identity: Identity
-  /** The root's key, where this node holds it: writes what this node's own may not. */
-  root?: Identity | undefined
+  /** Keys of the root's that this node holds: they write what its own may not. */
+  rootKeys?: readonly Identity[]
   universe: Universe
   storage: Storage
   clock: Clock
@@ -64,8 +65,7 @@ export class Ledger {
   readonly root: string
   /** What came by a checkpoint of other catalogs, until it is verified. */
   readonly adoption: Adoption
-  /** Its own, and the root's where it is here. */
-  readonly #identities: readonly Identity[]
+  readonly keyring: Keyring
   readonly #clock: Clock
   readonly #events: Events
   readonly #verifyOn: VerifyOn
@@ -85,7 +85,7 @@ export class Ledger {
     this.author = init.identity.id
     this.root = init.universe.root
     this.state = new LedgerState(this.root)
-    this.#identities = init.root === undefined ? [init.identity] : [init.identity, init.root]
+    this.keyring = new Keyring(init.identity, init.rootKeys ?? [])
     this.#clock = init.clock
     this.#events = init.events
     this.#verifyOn = init.verifyOn ?? 'threads'
@@ -144,7 +144,7 @@ export class Ledger {
 
   /** Why none of this node's keys may write it; nothing where one may. */
   faultOfSigning<T extends EntryType>(type: T, body: BodyOf<T>): OsirisError | undefined {
-    return faultOfSigning(this.authority, this.#identities, type, body, Math.max(this.#hlc.wallMs, this.#clock.now()))
+    return faultOfSigning(this.authority, this.keyring.all, type, body, Math.max(this.#hlc.wallMs, this.#clock.now()))
   }
 
   /**
@@ -152,17 +152,16 @@ export class Ledger {
    * Throws `forbidden` (saying which grant is missing), `payload_too_large`, `storage_full`, `unavailable`.
    */
   async append<T extends EntryType>(type: T, body: BodyOf<T>, by: NextEntryInit<T>['by']): Promise<Entry> {
-    const signer = () => signerFor(this.authority, this.#identities, type, body, Math.max(this.#hlc.wallMs, this.#clock.now()))
+    const signer = () => signerFor(this.authority, this.keyring.all, type, body, Math.max(this.#hlc.wallMs, this.#clock.now()))
     await readyToWrite(this.author, () => signer().identity.id, this.#mayWrite)
     const entry = nextEntry({
-      ...{ type, body, by, authority: this.authority, identities: this.#identities, universe: this.universe },
+      ...{ type, body, by, authority: this.authority, identities: this.keyring.all, universe: this.universe },
       last: this.#hlc,
       nowMs: this.#clock.now(),
       tipOf: (author) => writableTip(this.#feeds, author, this.#frozen.from(author)),
     })
     this.#hlc = entry.hlc
-    this.authority.foresee(entry)
-    await this.#feeds.add(entry)
+    await this.authority.storing(entry, () => this.#feeds.add(entry))
     return entry
   }
 
@@ -211,8 +210,8 @@ export class Ledger {
   async take(entry: Entry, pulled = false): Promise<'stored' | 'known' | 'gap'> {
     const verdict = this.judge(entry, pulled)
     if (verdict === 'gap') return 'gap'
-    if (verdict === 'next') this.authority.foresee(entry)
-    return this.#feeds.add(entry)
+    const add = () => this.#feeds.add(entry)
+    return verdict === 'next' ? this.authority.storing(entry, add) : add()
   }
 
   /** The entries in stored bytes, each verified by itself, or why it is none; in their order. */
@@ -267,10 +266,10 @@ export class Ledger {
     return this.#feeds.tip(author)
   }
 
-  /** The next seq of each feed in which these heads are ahead, the root's first since all others stand on it, and each record that is damaged here. */
+  /** The next seq of each feed in which these heads are ahead, those above all others first since these stand on them, and each record that is damaged here. */
   wants(heads: readonly Head[]): { author: string; from: number; to?: number }[] {
-    const rootFirst = heads.toSorted((a, b) => Number(b.author === this.root) - Number(a.author === this.root))
-    const behind = rootFirst.filter(({ author, seq }) => Math.min(seq, this.#frozen.from(author) - 1) > this.#feeds.tip(author).seq)
+    const topFirst = this.authority.verdict.keys.topFirst(heads)
+    const behind = topFirst.filter(({ author, seq }) => Math.min(seq, this.#frozen.from(author) - 1) > this.#feeds.tip(author).seq)
     return [
       ...behind.map((head) => ({ author: head.author, from: this.#feeds.tip(head.author).seq + 1 })),
       ...this.#feeds.damaged().map(({ author, seq }) => ({ author, from: seq, to: seq })),

@@ -5,10 +5,11 @@ import type { Clock } from '#protocols/lifecycle'
 import { type Network, type Peer, peerOf } from '#protocols/network'
 import type { FetchOptions } from '../artifacts/artifact-fetcher.ts'
 import type { ArtifactStore } from '../artifacts/artifacts.ts'
-import type { Commitment } from '../catalog.ts'
+import type { Commitment, LedgerLine } from '../catalog.ts'
 import { commitmentOf } from './commitment.ts'
 import { placeOfNow } from '../ledger/receipts/electorate.ts'
 import { type Entry, ENTRY_BYTES_MAX, type Place, reopenEntry } from '../ledger/entry.ts'
+import type { EntryLine } from '../ledger/entry-line.ts'
 import type { Ledger } from '../ledger/ledger.ts'
 import type { SignedReceipt } from '../ledger/receipts/receipts.ts'
 import type { Electors, ReceiptStore, Spot } from '../ledger/receipts/receipt-store.ts'
@@ -41,6 +42,14 @@ export class ReceiptDesk {
   nameOf(key: string): string | undefined {
     const { identity, nodeName, network, ledger } = this.#init
     return key === identity.id ? nodeName : (network.members.get(peerOf(key))?.name ?? ledger.state.electorate.nameOf(key))
+  }
+
+  /** Each with how far it has come. */
+  async judged(lines: readonly EntryLine[]): Promise<LedgerLine[]> {
+    const judged: LedgerLine[] = []
+    for (const { counter, ...line } of lines)
+      judged.push({ ...line, commitment: await this.commitmentOf({ ...line, wallMs: line.atMs, counter }) })
+    return judged
   }
 
   /** How far an entry has come, by the receipts that are here. */

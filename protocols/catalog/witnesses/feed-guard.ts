@@ -11,8 +11,6 @@ import { type Claim, type Testimony, Witnesses } from './witnesses.ts'
 
 export interface FeedGuardInit {
   ledger: Ledger
-  /** The root's key, where this node holds it: other machines may hold it too. */
-  root?: Identity | undefined
   replication: Replication
   members: Members
   clock: Clock
@@ -25,19 +23,25 @@ export class FeedGuard {
   readonly #members: Members
   readonly #leases: Leases
   /** By author. */
-  readonly #witnesses: ReadonlyMap<string, Witnesses>
+  readonly #witnesses = new Map<string, Witnesses>()
+  readonly #init: FeedGuardInit
   #unprepare = () => {}
   #isLost = false
 
   constructor(init: FeedGuardInit) {
-    const { ledger, root, members, clock } = init
+    const { ledger, members, clock } = init
+    this.#init = init
     this.#ledger = ledger
     this.#members = members
     this.#leases = new Leases({ clock })
-    const own = [ledger.author, this.#witnessesOf({ author: ledger.author }, 'this node', init)] as const
-    const rootFeed = root === undefined ? undefined : proveFeed(root, ledger.universe, ledger.author)
-    const more = rootFeed === undefined ? [] : [[rootFeed.author, this.#witnessesOf(rootFeed, 'the root', init)] as const]
-    this.#witnesses = new Map([own, ...more])
+    this.#witnesses.set(ledger.author, this.#witnessesOf({ author: ledger.author }, 'this node'))
+    for (const key of ledger.keyring.roots) this.hold(key)
+  }
+
+  /** One more key of the root's: other machines may hold it too, so its feed is written under a lease as well. */
+  hold(key: Identity): void {
+    if (this.#witnesses.has(key.id)) return
+    this.#witnesses.set(key.id, this.#witnessesOf(proveFeed(key, this.#ledger.universe, this.#ledger.author), 'the root'))
   }
 
   /** The ledger that was here is gone, or never was, and with it who else there is: nothing is written before another catalog was heard. Not even what the root would write. */
@@ -74,7 +78,8 @@ export class FeedGuard {
     return { seq, hash, ...this.#leases.claim(author, instance, leaseMs) }
   }
 
-  #witnessesOf(feed: Feed, whose: string, { ledger, replication, clock, random, consultMs }: FeedGuardInit): Witnesses {
+  #witnessesOf(feed: Feed, whose: string): Witnesses {
+    const { ledger, replication, clock, random, consultMs } = this.#init
     const { author } = feed
     return new Witnesses({
       feed: { seq: () => ledger.tip(author).seq, hashAt: (seq) => ledger.hashAt(author, seq) },

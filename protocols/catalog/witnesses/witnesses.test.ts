@@ -7,6 +7,7 @@ import { sequence } from '#protocols/network'
 import { until } from '#protocols/until'
 import { aFunction, type CatalogNode, CatalogUniverse, copyOf, untilEqual, untilMembers } from '../catalog.fixture.ts'
 import type { Storage } from '#protocols/storage'
+import { fixedRootKeys } from '../rotating.ts'
 import { proveFeed } from './feed-proof.ts'
 import { Leases } from './leases.ts'
 import { LEASE_HELD_MS, Witnesses } from './witnesses.ts'
@@ -85,7 +86,7 @@ describe('a node whose disk was set back', () => {
 
   it('two machines that hold the root key, and do not hear each other, write one feed of the root: one of them waits, or is told', async () => {
     const founder = await universe.node('founder', { isFounder: true })
-    const other = await universe.node('other', { root: universe.root })
+    const other = await universe.node('other', { rootKeys: fixedRootKeys(universe.root) })
     const third = await universe.node('third')
     const all = [founder, other, third]
     await untilMembers(all, 2)
