@@ -85,7 +85,8 @@ function lineageFields(chain: Invocation['chain'], path: Invocation['path'] = []
 /** The method's name says that it is an event. */
 function payloadFields(payload: EventPayload | FetchPayload): unknown {
   if (payload.kind === 'event') return payload.handler
-  return [payload.method, payload.url, payload.headers.flat(), Object.entries(payload.params ?? {}).flat()]
+  const fields = [payload.method, payload.url, payload.headers.flat(), Object.entries(payload.params ?? {}).flat()]
+  return payload.upgrade === undefined ? fields : [...fields, payload.upgrade]
 }
 
 /** What the receiving side adds: its own monotonic clock, and the signal of the request that brought the message. */
@@ -197,7 +198,7 @@ function isEventHandler(name: string): name is EventHandler {
 }
 
 function fetchOf(value: unknown, body: Body | undefined): Payload {
-  const [method, url, headers, params] = listOf(value, 4, 'request')
+  const [method, url, headers, params, upgrade] = listOf(value, 4, 'request')
   const payload: Payload = {
     kind: 'fetch',
     method: methodOf(method),
@@ -207,6 +208,7 @@ function fetchOf(value: unknown, body: Body | undefined): Payload {
   const pairs = listOf(params, 0, 'params')
   if (pairs.length > 0) payload.params = Object.fromEntries(pairsOf(pairs, 'params'))
   if (body !== undefined) payload.body = body
+  if (upgrade === 'websocket') payload.upgrade = upgrade
   return payload
 }
 

@@ -54,6 +54,11 @@ export interface FetchPayload {
   body?: Body
   /** `:param` values of the route that matched. Set by the router. */
   params?: Record<string, string>
+  /**
+   * The client asks for a WebSocket. `body` is then what it sends, as in `#protocols/socket`, and so is the body of a response with status 101, which no other
+   * request is answered with. The function's timeout bounds the wait for that response and each turn of a message; the socket itself lasts to `deadlineAt`.
+   */
+  upgrade?: 'websocket'
 }
 /** Methods of a web-style default export besides `fetch`, as `(event, env, ctx)`. */
 export const EVENT_HANDLERS = ['scheduled', 'message'] as const

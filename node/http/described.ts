@@ -20,6 +20,7 @@ const security = [{ token: [] }, {}]
 const tags = ['functions at work']
 
 const value = { description: "The function's value; headers tell version, node, hops and timing", content: json(z.unknown()) }
+const socket = { description: 'A WebSocket, where the request asks for one and the function answers with one' }
 const anything = { description: "Whatever the function answers, with the platform's headers added" }
 
 export function describeDirectPaths({ openAPIRegistry }: OpenAPIHono<ManagementEnv>): void {
@@ -51,7 +52,7 @@ export function describeDirectPaths({ openAPIRegistry }: OpenAPIHono<ManagementE
       security,
       summary: 'Reaches a web function; it sees everything after its name, byte for byte',
       request: { params: functionParams.extend({ rest: z.string() }), headers: steeringHeaders },
-      responses: { 200: anything, default: problemAnswer },
+      responses: { ...(method === 'get' ? { 101: socket } : {}), 200: anything, default: problemAnswer },
     })
   }
   describeHealth({ openAPIRegistry })

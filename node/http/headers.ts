@@ -34,6 +34,15 @@ export function assertReadOneWay(raw: readonly string[], coding: string | undefi
     throw new OsirisError('invalid_argument', 'Cannot take the request: its Transfer-Encoding is not "chunked"')
 }
 
+/** What of a WebSocket's handshake is between the client and this door (RFC 6455 section 4). The protocols are the function's to choose from. */
+const HANDSHAKE = new Set(['sec-websocket-key', 'sec-websocket-version', 'sec-websocket-extensions', 'sec-websocket-accept'])
+
+/** Headers of a request for a WebSocket, as a function sees them: it asks whether there is `upgrade`. */
+export function upgradeHeaders(raw: readonly string[], dropAuthorization: boolean): HeaderList {
+  const headers = requestHeaders(raw, dropAuthorization).filter(([name]) => !HANDSHAKE.has(name))
+  return [...headers, ['upgrade', 'websocket']]
+}
+
 /** `node:http`'s raw headers as a function sees them: without those of the connection and those said to the platform. */
 export function requestHeaders(raw: readonly string[], dropAuthorization: boolean): HeaderList {
   const headers: HeaderList = []

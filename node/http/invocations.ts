@@ -2,6 +2,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { Caller, Invocation, Payload, Target } from '#protocols/invocation'
 import type { Clock, Random } from '#protocols/lifecycle'
+import { SOCKET_MS_MAX } from '#protocols/socket'
 import { steer, STICKY_HEADER, VERSION_HEADER } from '#protocols/steering'
 import type { Flight } from './connection.ts'
 
@@ -35,7 +36,7 @@ export class Invocations {
       target,
       payload,
       caller,
-      deadlineAt: this.#clock.monotonic() + this.#timeoutMs,
+      deadlineAt: this.#clock.monotonic() + (payload.kind === 'fetch' && payload.upgrade !== undefined ? SOCKET_MS_MAX : this.#timeoutMs),
       hops: 0,
       depth: 0,
       signal: flight.controller.signal,

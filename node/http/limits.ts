@@ -17,6 +17,10 @@ export interface HttpLimits {
   /** A connection without a request. */
   keepAliveMs: number
   connectionsMax: number
+  /** A WebSocket's client is asked for a sign of life so often, and cut when there was none until the next time. */
+  socketPingMs: number
+  /** A WebSocket on which nobody says anything. */
+  socketIdleMs: number
   /** How long `stop()` waits for requests in flight. */
   drainMs: number
   /** Bound of a call before its function's own timeout is known; the longest timeout a function may have. */
@@ -39,6 +43,8 @@ export const defaultLimits: HttpLimits = {
   stallTimeoutMs: 30_000,
   keepAliveMs: 65_000,
   connectionsMax: 10_000,
+  socketPingMs: 30_000,
+  socketIdleMs: 600_000,
   drainMs: 5_000,
   callTimeoutMs: 900_000,
   buildTimeoutMs: 60_000,

@@ -145,7 +145,7 @@ function drained(response: ServerResponse): Promise<void> {
   })
 }
 
-function cancelBody(body: ResponseOutcome['body']): void {
+export function cancelBody(body: ResponseOutcome['body']): void {
   if (body !== undefined && !(body instanceof Uint8Array)) void cancel(body[Symbol.asyncIterator]())
 }
 
@@ -162,7 +162,7 @@ function bytesOf(value: Uint8Array): Buffer {
   return Buffer.from(value.buffer, value.byteOffset, value.byteLength)
 }
 
-function pushMeta(headers: string[], meta: OutcomeMeta): void {
+export function pushMeta(headers: string[], meta: OutcomeMeta): void {
   if (meta.version !== '') headers.push('osiris-version', meta.version)
   if (meta.node !== '') headers.push('osiris-node', meta.node)
   headers.push('osiris-hops', String(meta.hops), 'server-timing', serverTiming(meta))

@@ -25,6 +25,7 @@ import { createCallRoute } from './routes/call.ts'
 import { createFetchRoute } from './routes/fetch.ts'
 import { createHealthRoute, HEALTH_PATHS } from './routes/health.ts'
 import { fetchTarget, originForm, pathOf, wayOf } from './target.ts'
+import { asksForWebSocket, createUpgrades, type Upgrade, type Upgrades } from './upgrade.ts'
 
 /** How often late headers and bodies are looked for. Their timeouts are exact to this. */
 const SWEEP_MS = 1_000
@@ -73,6 +74,7 @@ export class HttpServer implements Startable {
   readonly #parts: DirectParts
   readonly #call: ReturnType<typeof createCallRoute>
   readonly #fetch: ReturnType<typeof createFetchRoute>
+  readonly #upgrades: Upgrades
   readonly #health: ReturnType<typeof createHealthRoute>
   readonly #manage: Manage
   #stopSweep = (): void => {}
@@ -90,6 +92,7 @@ export class HttpServer implements Startable {
     this.#hosts = createHosts(init.domain)
     this.#call = createCallRoute(this.#parts)
     this.#fetch = createFetchRoute(this.#parts)
+    this.#upgrades = createUpgrades(this.#parts)
     this.#health = createHealthRoute({ ...this.#parts, access, metrics: init.metrics, unreadiness: () => this.#unreadiness() })
     const { buildTimeoutMs, writeTimeoutMs } = this.#limits
     const functions = new Functions({ ...init, buildTimeoutMs, writeTimeoutMs })
@@ -137,6 +140,7 @@ export class HttpServer implements Startable {
       connectionsCheckingInterval: SWEEP_MS,
       // Refused here, as a problem document.
       requireHostHeader: false,
+      shouldUpgradeCallback: asksForWebSocket,
     })
     server.maxConnections = limits.connectionsMax
     server.timeout = limits.stallTimeoutMs
@@ -149,6 +153,7 @@ export class HttpServer implements Startable {
     })
     // An expectation nobody knows may be ignored (RFC 9110 section 10.1.1).
     server.on('checkExpectation', (request, response) => this.#dispatch(request, response))
+    server.on('upgrade', (request, socket, head) => this.#upgrade({ request, socket: socket as Socket, head }))
     server.on('connect', (_request, socket) => refuseTunnel(socket))
     server.on('clientError', (error, socket) => answerClientError(error, socket as Socket, limits))
     return server
@@ -163,6 +168,23 @@ export class HttpServer implements Startable {
   /** No byte for a while. A call that runs is silent by nature. */
   #quiet(socket: Socket): void {
     if (connectionAt(socket).isStale) socket.destroy()
+  }
+
+  #upgrade(upgrade: Upgrade): void {
+    const { request } = upgrade
+    this.#upgrades.take(upgrade, () => {
+      if (this.#draining) throw new OsirisError('unavailable', 'Cannot open a WebSocket: the node is stopping')
+      assertReadOneWay(request.rawHeaders, request.headers['transfer-encoding'])
+      const url = originForm(request.url ?? '', request.headers.host)
+      const host = this.#hosts(request.headers.host as string)
+      if (host.ref !== undefined) return { target: host.ref, url }
+      const way = wayOf(url)
+      if (way === 'route') return { target: { host: host.name, method: 'GET', path: pathOf(url) }, url }
+      if (way !== 'fetch')
+        throw new OsirisError('invalid_argument', `Cannot open a WebSocket: ${pathOf(url).slice(0, 200)} is not a web function`)
+      const found = fetchTarget(url)
+      return { target: found.ref, url: found.url }
+    })
   }
 
   #dispatch(request: IncomingMessage, response: ServerResponse): void {
@@ -230,7 +252,11 @@ export class HttpServer implements Startable {
     for (const connection of this.#connections) {
       for (const { response } of connection.flights) if (!response.headersSent) response.shouldKeepAlive = false
     }
-    const cancel = this.#init.clock.after(this.#limits.drainMs, () => this.#server.closeAllConnections())
+    this.#upgrades.close()
+    const cancel = this.#init.clock.after(this.#limits.drainMs, () => {
+      this.#upgrades.terminate()
+      this.#server.closeAllConnections()
+    })
     await closed
     cancel()
     // Their sockets are destroyed; that each of them says so may take another turn.

@@ -95,6 +95,11 @@ export class RequestBody {
     this.#window.credit(bytes)
   }
 
+  /** Room for something that is in no source. Whether there was. */
+  take(bytes: number): boolean {
+    return this.#window.take(bytes)
+  }
+
   /** Nobody reads any more: the source is left early. */
   stop(): void {
     this.#window.close()

@@ -10,10 +10,11 @@ import {
   type Timing,
 } from '#protocols/invocation'
 import { type RequestBody, ResponseBody } from './body.ts'
-import { decodeError, decodeHead } from './hostile.ts'
+import { decodeError, decodeHead, SWITCHING } from './hostile.ts'
 import { CLOSED, HEAD_LENGTH_MASK, OPEN } from './frames.ts'
 import { clampedNote, limitMet } from './limits/function-limits.ts'
 import type { FunctionState, InstanceSlot } from './function-state.ts'
+import type { SocketWatch } from './socket-watch.ts'
 
 /** What a call needs of the service: called once when it is over, on this side or the worker's. */
 export interface CallOwner {
@@ -55,6 +56,8 @@ export class Call {
   isOver = false
   /** Set while a request's body is on its way in. */
   requestBody: RequestBody | undefined
+  /** Set where its client asks for a WebSocket. */
+  socket: SocketWatch | undefined
   #body: ResponseBody | undefined
   #unlisten: (() => void) | undefined
 
@@ -116,7 +119,9 @@ export class Call {
     if (this.isAnswered || this.invocation.payload.kind !== 'fetch') throw new Error('an unexpected response')
     const headEnd = start + (b & HEAD_LENGTH_MASK)
     if (headEnd > end) throw new Error('a head longer than its frame')
-    const { status, headers } = decodeHead(buffer.toString('utf8', start, headEnd))
+    const { status, headers } = decodeHead(buffer.toString('utf8', start, headEnd), this.invocation.payload.upgrade !== undefined)
+    if (status === SWITCHING && (b & OPEN) === 0) throw new Error('a socket without a stream')
+    if (status === SWITCHING) this.deadlineAt = Number.POSITIVE_INFINITY
     const meta = this.meta(runUs)
     const first = headEnd === end ? undefined : buffer.subarray(headEnd, end)
     if ((b & OPEN) === 0)
@@ -142,6 +147,7 @@ export class Call {
 
   onCredit(bytes: number): void {
     this.requestBody?.credit(bytes)
+    this.socket?.taken(bytes)
   }
 
   onSpent(cpuUs: number): void {
@@ -172,6 +178,7 @@ export class Call {
     this.isOver = true
     this.#body?.fail(new OsirisError('worker_crashed', `Cannot read on: "${this.fn.title}" ended without ending its response`))
     this.requestBody?.stop()
+    this.socket?.stop()
     this.#unlisten?.()
     this.#ending?.abort()
     this.#owner.over(this)

@@ -276,7 +276,7 @@ export class Dispatcher {
     const { payload } = invocation
     if (payload.kind === 'call') slot.worker.call(call, slot, msLeft, payload.args)
     else if (payload.kind === 'event') slot.worker.call(call, slot, msLeft, payload.event, DO[payload.handler])
-    else startRequest(call, slot, payload, msLeft)
+    else startRequest(call, slot, payload, msLeft, this.#init.clock)
   }
 
   /** Another instance, when those that are here have no room and more are allowed. */

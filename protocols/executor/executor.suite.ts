@@ -6,6 +6,7 @@ import type { Executor } from './executor.ts'
 import { scaleTests } from './scale.suite.ts'
 import { errorTests, expectFailure } from './errors.suite.ts'
 import { eventTests } from './events.suite.ts'
+import { socketTests } from './sockets.suite.ts'
 import { callOf, type Define, requestOf, responseOf, valueOf, World } from './executor.world.ts'
 
 export interface ExecutorFixture {
@@ -128,6 +129,7 @@ export function executorSuite(kind: string, create: (world: World) => Promise<Ex
     scaleTests({ world, executor: () => fixture.executor })
 
     errorTests({ world, run, invoke: (placed) => fixture.executor.invoke(placed) })
+    socketTests({ world, invoke: (placed) => fixture.executor.invoke(placed) })
 
     describe('deadlines', () => {
       const config = { execution: { timeout: '150ms' } }

@@ -134,6 +134,8 @@ export interface WireRequest {
   /** The body follows in `chunk` frames. */
   streams: boolean
   params?: Record<string, string>
+  /** A WebSocket is asked for: the body is what its client says, as in `#protocols/socket`. */
+  upgrade?: true
 }
 export interface WireResponse {
   status: number

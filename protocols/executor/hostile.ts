@@ -5,6 +5,8 @@ import { type ColdParts, isLimitName } from '#protocols/invocation'
 import type { WireAsk, WireFetch, WireResponse } from './frames.ts'
 
 const TEXT_MAX = 4096
+/** The answer to who asks for a WebSocket. */
+export const SWITCHING = 101
 const METHOD = /^[!#$%&'*+\-.^_`|~0-9a-zA-Z]{1,64}$/
 const NO_METHOD = new Set(['CONNECT', 'TRACE', 'TRACK'])
 const HEADER_NAME = /^[!#$%&'*+.^_`|~0-9a-z-]+$/
@@ -55,9 +57,11 @@ export function decodeParts(bytes: Uint8Array): Partial<ColdParts> {
   return { isolate, compile, first }
 }
 
-export function decodeHead(text: string): WireResponse {
+/** `mayUpgrade`: 101 is an answer too. */
+export function decodeHead(text: string, mayUpgrade = false): WireResponse {
   const { status, headers } = objectOf(text)
-  if (!Number.isInteger(status) || (status as number) < 200 || (status as number) > 599) throw new Error('a status out of range')
+  if (!Number.isInteger(status) || (!(mayUpgrade && status === SWITCHING) && ((status as number) < 200 || (status as number) > 599)))
+    throw new Error('a status out of range')
   return { status: status as number, headers: headersOf(headers) }
 }
 

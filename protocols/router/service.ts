@@ -17,8 +17,10 @@ import type { Clock, MaybePromise } from '#protocols/lifecycle'
 import { asksFor, type TriggeredInvocation } from '#protocols/trigger'
 import type { Quotas } from './quotas/quotas.ts'
 import { Attempts, type AttemptsInit } from './attempts.ts'
+import { SOCKET_MS_MAX } from '#protocols/socket'
 import { type Resolved, Resolver } from './resolve.ts'
 import type { Router } from './router.ts'
+import { answeredWithin, isUpgrade } from './sockets.ts'
 
 export interface RouterServiceInit extends AttemptsInit {
   catalog: Pick<Catalog, 'get' | 'routes'>
@@ -120,10 +122,12 @@ export class RouterService implements Router {
       ...invocation,
       target: { namespace: record.namespace, name: record.name },
       version: record.version,
-      deadlineAt: Math.min(invocation.deadlineAt, now + settings.execution.timeoutMs),
+      deadlineAt: Math.min(invocation.deadlineAt, now + (isUpgrade(invocation) ? SOCKET_MS_MAX : settings.execution.timeoutMs)),
     }
     if (params !== undefined && placed.payload.kind === 'fetch') placed.payload = { ...placed.payload, params }
-    const running = this.#attempts.run(placed, settings)
+    const running = isUpgrade(placed)
+      ? answeredWithin(settings.execution.timeoutMs, placed, this.clock, (each) => this.#attempts.run(each, settings))
+      : this.#attempts.run(placed, settings)
     if (gate !== undefined) void running.then(({ meta }) => this.#quotas?.leave(gate, meta.timing.cpu))
     return settings.access === 'public' ? running.then((outcome) => this.#forPublic(outcome, invocation.caller, record)) : running
   }

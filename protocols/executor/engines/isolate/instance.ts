@@ -19,6 +19,9 @@ import { settle } from './settle.ts'
 import { reportsWith, Stacks } from './stacks.ts'
 import { DRAIN, Turns, WITH_BYTES } from './turns.ts'
 
+/** How a head begins that answers with a WebSocket: the runtime writes it so, and the node takes it from no call that was not asked for one. */
+const SWITCHING = '{"status":101,'
+
 type TextEntry = ivm.Reference<(...args: never[]) => string | undefined>
 
 export class Instance implements MailSink {
@@ -148,6 +151,7 @@ export class Instance implements MailSink {
 
   /** Brings in an event of EVENT: a part of the request's body, room for the response's, an end. */
   feed(kind: number, callId: number, value: unknown): void {
+    if (kind === EVENT.chunk) this.#open.renew(callId)
     this.#turn(this.#entries.event, [kind, callId, value], callId, this.#open.msLeft())
   }
 
@@ -211,6 +215,7 @@ export class Instance implements MailSink {
 
   responded(callId: number, head: string, body: string | Uint8Array | undefined, open: boolean, closed: boolean): void {
     if (!this.#open.respond(callId)) return
+    if (head.startsWith(SWITCHING)) this.#open.keep(callId)
     const ranMs = this.#open.age(callId)
     this.reports.spent(callId, this.#open.cpuMs(callId))
     if (closed) this.#open.close(callId)

@@ -18,6 +18,10 @@ export interface OpenCall {
   isQueued: boolean
   /** Processor time used until now. */
   cpuMs: number
+  /** What of it was used before the last message of its socket: each may use as much as a call. */
+  cpuMsBefore: number
+  /** Set for a call that answered with a WebSocket: milliseconds each of its turns may take. It ends when the host says so. */
+  turnMs: number | undefined
 }
 
 export class OpenCalls {
@@ -38,7 +42,7 @@ export class OpenCalls {
   }
 
   add(callId: number, startedAt: number, msLeft: number): void {
-    this.#calls.set(callId, { startedAt, deadlineAt: startedAt + msLeft, responded: false, entries: 0, isQueued: false, cpuMs: 0 })
+    this.#calls.set(callId, { startedAt, deadlineAt: startedAt + msLeft, responded: false, ...UNUSED })
     this.#onOpen()
   }
 
@@ -66,6 +70,21 @@ export class OpenCalls {
     this.#calls.clear()
   }
 
+  /** Its answer is a WebSocket: from here on its deadline is that of each message. */
+  keep(callId: number): void {
+    const call = this.#calls.get(callId)
+    if (call === undefined) return
+    call.turnMs = call.deadlineAt - call.startedAt
+    call.deadlineAt = Number.POSITIVE_INFINITY
+    this.renew(callId)
+  }
+
+  /** A message came for its socket. */
+  renew(callId: number): void {
+    const call = this.#calls.get(callId)
+    if (call?.turnMs !== undefined) call.cpuMsBefore = call.cpuMs
+  }
+
   /** Adds to what the call has used. What is nobody's (0, or a call that is over) is shared among those that are open. */
   charge(callId: number, cpuMs: number): void {
     const call = this.#calls.get(callId)
@@ -75,7 +94,7 @@ export class OpenCalls {
 
   #add(call: OpenCall, cpuMs: number): void {
     call.cpuMs += cpuMs
-    if (call.cpuMs > this.cpuMsMax && isCpuBound(call, this.cpuMsMax)) this.#someOverdrew = true
+    if (isOverdrawn(call, this.cpuMsMax)) this.#someOverdrew = true
   }
 
   /** Those that used more than they may, since it was last asked. */
@@ -83,7 +102,7 @@ export class OpenCalls {
     if (!this.#someOverdrew) return []
     this.#someOverdrew = false
     const over: number[] = []
-    for (const [callId, call] of this.#calls) if (call.cpuMs > this.cpuMsMax && isCpuBound(call, this.cpuMsMax)) over.push(callId)
+    for (const [callId, call] of this.#calls) if (isOverdrawn(call, this.cpuMsMax)) over.push(callId)
     return over
   }
 
@@ -92,7 +111,7 @@ export class OpenCalls {
     const { cpuMsMax } = this
     const call = this.#calls.get(callId)
     if (call === undefined || !isCpuBound(call, cpuMsMax)) return Math.min(msLeft, Math.max(1, cpuMsMax))
-    return Math.max(1, Math.min(msLeft, Math.ceil(cpuMsMax - call.cpuMs)))
+    return Math.max(1, Math.min(msLeft, Math.ceil(cpuMsMax - call.cpuMs + call.cpuMsBefore)))
   }
 
   cpuMs(callId: number): number {
@@ -140,7 +159,7 @@ export class OpenCalls {
     let first: number | undefined
     let at = Number.POSITIVE_INFINITY
     for (const [callId, call] of this.#calls) {
-      if (call.deadlineAt >= at) continue
+      if (first !== undefined && call.deadlineAt >= at) continue
       at = call.deadlineAt
       first = callId
     }
@@ -149,10 +168,18 @@ export class OpenCalls {
 
   /** Milliseconds a turn may take that is nobody's own: until the first of them is late. */
   msLeft(): number {
-    const first = this.earliest()
-    const call = first === undefined ? undefined : this.#calls.get(first)
-    return call === undefined ? TURN_MS_MAX : Math.max(1, Math.ceil(call.deadlineAt - performance.now()))
+    if (this.isEmpty) return TURN_MS_MAX
+    const now = performance.now()
+    let least = Number.POSITIVE_INFINITY
+    for (const { turnMs, deadlineAt } of this.#calls.values()) least = Math.min(least, turnMs ?? deadlineAt - now)
+    return Math.max(1, Math.ceil(least))
   }
+}
+
+const UNUSED = { entries: 0, isQueued: false, cpuMs: 0, cpuMsBefore: 0, turnMs: undefined } as const
+
+function isOverdrawn(call: OpenCall, cpuMsMax: number): boolean {
+  return call.cpuMs - call.cpuMsBefore > cpuMsMax && isCpuBound(call, cpuMsMax)
 }
 
 /** Whether its deadline leaves it more time than it may compute: for the others the deadline is the only limit. */
@@ -162,13 +189,13 @@ function isCpuBound(call: OpenCall, cpuMsMax: number): boolean {
 
 /** Why a call was ended early at `now`. */
 export function endingOf(call: OpenCall, now: number, cpuMsMax: number): WireError {
-  if (isCpuBound(call, cpuMsMax) && now < call.deadlineAt)
+  if (isCpuBound(call, cpuMsMax) && now < call.deadlineAt && (call.turnMs === undefined || call.turnMs > cpuMsMax))
     return {
       code: 'quota_exceeded',
       message: `Cannot finish the call: it computed for more than its ${cpuMsMax} ms (execution.cpu)`,
       limit: 'cpu',
     }
-  const ms = Math.round(call.deadlineAt - call.startedAt)
+  const ms = Math.round(call.turnMs ?? call.deadlineAt - call.startedAt)
   return { code: 'deadline_exceeded', message: `Cannot finish the call: its ${ms} ms are over (execution.timeout)`, limit: 'timeout' }
 }
 

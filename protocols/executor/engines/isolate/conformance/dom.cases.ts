@@ -23,6 +23,18 @@ export const cases: Cases = {
   ErrorEvent: {
     'what went wrong': `const e = new ErrorEvent('error', { message: 'm', filename: 'f', lineno: 1, colno: 2, error: 3 }); equal([e.message, e.filename, e.lineno, e.colno, e.error, e instanceof Event], ['m', 'f', 1, 2, 3, true]); equal([new ErrorEvent('x').message, new ErrorEvent('x').error], ['', undefined])`,
   },
+  CloseEvent: {
+    'how it ended': `const e = new CloseEvent('close', { wasClean: true, code: 4001, reason: 'r' }); equal([e.wasClean, e.code, e.reason, new CloseEvent('x').code], [true, 4001, 'r', 0])`,
+  },
+  WebSocketPair: {
+    'has two ends': `const pair = new WebSocketPair(); equal([Object.keys(pair), pair[0] instanceof WebSocket, pair[1] instanceof EventTarget], [['0', '1'], true, true])`,
+    'what one end says the other hears, once it accepted': `const [a, b] = Object.values(new WebSocketPair()); a.accept(); a.send('one'); a.send(new Uint8Array([1, 2])); const heard = []; b.addEventListener('message', ({ data }) => heard.push(typeof data === 'string' ? data : [...new Uint8Array(data)])); const closed = new Promise((done) => { b.onclose = ({ code, reason, wasClean }) => done([code, reason, wasClean]) }); b.accept(); a.close(3001, 'bye'); equal([await closed, heard, b.readyState, a.readyState], [[3001, 'bye', true], ['one', [1, 2]], 3, 2])`,
+  },
+  WebSocket: {
+    'is opened by nobody': `throws(() => new WebSocket('ws://x'), 'NotSupportedError'); equal([WebSocket.OPEN, WebSocket.CLOSED], [1, 3])`,
+    'talks after accept() only, and not after close()': `const [a] = Object.values(new WebSocketPair()); throws(() => a.send(''), 'InvalidStateError'); a.accept(); throws(() => a.close(1006), 'InvalidAccessError'); throws(() => a.close(1000, 'x'.repeat(124)), 'SyntaxError'); throws(() => a.send('x'.repeat(1048577)), 'DataError'); a.close(); throws(() => a.send(''), TypeError)`,
+    'goes with status 101, which goes with nothing else': `const [a] = Object.values(new WebSocketPair()); throws(() => new Response(null, { status: 101 }), RangeError); throws(() => new Response(null, { webSocket: a }), RangeError); throws(() => new Response(null, { status: 101, webSocket: {} }), TypeError); equal(new Response(null, { status: 101, webSocket: a }).webSocket === a, true)`,
+  },
   MessageEvent: {
     'what was said': `const e = new MessageEvent('message', { data: 1, origin: 'o', lastEventId: 'l', ports: [] }); equal([e.data, e.origin, e.lastEventId, e.source, e.ports, new MessageEvent('x').data], [1, 'o', 'l', null, [], null]); ok(Object.isFrozen(e.ports))`,
   },

@@ -29,9 +29,10 @@ const LATE: [load: () => object, names: string[]][] = [
   [() => require('./text-streams.ts') as typeof textStreams, ['TextEncoderStream', 'TextDecoderStream']],
   [() => require('./compression.ts') as typeof compression, ['CompressionStream', 'DecompressionStream']],
   [() => require('./clone.ts') as typeof clone, ['structuredClone']],
-  [() => require('./late-events.ts') as object, ['ErrorEvent', 'MessageEvent', 'PromiseRejectionEvent']],
+  [() => require('./late-events.ts') as object, ['CloseEvent', 'ErrorEvent', 'MessageEvent', 'PromiseRejectionEvent']],
   [() => require('./performance.ts') as typeof performance, ['performance', 'Performance']],
   [() => require('./messaging.ts') as object, ['MessageChannel', 'MessagePort']],
+  [() => require('./web-socket.ts') as object, ['WebSocket', 'WebSocketPair']],
   [() => require('urlpattern-polyfill/urlpattern') as object, ['URLPattern']],
 ]
 

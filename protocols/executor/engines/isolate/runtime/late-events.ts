@@ -1,4 +1,4 @@
-/** ErrorEvent, PromiseRejectionEvent and MessageEvent (HTML Standard). */
+/** ErrorEvent, PromiseRejectionEvent and MessageEvent (HTML Standard), and CloseEvent (WebSockets Standard). */
 import { Event, type EventInit } from './events.ts'
 import { stringOf } from './text.ts'
 
@@ -65,6 +65,42 @@ export class PromiseRejectionEvent extends Event {
 
   override get [Symbol.toStringTag](): string {
     return 'PromiseRejectionEvent'
+  }
+}
+
+interface CloseEventInit extends EventInit {
+  wasClean?: boolean
+  code?: number
+  reason?: string
+}
+
+export class CloseEvent extends Event {
+  readonly #wasClean: boolean
+  readonly #code: number
+  readonly #reason: string
+
+  constructor(type: string, init?: CloseEventInit | null) {
+    super(type, init)
+    const { wasClean = false, code = 0, reason = '' } = init ?? {}
+    this.#wasClean = wasClean
+    this.#code = code & 0xffff
+    this.#reason = stringOf(reason)
+  }
+
+  get wasClean(): boolean {
+    return this.#wasClean
+  }
+
+  get code(): number {
+    return this.#code
+  }
+
+  get reason(): string {
+    return this.#reason
+  }
+
+  override get [Symbol.toStringTag](): string {
+    return 'CloseEvent'
   }
 }
 

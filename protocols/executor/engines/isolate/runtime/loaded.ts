@@ -2,10 +2,12 @@
 import type * as blob from './blob.ts'
 import type { encodeFormData, isFormData } from './form-data.ts'
 import type * as messaging from './messaging.ts'
+import type * as webSocket from './web-socket.ts'
 
 export interface Loaded {
   blob?: Pick<typeof blob, 'isBlob' | 'bytesOfBlob' | 'cloneBlob'>
   formData?: { isFormData: typeof isFormData; encodeFormData: typeof encodeFormData }
+  sockets?: Pick<typeof webSocket, 'isSocket' | 'couple'>
   messaging?: Pick<typeof messaging, 'isPort' | 'movePort'>
 }
 

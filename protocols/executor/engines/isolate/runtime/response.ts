@@ -2,14 +2,19 @@
 import type { WireFetched } from '../../../frames.ts'
 import { Body, extract, type Source } from './body.ts'
 import { Headers, type HeadersInput } from './headers.ts'
+import { loaded } from './loaded.ts'
 import { stringOf } from './text.ts'
+import type { WebSocket } from './web-socket.ts'
 
 export interface ResponseInit {
   status?: number
   statusText?: string
   headers?: HeadersInput
+  /** With status 101: the client's end of a WebSocketPair. */
+  webSocket?: WebSocket | null
 }
 
+const SWITCHING = 101
 const NULL_BODY = new Set([101, 204, 205, 304])
 const REDIRECTS = new Set([301, 302, 303, 307, 308])
 
@@ -18,18 +23,21 @@ export class Response extends Body {
   readonly #statusText: string
   #headers: Headers
   readonly #type: string
+  readonly #webSocket: WebSocket | null
   #url = ''
   #redirected = false
 
   constructor(body?: unknown, init: ResponseInit = {}, kind = 'default') {
     const { source, type } = extract(body)
-    const status = statusOf(init.status ?? 200, kind)
+    const webSocket = socketOf(init)
+    const status = webSocket === null ? statusOf(init.status ?? 200, kind) : SWITCHING
     if (source !== null && NULL_BODY.has(status)) throw new TypeError(`A response with status ${status} has no body`)
     super(source)
     this.#status = status
     this.#statusText = kind === 'basic' ? stringOf(init.statusText) : reasonOf(init.statusText ?? '')
     this.#headers = new Headers(init.headers)
     this.#type = kind
+    this.#webSocket = webSocket
     if (type !== null && !this.#headers.has('content-type')) this.#headers.set('content-type', type)
   }
 
@@ -60,12 +68,17 @@ export class Response extends Body {
     return response
   }
 
-  static send(response: Response): { status: number; headers: [string, string][]; source: Source } {
-    return { status: response.#status, headers: Headers.list(response.#headers), source: Body.take(response) }
+  static send(response: Response): { status: number; headers: [string, string][]; source: Source; webSocket: WebSocket | null } {
+    const webSocket = response.#webSocket
+    return { status: response.#status, headers: Headers.list(response.#headers), source: Body.take(response), webSocket }
   }
 
   static is(value: unknown): value is Response {
     return typeof value === 'object' && value !== null && #status in value
+  }
+
+  get webSocket(): WebSocket | null {
+    return this.#webSocket
   }
 
   get status(): number {
@@ -97,6 +110,7 @@ export class Response extends Body {
   }
 
   clone(): Response {
+    if (this.#webSocket !== null) throw new TypeError('A response with a WebSocket cannot be cloned')
     const copy = new Response(Body.split(this), { status: this.#status, statusText: this.#statusText, headers: this.#headers }, this.#type)
     // The body's own content type was judged when the original was made.
     if (!this.#headers.has('content-type')) copy.#headers.delete('content-type')
@@ -108,6 +122,14 @@ export class Response extends Body {
   get [Symbol.toStringTag](): string {
     return 'Response'
   }
+}
+
+/** 101 goes with a WebSocket, and nothing else goes with either. */
+function socketOf({ webSocket, status }: ResponseInit): WebSocket | null {
+  if (webSocket === undefined || webSocket === null) return null
+  if (loaded.sockets?.isSocket(webSocket) !== true) throw new TypeError('webSocket is one end of a WebSocketPair')
+  if (status !== SWITCHING) throw new RangeError(`A response with a WebSocket has status ${SWITCHING}`)
+  return webSocket
 }
 
 /** RFC 9112's reason-phrase. */

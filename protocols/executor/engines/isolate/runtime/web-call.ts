@@ -2,6 +2,7 @@
 import { ReadableStream } from 'web-streams-polyfill'
 import { HEADER_CHARACTERS_MAX, HEADER_NAME_MAX, HEADERS_MAX } from '../../../bounds.ts'
 import type { EventHandler } from '#protocols/invocation'
+import { SocketDecoder } from '#protocols/socket'
 import type { WireRequest, WireSettings } from '../../../frames.ts'
 import type { Source } from './body.ts'
 import { OUT } from './codes.ts'
@@ -10,14 +11,17 @@ import { failureText, thrownText } from './errors.ts'
 import { AbortController } from './abort.ts'
 import { pairsText } from './headers.ts'
 import { IncomingStream } from './incoming-stream.ts'
+import { loaded } from './loaded.ts'
 import { say } from './outbox.ts'
 import { isLong, OutgoingStream } from './outgoing-stream.ts'
 import { apply, parse, PromiseThen, resolved } from './primordials.ts'
 import { Request } from './request.ts'
 import { Response } from './response.ts'
 import { routeValue } from './route-value.ts'
+import { SocketLink } from './socket-link.ts'
 import { type Active, end, enter, register } from './state.ts'
 import { isThenable, type ValueFunction } from './value-call.ts'
+import type { Coupled, WebSocket } from './web-socket.ts'
 
 const { keys } = Object
 const OPEN = 1
@@ -79,6 +83,10 @@ class WebCall implements Active {
   readonly #outgoing = new OutgoingStream()
   #answered = false
   #sending = false
+  /** Set where the client asks for a WebSocket. */
+  #frames: SocketDecoder | undefined
+  #link: SocketLink | undefined
+  #client: Coupled | undefined
   #pledges = 0
 
   constructor(id: number, name: string) {
@@ -87,7 +95,8 @@ class WebCall implements Active {
   }
 
   receive(wire: WireRequest, body: string | Uint8Array<ArrayBuffer> | undefined): Request {
-    if (wire.streams) this.#incoming = new IncomingStream((bytes) => say(OUT.credit, this.id, bytes))
+    if (wire.upgrade === true) this.#frames = new SocketDecoder((kind, payload) => this.#client?.arrived(kind, payload))
+    else if (wire.streams) this.#incoming = new IncomingStream((bytes) => say(OUT.credit, this.id, bytes))
     const source: Source = this.#incoming?.stream ?? body ?? null
     return Request.incoming({ method: wire.method, url: wire.url, headers: wire.headers, source, signal: () => this.#signal() })
   }
@@ -104,7 +113,8 @@ class WebCall implements Active {
     if (this.#answered || this.#cancelled !== undefined) return
     if (!Response.is(answer)) return this.fail(failureText('function_failed', `Cannot answer for "${this.#name}": fetch gave no Response`))
     try {
-      const { status, headers, source } = Response.send(answer)
+      const { status, headers, source, webSocket } = Response.send(answer)
+      if (webSocket !== null) return this.#upgrade(headers, webSocket)
       if (status === 0) return this.fail(failureText('function_failed', `Cannot answer for "${this.#name}": fetch gave Response.error()`))
       // What another server answered may be out of range.
       if (status < 200 || status > 599)
@@ -132,22 +142,35 @@ class WebCall implements Active {
     this.#incoming?.fail(reason)
     this.#controller?.abort()
     this.#outgoing.stop(this.#cancelled)
+    this.#link?.stop()
+    this.#client?.lost()
   }
 
   onChunk(bytes: Uint8Array<ArrayBuffer>): void {
-    this.#incoming?.push(bytes)
+    if (this.#frames === undefined) return this.#incoming?.push(bytes)
+    say(OUT.credit, this.id, bytes.length)
+    try {
+      this.#frames.push(bytes)
+    } catch (error) {
+      this.#link?.stop()
+      this.#sent(thrownText(error))
+    }
   }
 
   onEnd(): void {
     this.#incoming?.end()
+    // After a word of farewell this is no news.
+    this.#client?.lost()
   }
 
   onBroken(reason: string): void {
     this.#incoming?.fail(reason)
+    this.#client?.lost()
   }
 
   onCredit(bytes: number): void {
-    this.#outgoing.credit(bytes)
+    if (this.#link === undefined) this.#outgoing.credit(bytes)
+    else this.#link.credit(bytes)
   }
 
   #signal(): AbortController['signal'] {
@@ -166,6 +189,21 @@ class WebCall implements Active {
       uncaught('waitUntil', error)
       done()
     })
+  }
+
+  #upgrade(headers: [string, string][], socket: WebSocket): void {
+    const state = this.#frames === undefined ? 'its client asks for no WebSocket' : excessOf(headers)
+    if (state !== undefined) return this.fail(failureText('function_failed', `Cannot answer for "${this.#name}": ${state}`))
+    const link = new SocketLink(
+      (part) => say(OUT.chunk, this.id, part),
+      () => this.#sent(undefined),
+    )
+    const couple = (loaded.sockets as NonNullable<typeof loaded.sockets>).couple(socket, link)
+    this.#answered = true
+    this.#sending = true
+    say(OUT.response, this.id, `{"status":101,"headers":${pairsText(headers)}}`, OPEN, undefined)
+    this.#link = link
+    this.#client = couple()
   }
 
   #send(head: string, source: Source): void {
