@@ -8,9 +8,9 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { createIdentity, universeSchema } from '#protocols/access'
 import type { Bench, Figure, Row } from '../bench.ts'
 import { growingUniverses } from '../growing-universes.ts'
-import { openLedger, publish, putArtifacts } from '../ledgers.ts'
+import { nameOf, openLedger, publish, putArtifacts } from '../ledgers.ts'
 import { memoryOf } from '../memory.ts'
-import { type BenchNode, deploy, Osiris } from '../osiris.ts'
+import { type BenchNode, deploy, Osiris, visible } from '../osiris.ts'
 import { Probe } from '../probe.ts'
 import { interleave } from '../rounds.ts'
 import { median, round } from '../stats.ts'
@@ -49,9 +49,24 @@ export const growth: Figure = {
     // No bar of the project's: what a node with a gigabyte can spare for a hundred thousand functions beside everything else.
     const memory = { what: 'memory of a node for each function that exists', measured: round(perFunction / 1024, 1), unit: 'KB' }
     const functions: Row[] = [...rows, { ...memory, bar: { kind: 'most', value: 5 }, detail: { bytes } }]
+    const joined = await joining(bench, osiris, nodes[largest]!, Math.ceil(Number(largest) / bench.divisor))
     for (const size of SIZES) await nodes[size]!.stop()
-    return [...functions, ...(await growingUniverses(bench))]
+    return [...functions, joined, ...(await growingUniverses(bench))]
   },
+}
+
+/** Another node of the universe with the most functions, from its start until it shows the one that was published last. */
+async function joining(bench: Bench, osiris: Osiris, founder: BenchNode, functions: number): Promise<Row> {
+  bench.say(`a node joins ${functions} functions`)
+  const startedAt = performance.now()
+  const node = await osiris.startNode('growth-joins', ROLES, founder.joinToken)
+  const readyMs = performance.now() - startedAt
+  await visible(node.http, nameOf(functions - 1))
+  const seconds = round((performance.now() - startedAt) / 1000, 1)
+  await node.stop()
+  const what = `a new node knows ${functions.toLocaleString('en')} functions: from its start`
+  // No bar of the project's either: what whoever adds a node looks on for.
+  return { what, measured: seconds, unit: 's', bar: { kind: 'most', value: 30 }, detail: { readyMs } }
 }
 
 /** The function everybody serves, among others that its founder's root wrote while it was down. */
@@ -63,7 +78,7 @@ async function nodeWith(bench: Bench, osiris: Osiris, functions: number): Promis
   await first.stop()
   const read = (file: string) => readFile(join(first.dataDir, file), 'utf8')
   const identity = createIdentity(Buffer.from((await read('root.key')).trim(), 'hex'))
-  const universe = universeSchema.parse(JSON.parse(await read('universe.json')))
+  const universe = universeSchema.strip().parse(JSON.parse(await read('universe.json')))
   // Each function has its own code, as functions have: what the node keeps and looks after is part of what grows.
   await putArtifacts(join(first.dataDir, 'artifacts'), functions)
   const { ledger, close } = await openLedger({ identity, universe, directory: join(first.dataDir, 'store') })
