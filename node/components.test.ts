@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import { createServer, get } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { until } from '#protocols/until'
 import { connect } from '#sdk'
 import type { RunningNode } from '#node/universe'
 import { sdkSuite } from '../sdk/sdk.suite.ts'
@@ -39,6 +40,32 @@ it('functions call each other where they are: nothing leaves a node that runs bo
   await expect(osiris.call('demo/outer', 'other/inner')).rejects.toMatchObject({ code: 'forbidden' })
   await mesh.stop()
 })
+
+it('a quota holds on every node, with and without the ledger, and is told in the answer', async () => {
+  const mesh = await TestMesh.create()
+  const first = await mesh.add(['router', 'catalog', 'builder', 'executor'])
+  const router = await mesh.add(['router'])
+  const osiris = await connect(first.http)
+  await osiris.deploy({ namespace: 'demo', name: 'greet', source: GREET })
+  await osiris.deploy({ namespace: 'other', name: 'greet', source: GREET })
+  await osiris.quotas.set('demo', { callsPerSecond: 0.01 })
+  const refused = async (node: RunningNode) => {
+    const answer = await post(node, '/v1/call/demo/greet', '["Ada"]')
+    return answer.status === 429 ? answer : undefined
+  }
+  for (const node of [first, router]) {
+    await until(async () => (await refused(node)) !== undefined, 15_000, 50)
+    const answer = await refused(node)
+    expect(Number(answer?.headers.get('retry-after'))).toBeGreaterThan(10)
+    expect(answer?.headers.get('ratelimit-policy')).toBe('"calls";q=1;w=100')
+    expect(answer?.headers.get('ratelimit')).toMatch(/^"calls";r=0;t=\d+$/)
+    expect((await post(node, '/v1/call/other/greet', '["Ada"]')).status).toBe(200)
+  }
+  expect(await osiris.quotas.list()).toMatchObject([{ namespace: 'demo', callsPerSecond: 0.01, here: { inFlight: 0 } }])
+  await osiris.quotas.clear('demo')
+  await until(async () => (await post(router, '/v1/call/demo/greet', '["Ada"]')).status === 200, 15_000, 50)
+  await mesh.stop()
+}, 40_000)
 
 describe('a mesh of nodes that each run one thing', () => {
   let mesh: TestMesh

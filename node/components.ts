@@ -200,6 +200,7 @@ async function compose(config: NodeConfig, host: Host, signal: AbortSignal) {
         ...(executorService === undefined ? {} : { walls: executorService.status().walls }),
       }),
     },
+    quotas,
     ...{ router, catalog, builder, network, access, joinToken, metrics, clock, random, events },
     limits: { drainMs: config.drainTimeoutMs },
   })

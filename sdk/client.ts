@@ -4,7 +4,15 @@ import { assertName, formatRef, type FunctionRef, LIVE, parseRef } from '#protoc
 import { diffVersions } from './diff.ts'
 import { createNamespace } from './namespace.ts'
 import { promoted } from './promotion.ts'
-import type { FunctionsOfOsiris, GrantsOfOsiris, NamespaceFunctions, NamespacesOfOsiris, Osiris, SelectorTargets } from './osiris.ts'
+import type {
+  FunctionsOfOsiris,
+  GrantsOfOsiris,
+  NamespaceFunctions,
+  NamespacesOfOsiris,
+  Osiris,
+  QuotasOfOsiris,
+  SelectorTargets,
+} from './osiris.ts'
 import type { Transport } from './transport.ts'
 
 export function createClient(transport: Transport): Osiris {
@@ -21,6 +29,7 @@ export function createClient(transport: Transport): Osiris {
     functions: functionsOver(transport),
     namespaces: namespacesOver(transport),
     grants: grantsOver(transport),
+    quotas: quotasOver(transport),
     tokens: { revoke: (issuer, token, choice = {}) => transport.amend({ type: 'cancel', issuer, token }, choice) },
     nodes: () => transport.nodes(),
     network: () => transport.network(),
@@ -61,6 +70,14 @@ function namespacesOver(transport: Transport): NamespacesOfOsiris {
     list: () => transport.namespaces(),
     create: (namespace, owner, choice = {}) => transport.amend({ type: 'create', namespace, owner }, choice),
     transfer: (namespace, owner, choice = {}) => transport.amend({ type: 'transfer', namespace, owner }, choice),
+  }
+}
+
+function quotasOver(transport: Transport): QuotasOfOsiris {
+  return {
+    list: () => transport.quotas(),
+    set: (namespace, quota, choice = {}) => transport.amend({ type: 'set', namespace, key: 'quota', value: JSON.stringify(quota) }, choice),
+    clear: (namespace, choice = {}) => transport.amend({ type: 'set', namespace, key: 'quota', value: null }, choice),
   }
 }
 

@@ -94,6 +94,9 @@ export function httpTransport(options: HttpOptions): Transport {
       return (await json<{ namespaces: Awaited<ReturnType<Transport['namespaces']>> }>('list namespaces', 'GET', '/v1/namespaces'))
         .namespaces
     },
+    async quotas() {
+      return (await json<{ quotas: Awaited<ReturnType<Transport['quotas']>> }>('list quotas', 'GET', '/v1/quotas')).quotas
+    },
     async grants({ key, namespace }) {
       const path = `/v1/grants${queryOf({ key, namespace })}`
       return (await json<{ grants: Awaited<ReturnType<Transport['grants']>> }>('list grants', 'GET', path)).grants

@@ -5,7 +5,7 @@ import { OsirisError } from '#protocols/errors'
 import type { FunctionRef } from '#protocols/function'
 import type { Caller, FetchPayload, Invoker, Outcome, Payload } from '#protocols/invocation'
 import type { Clock } from '#protocols/lifecycle'
-import { byName, Functions, namespacesOf, networkOf, nodeOf, textOfRecords, textOfSuccession } from '#protocols/management'
+import { byName, Functions, namespacesOf, networkOf, nodeOf, quotaSummaries, textOfRecords, textOfSuccession } from '#protocols/management'
 import type { Network } from '#protocols/network'
 import { universeId } from '#protocols/access'
 import { steer, type Steering, STICKY_HEADER, VERSION_HEADER } from '#protocols/steering'
@@ -78,6 +78,7 @@ export function meshTransport(parts: MeshParts): Transport {
       const [records, powers] = await Promise.all([catalog.list({}), catalog.powers()])
       return namespacesOf(records, powers.namespaces)
     },
+    quotas: async () => quotaSummaries(await catalog.settings()),
     grants: async (filter) => grantsWhere((await catalog.powers()).grants, filter),
     amend: (change, { ack = 'committed', timeoutMs = WRITE_TIMEOUT_MS }) => catalog.amend(change, { caller, ack, timeoutMs }),
     nodes: async () => byName(network.members.list().map(nodeOf)),

@@ -14,6 +14,8 @@ import type {
   NodeSummary,
   Pointed,
   Promotion,
+  Quota,
+  QuotaSummary,
   SelectorTargets,
   SuccessionText,
   VersionChange,
@@ -40,6 +42,8 @@ export type {
   NodeSummary,
   Pointed,
   Promotion,
+  Quota,
+  QuotaSummary,
   Receipt,
   SelectorTargets,
   VersionChange,
@@ -74,6 +78,7 @@ export interface Osiris {
   readonly functions: FunctionsOfOsiris
   readonly namespaces: NamespacesOfOsiris
   readonly grants: GrantsOfOsiris
+  readonly quotas: QuotasOfOsiris
   readonly tokens: TokensOfOsiris
   nodes(): Promise<NodeSummary[]>
   network(): Promise<NetworkSummary>
@@ -135,6 +140,15 @@ export interface GrantFilter {
 export interface TokensOfOsiris {
   /** Ends a token or a join token that this key (64 hex characters) signed. For that key, and for who holds `admin` on all namespaces. */
   revoke(issuer: string, id: string, choice?: WriteChoice): Promise<Receipt>
+}
+
+/** What namespaces may use, on all nodes together. `*`: of every namespace without a quota of its own. */
+export interface QuotasOfOsiris {
+  /** Of namespaces the caller may read. */
+  list(): Promise<QuotaSummary[]>
+  /** For who holds `admin` on all namespaces. What the quota does not name has no bound; every node keeps it within seconds. */
+  set(namespace: string, quota: Quota, choice?: WriteChoice): Promise<Receipt>
+  clear(namespace: string, choice?: WriteChoice): Promise<Receipt>
 }
 
 export interface GrantsOfOsiris {

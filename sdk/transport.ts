@@ -15,6 +15,7 @@ import type {
   NetworkSummary,
   NodeSummary,
   Pointed,
+  QuotaSummary,
   SelectorTargets,
   VersionSummary,
   WriteChoice,
@@ -32,6 +33,7 @@ export interface Transport {
   point(ref: FunctionRef, alias: string, targets: SelectorTargets, choice: WriteChoice): Promise<Pointed>
   remove(ref: FunctionRef, choice: WriteChoice): Promise<Receipt>
   namespaces(): Promise<NamespaceSummary[]>
+  quotas(): Promise<QuotaSummary[]>
   grants(filter: GrantFilter): Promise<GrantSummary[]>
   amend(change: AuthorityChange, choice: WriteChoice): Promise<Receipt>
   nodes(): Promise<NodeSummary[]>

@@ -9,6 +9,7 @@ export type NodeApi = Pick<
   | 'functions'
   | 'namespaces'
   | 'grants'
+  | 'quotas'
   | 'tokens'
   | 'nodes'
   | 'network'

@@ -6,7 +6,7 @@ import { Readable } from 'node:stream'
 import { afterEach, beforeEach } from 'vitest'
 import { OsirisError } from '#protocols/errors'
 import type { SuccessionText } from '#protocols/management'
-import type { Deployed, FunctionSummary, GrantSummary, LedgerConflicts, NodeSummary, VersionDiff } from '#sdk'
+import type { Deployed, FunctionSummary, GrantSummary, QuotaSummary, LedgerConflicts, NodeSummary, VersionDiff } from '#sdk'
 import type { NodeApi } from './api.ts'
 import type { Io } from './io.ts'
 import { runCommand } from './program.ts'
@@ -58,6 +58,7 @@ export function node(
     nodes?: NodeSummary[]
     conflicts?: LedgerConflicts
     grants?: GrantSummary[]
+    quotas?: QuotaSummary[]
     diff?: VersionDiff
     joinToken?: string
     keys?: SuccessionText['keys']
@@ -116,6 +117,11 @@ export function node(
       list: (filter) => note(() => answers.grants ?? [], 'grants', filter),
       add: (grant) => note(() => receipt, 'add', grant),
       revoke: (hash) => note(() => receipt, 'revoke', hash),
+    },
+    quotas: {
+      list: () => note(() => answers.quotas ?? [], 'quotas'),
+      set: (namespace, quota) => note(() => receipt, 'quota', namespace, quota),
+      clear: (namespace) => note(() => receipt, 'clear', namespace),
     },
     tokens: { revoke: (issuer, id) => note(() => receipt, 'cancel', issuer, id) },
     functions: {

@@ -56,6 +56,27 @@ it('namespaces and grants go by key, or by the name of a key that is here', asyn
   expect(await osiris(['grant', 'revoke', 'cc'], node({ grants: [held] }))).toMatchObject({ code: 3 })
 })
 
+it('a quota is set by what bounds something, shown with the part of the node, and taken away', async () => {
+  expect(await osiris(['quota', 'set', 'demo', '--calls-per-second', '0.5', '--concurrent', '3'])).toMatchObject({ code: 0, out: '' })
+  expect(asked.at(-1)).toEqual(['quota', 'demo', { callsPerSecond: 0.5, concurrent: 3 }])
+  for (const wrong of [[], ['--concurrent', '0'], ['--concurrent', 'many'], ['--calls-per-second', '']])
+    expect(await osiris(['quota', 'set', 'demo', ...wrong])).toMatchObject({ code: 2 })
+  expect(await osiris(['quota', 'clear', '*'])).toMatchObject({ code: 0 })
+  expect(asked.at(-1)).toEqual(['clear', '*'])
+  const quotas = [
+    { namespace: '*', cpuSecondsPerHour: 600, here: null },
+    { namespace: 'demo', callsPerSecond: 100, here: { share: 0.25, inFlight: 7 } },
+  ]
+  const shown = await osiris(['quota', 'show'], node({ quotas }))
+  expect(shown.out).toMatch(/^\*\s+-\s+-\s+600/m)
+  expect(shown.out).toMatch(/^demo\s+100\s+-\s+-\s+25 %\s+7/m)
+  expect(JSON.parse((await osiris(['quota', 'show', 'demo', '--json'], node({ quotas }))).out)).toEqual({ quotas: [quotas[1]] })
+  expect(await osiris(['quota', 'show', 'other'], node({ quotas }))).toMatchObject({
+    code: 0,
+    err: expect.stringContaining('no quota') as string,
+  })
+})
+
 it('where no key is named, the default one is meant, or the only one; of several the names are told', async () => {
   expect(await osiris(['namespace', 'create', 'demo'])).toMatchObject({ code: 3, err: expect.stringContaining('osiris key new') as string })
   const ada = (await osiris(['key', 'new', 'ada'])).out.trim()

@@ -207,6 +207,8 @@ describe('rights', () => {
       ['POST', '/grants'],
       ['DELETE', '/grants/x'],
       ['DELETE', '/tokens/x/y'],
+      ['PUT', '/namespaces/demo/quota'],
+      ['DELETE', '/namespaces/demo/quota'],
     ] as const) {
       expect((await ask(method, path, anonymous, {})).status).toBe(401)
     }
@@ -237,6 +239,25 @@ describe('rights', () => {
   it('who almost is the developer hears why not', async () => {
     const answer = await ask('GET', '/nodes', { ...anonymous, refusal: 'the Host "evil.example" is not a name of this machine' })
     expect(answer).toMatchObject({ status: 403, body: { detail: expect.stringContaining('evil.example') } })
+  })
+})
+
+describe('quotas', () => {
+  it('are set, told to who may read the namespace, and taken away', async () => {
+    const admin = await caller(['admin'])
+    expect(await ask('PUT', '/namespaces/demo/quota', admin, { concurrent: 2 })).toMatchObject({ status: 200 })
+    expect(await ask('PUT', '/namespaces/*/quota', admin, { callsPerSecond: 10 })).toMatchObject({ status: 200 })
+    const expected = [
+      { namespace: 'demo', concurrent: 2, here: null },
+      { namespace: '*', callsPerSecond: 10, here: null },
+    ]
+    expect((await ask('GET', '/quotas', admin)).body['quotas']).toEqual(expected)
+    expect((await ask('GET', '/quotas', await caller(['read'], ['other']))).body['quotas']).toEqual([expected[1]])
+    for (const wrong of [{}, { concurrent: 0 }, { callsPerSecond: 'many' }, { more: 1 }, []])
+      expect(await ask('PUT', '/namespaces/demo/quota', admin, wrong)).toMatchObject({ status: 400 })
+    expect(await ask('PUT', '/namespaces/DEMO/quota', admin, { concurrent: 1 })).toMatchObject({ status: 400 })
+    expect(await ask('DELETE', '/namespaces/demo/quota', admin)).toMatchObject({ status: 200 })
+    expect(await ask('DELETE', '/namespaces/demo/quota', admin)).toMatchObject({ status: 404 })
   })
 })
 
@@ -273,9 +294,11 @@ describe('/v1/openapi.json', () => {
       '/v1/ledger/succession',
       '/v1/namespaces',
       '/v1/namespaces/{namespace}',
+      '/v1/namespaces/{namespace}/quota',
       '/v1/network',
       '/v1/network/join',
       '/v1/nodes',
+      '/v1/quotas',
       '/v1/tokens/{issuer}/{id}',
     ])
     const put = body['paths']['/v1/functions/{namespace}/{name}'].put

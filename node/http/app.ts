@@ -10,6 +10,7 @@ import type { Events } from '#protocols/events'
 import type { MaybePromise } from '#protocols/lifecycle'
 import type { Functions } from '#protocols/management'
 import type { Network } from '#protocols/network'
+import type { Quotas } from '#protocols/router'
 import { define, type ManagementEnv, problemResponse } from './define.ts'
 import { describeDirectPaths } from './described.ts'
 import type { HttpLimits } from './limits.ts'
@@ -22,6 +23,7 @@ import { addGrant, listGrants, revokeGrant } from './routes/grants.ts'
 import { createNamespace, listNamespaces, putOwner } from './routes/namespaces.ts'
 import { getJoinToken, getNetwork } from './routes/network.ts'
 import { listNodes } from './routes/nodes.ts'
+import { deleteQuota, listQuotas, putQuota } from './routes/quotas.ts'
 import { revokeToken } from './routes/tokens.ts'
 import type { Self } from './server.ts'
 
@@ -32,6 +34,8 @@ export interface AppParts {
   catalog: Catalog
   network: Pick<Network, 'peer' | 'members' | 'addresses' | 'connections'>
   access: Access
+  /** What this node gives out of quotas; absent where it places no calls. */
+  quotas?: Pick<Quotas, 'use'> | undefined
   joinToken: () => string
   /** Base URL of this server. */
   url: () => string
@@ -63,6 +67,9 @@ export function createApp(parts: AppParts): App {
   define(app, 'get', '/v1/namespaces', listNamespaces(parts))
   define(app, 'post', '/v1/namespaces', createNamespace(parts))
   define(app, 'put', '/v1/namespaces/{namespace}', putOwner(parts))
+  define(app, 'get', '/v1/quotas', listQuotas(parts))
+  define(app, 'put', '/v1/namespaces/{namespace}/quota', putQuota(parts))
+  define(app, 'delete', '/v1/namespaces/{namespace}/quota', deleteQuota(parts))
   define(app, 'get', '/v1/grants', listGrants(parts))
   define(app, 'post', '/v1/grants', addGrant(parts))
   define(app, 'delete', '/v1/grants/{hash}', revokeGrant(parts))

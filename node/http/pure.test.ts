@@ -136,6 +136,21 @@ describe('headers', () => {
 })
 
 describe('problemOf()', () => {
+  it('tells whoever met a quota which, what is left, and when to come again', () => {
+    const rateLimit = [
+      { name: 'calls', q: 100, w: 1, r: 0, t: 2 },
+      { name: 'concurrent', q: 5, qu: 'concurrent-requests', r: 0 },
+    ]
+    const { headers } = problemOf(new OsirisError('rate_limited', 'Cannot', { details: { retryAfterMs: 1200, rateLimit } }))
+    const told = Object.fromEntries(headers.flatMap((each, at) => (at % 2 === 0 ? [[each, headers[at + 1]]] : [])))
+    expect(told).toMatchObject({
+      'retry-after': '2',
+      'ratelimit-policy': '"calls";q=100;w=1, "concurrent";q=5;qu="concurrent-requests"',
+      ratelimit: '"calls";r=0;t=2, "concurrent";r=0',
+    })
+    const forged = [{ name: 'x"\r\nset-cookie: a', q: 1, r: 0 }]
+    expect(problemOf(new OsirisError('quota_exceeded', 'Cannot', { details: { rateLimit: forged } })).headers).not.toContain('ratelimit')
+  })
   it('every code has its status, and details cannot replace what the document says', () => {
     fc.assert(
       fc.property(

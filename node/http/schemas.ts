@@ -137,6 +137,18 @@ export const newNamespaceSchema = z.strictObject({ name: nameSchema, owner: keyS
 export const newOwnerSchema = z.strictObject({ owner: keySchema })
 export const writtenSchema = z.object({ receipt: receiptSchema })
 
+export const quotasSchema = z.object({
+  quotas: z.array(
+    z.object({
+      namespace: z.string(),
+      callsPerSecond: z.number().optional(),
+      concurrent: z.int().optional(),
+      cpuSecondsPerHour: z.number().optional(),
+      here: z.object({ share: z.number(), inFlight: z.int() }).nullable(),
+    }),
+  ),
+})
+
 export const grantsQuerySchema = z.strictObject({ key: keySchema.optional(), namespace: nameSchema.optional() })
 export const newGrantSchema = z.strictObject({
   key: keySchema,

@@ -9,6 +9,7 @@ import { type Clock, every, type Random, type Role, type Startable } from '#prot
 import type { Access } from '#protocols/access'
 import { Functions, type NodeSummary } from '#protocols/management'
 import type { Network } from '#protocols/network'
+import type { Quotas } from '#protocols/router'
 import type { Traits } from '#protocols/traits'
 import { OsirisError } from '#protocols/errors'
 import { createNamedCallers } from './callers.ts'
@@ -56,6 +57,8 @@ export interface HttpServerInit {
   builder: Builder
   network: Pick<Network, 'peer' | 'members' | 'addresses' | 'connections'>
   access: Access
+  /** What this node gives out of quotas; absent where it places no calls. */
+  quotas?: Pick<Quotas, 'use'> | undefined
   /** The token that lets another node in. */
   joinToken: () => string
   metrics: { contentType: string; text(): Promise<string> }

@@ -187,8 +187,7 @@ export class CatalogService implements Catalog, Startable {
 
   async start(): Promise<void> {
     if (this.#running) return
-    this.#loaded ??= this.#load()
-    await this.#loaded
+    await (this.#loaded ??= this.#load())
     this.#running = true
     this.#replication.start()
     this.#exchange.start()

@@ -1,9 +1,12 @@
 /** What people and scripts manage, as plain JSON: the same shapes over HTTP, through the SDK and on the command line. Types only; the browser SDK uses this file too. */
+import type { Quota } from '#protocols/quota'
 import type { AliasTargets, ConflictReport, GrantRecord, LedgerLine, LedgerStatus, Receipt, VersionRecord } from '#protocols/catalog'
 import type { Capability } from '#protocols/access'
 import type { SourceFiles } from '#protocols/builder'
 import type { Role } from '#protocols/lifecycle'
 import type { FunctionConfig, Manifest } from '#protocols/manifest'
+
+export type { Quota }
 
 export type Ack = 'accepted' | 'committed'
 
@@ -110,6 +113,13 @@ export interface NamespaceSummary {
   functions: number
   /** The key that holds `admin` on it; `null`: nobody created it. */
   owner: string | null
+}
+
+/** What a namespace may use (`*`: every one without a quota of its own); what is absent has no bound. */
+export interface QuotaSummary extends Quota {
+  namespace: string
+  /** What the asked node gives out of it, and how many calls of it are under way there; `null` where it places none, and for `*`. */
+  here: { share: number; inFlight: number } | null
 }
 
 export type GrantSummary = GrantRecord

@@ -1,7 +1,16 @@
 /** Records of the catalog and the mesh → what people see of them. Pure. */
-import type { FunctionRecord, Powers } from '#protocols/catalog'
+import type { FunctionRecord, Powers, Setting } from '#protocols/catalog'
 import type { Member, Network } from '#protocols/network'
-import type { FunctionDetail, FunctionSummary, LostRouteSummary, NamespaceSummary, NetworkSummary, NodeSummary } from './management.ts'
+import { EVERY_NAMESPACE, quotaOf } from '#protocols/quota'
+import type {
+  FunctionDetail,
+  FunctionSummary,
+  LostRouteSummary,
+  NamespaceSummary,
+  NetworkSummary,
+  NodeSummary,
+  QuotaSummary,
+} from './management.ts'
 
 export function summaryOf(record: FunctionRecord): FunctionSummary {
   const { namespace, name, version, ordinal, versions, publishedAt, publishedBy } = record
@@ -46,4 +55,17 @@ export function networkOf(
     connections: network.connections(),
     members: network.members.list().map(({ name, peer, connected }) => ({ name, peer, connected })),
   }
+}
+
+/** By namespace; `use` tells what the node that answers gives out. */
+export function quotaSummaries(
+  settings: readonly Setting[],
+  use: (namespace: string) => { share: number; inFlight: number } | undefined = () => undefined,
+): QuotaSummary[] {
+  return settings.flatMap(({ namespace, key, value }) => {
+    const quota = key === 'quota' ? quotaOf(value) : undefined
+    if (quota === undefined) return []
+    const here = namespace === EVERY_NAMESPACE ? undefined : use(namespace)
+    return [{ namespace, ...quota, here: here === undefined ? null : { share: here.share, inFlight: here.inFlight } }]
+  })
 }

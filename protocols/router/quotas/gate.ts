@@ -2,7 +2,7 @@
 import { OsirisError } from '#protocols/errors'
 import type { LimitName } from '#protocols/invocation'
 import { Bucket } from './bucket.ts'
-import type { Quota } from './quota.ts'
+import type { Quota } from '#protocols/quota'
 
 const HOUR_S = 3600
 /** When to come again where only somebody else's end makes room. */

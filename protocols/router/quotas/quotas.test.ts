@@ -11,7 +11,7 @@ import { accessOf, callOf, demoCatalog, FakeExecutor, FakeMembers } from '../rou
 import { RouterService } from '../service.ts'
 import { Bucket } from './bucket.ts'
 import { Gate } from './gate.ts'
-import { quotaOf, quotaSchema } from './quota.ts'
+import { quotaOf, quotaSchema } from '#protocols/quota'
 import { Quotas } from './quotas.ts'
 import { shareOf } from './shares.ts'
 

@@ -10,7 +10,7 @@ import { type Clock, every, type Startable } from '#protocols/lifecycle'
 import { isLimitName } from '#protocols/invocation'
 import type { Network, Peer } from '#protocols/network'
 import { Gate } from './gate.ts'
-import { EVERY_NAMESPACE, type Quota, quotaOf } from './quota.ts'
+import { EVERY_NAMESPACE, type Quota, quotaOf } from '#protocols/quota'
 import { shareOf } from './shares.ts'
 
 /** Gossip of what is asked of each node: `[[namespace, calls per second], …]`, once a round, while anything is. */

@@ -19,3 +19,6 @@ export function tell(reports: EngineReports, callId: number, ranMs: number, cpuM
 export function ownerOf(answer: unknown, callId: number): number {
   return typeof answer === 'number' ? answer : callId
 }
+
+/** How a head begins that answers with a WebSocket: the runtime writes it so, and the node takes it from no call that was not asked for one. */
+export const SWITCHING = '{"status":101,'

@@ -15,6 +15,8 @@ export interface Entries {
   last: ivm.Reference<() => string | undefined>
 }
 
+export type TextEntry = ivm.Reference<(...args: never[]) => string | undefined>
+
 /** What an instance is loaded into. */
 export interface Blank {
   isolate: ivm.Isolate

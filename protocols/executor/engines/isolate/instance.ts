@@ -4,8 +4,8 @@ import type ivm from 'isolated-vm'
 import type { EventHandler } from '#protocols/invocation'
 import type { WireSettings } from '../../frames.ts'
 import type { EngineReports, LoadParts, LoadRequest } from '../engine.ts'
-import { hasMail, ownerOf, tell } from './answer.ts'
-import type { Entries } from './context.ts'
+import { hasMail, ownerOf, SWITCHING, tell } from './answer.ts'
+import type { Entries, TextEntry } from './context.ts'
 import { Desk } from './crypto/desk.ts'
 import { deadline, disposedError, ENDLESS, errorJson, wireError, notReady, rejectionText, TAMPERED } from './host-error.ts'
 import { type Account, asideOf, type Entering } from './entering.ts'
@@ -18,11 +18,6 @@ import { EVENT } from './runtime/codes.ts'
 import { settle } from './settle.ts'
 import { reportsWith, Stacks } from './stacks.ts'
 import { DRAIN, Turns, WITH_BYTES } from './turns.ts'
-
-/** How a head begins that answers with a WebSocket: the runtime writes it so, and the node takes it from no call that was not asked for one. */
-const SWITCHING = '{"status":101,'
-
-type TextEntry = ivm.Reference<(...args: never[]) => string | undefined>
 
 export class Instance implements MailSink {
   readonly id: number
@@ -105,7 +100,6 @@ export class Instance implements MailSink {
 
   /** Whether the call is still open afterwards. */
   call(callId: number, msLeft: number, args: string, from?: string): boolean {
-    // Most calls come from outside: then there is nothing more to copy.
     return this.#begin(this.#entries.call, from === undefined ? [callId, args] : [callId, args, from], callId, msLeft)
   }
 

@@ -1,4 +1,4 @@
-/** What an operator allows a namespace, on all nodes together. The shape is that of the ledger's setting `quota`. */
+/** What an operator allows a namespace, on all nodes together: the shape of the ledger's setting `quota`. */
 import { z } from 'zod'
 
 /** At least one of them; what is absent has no bound. */
