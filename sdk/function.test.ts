@@ -1,5 +1,5 @@
 import { afterEach, expect, it } from 'vitest'
-import { call, caller, env, log, mock, type Mock } from './function.ts'
+import { call, caller, env, log, mock, type Mock, publish } from './function.ts'
 
 let mocked: Mock | undefined
 afterEach(() => mocked?.restore())
@@ -38,4 +38,19 @@ it('a stand-in that throws rejects, as the platform would', async () => {
     },
   })
   await expect(call('a/b')).rejects.toThrow('no')
+})
+
+it('mock() takes what is published, and gives each message an id', async () => {
+  await expect(publish('orders.created')).rejects.toMatchObject({ code: 'unavailable', message: expect.stringContaining('mock()') })
+  mocked = mock()
+  expect([await publish('orders.created', { n: 1 }), await publish('orders.created', 2, { id: 'mine' })]).toEqual([
+    { id: 'message-1' },
+    { id: 'mine' },
+  ])
+  expect(mocked.published).toEqual([
+    { topic: 'orders.created', data: { n: 1 }, options: {} },
+    { topic: 'orders.created', data: 2, options: { id: 'mine' } },
+  ])
+  mocked = mock({ publish: () => ({ id: 'theirs' }) })
+  expect(await publish('a')).toEqual({ id: 'theirs' })
 })

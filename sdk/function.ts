@@ -1,5 +1,5 @@
 /**
- * What a function imports: `import { call, caller, env, log } from 'osiris/function'`. On the platform the engine stands behind these names;
+ * What a function imports: `import { call, caller, env, log, publish } from 'osiris/function'`. On the platform the engine stands behind these names;
  * everywhere else this file does, so that functions are type-checked, and unit-tested with `mock`.
  */
 import { OsirisError } from '#protocols/errors'
@@ -8,9 +8,23 @@ export interface FunctionPlatform {
   /** What `osiris.yaml` says under `env`. */
   env: Record<string, string>
   call: (ref: string, ...args: unknown[]) => unknown
+  /** May give what `publish()` resolves to; else that is made up. */
+  publish: (topic: string, data: unknown, options: PublishOptions) => unknown
   log: (...parts: unknown[]) => void
   /** What `caller()` says. Default: a call from outside. */
   caller: FunctionCaller
+}
+
+export interface PublishOptions {
+  /** The same id again, within an hour, is the same message. */
+  id?: string
+  /** Messages with one key go to the same function of a group. */
+  key?: string
+}
+
+/** A message that is on the disks of several nodes. */
+export interface Published {
+  id: string
 }
 
 /** The function that called this one. */
@@ -24,6 +38,8 @@ export interface FunctionCaller {
 export interface Mock {
   /** Every `call` so far, in order. */
   calls: { ref: string; args: unknown[] }[]
+  /** Every `publish` so far, in order. */
+  published: { topic: string; data: unknown; options: PublishOptions }[]
   /** Every `log` so far, in order. */
   logs: unknown[][]
   /** Back to what was before. */
@@ -32,6 +48,7 @@ export interface Mock {
 
 interface Behind {
   call: FunctionPlatform['call']
+  publish: FunctionPlatform['publish']
   log: FunctionPlatform['log']
   caller?: FunctionCaller | undefined
 }
@@ -39,6 +56,9 @@ interface Behind {
 const outside: Behind = {
   call(ref) {
     throw new OsirisError('unavailable', `Cannot call "${ref}": this is not the platform; give mock({ call }) a stand-in`)
+  },
+  publish(topic) {
+    throw new OsirisError('unavailable', `Cannot publish to "${topic}": this is not the platform; use mock()`)
   },
   log() {},
 }
@@ -51,6 +71,14 @@ export const env: Record<string, string> = {}
 /** Calls another function (`namespace/name[@selector]`); allowed are those that `calls` names. Rejects with an error that carries a `code`. */
 export async function call<T = unknown>(ref: string, ...args: unknown[]): Promise<T> {
   return (await behind.call(ref, ...args)) as T
+}
+
+/**
+ * Publishes to a topic of this function's namespace (`orders.created`); resolves when the message is safe on several nodes, before anybody got it.
+ * Counts as one of the call's requests. Rejects with an error that carries a `code`.
+ */
+export async function publish(topic: string, data?: unknown, options: PublishOptions = {}): Promise<Published> {
+  return (await behind.publish(topic, data, options)) as Published
 }
 
 /**
@@ -70,6 +98,7 @@ export function log(...parts: unknown[]): void {
 export function mock(platform: Partial<FunctionPlatform> = {}): Mock {
   const before = { behind, env: { ...env } }
   const calls: Mock['calls'] = []
+  const published: Mock['published'] = []
   const logs: Mock['logs'] = []
   replaceEnv({ ...platform.env })
   behind = {
@@ -77,6 +106,10 @@ export function mock(platform: Partial<FunctionPlatform> = {}): Mock {
     call(ref, ...args) {
       calls.push({ ref, args })
       return (platform.call ?? outside.call)(ref, ...args)
+    },
+    async publish(topic, data, options) {
+      published.push({ topic, data, options })
+      return (await platform.publish?.(topic, data, options)) ?? { id: options.id ?? `message-${published.length}` }
     },
     log(...parts) {
       logs.push(parts)
@@ -87,7 +120,7 @@ export function mock(platform: Partial<FunctionPlatform> = {}): Mock {
     behind = before.behind
     replaceEnv(before.env)
   }
-  return { calls, logs, restore }
+  return { calls, published, logs, restore }
 }
 
 function replaceEnv(values: Record<string, string>): void {

@@ -88,3 +88,9 @@ export interface CodeSource {
 
 /** What a function asks of its node while it runs: function-to-function calls leave the executor through this. */
 export type CallOut = (invocation: Invocation) => Promise<Outcome>
+
+/** The same for what it publishes: `from` is what this node runs there, whatever the worker says. Rejects as the router's `Topics` do. */
+export type PublishOut = (
+  message: { namespace: string; topic: string; data: Uint8Array; id?: string; key?: string; traceparent?: string },
+  from: { name: string; subject: string; depth: number },
+) => Promise<{ id: string }>

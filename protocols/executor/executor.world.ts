@@ -78,6 +78,7 @@ export function serviceIn(
       ExecutorServiceInit,
       | 'events'
       | 'callOut'
+      | 'publishOut'
       | 'network'
       | 'capacity'
       | 'spares'
@@ -105,6 +106,7 @@ export function serviceIn(
     capacity: options.capacity ?? 200,
     spares: options.spares ?? 1,
     egressPrivate: options.egressPrivate ?? false,
+    ...(options.publishOut === undefined ? {} : { publishOut: options.publishOut }),
     ...(options.network === undefined ? {} : { network: options.network }),
     ...(options.doors === undefined ? {} : { doors: options.doors }),
     ...(options.resolve === undefined ? {} : { resolve: options.resolve }),

@@ -148,10 +148,20 @@ export interface WireError {
   /** The limit it met, by its name in LIMITS. */
   limit?: string
 }
-export interface WireAsk {
+export type WireAsk = WireCall | WirePublish
+export interface WireCall {
   kind: 'call'
   ref: string
   args: string
+}
+export interface WirePublish {
+  kind: 'publish'
+  /** Of its own namespace, unless it names one. */
+  topic: string
+  /** JSON text. */
+  data: string
+  id?: string
+  key?: string
 }
 
 export interface WireFetch {

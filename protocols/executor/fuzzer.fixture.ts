@@ -16,6 +16,7 @@ export interface MadeFrame {
 
 const FETCH = JSON.stringify({ call: 1, method: 'GET', url: 'http://127.0.0.1/', headers: [], redirect: 'follow', streams: false })
 const errorOf = (code: string) => JSON.stringify({ code, message: 'forged' })
+const publish = (topic: string) => JSON.stringify({ kind: 'publish', topic, data: '1' })
 const ask = (ref: string) => JSON.stringify({ kind: 'call', ref, args: '[]' })
 
 /** What a worker may say at any time while a call is open, without an effect on how the call ends. */
@@ -41,7 +42,7 @@ const mild = fc.oneof(
     id: fc.nat(50),
     a: fc.constant<Numeral>('instance'),
     b: fc.constant(0),
-    payload: fc.constantFrom(ask('fuzz-honest/f1'), ask('%')),
+    payload: fc.constantFrom(ask('fuzz-honest/f1'), ask('%'), publish('fuzz-honest/a'), publish('a'), publish('%')),
   }),
   fc.record({
     kind: fc.constant(SAY.fetch),

@@ -95,9 +95,17 @@ function isCount(value: unknown): value is number {
 }
 
 export function decodeAsk(text: string): WireAsk {
-  const { kind, ref, args } = objectOf(text)
-  if (kind !== 'call' || typeof ref !== 'string' || typeof args !== 'string') throw new Error('a malformed request')
-  return { kind, ref: ref.slice(0, 512), args }
+  const { kind, ref, args, topic, data, id, key } = objectOf(text)
+  if (kind === 'call' && typeof ref === 'string' && typeof args === 'string') return { kind, ref: ref.slice(0, 512), args }
+  if (kind !== 'publish' || typeof topic !== 'string' || typeof data !== 'string' || !isTextOrNone(id) || !isTextOrNone(key))
+    throw new Error('a malformed request')
+  // Too long by one is refused as the long one would be.
+  const chosen = { ...(id === undefined ? {} : { id: id.slice(0, 257) }), ...(key === undefined ? {} : { key: key.slice(0, 257) }) }
+  return { kind, topic: topic.slice(0, 512), data, ...chosen }
+}
+
+function isTextOrNone(value: unknown): value is string | undefined {
+  return value === undefined || typeof value === 'string'
 }
 
 function objectOf(text: string): Record<string, unknown> {

@@ -14,7 +14,7 @@ import { Call, type CallOwner } from './call.ts'
 import { CodeCache, type CodeStore } from './compiled/cache.ts'
 import { sharedSnapshot } from './compiled/snapshot.ts'
 import { Dispatcher } from './dispatcher.ts'
-import type { CallOut, CodeSource, Executor, ExecutorStatus, InstanceCount, ScaleOrder } from './executor.ts'
+import type { CallOut, CodeSource, Executor, ExecutorStatus, InstanceCount, PublishOut, ScaleOrder } from './executor.ts'
 import { Egress, type Resolve, systemResolve, takeFrame } from './egress/index.ts'
 import { FunctionState, type InstanceSlot, type ScaleShare } from './function-state.ts'
 import { Keeping, wholeShare } from './keeping.ts'
@@ -36,6 +36,7 @@ import type { WorkerListener, WorkerProcess } from './worker-process.ts'
 export interface ExecutorServiceInit {
   code: CodeSource
   callOut: CallOut
+  publishOut?: PublishOut
   /** To count the calls of chains that began elsewhere. */
   network?: ChainsInit['network']
   clock: Clock
@@ -352,9 +353,8 @@ export class ExecutorService implements Executor, Startable, CallOwner, WorkerLi
   }
 
   ask(slot: InstanceSlot, askId: number, text: string, callId: number): void {
-    const { callOut, clock, random } = this.#init
     const met = (limit: LimitName) => this.met(slot, limit)
-    answerAsk(slot, askId, text, callId, { callOut, clock, random, met, chains: this.chains, depthMax: this.#limits.depthMax })
+    answerAsk(slot, askId, text, callId, { ...this.#init, met, chains: this.chains, depthMax: this.#limits.depthMax })
   }
 
   codeSeen(slot: InstanceSlot, isUsed: boolean): void {

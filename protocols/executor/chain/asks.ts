@@ -1,5 +1,5 @@
 /**
- * What a running function asks of its node while it runs: calls of other functions, on its caller's account, within its own time, depth and chain. Who calls
+ * What a running function asks of its node while it runs: calls of other functions, messages to topics, on its caller's account, within its own time, depth and chain. Who calls
  * is what this node runs there: a worker only says for which of the open calls of that instance it asks.
  */
 import { OsirisError } from '#protocols/errors'
@@ -7,16 +7,18 @@ import { type FunctionRef, parseRef } from '#protocols/function'
 import type { Chain, Invocation, LimitName, Outcome } from '#protocols/invocation'
 import type { Clock, Random } from '#protocols/lifecycle'
 import type { Call } from '../call.ts'
-import type { CallOut } from '../executor.ts'
-import { DO } from '../frames.ts'
+import type { CallOut, PublishOut } from '../executor.ts'
+import { DO, type WireAsk, type WireCall } from '../frames.ts'
 import type { InstanceSlot } from '../function-state.ts'
 import { decodeAsk } from '../hostile.ts'
 import { askerOf, countRequest } from '../limits/requests.ts'
 import type { Chains } from './chains.ts'
 import { pathBelow, tooDeep, tooMany } from './lineage.ts'
+import { publishFor } from './publishing.ts'
 
 export interface AskInit {
   callOut: CallOut
+  publishOut?: PublishOut
   clock: Clock
   random: Random
   chains: Chains
@@ -26,17 +28,22 @@ export interface AskInit {
 
 /** Throws when the worker's words are malformed; answers the function in every other case. */
 export function answerAsk(slot: InstanceSlot, askId: number, text: string, callId: number, init: AskInit): void {
-  const { ref, args } = decodeAsk(text)
-  void run(slot, ref, args, callId, init).then(
+  const asked = decodeAsk(text)
+  void answerTo(slot, asked, callId, init).then(
     (json) => reply(slot, askId, false, json),
     (error: unknown) => {
-      const { code, message, details } = OsirisError.from(error, `Cannot call ${JSON.stringify(ref)}`)
+      const act = asked.kind === 'call' ? `Cannot call ${JSON.stringify(asked.ref)}` : `Cannot publish to ${JSON.stringify(asked.topic)}`
+      const { code, message, details } = OsirisError.from(error, act)
       reply(slot, askId, true, Buffer.from(JSON.stringify({ code, message, limit: details?.['limit'] })))
     },
   )
 }
 
-async function run(slot: InstanceSlot, ref: string, args: string, callId: number, init: AskInit): Promise<Uint8Array> {
+function answerTo(slot: InstanceSlot, asked: WireAsk, callId: number, init: AskInit): Promise<Uint8Array> {
+  return asked.kind === 'call' ? run(slot, asked, callId, init) : publishFor(slot, asked, callId, init)
+}
+
+async function run(slot: InstanceSlot, { ref, args }: WireCall, callId: number, init: AskInit): Promise<Uint8Array> {
   const target = parseRef(ref)
   const name = `${target.namespace}/${target.name}`
   const { fn } = slot

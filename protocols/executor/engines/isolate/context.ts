@@ -59,7 +59,7 @@ export function closeContext({ context, entries, functionModule, bindModule }: O
 
 /** Takes the runtime's entry out of the new context; the modules below find their parts under a name that is gone before user code runs. */
 const OPEN_DOOR = `const entry = globalThis.__osiris($0); globalThis.__osirisParts = { ...entry.exports, bind: entry.bind }; return entry`
-const FUNCTION_MODULE = `const { env, log, call, caller } = globalThis.__osirisParts; export { env, log, call, caller }`
+const FUNCTION_MODULE = `const { env, log, call, caller, publish } = globalThis.__osirisParts; export { env, log, call, caller, publish }`
 const BIND_MODULE = `const { bind } = globalThis.__osirisParts; delete globalThis.__osirisParts; export { bind }`
 
 function builtIn(isolate: ivm.Isolate, context: ivm.Context, code: string): ivm.Module {

@@ -11,7 +11,7 @@ import { write } from './console.ts'
 import { fetchEvent } from './fetch.ts'
 import { callEvent } from './event-call.ts'
 import { callRequest, type Method, type WebFunction } from './web-call.ts'
-import { answerAsk, ask } from './ask.ts'
+import { answerAsk, ask, publish } from './ask.ts'
 import { calledBy, caller, forgetCaller } from './caller.ts'
 import { answerOperation } from './subtle/queue.ts'
 import type { EventHandler } from '#protocols/invocation'
@@ -21,7 +21,7 @@ const { assign, freeze } = Object
 
 export interface Entry {
   /** What `osiris/function` exports; `env` is filled by `configure`. */
-  exports: { env: Record<string, string>; log: unknown; call: unknown; caller: unknown }
+  exports: { env: Record<string, string>; log: unknown; call: unknown; caller: unknown; publish: unknown }
   /** Before the module loads: its settings. */
   configure(settings: string): void
   /** After the module loaded: its namespace. */
@@ -46,7 +46,13 @@ export function createEntry(): Entry {
   let web: WebFunction | undefined
   let lost: string | undefined
   const env: Record<string, string> = {}
-  const exports = { env, log: (...parts: unknown[]) => write(1, parts), call: (ref: unknown, ...args: unknown[]) => ask(ref, args), caller }
+  const exports = {
+    env,
+    log: (...parts: unknown[]) => write(1, parts),
+    call: (ref: unknown, ...args: unknown[]) => ask(ref, args),
+    caller,
+    publish: (topic: unknown, data: unknown, options: unknown) => publish(topic, data, options),
+  }
   const bind = (namespace: unknown) => {
     const answer = bindDefault(namespace, settings, env)
     if (typeof answer === 'string') return say(OUT.loaded, 0, answer)
