@@ -22,7 +22,7 @@ import { createEvents, type Events } from '#protocols/events'
 import { ExecutorClient, ExecutorService, serveExecutor } from '#protocols/executor'
 import { every, type Role, type Startable, systemClock } from '#protocols/lifecycle'
 import { createLibp2pNetwork, identityOf, loadLibp2p, type Network } from '#protocols/network'
-import { Quotas, type Router, RouterClient, RouterService, Scaling, serveRouter } from '#protocols/router'
+import { Quotas, QueueService, type Router, RouterClient, RouterService, serveRouter } from '#protocols/router'
 import type { NodeConfig } from '#node/config'
 import { HttpServer } from '#node/http'
 import { createLogger, logEvents, Metrics } from '#node/telemetry'
@@ -146,18 +146,11 @@ async function compose(config: NodeConfig, host: Host, signal: AbortSignal) {
         ...{ limits: config.limits, walls: config.walls, traits },
         egressPrivate: config.egressPrivate,
         codeStore: host.codeStore,
-        shareOf: (record) => scaling.parts.shareOf(record),
         doors: () => doorsOf({ http: http.url, p2p: network.addresses() }, network.members.list()),
       })
     : undefined
 
   const quotas = has('router') || has('executor') ? new Quotas({ catalog, network, clock, events }) : undefined
-  const scaling: Scaling = new Scaling({
-    ...{ network, catalog, has, clock, events, traits, capacity: config.capacity },
-    executor: executorService,
-    remote: new ExecutorClient({ network, clock }),
-  })
-
   // Functions call each other through it on any node that runs them, so that one that is here is called here.
   const routing: RouterService | undefined =
     has('router') || has('executor')
@@ -169,6 +162,7 @@ async function compose(config: NodeConfig, host: Host, signal: AbortSignal) {
         })
       : undefined
   const routerService = has('router') ? routing : undefined
+  const queue = has('router') ? new QueueService({ network, storage: host.store.storage, clock, random, events }) : undefined
   const router: Router = routerService ?? new RouterClient({ network, clock, random })
 
   let ready = false
@@ -228,9 +222,7 @@ async function compose(config: NodeConfig, host: Host, signal: AbortSignal) {
         ...(catalogService === undefined ? [] : [catalogService.authority().onChange(() => access.reconsider())]),
         catalog instanceof CatalogClient ? serveArtifacts(network, catalog, access) : serveCatalog(network, catalog, access),
         ...(builderService === undefined ? [] : [serveBuilder(network, builderService, access)]),
-        ...(executorService === undefined
-          ? []
-          : [serveExecutor(network, { executor: executorService, access, mayOrder: (peer, order) => scaling.mayOrder(peer, order) })]),
+        ...(executorService === undefined ? [] : [serveExecutor(network, { executor: executorService, access, mayOrder: () => false })]),
         ...(routerService === undefined ? [] : [serveRouter(network, routerService)]),
         every(
           clock,
@@ -239,8 +231,6 @@ async function compose(config: NodeConfig, host: Host, signal: AbortSignal) {
           () => {},
         ),
       )
-      await scaling.start()
-      closers.push(() => void scaling.stop())
       network.advertise({ ...load(), http: http.url })
       ready = true
     },
@@ -252,7 +242,8 @@ async function compose(config: NodeConfig, host: Host, signal: AbortSignal) {
 
   const roles = [catalog, builderService, executorService, quotas].filter((each) => each !== undefined)
   return {
-    parts: [network, ...roles, http, doors] satisfies Startable[],
+    // Last: it hands out as soon as it runs, and other routers answer members only.
+    parts: [network, ...roles, http, doors, ...(queue === undefined ? [] : [queue])] satisfies Startable[],
     node: (stop: () => Promise<void>): RunningNode => ({
       name: config.name,
       peer: network.peer,

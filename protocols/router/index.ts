@@ -1,7 +1,7 @@
 export type * from './queue/queue.ts'
+export { QueueService } from './queue/service.ts'
 export type * from './router.ts'
 export { RouterClient, type RouterClientInit } from './client.ts'
-export { Scaling, type ScalingInit } from './scaling/scaling.ts'
 export { serveRouter } from './serve.ts'
 export { Quotas, type QuotaUse } from './quotas/quotas.ts'
 export { RouterService, type RouterServiceInit } from './service.ts'

@@ -1,3 +1,8 @@
+export { NodeClock } from './clock.ts'
 export { arrangeCrypto } from './crypto.ts'
+export { Dice } from './dice.ts'
+export { VirtualDisk } from './disk.ts'
+export { type Owner, Scheduler } from './scheduler.ts'
+export { Trace } from './trace.ts'
 export { type Report, type RunOptions, simulate } from './run.ts'
 export type { Violation } from './world.ts'

@@ -145,7 +145,8 @@ export interface Queue {
   /**
    * Resolves when all of them are synced here and on two other routers (as far as there are). All or none; known ids are dropped.
    * Throws `invalid_argument`, `payload_too_large`, `quota_exceeded` (the namespace's bounds), `overloaded` (the node's), `storage_full`, `unavailable`
-   * (not on enough routers, and taken back), `outcome_unknown` (the same, but a router that does not answer may hold it and hand it out).
+   * (not on enough routers, and taken back), `conflict` (the same id was taken back before), `outcome_unknown` (taken back, but a router that does not
+   * answer may hold it and hand it out).
    */
   add(items: readonly NewItem[]): Promise<void>
   /** An item anywhere in the universe. Undefined: never added, or forgotten. Throws `unavailable` when not found while routers could not be asked. */
