@@ -33,6 +33,14 @@ test('a schedule is a line, or a line with its time zone and what becomes of tic
   expect(wrong.filter((each) => functionConfigSchema.safeParse({ schedule: each }).success)).toEqual([])
 })
 
+test('only a function that may be started twice is hedged', () => {
+  const parse = (config: unknown) => functionConfigSchema.safeParse(config)
+  expect(settingsOf(functionConfigSchema.parse({ idempotent: true, hedge: { after: '50ms' } })).hedge).toEqual({ afterMs: 50 })
+  expect(parse({ hedge: { after: '50ms' } }).error?.issues[0]).toMatchObject({ path: ['hedge'] })
+  expect(parse({ idempotent: true, hedge: {} }).success).toBe(false)
+  expect(settingsOf(functionConfigSchema.parse({ idempotent: true }))).not.toHaveProperty('hedge')
+})
+
 test('what a function asks of its node: labels as text, and regions; nothing where nothing is asked', () => {
   const placeOf = (place: unknown) => settingsOf(functionConfigSchema.parse({ place })).place
   expect(placeOf({ labels: { gpu: true, cores: 8 }, regions: ['eu-west-1'] })).toEqual({

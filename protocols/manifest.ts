@@ -92,73 +92,80 @@ function nameOfSecret(text: string): string {
 }
 
 /** What a person writes for one function, in `osiris.yaml` or as `config` of a deploy. Unknown keys are refused. */
-export const functionConfigSchema = z.strictObject({
-  routes: z.array(routeSchema).max(64).optional(),
-  execution: z
-    .strictObject({
-      engine: z.enum(['isolate']).optional(),
-      timeout: durationMs(1, 900_000).optional(),
-      cpu: durationMs(1, 900_000).optional(),
-      memory: byteSize(8 * MIB, 4096 * MIB).optional(),
-      concurrency: z.int().min(1).max(10_000).optional(),
-      payload: byteSize(0, 1024 * MIB).optional(),
-      result: byteSize(0, 1024 * MIB).optional(),
-      logs: byteSize(0, 64 * MIB).optional(),
-      requests: z.int().min(0).max(10_000).optional(),
-      timers: z.int().min(0).max(100_000).optional(),
-    })
-    .optional(),
-  scale: z
-    .strictObject({
-      min: z.int().min(0).max(1000).optional(),
-      max: z.int().min(1).max(1000).optional(),
-      target: z.int().min(1).max(10_000).optional(),
-      idle: durationMs(1000, 86_400_000).optional(),
-    })
-    .optional(),
-  env: z
-    .record(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]{0,127}$/, 'an environment name is letters, digits and "_"'), z.string().max(32_768))
-    .optional(),
-  secrets: z
-    .array(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]{0,127}(?:@[1-9]\d{0,8})?$/, 'a secret is its name, or NAME@VERSION'))
-    .max(64)
-    .refine((secrets) => new Set(secrets.map(nameOfSecret)).size === secrets.length, 'a secret may stand only once')
-    .optional(),
-  egress: z.array(egressSchema).max(64).optional(),
-  calls: z.array(z.string().max(256)).max(64).optional(),
-  schedule: z
-    .union([
-      cronSchema.superRefine((cron, context) => checkCron({ cron }, context)),
-      z
-        .strictObject({
-          cron: cronSchema,
-          /** Of the IANA database, e.g. `Europe/Berlin`. */
-          timezone: z.string().max(64).optional(),
-          missed: missedSchema.optional(),
-          overlap: z.boolean().optional(),
-        })
-        .superRefine(checkCron),
-    ])
-    .optional(),
-  subscribe: z
-    .array(
-      z.union([
-        topicPatternSchema,
-        z.strictObject({
-          topic: topicPatternSchema,
-          group: nameSchema.optional(),
-          attempts: deliveryAttemptsSchema.optional(),
-          backoff: durationMs(100, 3_600_000).optional(),
-        }),
-      ]),
-    )
-    .max(64)
-    .optional(),
-  access: z.enum(['public', 'token']).optional(),
-  idempotent: z.boolean().optional(),
-  /** What the node must have that runs it. */
-  place: placeConfigSchema.optional(),
-})
+export const functionConfigSchema = z
+  .strictObject({
+    routes: z.array(routeSchema).max(64).optional(),
+    execution: z
+      .strictObject({
+        engine: z.enum(['isolate']).optional(),
+        timeout: durationMs(1, 900_000).optional(),
+        cpu: durationMs(1, 900_000).optional(),
+        memory: byteSize(8 * MIB, 4096 * MIB).optional(),
+        concurrency: z.int().min(1).max(10_000).optional(),
+        payload: byteSize(0, 1024 * MIB).optional(),
+        result: byteSize(0, 1024 * MIB).optional(),
+        logs: byteSize(0, 64 * MIB).optional(),
+        requests: z.int().min(0).max(10_000).optional(),
+        timers: z.int().min(0).max(100_000).optional(),
+      })
+      .optional(),
+    scale: z
+      .strictObject({
+        min: z.int().min(0).max(1000).optional(),
+        max: z.int().min(1).max(1000).optional(),
+        target: z.int().min(1).max(10_000).optional(),
+        idle: durationMs(1000, 86_400_000).optional(),
+      })
+      .optional(),
+    env: z
+      .record(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]{0,127}$/, 'an environment name is letters, digits and "_"'), z.string().max(32_768))
+      .optional(),
+    secrets: z
+      .array(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]{0,127}(?:@[1-9]\d{0,8})?$/, 'a secret is its name, or NAME@VERSION'))
+      .max(64)
+      .refine((secrets) => new Set(secrets.map(nameOfSecret)).size === secrets.length, 'a secret may stand only once')
+      .optional(),
+    egress: z.array(egressSchema).max(64).optional(),
+    calls: z.array(z.string().max(256)).max(64).optional(),
+    schedule: z
+      .union([
+        cronSchema.superRefine((cron, context) => checkCron({ cron }, context)),
+        z
+          .strictObject({
+            cron: cronSchema,
+            /** Of the IANA database, e.g. `Europe/Berlin`. */
+            timezone: z.string().max(64).optional(),
+            missed: missedSchema.optional(),
+            overlap: z.boolean().optional(),
+          })
+          .superRefine(checkCron),
+      ])
+      .optional(),
+    subscribe: z
+      .array(
+        z.union([
+          topicPatternSchema,
+          z.strictObject({
+            topic: topicPatternSchema,
+            group: nameSchema.optional(),
+            attempts: deliveryAttemptsSchema.optional(),
+            backoff: durationMs(100, 3_600_000).optional(),
+          }),
+        ]),
+      )
+      .max(64)
+      .optional(),
+    access: z.enum(['public', 'token']).optional(),
+    idempotent: z.boolean().optional(),
+    /** A second start at another member when the first has not answered after so long; takes `idempotent: true`. */
+    hedge: z.strictObject({ after: durationMs(1, 900_000) }).optional(),
+    /** What the node must have that runs it. */
+    place: placeConfigSchema.optional(),
+  })
+  .refine((config) => config.hedge === undefined || config.idempotent === true, {
+    path: ['hedge'],
+    message: 'takes idempotent: true, since it may start a call twice',
+  })
 
 /** What a person may write (before parsing). */
 export type FunctionConfig = z.input<typeof functionConfigSchema>
@@ -238,7 +245,8 @@ export const settingsSchema = z.strictObject({
     .max(64),
   access: z.enum(['public', 'token']),
   idempotent: z.boolean(),
-  /** Only there where the function asks for something. */
+  /** These two are only there where the function asks for something. */
+  hedge: z.strictObject({ afterMs: z.int().min(1).max(900_000) }).optional(),
   place: placeSchema.optional(),
 })
 export type FunctionSettings = z.infer<typeof settingsSchema>
@@ -270,6 +278,7 @@ export function settingsOf(config: z.output<typeof functionConfigSchema>): Funct
     subscribe: (config.subscribe ?? []).map(subscriptionOf),
     access: config.access ?? 'token',
     idempotent: config.idempotent ?? false,
+    ...(config.hedge === undefined ? {} : { hedge: { afterMs: config.hedge.after } }),
     ...(place === undefined ? {} : { place }),
   }
 }

@@ -5,7 +5,7 @@ import { type FunctionConfig, functionConfigSchema, nameSchema } from '#protocol
 import { problemsOf } from './sentence.ts'
 import { parseYaml } from './yaml-file.ts'
 
-const functionSchema = functionConfigSchema.extend({
+const functionSchema = functionConfigSchema.safeExtend({
   /** The file with the default export, relative to osiris.yaml. */
   source: z
     .string()

@@ -6,11 +6,13 @@ import { failed, type FailedOutcome, type Outcome, type PlacedInvocation } from 
 import type { Clock, Random } from '#protocols/lifecycle'
 import type { FunctionSettings } from '#protocols/manifest'
 import type { Members, Peer } from '#protocols/network'
-import { type Anybody, LocalCandidate, type LocalExecutor, type RemoteCandidate } from './candidates.ts'
 import { lackOf, type Traits } from '#protocols/traits'
+import { type Anybody, LocalCandidate, type LocalExecutor, type RemoteCandidate } from './candidates.ts'
 import { Chooser } from './chooser.ts'
+import { firstAnswer, type Running } from './hedge.ts'
 import { isStream, ReplayableBody } from './replay.ts'
-import { mayStartAgain, mayTryElsewhere } from './retry.ts'
+import { RetryBudget } from './resilience/retry-budget.ts'
+import { hopMarginMs, mayStartAgain, mayTryElsewhere, pauseMs } from './retry.ts'
 
 export interface AttemptsInit {
   /** This node's own, when it has the role. */
@@ -32,7 +34,7 @@ const ATTEMPTS_MAX = 3
 const ANSWER_GRACE_MS = 700
 
 /** What the function asks for, of its settings. */
-export type Wishes = Pick<FunctionSettings, 'idempotent' | 'place'>
+export type Wishes = Pick<FunctionSettings, 'idempotent' | 'hedge' | 'place'>
 
 /** What is known about one call beyond its first attempt. */
 interface Course {
@@ -48,6 +50,7 @@ export class Attempts {
   readonly #init: AttemptsInit
   readonly #clock: Clock
   readonly #chooser: Chooser
+  readonly #budget = new RetryBudget()
 
   constructor(init: AttemptsInit) {
     const { executor, members, clock, peer, random, events } = init
@@ -64,11 +67,13 @@ export class Attempts {
 
   /** Never rejects. A warm call on this node goes straight to its executor. */
   run(placed: PlacedInvocation, wishes: Wishes): Promise<Outcome> {
+    this.#budget.called()
     const { local } = this.#chooser.candidates
     const streams = placed.payload.kind === 'fetch' && isStream(placed.payload.body)
     if (
       local !== undefined &&
       !streams &&
+      wishes.hedge === undefined &&
       this.#chooser.runsHere(wishes.place === undefined ? placed : { version: placed.version, place: wishes.place }, local)
     )
       return this.#here(placed, local, wishes)
@@ -88,14 +93,44 @@ export class Attempts {
   }
 
   async #attempt(course: Course): Promise<Outcome> {
-    const candidate = this.#chooser.choose({ version: course.placed.version, place: course.wishes.place }, course.tried)
+    const candidate = this.#choose(course)
     if (candidate === undefined) return failed(this.#nobody(course), { version: course.placed.version })
     course.tried.push(candidate)
-    const invocation = withBody(course)
-    const outcome = await (candidate instanceof LocalCandidate ? candidate.executor.invoke(invocation) : this.#there(candidate, invocation))
+    const { hedge, idempotent } = course.wishes
+    const isHedged = hedge !== undefined && idempotent && !course.startedAgain && course.body === undefined
+    const outcome = await (isHedged ? this.#hedged(candidate, course, hedge.afterMs) : this.#at(candidate, withBody(course)))
     if (outcome.kind === 'failed') return this.#next(outcome, course)
     course.body?.commit()
     return outcome
+  }
+
+  #at(candidate: Anybody, invocation: PlacedInvocation): Promise<Outcome> {
+    return candidate instanceof LocalCandidate ? candidate.executor.invoke(invocation) : this.#there(candidate, invocation)
+  }
+
+  /** One that takes long is started at another member as well. */
+  async #hedged(candidate: Anybody, course: Course, afterMs: number): Promise<Outcome> {
+    const one = this.#cancellable(candidate, course.placed)
+    const patience = Promise.withResolvers<undefined>()
+    const cancelTimer = this.#clock.after(afterMs, () => patience.resolve(undefined))
+    const soon = await Promise.race([one.outcome, patience.promise])
+    cancelTimer()
+    if (soon !== undefined) return soon
+    const other = this.#hasAnotherAttempt(course) ? this.#choose(course) : undefined
+    if (other === undefined || !this.#budget.take(this.#clock.monotonic())) return one.outcome
+    course.tried.push(other)
+    course.startedAgain = true
+    return firstAnswer(one, this.#cancellable(other, course.placed))
+  }
+
+  #cancellable(candidate: Anybody, placed: PlacedInvocation): Running {
+    const controller = new AbortController()
+    const signal = placed.signal === undefined ? controller.signal : AbortSignal.any([placed.signal, controller.signal])
+    return { outcome: this.#at(candidate, { ...placed, signal }), cancel: () => controller.abort() }
+  }
+
+  #choose({ placed: { version }, wishes: { place }, tried }: Course): Anybody | undefined {
+    return this.#chooser.choose({ version, place }, tried)
   }
 
   /** The answer of a member, or the end of waiting for it. */
@@ -106,7 +141,9 @@ export class Attempts {
       late.resolve(this.#silence(candidate, invocation)),
     )
     const handed = candidate.began(invocation.version)
-    const outcome = await Promise.race([this.#init.remote.at(candidate.peer).invoke(invocation), late.promise])
+    const marginMs = hopMarginMs(candidate.latencyMs, invocation.deadlineAt - startedAt)
+    const shorter = { ...invocation, deadlineAt: invocation.deadlineAt - marginMs }
+    const outcome = await Promise.race([this.#init.remote.at(candidate.peer).invoke(shorter), late.promise])
     cancelTimer()
     this.#chooser.learn(candidate, handed, outcome, invocation.signal?.aborted === true)
     return outcome
@@ -124,13 +161,22 @@ export class Attempts {
   /** The failure, or what another attempt made of it. */
   async #next(outcome: FailedOutcome, course: Course): Promise<Outcome> {
     const again = !mayTryElsewhere(outcome) && course.wishes.idempotent && !course.startedAgain && mayStartAgain(outcome)
-    if ((mayTryElsewhere(outcome) || again) && this.#hasAnotherAttempt(course)) {
+    if ((mayTryElsewhere(outcome) || again) && this.#hasAnotherAttempt(course) && this.#budget.take(this.#clock.monotonic())) {
       course.startedAgain ||= again
+      await this.#pause(course)
       const other = await this.#attempt(course)
       return other.kind === 'failed' && saysLess(other, outcome) ? outcome : other
     }
     course.body?.commit()
     return outcome
+  }
+
+  /** Calls that failed together do not come back together. */
+  #pause({ tried, placed }: Course): Promise<void> {
+    const { clock, random } = this.#init
+    const { promise, resolve } = Promise.withResolvers<void>()
+    clock.after(pauseMs(tried.length, placed.deadlineAt - clock.monotonic(), random), resolve)
+    return promise
   }
 
   #hasAnotherAttempt(course: Course): boolean {

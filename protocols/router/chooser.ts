@@ -73,8 +73,7 @@ export class Chooser {
   learn(candidate: RemoteCandidate, handed: Handed, outcome: Outcome, isCutOff: boolean): void {
     const tookMs = candidate.ended(handed, outcome)
     if (outcome.kind !== 'failed') return this.#learnTime(candidate, handed, tookMs)
-    // Nobody knows how a call that was cut off would have gone on.
-    if (isCutOff) return handed.isProbe ? candidate.leaveOpen() : undefined
+    if (isCutOff) return this.#learnCut(candidate, handed, tookMs)
     const { code, message } = outcome.error
     const cause = causeOf(outcome)
     if (cause !== undefined) {
@@ -88,6 +87,13 @@ export class Chooser {
       if (!handed.isProbe || candidate.trouble !== 'failing') candidate.answered(handed)
       else candidate.open('failing', true)
     }
+  }
+
+  /** Nobody knows how it would have gone on; but one that was late already is as good as measured. */
+  #learnCut(candidate: RemoteCandidate, handed: Handed, tookMs: number): void {
+    const referenceMs = this.#measures.referenceMs(handed.version, candidate.peer)
+    if (referenceMs !== undefined && isSlow(tookMs, referenceMs)) this.#learnTime(candidate, handed, tookMs)
+    else if (handed.isProbe) candidate.leaveOpen()
   }
 
   #learnTime(candidate: RemoteCandidate, handed: Handed, tookMs: number): void {

@@ -69,6 +69,9 @@ export function sharesWorld(name: string, manners: readonly Manner[]) {
   members.set(...NAMES.map((peer) => ({ peer, name: peer, capacity: 100, ...mannerOf.get(peer)?.claims })))
   const askedFor = new Map<string, string[]>()
   const starts = new Map<string, number>()
+  const aborted: string[] = []
+  /** What was left at each start. */
+  const deadlines: number[] = []
   const invoke = (peer: string) => async (invocation: PlacedInvocation) => {
     const asked = askedFor.get(invocation.id) ?? []
     askedFor.set(invocation.id, [...asked, peer])
@@ -78,12 +81,21 @@ export function sharesWorld(name: string, manners: readonly Manner[]) {
     if (answers === undefined || answers === 'function_failed') starts.set(invocation.id, (starts.get(invocation.id) ?? 0) + 1)
     const { promise, resolve } = Promise.withResolvers<void>()
     clock.after(ms, resolve)
-    invocation.signal?.addEventListener('abort', () => resolve())
+    deadlines.push(invocation.deadlineAt - clock.monotonic())
+    invocation.signal?.addEventListener('abort', () => {
+      aborted.push(peer)
+      resolve()
+    })
     await promise
+    if (invocation.signal?.aborted === true)
+      return failed(new OsirisError('deadline_exceeded', 'Cannot finish: its caller left'), meta, true)
     return answerOf(answers, meta)
   }
   const router = new RouterService({
-    catalog: demoCatalog().add('demo', 'public', { access: 'public' }).add('demo', 'idem', { access: 'public', idempotent: true }),
+    catalog: demoCatalog()
+      .add('demo', 'public', { access: 'public' })
+      .add('demo', 'idem', { access: 'public', idempotent: true })
+      .add('demo', 'hedged', { access: 'public', idempotent: true, hedge: { after: '50ms' } }),
     executor: undefined,
     remote: { at: (peer) => ({ invoke: invoke(peer) }) },
     members,
@@ -102,7 +114,7 @@ export function sharesWorld(name: string, manners: readonly Manner[]) {
     return seen
   }
   return {
-    ...{ clock, calls, call, starts, members, order, router },
+    ...{ clock, calls, call, starts, aborted, deadlines, members, order, router },
     home: homeOf(versionFor(name), seeds)?.peer as string,
     manner: (rank: number) => mannerOf.get(order[rank] as string) as Manner,
     /** One after the other, `gapMs` between them. */
