@@ -1,0 +1,119 @@
+/** Topics through a member with the router role. */
+import { OsirisError } from '#protocols/errors'
+import type { Caller } from '#protocols/invocation'
+import type { Clock, Random } from '#protocols/lifecycle'
+import type { Message as WireMessage, Network, Peer } from '#protocols/network'
+import { decodeAnswer, encodePublish, encodeRequest, type Publisher, type TopicsRequest, TOPICS_PROTOCOL, wireCaller } from './messages.ts'
+import type {
+  DeadLetter,
+  DeadLetterDetail,
+  NewMessage,
+  PublishedMessage,
+  PublishingFunction,
+  SubscriptionSummary,
+  Topics,
+} from './topics.ts'
+
+export interface TopicsClientInit {
+  network: Pick<Network, 'members' | 'request'>
+  clock: Clock
+  random: Random
+}
+
+/** Another router is asked only where the network proves that the one before saw nothing. */
+const ATTEMPTS_MAX = 3
+/** A write to three disks, one of which may be slow; a list asks every router. */
+const TIMEOUT_MS = 10_000
+
+export class TopicsClient implements Topics {
+  readonly #init: TopicsClientInit
+
+  constructor(init: TopicsClientInit) {
+    this.#init = init
+  }
+
+  publish(message: NewMessage, caller: Caller): Promise<PublishedMessage> {
+    return this.#publish(message, { caller })
+  }
+
+  publishFrom(message: NewMessage, from: PublishingFunction): Promise<PublishedMessage> {
+    return this.#publish(message, { from })
+  }
+
+  /** Of this router, whose the id is while it is here. Throws as `Topics.publish`; `unavailable` with `details.sent: false` proves that it did not hear of it. */
+  async publishAt(peer: Peer, message: NewMessage & { id: string }, by: Publisher): Promise<PublishedMessage> {
+    const { network } = this.#init
+    return decodeAnswer(
+      'publish',
+      await network.request(peer, TOPICS_PROTOCOL, encodePublish(message, by, { chosen: true, forwarded: true }), {
+        timeoutMs: TIMEOUT_MS,
+      }),
+    )
+  }
+
+  async subscriptions(namespace: string, caller: Caller): Promise<SubscriptionSummary[]> {
+    return (await decodeAnswer('subscriptions', await this.#ask({ type: 'subscriptions', namespace, caller: wireCaller(caller) })))
+      .subscriptions
+  }
+
+  async deadLetters(namespace: string, limit: number, caller: Caller): Promise<DeadLetter[]> {
+    return (await decodeAnswer('deadLetters', await this.#ask({ type: 'deadLetters', namespace, limit, caller: wireCaller(caller) })))
+      .letters
+  }
+
+  async deadLetter(namespace: string, id: string, caller: Caller): Promise<DeadLetterDetail> {
+    return decodeAnswer('deadLetter', await this.#ask({ type: 'deadLetter', namespace, id, caller: wireCaller(caller) }))
+  }
+
+  async replay(namespace: string, id: string, caller: Caller): Promise<void> {
+    await this.#ask({ type: 'replay', namespace, id, caller: wireCaller(caller) })
+  }
+
+  async remove(namespace: string, id: string, caller: Caller): Promise<void> {
+    await this.#ask({ type: 'remove', namespace, id, caller: wireCaller(caller) })
+  }
+
+  async #publish(message: NewMessage, by: Publisher): Promise<PublishedMessage> {
+    const id = message.id ?? newId(this.#init.random)
+    const act = `Cannot publish to "${message.namespace}/${message.topic}"`
+    return decodeAnswer(
+      'publish',
+      await this.#send(encodePublish({ ...message, id }, by, { chosen: message.id !== undefined, forwarded: false }), act),
+    )
+  }
+
+  #ask(request: TopicsRequest): Promise<WireMessage> {
+    return this.#send(encodeRequest(request), `Cannot ask about topics of "${request.namespace}"`)
+  }
+
+  async #send(message: WireMessage, act: string): Promise<WireMessage> {
+    const { network } = this.#init
+    let last: unknown
+    for (const peer of this.#routers()) {
+      try {
+        return await network.request(peer, TOPICS_PROTOCOL, message, { timeoutMs: TIMEOUT_MS })
+      } catch (error) {
+        last = error
+        if (!(error instanceof OsirisError) || error.details?.['sent'] !== false) break
+      }
+    }
+    const members = network.members.list().length + 1
+    if (last === undefined) throw new OsirisError('unavailable', `${act}: no member runs router (members: ${members})`)
+    throw OsirisError.from(last, act)
+  }
+
+  /** Connected ones first, drawn at random, so that those who ask spread. */
+  #routers(): Peer[] {
+    const { network, random } = this.#init
+    const ranked = network.members.withRole('router').map(({ peer, connected }) => ({ peer, rank: (connected ? 0 : 1) + random() }))
+    return ranked
+      .toSorted((a, b) => a.rank - b.rank)
+      .slice(0, ATTEMPTS_MAX)
+      .map(({ peer }) => peer)
+  }
+}
+
+/** 32 hex characters. */
+export function newId(random: Random): string {
+  return Buffer.from(Array.from({ length: 16 }, () => Math.floor(random() * 256))).toString('hex')
+}

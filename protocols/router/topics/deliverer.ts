@@ -1,0 +1,96 @@
+/** Makes the deliveries that the queue hands out on this router. */
+import { OsirisError } from '#protocols/errors'
+import type { Events } from '#protocols/events'
+import type { Outcome } from '#protocols/invocation'
+import type { Clock, Random } from '#protocols/lifecycle'
+import type { TriggeredInvocation } from '#protocols/trigger'
+import type { QueueItem, Verdict } from '../queue/queue.ts'
+import { newId } from './client.ts'
+import type { Follower } from './follower.ts'
+import { decodeDelivery, type Delivery, eventOf } from './message.ts'
+import type { Subscriber } from './subscriptions.ts'
+import { DEPTH_MAX, loopError, memberFor, verdictOf } from './verdict.ts'
+
+export interface DelivererInit {
+  router: { trigger(invocation: TriggeredInvocation): Promise<Outcome> }
+  follower: Pick<Follower, 'current' | 'table'>
+  clock: Clock
+  random: Random
+  events: Events
+}
+
+/** The longest a function may run. */
+export const CALL_MS_MAX = 900_000
+/** A loop is told of once a minute. */
+const TOLD_MS = 60_000
+const TOLD_MAX = 1024
+
+export class Deliverer {
+  readonly #init: DelivererInit
+  /** Loops that were logged, by subscriber and topic: when. */
+  readonly #told = new Map<string, number>()
+
+  constructor(init: DelivererInit) {
+    this.#init = init
+  }
+
+  async attempt(item: QueueItem, signal: AbortSignal): Promise<Verdict> {
+    const { random } = this.#init
+    const delivery = decoded(item)
+    if (delivery instanceof OsirisError) return { kind: 'dead', error: delivery }
+    if (delivery.message.depth > DEPTH_MAX) return { kind: 'dead', error: this.#endLoop(delivery) }
+    const current = { ...delivery, subscriber: await this.#asItIsNow(delivery) }
+    const outcome = await this.#init.router.trigger(this.#invocationOf(item, current, signal))
+    return verdictOf(outcome, current, item.attempts, random)
+  }
+
+  /** Who gets it is settled when a message is accepted; which functions that are, and how patient, is as it is now. Where that cannot be told, as it was. */
+  async #asItIsNow({ message, subscriber }: Delivery): Promise<Subscriber> {
+    try {
+      await this.#init.follower.current()
+    } catch {
+      return subscriber
+    }
+    const all = this.#init.follower.table.subscribersOf(message.namespace, message.topic)
+    return all.find((each) => each.id === subscriber.id) ?? subscriber
+  }
+
+  #invocationOf(item: QueueItem, delivery: Delivery, signal: AbortSignal): TriggeredInvocation {
+    const { message, subscriber } = delivery
+    const { id, key, namespace, topic, depth, traceparent } = message
+    const name = memberFor(subscriber, key ?? id, item.attempts)
+    return {
+      id: newId(this.#init.random),
+      target: { namespace: subscriber.namespace, name },
+      payload: { kind: 'event', handler: 'message', event: eventOf(delivery, item.attempts) },
+      caller: { subject: `topic:${namespace}/${topic}`.slice(0, 256) },
+      deadlineAt: this.#init.clock.monotonic() + CALL_MS_MAX,
+      hops: 0,
+      depth,
+      sticky: key ?? id,
+      trigger: { kind: 'topic', id: item.id },
+      signal,
+      ...(traceparent === null ? {} : { traceparent }),
+    }
+  }
+
+  #endLoop(delivery: Delivery): OsirisError {
+    const error = loopError(delivery)
+    const { message, subscriber } = delivery
+    const what = `${subscriber.id} ${message.namespace}/${message.topic}`
+    const now = this.#init.clock.monotonic()
+    if (now - (this.#told.get(what) ?? Number.NEGATIVE_INFINITY) < TOLD_MS) return error
+    if (this.#told.size >= TOLD_MAX) this.#told.clear()
+    this.#told.set(what, now)
+    this.#init.events.emit('log', { level: 'warn', room: 'topics', text: error.message })
+    return error
+  }
+}
+
+function decoded(item: QueueItem): Delivery | OsirisError {
+  try {
+    return decodeDelivery(item.payload)
+  } catch (error) {
+    return OsirisError.from(error, 'Cannot read a delivery')
+  }
+}

@@ -1,0 +1,97 @@
+/** Keeps the table of subscriptions up with the catalog: all of it once, then function by function as they change. */
+import type { Catalog, FunctionRecord } from '#protocols/catalog'
+import { OsirisError } from '#protocols/errors'
+import type { Events } from '#protocols/events'
+import { LIVE } from '#protocols/function'
+import { type Clock, every, type MaybePromise } from '#protocols/lifecycle'
+import { SubscriptionTable } from './subscriptions.ts'
+
+/** A catalog on a peer tells of changes by gossip, which may be lost. */
+const REFRESH_MS = 60_000
+
+export interface FollowerInit {
+  catalog: Pick<Catalog, 'get' | 'list'>
+  events: Events
+  clock: Clock
+}
+
+export class Follower {
+  readonly table = new SubscriptionTable()
+  readonly #init: FollowerInit
+  readonly #stops: (() => void)[] = []
+  /** What changed since: a function, or all (`*`). */
+  #changed = new Set<string>(['*'])
+  #catchingUp: Promise<void> | undefined
+
+  constructor(init: FollowerInit) {
+    this.#init = init
+  }
+
+  start(): void {
+    const { events, clock } = this.#init
+    this.#stops.push(events.on('catalog.changed', ({ namespace, name }) => this.#changes(namespace, name)))
+    this.#stops.push(
+      every(
+        clock,
+        REFRESH_MS,
+        () => void this.#changed.add('*'),
+        () => {},
+      ),
+    )
+  }
+
+  stop(): void {
+    for (const stop of this.#stops.splice(0)) stop()
+  }
+
+  /** Resolves when the table says what the catalog says; rejects where that cannot be asked. */
+  current(): MaybePromise<void> {
+    if (this.#changed.size === 0 && this.#catchingUp === undefined) return
+    this.#catchingUp ??= this.#catchUp().finally(() => (this.#catchingUp = undefined))
+    return this.#catchingUp
+  }
+
+  #changes(namespace: string | undefined, name: string | undefined): void {
+    if (this.#changed.has('*')) return
+    if (namespace === undefined || name === undefined) this.#changed = new Set(['*'])
+    else this.#changed.add(`${namespace}/${name}`)
+  }
+
+  async #catchUp(): Promise<void> {
+    while (this.#changed.size > 0) {
+      const changed = this.#changed
+      this.#changed = new Set()
+      try {
+        if (changed.has('*')) await this.#readAll()
+        else for (const each of changed) await this.#read(each)
+      } catch (error) {
+        for (const each of changed) this.#changed.add(each)
+        throw OsirisError.from(error, 'Cannot tell who subscribes', 'unavailable')
+      }
+    }
+  }
+
+  async #readAll(): Promise<void> {
+    const records = await this.#init.catalog.list({})
+    this.table.clear()
+    for (const each of records) this.table.set(each)
+  }
+
+  async #read(title: string): Promise<void> {
+    const [namespace = '', name = ''] = title.split('/')
+    try {
+      this.table.set(await this.#heaviest(namespace, name))
+    } catch (error) {
+      if (!(error instanceof OsirisError) || error.code !== 'not_found') throw error
+      this.table.delete(namespace, name)
+    }
+  }
+
+  /** Of an alias with weights a reference means any of its versions; the table has the one with most traffic. */
+  async #heaviest(namespace: string, name: string): Promise<FunctionRecord> {
+    const record = await this.#init.catalog.get({ namespace, name })
+    const [first] = [...(record.aliases[LIVE] ?? [])].toSorted((a, b) => b.weight - a.weight)
+    if (first === undefined || first.version === record.version) return record
+    return this.#init.catalog.get({ namespace, name, selector: first.version })
+  }
+}
