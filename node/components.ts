@@ -22,7 +22,7 @@ import { createEvents, type Events } from '#protocols/events'
 import { ExecutorClient, ExecutorService, serveExecutor } from '#protocols/executor'
 import { every, type Role, type Startable, systemClock } from '#protocols/lifecycle'
 import { createLibp2pNetwork, identityOf, loadLibp2p, type Network } from '#protocols/network'
-import { Quotas, QueueService, type Router, RouterClient, RouterService, serveRouter } from '#protocols/router'
+import { Quotas, QueueService, type Router, RouterClient, RouterService, Scaling, serveRouter } from '#protocols/router'
 import type { NodeConfig } from '#node/config'
 import { HttpServer } from '#node/http'
 import { createLogger, logEvents, Metrics } from '#node/telemetry'
@@ -146,11 +146,18 @@ async function compose(config: NodeConfig, host: Host, signal: AbortSignal) {
         ...{ limits: config.limits, walls: config.walls, traits },
         egressPrivate: config.egressPrivate,
         codeStore: host.codeStore,
+        shareOf: (record) => scaling.parts.shareOf(record),
         doors: () => doorsOf({ http: http.url, p2p: network.addresses() }, network.members.list()),
       })
     : undefined
 
   const quotas = has('router') || has('executor') ? new Quotas({ catalog, network, clock, events }) : undefined
+  const scaling: Scaling = new Scaling({
+    ...{ network, catalog, has, clock, events, traits, capacity: config.capacity },
+    executor: executorService,
+    remote: new ExecutorClient({ network, clock }),
+  })
+
   // Functions call each other through it on any node that runs them, so that one that is here is called here.
   const routing: RouterService | undefined =
     has('router') || has('executor')
@@ -222,7 +229,9 @@ async function compose(config: NodeConfig, host: Host, signal: AbortSignal) {
         ...(catalogService === undefined ? [] : [catalogService.authority().onChange(() => access.reconsider())]),
         catalog instanceof CatalogClient ? serveArtifacts(network, catalog, access) : serveCatalog(network, catalog, access),
         ...(builderService === undefined ? [] : [serveBuilder(network, builderService, access)]),
-        ...(executorService === undefined ? [] : [serveExecutor(network, { executor: executorService, access, mayOrder: () => false })]),
+        ...(executorService === undefined
+          ? []
+          : [serveExecutor(network, { executor: executorService, access, mayOrder: (peer, order) => scaling.mayOrder(peer, order) })]),
         ...(routerService === undefined ? [] : [serveRouter(network, routerService)]),
         every(
           clock,
@@ -231,6 +240,8 @@ async function compose(config: NodeConfig, host: Host, signal: AbortSignal) {
           () => {},
         ),
       )
+      await scaling.start()
+      closers.push(() => void scaling.stop())
       network.advertise({ ...load(), http: http.url })
       ready = true
     },

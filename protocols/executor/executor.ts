@@ -55,6 +55,8 @@ export interface InstanceCount {
   waiting: number
   /** Since the last call began; 0 while one runs or waits. */
   quietMs: number
+  /** Calls running and waiting, summed over the time that the version has been in use here, in milliseconds; looked at every 20 ms. */
+  callMs: number
 }
 
 export interface Executor {

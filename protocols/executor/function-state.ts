@@ -106,6 +106,8 @@ export class FunctionState {
   /** Since when its calls wait for memory; 0 when they do not. */
   shortSince = 0
   lastUsedAt = 0
+  /** Its calls, running and waiting, summed over time. */
+  callMs = 0
   /** Instances that stay, called or not, until then. */
   kept = 0
   keptUntil = 0
@@ -191,7 +193,18 @@ export class FunctionState {
     const [running, waiting] = [this.running, this.waiting.length]
     const ready = this.slots.filter(isReady).length
     const quietMs = running + waiting > 0 ? 0 : Math.round(now - this.lastUsedAt)
-    return { namespace, name, version: this.version, ready, starting: this.starting, kept: this.keptAt(now), running, waiting, quietMs }
+    return {
+      namespace,
+      name,
+      version: this.version,
+      ready,
+      starting: this.starting,
+      kept: this.keptAt(now),
+      running,
+      waiting,
+      quietMs,
+      callMs: this.callMs,
+    }
   }
 
   /** Instances that take calls, or soon will. */

@@ -12,10 +12,11 @@ const count = z.int().min(0).max(1_000_000)
 const version = { namespace: nameSchema, name: nameSchema, version: versionSchema }
 /** As many as `scale.max` may be; for no longer than it takes to notice that whoever ordered is gone. */
 const orderSchema = z.object({ ...version, instances: z.int().min(0).max(1000), lapseMs: z.int().min(0).max(60_000) })
-export const instanceCountSchema = z.object({
+const instanceCountSchema = z.object({
   ...version,
   ...{ ready: count, starting: count, kept: count, running: count, waiting: count },
   quietMs: z.int().min(0).max(Number.MAX_SAFE_INTEGER),
+  callMs: z.number().min(0),
 })
 
 export function encodeOrder({ namespace, name, version: of, instances, lapseMs }: ScaleOrder): Message {

@@ -77,11 +77,13 @@ export class Watch {
   #busyRound(): void {
     this.#cancelBusy = undefined
     const now = this.#init.clock.monotonic()
-    const { dispatcher, pool } = this.#init
+    const { dispatcher, functions, pool } = this.#init
     let busy = dispatcher.waiting.size > 0
     for (const fn of dispatcher.waiting) this.#expireWaiting(fn, now)
     // A round that comes late says that this process was held up: answers may lie unread, and nobody is judged for that.
-    const wasHeldUp = now - this.#lastRoundAt > HELD_UP_MS
+    const sinceMs = now - this.#lastRoundAt
+    const wasHeldUp = sinceMs > HELD_UP_MS
+    for (const fn of functions.values()) fn.callMs += (fn.running + fn.waiting.length) * sinceMs
     this.#lastRoundAt = now
     for (const worker of pool.workers) {
       if (worker.calls.size === 0 && worker.loading === 0 && worker.unconfirmed.size === 0) continue
