@@ -211,6 +211,7 @@ async function compose(config: NodeConfig, host: Host, signal: AbortSignal) {
     quotas,
     ...{ router, catalog, builder, network, access, joinToken, metrics, clock, random, events },
     limits: { drainMs: config.drainTimeoutMs },
+    ...(config.tls === undefined ? {} : { tls: config.tls }),
   })
 
   const closers: (() => void)[] = []

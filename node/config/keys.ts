@@ -211,6 +211,28 @@ export const configKeys: readonly ConfigKey[] = [
     reason: 'names under localhost need no DNS and no hosts file',
   },
   {
+    key: 'tlsCert',
+    env: 'OSIRIS_TLS_CERT',
+    flag: '--tls-cert <file>',
+    about: 'certificate and those up to its root, PEM: the node serves HTTPS and HTTP/2 besides HTTP',
+    reason: 'not set: no HTTPS. Read again when it changes, and what cannot be used changes nothing',
+  },
+  {
+    key: 'tlsKey',
+    env: 'OSIRIS_TLS_KEY',
+    flag: '--tls-key <file>',
+    about: 'its key, PEM, not encrypted',
+    reason: 'goes with --tls-cert; a path, so that the key is in no argument list',
+  },
+  {
+    key: 'httpsPort',
+    env: 'OSIRIS_HTTPS_PORT',
+    flag: '--https-port <port>',
+    about: 'port of the HTTPS door; 0 takes any free one',
+    default: () => '4749',
+    reason: 'next to the other two; 443 takes a right that nodes should not have, or a redirect of the firewall',
+  },
+  {
     key: 'logLevel',
     env: 'OSIRIS_LOG_LEVEL',
     flag: '--log-level <level>',

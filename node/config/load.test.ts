@@ -45,6 +45,13 @@ it('with nothing said, every default of the table holds', async () => {
   })
 })
 
+it('a certificate goes with its key, and the door for both has a port', async () => {
+  const files = { cert: '/etc/a.crt', key: '/etc/a.key' }
+  expect((await load({ flags: { tlsCert: files.cert, tlsKey: files.key } })).tls).toEqual({ port: 4749, files })
+  expect((await load({ yaml: 'tlsCert: /etc/a.crt\ntlsKey: /etc/a.key\nhttpsPort: 443\n' })).tls).toEqual({ port: 443, files })
+  await expect(load({ flags: { tlsCert: files.cert } })).rejects.toThrow('--tls-cert: goes with --tls-key, which is not set')
+})
+
 it('flags beat the environment, which beats the file, which beats the default', async () => {
   const yaml = 'httpPort: 1\ncapacity: 1\nspares: 3\n'
   const config = await load({ yaml, env: { OSIRIS_HTTP_PORT: '2', OSIRIS_CAPACITY: '2' }, flags: { httpPort: '3' } })

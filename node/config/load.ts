@@ -49,7 +49,7 @@ async function settle(values: Record<string, unknown>): Promise<NodeConfig> {
   const raw = nodeConfigSchema.parse(values)
   const join = raw.universeKey === undefined ? raw.join : [...raw.join, raw.universeKey]
   const tokens = join.filter(isJoinToken).map(parseJoinToken)
-  const { data, state, universeKey: _key, drainTimeout, artifactCache, ...rest } = raw
+  const { data, state, universeKey: _key, drainTimeout, artifactCache, tlsCert, tlsKey, httpsPort, ...rest } = raw
   return {
     ...rest,
     limits: executorLimits(raw.limits ?? {}),
@@ -59,7 +59,15 @@ async function settle(values: Record<string, unknown>): Promise<NodeConfig> {
     developerToken: raw.developerToken ?? (raw.developer ? tokens.find((each) => each.token !== undefined)?.token : undefined),
     artifactCacheBytes: artifactCache,
     drainTimeoutMs: drainTimeout,
+    tls: tlsOf(tlsCert, tlsKey, httpsPort),
   }
+}
+
+function tlsOf(cert: string | undefined, key: string | undefined, port: number): NodeConfig['tls'] {
+  if (cert === undefined && key === undefined) return undefined
+  if (cert !== undefined && key !== undefined) return { port, files: { cert: resolve(cert), key: resolve(key) } }
+  const [given, missing] = cert === undefined ? ['--tls-key', '--tls-cert'] : ['--tls-cert', '--tls-key']
+  throw new OsirisError('invalid_argument', `${given}: goes with ${missing}, which is not set`)
 }
 
 interface ConfigFile {

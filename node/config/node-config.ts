@@ -41,6 +41,8 @@ export interface NodeConfig {
   artifactCacheBytes: number
   /** Functions answer at NAME.NAMESPACE.DOMAIN. */
   domain: string
+  /** HTTPS besides HTTP. */
+  tls?: { port: number; files: { cert: string; key: string } } | undefined
   logLevel: LogLevel
   dht: boolean
   drainTimeoutMs: number

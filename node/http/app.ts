@@ -1,6 +1,7 @@
 /** Every path of management on one screen. Calls, web functions and health are answered before hono (server.ts); here they are only described. */
 import type { IncomingMessage } from 'node:http'
 import { getRequestListener, RequestError } from '@hono/node-server'
+import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response'
 import { OpenAPIHono } from '@hono/zod-openapi'
 import type { FoundCaller } from '#node/access'
 import type { Access } from '#protocols/access'
@@ -100,9 +101,11 @@ export function createManage(
   callerOf: (request: IncomingMessage) => MaybePromise<FoundCaller>,
 ): ReturnType<typeof getRequestListener> {
   return getRequestListener(
-    async (request, { incoming }) => {
+    async (request, { incoming, outgoing }) => {
       try {
-        return await app.fetch(request, { found: await callerOf(incoming as IncomingMessage), from: incoming.socket.remoteAddress })
+        const answer = await app.fetch(request, { found: await callerOf(incoming as IncomingMessage), from: incoming.socket.remoteAddress })
+        // A body that did not come in time was answered meanwhile.
+        return outgoing.headersSent ? RESPONSE_ALREADY_SENT : answer
       } catch (error) {
         return problemResponse(error)
       }

@@ -1,6 +1,6 @@
 /** Bodies that are held until they are whole, within `bodyTimeoutMs`: a request that stops half-way is told so and let go. */
 import { OsirisError } from '#protocols/errors'
-import { collectBody } from './body.ts'
+import { collectBody, lengthOf } from './body.ts'
 import { type Exchange, refuse } from './exchange.ts'
 import { REQUEST_TIMEOUT } from './problem.ts'
 
@@ -31,8 +31,13 @@ export function collectIn(exchange: Exchange, bytesMax: number, then: (body: Buf
 /** The same bound where somebody else reads the body. */
 export function awaitBody(exchange: Exchange): void {
   const { parts, request, connection } = exchange
-  if (request.complete) return
-  const collecting = { since: parts.clock.monotonic(), late: () => refuseLate(exchange) }
+  if (request.complete || lengthOf(request) === 0) return
+  const collecting = {
+    since: parts.clock.monotonic(),
+    late: () => {
+      if (!request.complete) refuseLate(exchange)
+    },
+  }
   connection.collecting = collecting
   const over = (): void => {
     if (connection.collecting === collecting) connection.collecting = undefined

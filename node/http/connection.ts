@@ -1,6 +1,7 @@
 /** One client's socket, and the requests in flight on it. */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
+import type { TLSSocket } from 'node:tls'
 import { isLoopbackAddress } from '#node/access'
 
 /** One request in flight: aborts when its client is gone. */
@@ -21,6 +22,8 @@ const CONNECTION = Symbol('osiris connection')
 export class Connection {
   /** Found once: a socket does not move. */
   readonly loopback: boolean
+  /** How URLs begin that came over it. */
+  readonly scheme: 'http' | 'https'
   readonly socket: Socket
   readonly flights = new Set<Flight>()
   /** The body that is on its way on this connection and held until it is whole; requests come one after the other. */
@@ -29,6 +32,7 @@ export class Connection {
   constructor(socket: Socket) {
     this.socket = socket
     this.loopback = isLoopbackAddress(socket.remoteAddress)
+    this.scheme = (socket as Partial<TLSSocket>).encrypted === true ? 'https' : 'http'
     ;(socket as SocketWithConnection)[CONNECTION] = this
     socket.on('close', () => this.abandon())
   }

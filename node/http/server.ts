@@ -1,6 +1,7 @@
 /** The HTTP door of one node: sockets, limits, and which way each request goes. Calls and web functions go on directly; management waits for hono. */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
 import type { Builder } from '#protocols/builder'
 import type { Catalog } from '#protocols/catalog'
 import type { Events } from '#protocols/events'
@@ -26,6 +27,8 @@ import { createCallRoute } from './routes/call.ts'
 import { createFetchRoute } from './routes/fetch.ts'
 import { createHealthRoute, HEALTH_PATHS } from './routes/health.ts'
 import { fetchTarget, originForm, pathOf, wayOf } from './target.ts'
+import type { TlsFiles } from './tls/certificate-files.ts'
+import { SecureDoor } from './tls/door.ts'
 import { asksForWebSocket, createUpgrades, type Upgrade, type Upgrades } from './upgrade.ts'
 
 /** How often late headers and bodies are looked for. Their timeouts are exact to this. */
@@ -66,6 +69,8 @@ export interface HttpServerInit {
   random: Random
   events: Events
   limits?: Partial<HttpLimits>
+  /** HTTPS besides HTTP: `port` 0 takes any free one. */
+  tls?: { port: number; files: TlsFiles }
 }
 
 export class HttpServer implements Startable {
@@ -80,7 +85,9 @@ export class HttpServer implements Startable {
   readonly #upgrades: Upgrades
   readonly #health: ReturnType<typeof createHealthRoute>
   readonly #manage: Manage
+  readonly #secure: SecureDoor | undefined
   #stopSweep = (): void => {}
+  #emptied = (): void => {}
   #draining = false
   #stopped: Promise<void> | undefined
 
@@ -101,6 +108,14 @@ export class HttpServer implements Startable {
     const functions = new Functions({ ...init, buildTimeoutMs, writeTimeoutMs })
     this.#manage = lazyManagement({ ...init, limits: this.#limits, functions, callers, url: () => this.url })
     this.#server = this.#createServer()
+    const { host, tls } = init
+    const accept = (socket: Duplex): void => void this.#server.emit('connection', socket)
+    this.#secure = tls && new SecureDoor({ ...tls, host, clock, events, limits: this.#limits, accept })
+  }
+
+  /** The same over TLS, where it has a certificate. Throws before `start()`. */
+  get secureUrl(): string | undefined {
+    return this.#secure?.url
   }
 
   /** Base URL with the actual port. Throws before `start()`. */
@@ -115,6 +130,7 @@ export class HttpServer implements Startable {
   async start(): Promise<void> {
     if (this.#server.listening) return
     await this.#listen()
+    await this.#listenSecurely()
     this.#stopSweep = every(
       this.#init.clock,
       SWEEP_MS,
@@ -165,7 +181,10 @@ export class HttpServer implements Startable {
   #accept(socket: Socket): void {
     const connection = new Connection(socket)
     this.#connections.add(connection)
-    socket.once('close', () => this.#connections.delete(connection))
+    socket.once('close', () => {
+      this.#connections.delete(connection)
+      if (this.#connections.size === 0) this.#emptied()
+    })
   }
 
   /** No byte for a while. A call that runs is silent by nature. */
@@ -237,6 +256,19 @@ export class HttpServer implements Startable {
     })
   }
 
+  async #listenSecurely(): Promise<void> {
+    try {
+      await this.#secure?.start()
+      if (this.secureUrl !== undefined)
+        this.#init.events.emit('log', { level: 'info', room: 'http', text: `Serving HTTPS at ${this.secureUrl}` })
+    } catch (error) {
+      this.#server.close()
+      throw error instanceof OsirisError
+        ? error
+        : listenError(error as NodeJS.ErrnoException, this.#init.host, this.#init.tls?.port ?? 0, '--https-port')
+    }
+  }
+
   /** Refuses bodies of which a part is here and the rest does not come. */
   #sweep(): void {
     const now = this.#init.clock.monotonic()
@@ -251,27 +283,33 @@ export class HttpServer implements Startable {
   async #drain(): Promise<void> {
     this.#draining = true
     this.#stopSweep()
+    const emptied = new Promise<void>((resolve) => (this.#emptied = resolve))
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()))
+    if (this.#connections.size === 0) this.#emptied()
     for (const connection of this.#connections) {
       for (const { response } of connection.flights) if (!response.headersSent) response.shouldKeepAlive = false
     }
     this.#upgrades.close()
+    await this.#secure?.stop()
     const cancel = this.#init.clock.after(this.#limits.drainMs, () => {
       this.#upgrades.terminate()
+      this.#secure?.terminate()
       this.#server.closeAllConnections()
     })
-    await closed
+    // Those that came over TLS are not the plain server's to wait for.
+    await Promise.all([closed, emptied])
     cancel()
+    this.#secure?.terminate()
     // Their sockets are destroyed; that each of them says so may take another turn.
     for (const connection of this.#connections) connection.abandon()
   }
 }
 
-function listenError(error: NodeJS.ErrnoException, host: string, port: number): OsirisError {
+function listenError(error: NodeJS.ErrnoException, host: string, port: number, flag = '--http-port'): OsirisError {
   const act = `Cannot listen on ${host.includes(':') ? `[${host}]` : host}:${port}`
   const options = { cause: error }
-  if (error.code === 'EADDRINUSE') return new OsirisError('conflict', `${act}: the port is taken; choose another with --http-port`, options)
+  if (error.code === 'EADDRINUSE') return new OsirisError('conflict', `${act}: the port is taken; choose another with ${flag}`, options)
   if (error.code === 'EACCES')
-    return new OsirisError('forbidden', `${act}: this user may not open the port; choose another with --http-port`, options)
+    return new OsirisError('forbidden', `${act}: this user may not open the port; choose another with ${flag}`, options)
   return new OsirisError('invalid_argument', `${act}: ${error.message}`, options)
 }

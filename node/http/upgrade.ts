@@ -127,7 +127,7 @@ function ask(parts: DirectParts, upgrade: Upgrade, response: ServerResponse, tar
     const payload = {
       kind: 'fetch',
       method: 'GET',
-      url: `http://${request.headers.host}${url}`,
+      url: `${exchange.connection.scheme}://${request.headers.host}${url}`,
       headers,
       body: words,
       upgrade: 'websocket',

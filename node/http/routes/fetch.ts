@@ -34,7 +34,7 @@ function send(exchange: Exchange, target: Target, url: string, found: FoundCalle
   const payload = {
     kind: 'fetch',
     method: request.method ?? 'GET',
-    url: `http://${request.headers.host}${url}`,
+    url: `${exchange.connection.scheme}://${request.headers.host}${url}`,
     headers: requestHeaders(request.rawHeaders, found.consumed),
     ...(body === undefined ? {} : { body }),
   } as const
