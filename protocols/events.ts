@@ -42,6 +42,8 @@ export interface EventMap {
   }
   /** The view of the catalog changed for this function; absent name: anything may have changed. */
   'catalog.changed': { namespace?: string; name?: string }
+  /** A tick of a schedule that this router fired is over; `code` null: the function ended well. Times on the wall clock. */
+  'schedule.ended': { namespace: string; name: string; tickAt: number; atMs: number; code: ErrorCode | null; message: string }
   'member.joined': { peer: string; name: string }
   'member.left': { peer: string; name: string; reason: 'expired' | 'left' | 'dead' }
   'worker.started': { namespace: string; pid: number }

@@ -98,6 +98,11 @@ export function logEvents(events: Events, logger: Logger, clock: Clock): () => v
         ...request,
       }),
     ),
+    events.on('schedule.ended', ({ namespace, name, tickAt, code, message }) => {
+      const data = { room: 'router', function: `${namespace}/${name}`, tick: new Date(tickAt).toISOString(), code }
+      if (code === null) logger.debug(`The schedule of "${namespace}/${name}" ran it`, data)
+      else logger.warn(`The schedule of "${namespace}/${name}" failed: ${message}`, data)
+    }),
     events.on('member.joined', ({ name, peer }) => logger.info(`Member "${name}" joined`, { room: 'network', peer })),
     events.on('member.left', ({ name, peer, reason }) => logger.info(`Member "${name}" left (${reason})`, { room: 'network', peer })),
     events.on('worker.ended', ({ namespace, pid, reason }) =>

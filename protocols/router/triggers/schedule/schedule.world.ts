@@ -1,0 +1,227 @@
+/** Routers with schedules on a memory mesh in virtual time: what fired where and when, whatever is killed, cut off or made anew. */
+import type { FunctionRecord } from '#protocols/catalog'
+import { digestOf } from '#protocols/codec'
+import { OsirisError } from '#protocols/errors'
+import { createEvents, type Events } from '#protocols/events'
+import { failed, type Invocation, NO_TIMING, type Outcome } from '#protocols/invocation'
+import type { Clock } from '#protocols/lifecycle'
+import { functionConfigSchema, type FunctionConfig, type Manifest, settingsOf, versionOf } from '#protocols/manifest'
+import { MemoryMesh, type Network } from '#protocols/network'
+import type { Storage } from '#protocols/storage'
+import { Schedules } from './schedules.ts'
+import { serveSchedules } from './serve.ts'
+
+/** 2026-01-01T00:00:00Z, and nothing is due at it. */
+export const EPOCH_MS = Date.UTC(2026, 0, 1) + 500
+
+/** Time that passes only when it is told to. */
+export class VirtualTime {
+  nowMs = 0
+  #order = 0
+  readonly #tasks = new Set<Task>()
+
+  clock(skewMs = 0, isAlive: () => boolean = () => true): Clock {
+    return {
+      now: () => Math.floor(EPOCH_MS + this.nowMs + skewMs),
+      monotonic: () => this.nowMs,
+      after: (delayMs, run) => {
+        const task = { at: this.nowMs + Math.max(0, delayMs), order: this.#order++, run: () => isAlive() && run() }
+        this.#tasks.add(task)
+        return () => this.#tasks.delete(task)
+      },
+    }
+  }
+
+  async pass(ms: number): Promise<void> {
+    const end = this.nowMs + ms
+    await settled()
+    for (;;) {
+      const next = this.#first()
+      if (next === undefined || next.at > end) break
+      this.#tasks.delete(next)
+      this.nowMs = Math.max(this.nowMs, next.at)
+      next.run()
+      await settled()
+    }
+    this.nowMs = end
+  }
+
+  #first(): Task | undefined {
+    let first: Task | undefined
+    for (const task of this.#tasks)
+      if (first === undefined || task.at < first.at || (task.at === first.at && task.order < first.order)) first = task
+    return first
+  }
+}
+
+interface Task {
+  at: number
+  order: number
+  run: () => void
+}
+
+/** All promises that can settle have. */
+function settled(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve))
+}
+
+export class MapStorage implements Storage {
+  readonly #rows = new Map<string, Uint8Array>()
+
+  async getMany(keys: string[]): Promise<(Uint8Array | undefined)[]> {
+    return keys.map((key) => this.#rows.get(key))
+  }
+
+  async batch(operations: Parameters<Storage['batch']>[0]): Promise<void> {
+    for (const each of operations) {
+      if (each.type === 'put') this.#rows.set(each.key, each.value)
+      else this.#rows.delete(each.key)
+    }
+  }
+
+  async *iterator({ gte, lt }: { gte: string; lt: string }): AsyncGenerator<[string, Uint8Array]> {
+    for (const key of [...this.#rows.keys()].toSorted()) if (key >= gte && key < lt) yield [key, this.#rows.get(key) as Uint8Array]
+  }
+}
+
+export interface Fire {
+  node: string
+  key: string
+  /** The id of its tick. */
+  id: string
+  /** Milliseconds since the world began. */
+  atMs: number
+}
+
+export interface WorldNode {
+  name: string
+  storage: MapStorage
+  skewMs: number
+  network: Network
+  schedules: Schedules
+  events: Events
+  alive: boolean
+}
+
+export class World {
+  readonly time = new VirtualTime()
+  readonly mesh: MemoryMesh
+  readonly nodes = new Map<string, WorldNode>()
+  readonly fires: Fire[] = []
+  readonly ended: { key: string; code: string | null }[] = []
+  readonly #records = new Map<string, FunctionRecord>()
+  readonly #seeds = new Map<string, Uint8Array>()
+  /** How long a call takes. */
+  runMs = 100
+  /** What calls end with, in order; then with a value. */
+  readonly failures: { error: OsirisError; started: boolean }[] = []
+
+  constructor(random?: () => number) {
+    this.mesh = new MemoryMesh({ clock: this.time.clock(), faults: { delayMs: [1, 5] }, ...(random === undefined ? {} : { random }) })
+  }
+
+  async add(name: string, { skewMs = 0, storage = new MapStorage() }: { skewMs?: number; storage?: MapStorage } = {}): Promise<WorldNode> {
+    const events = createEvents((error) => {
+      throw error
+    })
+    const seed =
+      this.#seeds.get(name) ?? Uint8Array.from({ length: 32 }, (_, at) => (digestOf(Buffer.from(name)).codePointAt(at) ?? 0) & 255)
+    this.#seeds.set(name, seed)
+    const network = this.mesh.network({ name, roles: ['router'], events, seed })
+    const node = { name, storage, skewMs, network, events, alive: true } as WorldNode
+    const clock = this.time.clock(skewMs, () => node.alive)
+    node.schedules = new Schedules({
+      ...{ network, events, storage, clock, nodeName: name },
+      catalog: {
+        list: () => [...this.#records.values()],
+        get: ({ namespace, name: of }) => {
+          const record = this.#records.get(`${namespace}/${of}`)
+          if (record === undefined) throw new OsirisError('not_found', `Cannot find "${namespace}/${of}"`)
+          return record
+        },
+      },
+      random: () => 0.5,
+      invoke: (invocation) => this.#invoke(node, invocation, clock),
+    })
+    serveSchedules(network, node.schedules, { principalOf: () => ({ subject: 'nobody', grants: [] }) })
+    events.on('schedule.ended', ({ namespace, name: of, code }) => this.ended.push({ key: `${namespace}/${of}`, code }))
+    this.nodes.set(name, node)
+    await network.start()
+    await node.schedules.start()
+    return node
+  }
+
+  /** As `kill -9`: nothing of it runs on. */
+  async kill(name: string): Promise<WorldNode> {
+    const node = this.node(name)
+    node.alive = false
+    await this.mesh.kill(node.network)
+    await node.schedules.stop()
+    this.nodes.delete(name)
+    return node
+  }
+
+  node(name: string): WorldNode {
+    const node = this.nodes.get(name)
+    if (node === undefined) throw new Error(`no node ${name}`)
+    return node
+  }
+
+  publish(name: string, config: FunctionConfig): string {
+    const digest = digestOf(Buffer.from(name))
+    const manifest: Manifest = {
+      ...{ format: 1, namespace: 'demo', name, artifact: { digest, bytes: 1 }, parameters: [], tests: [] },
+      source: { digest, entry: 'a.js', language: 'javascript' },
+      settings: settingsOf(functionConfigSchema.parse(config)),
+      provenance: { node: 'none', tools: [], files: [] },
+    }
+    const record = {
+      ...{ namespace: 'demo', name, version: versionOf(manifest), ordinal: 1, manifest, aliases: {}, versions: 1 },
+      ...{ publishedAt: 0, publishedBy: 'test', author: '' },
+    }
+    this.#records.set(`demo/${name}`, record)
+    this.#tell(name)
+    return `demo/${name}`
+  }
+
+  retire(name: string): void {
+    this.#records.delete(`demo/${name}`)
+    this.#tell(name)
+  }
+
+  /** Who owns it, by the word of the first node. */
+  ownerOf(key: string): string {
+    const [first] = this.nodes.values()
+    const owner = first?.schedules.routers.ownerOf(key)
+    return [...this.nodes.values()].find((each) => each.network.peer === owner)?.name ?? ''
+  }
+
+  /** How often each tick fired, by its time of the day. */
+  ticks(key: string): Record<string, number> {
+    const counts: Record<string, number> = {}
+    for (const each of this.fires) if (each.key === key) counts[each.id.slice(-13, -5)] = (counts[each.id.slice(-13, -5)] ?? 0) + 1
+    return counts
+  }
+
+  async stop(): Promise<void> {
+    for (const node of this.nodes.values()) await node.schedules.stop()
+    // Goodbyes take a moment, which has to pass.
+    const stopping = this.mesh.stop()
+    await this.time.pass(10_000)
+    await stopping
+  }
+
+  #tell(name: string): void {
+    for (const { events } of this.nodes.values()) events.emit('catalog.changed', { namespace: 'demo', name })
+  }
+
+  async #invoke(node: WorldNode, { target, trigger }: Invocation, clock: Clock): Promise<Outcome> {
+    if (!('name' in target) || trigger === undefined) throw new Error('not a tick')
+    const failure = this.failures.shift()
+    if (failure?.started === false) return failed(failure.error)
+    this.fires.push({ node: node.name, key: `${target.namespace}/${target.name}`, id: trigger.id, atMs: this.time.nowMs })
+    await new Promise<void>((resolve) => clock.after(this.runMs, resolve))
+    if (failure !== undefined) return failed(failure.error, {}, true)
+    return { kind: 'value', value: Buffer.from('null'), meta: { version: '', node: node.name, hops: 0, timing: NO_TIMING } }
+  }
+}

@@ -1,0 +1,167 @@
+import { afterEach, expect, test } from 'vitest'
+import { OsirisError } from '#protocols/errors'
+import { World } from './schedule.world.ts'
+
+const MINUTE = 60_000
+const NAMES = ['a', 'b', 'c', 'd', 'e']
+
+let world: World
+afterEach(() => world.stop())
+
+async function started(count: number): Promise<World> {
+  world = new World()
+  for (const name of NAMES.slice(0, count)) await world.add(name)
+  await world.time.pass(10_000)
+  return world
+}
+
+/** The times of the day of those that were fired, with how often where it was not once. */
+const fired = (key: string) =>
+  Object.entries(world.ticks(key)).map(([time, count]) => (count === 1 ? time.slice(0, 5) : `${time} ×${count}`))
+
+test('each tick is fired once, at its time, by the one router that owns the function', async () => {
+  await started(5)
+  const keys = Array.from({ length: 12 }, (_, at) => world.publish(`f${at}`, { schedule: '*/5 * * * *' }))
+  await world.time.pass(11 * MINUTE)
+  for (const key of keys) {
+    expect(fired(key)).toEqual(['00:05', '00:10'])
+    expect(new Set(world.fires.filter((each) => each.key === key).map((each) => each.node)).size).toBe(1)
+  }
+  expect(new Set(world.fires.map((each) => each.node)).size).toBeGreaterThan(2)
+  for (const each of world.fires) expect(((each.atMs + 500) % (5 * MINUTE)) / 1000).toBeLessThan(0.1)
+})
+
+test('an owner that dies just before a tick is replaced: the next owner fires it, once', async () => {
+  await started(3)
+  const key = world.publish('f', { schedule: '*/5 * * * *' })
+  await world.time.pass(5 * MINUTE - 10_000 - 1000)
+  await world.kill(world.ownerOf(key))
+  await world.time.pass(6 * MINUTE)
+  expect(fired(key)).toEqual(['00:05', '00:10'])
+})
+
+test('an owner that dies just after it fired is replaced, and the tick is not fired again', async () => {
+  await started(3)
+  const key = world.publish('f', { schedule: '*/5 * * * *' })
+  await world.time.pass(5 * MINUTE - 10_000 - 400)
+  expect(fired(key)).toEqual(['00:05'])
+  await world.kill(world.ownerOf(key))
+  await world.time.pass(6 * MINUTE)
+  expect(fired(key)).toEqual(['00:05', '00:10'])
+})
+
+test('while the mesh is split only the greater part fires, and after it heals nothing is made up for twice', async () => {
+  await started(5)
+  const keys = Array.from({ length: 8 }, (_, at) => world.publish(`f${at}`, { schedule: { cron: '* * * * *', missed: 'all' } }))
+  await world.time.pass(MINUTE)
+  world.mesh.partition(['a', 'b'], ['c', 'd', 'e'])
+  await world.time.pass(3 * MINUTE)
+  world.mesh.heal()
+  await world.time.pass(2 * MINUTE)
+  for (const key of keys) expect(fired(key)).toEqual(['00:01', '00:02', '00:03', '00:04', '00:05', '00:06'])
+  const inside = world.fires.filter((each) => each.atMs > 80_000 && each.atMs < 240_000)
+  expect(new Set(inside.map((each) => each.node))).toEqual(new Set(['c', 'd', 'e']))
+})
+
+test('of two routers neither fires while they cannot hear each other, but one that has the least name', async () => {
+  await started(2)
+  const key = world.publish('f', { schedule: '* * * * *' })
+  world.mesh.partition(['a'], ['b'])
+  await world.time.pass(4 * MINUTE)
+  expect(new Set(world.fires.map((each) => each.node)).size).toBe(1)
+  expect(fired(key).length).toBeGreaterThanOrEqual(3)
+})
+
+test('a router that joins takes its share, and fires nothing that was fired', async () => {
+  await started(2)
+  const keys = Array.from({ length: 20 }, (_, at) => world.publish(`f${at}`, { schedule: { cron: '* * * * *', missed: 'all' } }))
+  await world.time.pass(2 * MINUTE)
+  await world.add('c')
+  await world.time.pass(2 * MINUTE)
+  for (const key of keys) expect(fired(key)).toEqual(['00:01', '00:02', '00:03', '00:04'])
+  expect(world.fires.some((each) => each.node === 'c')).toBe(true)
+})
+
+test('what was missed while no router ran: nothing, the last tick, or all of them', async () => {
+  await started(1)
+  const keys = (['skip', 'last', 'all'] as const).map((missed) => world.publish(missed, { schedule: { cron: '*/5 * * * *', missed } }))
+  await world.time.pass(6 * MINUTE)
+  const { storage } = await world.kill('a')
+  await world.time.pass(12 * MINUTE)
+  await world.add('a', { storage })
+  await world.time.pass(3 * MINUTE)
+  expect(keys.map(fired)).toEqual([
+    ['00:05', '00:20'],
+    ['00:05', '00:15', '00:20'],
+    ['00:05', '00:10', '00:15', '00:20'],
+  ])
+})
+
+test('ticks never overlap unless that is asked for', async () => {
+  await started(3)
+  world.runMs = 90_000
+  const config = { execution: { timeout: '5m' } }
+  const one = world.publish('one', { ...config, schedule: '* * * * *' })
+  const many = world.publish('many', { ...config, schedule: { cron: '* * * * *', overlap: true } })
+  const last = world.publish('last', { ...config, schedule: { cron: '* * * * *', missed: 'last' } })
+  await world.time.pass(5 * MINUTE)
+  expect(fired(one)).toEqual(['00:01', '00:03', '00:05'])
+  expect(fired(many)).toEqual(['00:01', '00:02', '00:03', '00:04', '00:05'])
+  expect(fired(last)).toEqual(['00:01', '00:02', '00:04'])
+})
+
+test('a call that outlives the router that fired it is not overlapped by the next owner', async () => {
+  await started(3)
+  world.runMs = 10 * MINUTE
+  const key = world.publish('f', { schedule: '* * * * *', execution: { timeout: '150s' } })
+  await world.time.pass(MINUTE)
+  await world.kill(world.ownerOf(key))
+  await world.time.pass(4 * MINUTE)
+  expect(fired(key)).toEqual(['00:01', '00:04'])
+})
+
+test('a retired function stops, and a new line of a new version counts at once', async () => {
+  await started(3)
+  const gone = world.publish('gone', { schedule: '* * * * *' })
+  const changed = world.publish('changed', { schedule: '* * * * *' })
+  const removed = world.publish('removed', { schedule: '* * * * *' })
+  await world.time.pass(2 * MINUTE)
+  world.retire('gone')
+  world.publish('changed', { schedule: '*/3 * * * *' })
+  world.publish('removed', {})
+  await world.time.pass(5 * MINUTE)
+  expect(fired(gone)).toEqual(['00:01', '00:02'])
+  expect(fired(changed)).toEqual(['00:01', '00:02', '00:03', '00:06'])
+  expect(fired(removed)).toEqual(['00:01', '00:02'])
+})
+
+test('a tick that could not begin is tried again; one that failed is not, and is told of', async () => {
+  await started(1)
+  const key = world.publish('f', { schedule: '*/5 * * * *' })
+  const full = new OsirisError('overloaded', 'Cannot take it: full')
+  world.failures.push({ error: full, started: false }, { error: full, started: false })
+  world.failures.push({ error: new OsirisError('function_failed', 'Cannot run it: it threw'), started: true })
+  await world.time.pass(6 * MINUTE)
+  expect(fired(key)).toEqual(['00:05'])
+  expect(world.ended).toEqual([{ key, code: 'function_failed' }])
+  expect(world.node('a').schedules.list()).toMatchObject([
+    { name: 'f', cron: '*/5 * * * *', timezone: 'UTC', owner: 'a', nextAt: Date.UTC(2026, 0, 1, 0, 10), problem: null },
+  ])
+  expect(world.node('a').schedules.list()[0]?.last).toMatchObject({
+    by: 'a',
+    end: { code: 'function_failed', message: 'Cannot run it: it threw' },
+  })
+})
+
+test('clocks that differ by seconds fire no tick twice when the owner changes', async () => {
+  world = new World()
+  await world.add('a', { skewMs: 2000 })
+  await world.add('b', { skewMs: -2000 })
+  await world.add('c')
+  await world.time.pass(10_000)
+  const keys = Array.from({ length: 6 }, (_, at) => world.publish(`f${at}`, { schedule: '* * * * *' }))
+  await world.time.pass(MINUTE - 10_500)
+  await world.kill('a')
+  await world.time.pass(2 * MINUTE + 10_000)
+  for (const key of keys) expect(fired(key)).toEqual(['00:01', '00:02', '00:03'])
+})
