@@ -22,7 +22,18 @@ import { createEvents, type Events } from '#protocols/events'
 import { ExecutorClient, ExecutorService, serveExecutor } from '#protocols/executor'
 import { every, type Role, type Startable, systemClock } from '#protocols/lifecycle'
 import { createLibp2pNetwork, identityOf, loadLibp2p, type Network } from '#protocols/network'
-import { Quotas, QueueService, type Router, RouterClient, RouterService, Scaling, serveRouter } from '#protocols/router'
+import {
+  askForSchedules,
+  QueueService,
+  Quotas,
+  type Router,
+  RouterClient,
+  RouterService,
+  Scaling,
+  Schedules,
+  serveRouter,
+  serveSchedules,
+} from '#protocols/router'
 import type { NodeConfig } from '#node/config'
 import { HttpServer } from '#node/http'
 import { createLogger, logEvents, Metrics } from '#node/telemetry'
@@ -171,6 +182,13 @@ async function compose(config: NodeConfig, host: Host, signal: AbortSignal) {
   const routerService = has('router') ? routing : undefined
   const queue = has('router') ? new QueueService({ network, storage: host.store.storage, clock, random, events }) : undefined
   const router: Router = routerService ?? new RouterClient({ network, clock, random })
+  const schedules =
+    routerService === undefined
+      ? undefined
+      : new Schedules({
+          ...{ network, catalog, clock, random, events, nodeName: config.name, storage: host.store.storage },
+          invoke: (invocation) => routerService.trigger(invocation),
+        })
 
   let ready = false
   const load = () => {
@@ -210,6 +228,7 @@ async function compose(config: NodeConfig, host: Host, signal: AbortSignal) {
     },
     quotas,
     ...{ router, catalog, builder, network, access, joinToken, metrics, clock, random, events },
+    schedules: (caller, namespace) => schedules?.list(namespace) ?? askForSchedules(network, caller, namespace),
     limits: { drainMs: config.drainTimeoutMs },
     ...(config.tls === undefined ? {} : { tls: config.tls }),
   })
@@ -234,6 +253,7 @@ async function compose(config: NodeConfig, host: Host, signal: AbortSignal) {
           ? []
           : [serveExecutor(network, { executor: executorService, access, mayOrder: (peer, order) => scaling.mayOrder(peer, order) })]),
         ...(routerService === undefined ? [] : [serveRouter(network, routerService)]),
+        ...(schedules === undefined ? [] : [serveSchedules(network, schedules, access)]),
         every(
           clock,
           ADVERTISE_MS,
@@ -254,8 +274,8 @@ async function compose(config: NodeConfig, host: Host, signal: AbortSignal) {
 
   const roles = [catalog, builderService, executorService, quotas].filter((each) => each !== undefined)
   return {
-    // Last: it hands out as soon as it runs, and other routers answer members only.
-    parts: [network, ...roles, http, doors, ...(queue === undefined ? [] : [queue])] satisfies Startable[],
+    // Last: they hand out as soon as they run, and other routers answer members only.
+    parts: [network, ...roles, http, doors, ...[queue, schedules].filter((each) => each !== undefined)] satisfies Startable[],
     node: (stop: () => Promise<void>): RunningNode => ({
       name: config.name,
       peer: network.peer,

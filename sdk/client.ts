@@ -31,6 +31,7 @@ export function createClient(transport: Transport): Osiris {
     grants: grantsOver(transport),
     quotas: quotasOver(transport),
     tokens: { revoke: (issuer, token, choice = {}) => transport.amend({ type: 'cancel', issuer, token }, choice) },
+    schedules: (namespace) => transport.schedules(namespace),
     nodes: () => transport.nodes(),
     network: () => transport.network(),
     joinToken: () => transport.joinToken(),

@@ -105,6 +105,10 @@ export function httpTransport(options: HttpOptions): Transport {
       const { act, method, path, body } = amending(change)
       return (await json<{ receipt: Awaited<ReturnType<Transport['amend']>> }>(act, method, path + queryOf(choice), body)).receipt
     },
+    async schedules(namespace) {
+      const path = `/v1/schedules${queryOf({ namespace })}`
+      return (await json<{ schedules: Awaited<ReturnType<Transport['schedules']>> }>('list schedules', 'GET', path)).schedules
+    },
     async nodes() {
       return (await json<{ nodes: Awaited<ReturnType<Transport['nodes']>> }>('list nodes', 'GET', '/v1/nodes')).nodes
     },

@@ -4,9 +4,10 @@ import { type Catalog, grantsWhere } from '#protocols/catalog'
 import { OsirisError } from '#protocols/errors'
 import type { FunctionRef } from '#protocols/function'
 import type { Caller, FetchPayload, Invoker, Outcome, Payload } from '#protocols/invocation'
-import type { Clock } from '#protocols/lifecycle'
+import type { Clock, MaybePromise } from '#protocols/lifecycle'
 import { byName, Functions, namespacesOf, networkOf, nodeOf, quotaSummaries, textOfRecords, textOfSuccession } from '#protocols/management'
 import type { Network } from '#protocols/network'
+import type { Schedule } from '#protocols/router'
 import { universeId } from '#protocols/access'
 import { steer, type Steering, STICKY_HEADER, VERSION_HEADER } from '#protocols/steering'
 import { responseOf, streamOfRequest } from './mesh-fetch.ts'
@@ -26,6 +27,7 @@ export interface MeshParts {
   caller: Caller
   /** What the client came in by, without anybody's rights. */
   joinToken: string
+  schedules: (namespace?: string) => MaybePromise<Schedule[]>
   clock: Clock
   /** Bound of each call. */
   timeoutMs?: number
@@ -81,6 +83,7 @@ export function meshTransport(parts: MeshParts): Transport {
     quotas: async () => quotaSummaries(await catalog.settings()),
     grants: async (filter) => grantsWhere((await catalog.powers()).grants, filter),
     amend: (change, { ack = 'committed', timeoutMs = WRITE_TIMEOUT_MS }) => catalog.amend(change, { caller, ack, timeoutMs }),
+    schedules: async (namespace) => parts.schedules(namespace),
     nodes: async () => byName(network.members.list().map(nodeOf)),
     joinToken: async () => parts.joinToken,
     network: async () => networkOf({ name: universe.name, id: universeId(universe) }, network),

@@ -23,6 +23,7 @@ import type {
   VersionSummary,
   WriteChoice,
 } from '#protocols/management'
+import type { Schedule } from '#protocols/router'
 import type { Commitment, HandedIn, HolderReceipt, Receipt, Rotated } from '#protocols/catalog'
 
 export type {
@@ -45,6 +46,7 @@ export type {
   Quota,
   QuotaSummary,
   Receipt,
+  Schedule,
   SelectorTargets,
   VersionChange,
   VersionDiff,
@@ -80,6 +82,8 @@ export interface Osiris {
   readonly grants: GrantsOfOsiris
   readonly quotas: QuotasOfOsiris
   readonly tokens: TokensOfOsiris
+  /** Functions that run by the clock (of a namespace, or wherever the caller may read): when next, who fires them, what became of the last time. */
+  schedules(namespace?: string): Promise<Schedule[]>
   nodes(): Promise<NodeSummary[]>
   network(): Promise<NetworkSummary>
   /** What opens the mesh's door, a secret; for administrators of everything. It lets clients in, and nodes with roles only where the universe lets in everybody. */

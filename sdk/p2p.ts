@@ -7,7 +7,7 @@ import { createEvents } from '#protocols/events'
 import type { Caller } from '#protocols/invocation'
 import { systemClock } from '#protocols/lifecycle'
 import { createLibp2pNetwork, type Network } from '#protocols/network'
-import { RouterClient } from '#protocols/router'
+import { askForSchedules, RouterClient } from '#protocols/router'
 import type { JoinOptions } from './index.ts'
 import { meshTransport } from './mesh.ts'
 import type { Transport } from './transport.ts'
@@ -46,7 +46,8 @@ export async function joinTransport(options: JoinOptions): Promise<Transport> {
   const clients = { router: new RouterClient({ ...shared, network }), builder: new BuilderClient({ ...shared, network }), catalog }
   const timeout = options.timeoutMs === undefined ? {} : { timeoutMs: options.timeoutMs }
   const joinToken = formatJoinToken({ universe, bootstrap })
-  return meshTransport({ ...clients, network, universe, caller, joinToken, clock: systemClock, stop, ...timeout })
+  const schedules = (namespace?: string) => askForSchedules(network, caller, namespace)
+  return meshTransport({ ...clients, schedules, network, universe, caller, joinToken, clock: systemClock, stop, ...timeout })
 }
 
 function callerOf(token: string | undefined): Caller {

@@ -111,6 +111,19 @@ export function sdkSuite(name: string, open: () => Promise<OpenSdk>): void {
       })
     })
 
+    describe('schedules()', () => {
+      it('lists functions that run by the clock, and a line that cannot be read is refused by deploy()', async () => {
+        const deploy = { namespace: 'sdk', name: 'nightly', source: GREET }
+        await osiris.deploy({ ...deploy, config: { schedule: { cron: '0 3 * * *', timezone: 'Europe/Berlin', missed: 'last' } } })
+        const [found] = await eventually(async () => atLeast(await osiris.schedules('sdk'), 1))
+        expect(found).toMatchObject({ name: 'nightly', cron: '0 3 * * *', timezone: 'Europe/Berlin', missed: 'last', problem: null })
+        await expect(osiris.deploy({ ...deploy, config: { schedule: '61 * * * *' } })).rejects.toMatchObject({
+          code: 'invalid_argument',
+          message: expect.stringContaining('Invalid value for minute: 61'),
+        })
+      })
+    })
+
     describe('deploy() and functions', () => {
       it('the same source is the same version, another one is the next', async () => {
         const name = 'versioned'

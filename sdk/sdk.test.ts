@@ -24,6 +24,7 @@ sdkSuite('the mesh, roles in this process', async () => {
     universe,
     caller,
     joinToken: 'osiris1.join',
+    schedules: (namespace) => init.schedules(caller, namespace),
     clock: systemClock,
     stop: async () => {},
   })

@@ -20,6 +20,7 @@ import type {
   VersionSummary,
   WriteChoice,
 } from '#protocols/management'
+import type { Schedule } from '#protocols/router'
 import type { GrantFilter, LedgerOptions } from './osiris.ts'
 
 export interface Transport {
@@ -36,6 +37,7 @@ export interface Transport {
   quotas(): Promise<QuotaSummary[]>
   grants(filter: GrantFilter): Promise<GrantSummary[]>
   amend(change: AuthorityChange, choice: WriteChoice): Promise<Receipt>
+  schedules(namespace: string | undefined): Promise<Schedule[]>
   nodes(): Promise<NodeSummary[]>
   network(): Promise<NetworkSummary>
   joinToken(): Promise<string>

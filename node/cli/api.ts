@@ -11,6 +11,7 @@ export type NodeApi = Pick<
   | 'grants'
   | 'quotas'
   | 'tokens'
+  | 'schedules'
   | 'nodes'
   | 'network'
   | 'joinToken'

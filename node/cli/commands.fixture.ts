@@ -6,7 +6,7 @@ import { Readable } from 'node:stream'
 import { afterEach, beforeEach } from 'vitest'
 import { OsirisError } from '#protocols/errors'
 import type { SuccessionText } from '#protocols/management'
-import type { Deployed, FunctionSummary, GrantSummary, QuotaSummary, LedgerConflicts, NodeSummary, VersionDiff } from '#sdk'
+import type { Deployed, FunctionSummary, GrantSummary, LedgerConflicts, NodeSummary, QuotaSummary, Schedule, VersionDiff } from '#sdk'
 import type { NodeApi } from './api.ts'
 import type { Io } from './io.ts'
 import { runCommand } from './program.ts'
@@ -55,6 +55,7 @@ export function node(
     call?: unknown
     functions?: FunctionSummary[]
     deploy?: (name: string) => Deployed
+    schedules?: Schedule[]
     nodes?: NodeSummary[]
     conflicts?: LedgerConflicts
     grants?: GrantSummary[]
@@ -90,6 +91,7 @@ export function node(
         'deploy',
         deploy,
       ),
+    schedules: (namespace) => note(() => answers.schedules ?? [], 'schedules', namespace),
     nodes: () => note(() => answers.nodes ?? [], 'nodes'),
     joinToken: () => note(() => answers.joinToken ?? 'osiris1.x', 'joinToken'),
     network: () =>

@@ -194,9 +194,9 @@ it('a project deploys every function it can, and fails when one could not', asyn
   expect(result.err).toMatch(/^osiris: .*gone\.ts/)
   expect(asked.map(([, deploy]) => (deploy as { name: string; config: unknown }).config)).toEqual([{}, { access: 'public' }])
   writeFileSync(join(dir, 'osiris.yaml'), 'functions:\n  one: { source: ./one.ts, timeout: 1s }\n')
-  expect((await osiris(['deploy', dir])).err).toBe(
-    `osiris: ${dir}/osiris.yaml:2:28: functions.one.timeout: unknown key; known keys are routes, execution, scale, env, secrets, egress, calls, schedule, subscribe, access, idempotent, source\n`,
-  )
+  const { err } = await osiris(['deploy', dir])
+  expect(err).toContain(`${dir}/osiris.yaml:2:28: functions.one.timeout: unknown key; known keys are routes, execution, `)
+  expect(err).toMatch(/, source\n$/)
 })
 
 it('the node is --node, else OSIRIS_NODE, else what runs here, else the default; its token comes along', async () => {
@@ -228,6 +228,42 @@ it('the node is --node, else OSIRIS_NODE, else what runs here, else the default;
   expect(await of(['--node', 'http://elsewhere:3'], { OSIRIS_TOKEN: 'mine' })).toEqual({ url: 'http://elsewhere:3', token: 'mine' })
   writeFileSync(join(dir, 'universes', 'u.json'), '{"name":"u","no')
   expect(await of([])).toEqual({ url: 'http://127.0.0.1:1', token: 'lone-token' })
+})
+
+it('schedule list shows when each runs next, and what became of the last time', async () => {
+  const base = { namespace: 'demo', version: 'f'.repeat(64), cron: '*/5 * * * *', missed: 'skip' as const, overlap: false, problem: null }
+  const fired = { tickAt: Date.UTC(2026, 0, 1), by: 'node-1', untilMs: 0 }
+  const schedules = [
+    {
+      ...base,
+      name: 'a',
+      timezone: 'UTC',
+      nextAt: Date.UTC(2026, 0, 1, 0, 5),
+      owner: 'node-1',
+      last: { ...fired, end: { atMs: 0, code: null, message: '' } },
+    },
+    {
+      ...base,
+      name: 'b',
+      timezone: 'Europe/Berlin',
+      nextAt: null,
+      owner: null,
+      last: { ...fired, end: { atMs: 0, code: 'function_failed', message: 'x' } },
+    },
+    { ...base, name: 'c', timezone: 'UTC', nextAt: null, owner: 'node-2', last: null, problem: 'Cannot read it' },
+  ]
+  const { out } = await osiris(['schedule', 'list', '--namespace', 'demo'], node({ schedules }))
+  expect(asked).toEqual([['schedules', 'demo']])
+  expect(out.split('\n').map((line) => line.trim().split(/ {2,}/))).toEqual([
+    ['FUNCTION', 'SCHEDULE', 'NEXT', 'LAST', 'OUTCOME', 'OWNER'],
+    ['demo/a', '*/5 * * * *', '2026-01-01T00:05:00Z', '2026-01-01T00:00:00Z', 'ok', 'node-1'],
+    ['demo/b', '*/5 * * * * (Europe/Berlin)', '2026-01-01T00:00:00Z', 'function_failed', 'nobody'],
+    ['demo/c', '*/5 * * * *', 'Cannot read it', 'node-2'],
+    [''],
+  ])
+  const json = await osiris(['schedule', 'list', '--json'], node({ schedules }))
+  expect(JSON.parse(json.out)).toEqual({ schedules })
+  expect(await osiris(['schedule', 'list'], node())).toMatchObject({ code: 0, out: '', err: expect.stringContaining('No schedules') })
 })
 
 it('every command and flag is in the completions, for every shell', async () => {

@@ -299,6 +299,7 @@ describe('/v1/openapi.json', () => {
       '/v1/network/join',
       '/v1/nodes',
       '/v1/quotas',
+      '/v1/schedules',
       '/v1/tokens/{issuer}/{id}',
     ])
     const put = body['paths']['/v1/functions/{namespace}/{name}'].put

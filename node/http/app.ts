@@ -8,10 +8,11 @@ import type { Access } from '#protocols/access'
 import type { Catalog } from '#protocols/catalog'
 import { OsirisError } from '#protocols/errors'
 import type { Events } from '#protocols/events'
+import type { Caller } from '#protocols/invocation'
 import type { MaybePromise } from '#protocols/lifecycle'
 import type { Functions } from '#protocols/management'
 import type { Network } from '#protocols/network'
-import type { Quotas } from '#protocols/router'
+import type { Quotas, Schedule } from '#protocols/router'
 import { define, type ManagementEnv, problemResponse } from './define.ts'
 import { describeDirectPaths } from './described.ts'
 import type { HttpLimits } from './limits.ts'
@@ -25,6 +26,7 @@ import { createNamespace, listNamespaces, putOwner } from './routes/namespaces.t
 import { getJoinToken, getNetwork } from './routes/network.ts'
 import { listNodes } from './routes/nodes.ts'
 import { deleteQuota, listQuotas, putQuota } from './routes/quotas.ts'
+import { listSchedules } from './routes/schedules.ts'
 import { revokeToken } from './routes/tokens.ts'
 import type { Self } from './server.ts'
 
@@ -38,6 +40,7 @@ export interface AppParts {
   /** What this node gives out of quotas; absent where it places no calls. */
   quotas?: Pick<Quotas, 'use'> | undefined
   joinToken: () => string
+  schedules: (caller: Caller, namespace?: string) => MaybePromise<Schedule[]>
   /** Base URL of this server. */
   url: () => string
   limits: HttpLimits
@@ -75,6 +78,7 @@ export function createApp(parts: AppParts): App {
   define(app, 'post', '/v1/grants', addGrant(parts))
   define(app, 'delete', '/v1/grants/{hash}', revokeGrant(parts))
   define(app, 'delete', '/v1/tokens/{issuer}/{id}', revokeToken(parts))
+  define(app, 'get', '/v1/schedules', listSchedules(parts))
   define(app, 'get', '/v1/nodes', listNodes(parts))
   define(app, 'get', '/v1/network', getNetwork(parts))
   define(app, 'get', '/v1/network/join', getJoinToken(parts))

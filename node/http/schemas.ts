@@ -1,4 +1,5 @@
 /** Shapes of management requests (judged at the door) and of all answers (described in OpenAPI). */
+import { scheduleSchema } from '#protocols/router'
 import { z } from '@hono/zod-openapi'
 import { CAPABILITIES, keySchema } from '#protocols/access'
 import { errorStatus } from '#protocols/errors'
@@ -278,3 +279,5 @@ export const conflictsSchema = z.object({
   routes: z.array(routeSchema.extend({ holder: routeSchema })).openapi({ description: 'Functions that ask for a route another one holds' }),
   frozen: z.array(spotSchema.extend({ hashes: z.array(z.string()) })),
 })
+
+export const schedulesSchema = z.object({ schedules: z.array(scheduleSchema) })

@@ -5,12 +5,12 @@ import type { Duplex } from 'node:stream'
 import type { Builder } from '#protocols/builder'
 import type { Catalog } from '#protocols/catalog'
 import type { Events } from '#protocols/events'
-import type { Invoker } from '#protocols/invocation'
-import { type Clock, every, type Random, type Role, type Startable } from '#protocols/lifecycle'
+import type { Caller, Invoker } from '#protocols/invocation'
+import { type Clock, every, type MaybePromise, type Random, type Role, type Startable } from '#protocols/lifecycle'
 import type { Access } from '#protocols/access'
 import { Functions, type NodeSummary } from '#protocols/management'
 import type { Network } from '#protocols/network'
-import type { Quotas } from '#protocols/router'
+import type { Quotas, Schedule } from '#protocols/router'
 import type { Traits } from '#protocols/traits'
 import { OsirisError } from '#protocols/errors'
 import { createNamedCallers } from './callers.ts'
@@ -64,6 +64,8 @@ export interface HttpServerInit {
   quotas?: Pick<Quotas, 'use'> | undefined
   /** The token that lets another node in. */
   joinToken: () => string
+  /** Functions with a schedule (of a namespace); those of namespaces the caller may not read may be among them. */
+  schedules: (caller: Caller, namespace?: string) => MaybePromise<Schedule[]>
   metrics: { contentType: string; text(): Promise<string> }
   clock: Clock
   random: Random

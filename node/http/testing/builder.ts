@@ -1,7 +1,7 @@
 /** A builder that only strips types: one file, no imports, no bundling. */
 import { stripTypeScriptTypes } from 'node:module'
 import type { Builder, Built, Source } from '#protocols/builder'
-import { digestOf } from '#protocols/codec'
+import { digestOf, parse } from '#protocols/codec'
 import { OsirisError } from '#protocols/errors'
 import { functionConfigSchema, settingsOf } from '#protocols/manifest'
 
@@ -12,7 +12,7 @@ export class FakeBuilder implements Builder {
       throw new OsirisError('invalid_argument', `Cannot build "${namespace}/${name}": "${entry}" is empty`)
     const artifact = Buffer.from(strip(text, `${namespace}/${name}`))
     const digest = digestOf(artifact)
-    const settings = settingsOf(functionConfigSchema.parse(config ?? {}))
+    const settings = settingsOf(parse(functionConfigSchema, config ?? {}, 'the settings'))
     const manifest = {
       format: 1,
       namespace,

@@ -71,6 +71,13 @@ export async function createFakeNode(
     network,
     access,
     joinToken: () => 'osiris1.join',
+    schedules: (_caller, namespace) =>
+      catalog.list(namespace === undefined ? {} : { namespace }).flatMap(({ namespace: of, name, version, manifest }) => {
+        const { schedule } = manifest.settings
+        return schedule === null
+          ? []
+          : [{ namespace: of, name, version, ...schedule, nextAt: 0, owner: 'node-1', last: null, problem: null }]
+      }),
     metrics: { contentType: 'text/plain; version=0.0.4', text: async () => 'up 1\n' },
     clock: systemClock,
     random: Math.random,

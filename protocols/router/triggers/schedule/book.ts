@@ -27,7 +27,7 @@ export class ScheduleBook {
     const known = this.#kept.get(`${namespace}/${name}`)
     if (known?.row.line === line) return known.row
     const row: Row = { namespace, name, line, since: now, lastAt: 0, fired: null }
-    this.#keep({ row, grant: null })
+    void this.#keep({ row, grant: null })
     return row
   }
 
@@ -41,7 +41,7 @@ export class ScheduleBook {
   }
 
   set(row: Row): void {
-    this.#keep({ row, grant: this.#kept.get(keyOf(row))?.grant ?? null })
+    void this.#keep({ row, grant: this.#kept.get(keyOf(row))?.grant ?? null })
   }
 
   /** Takes in what another router knows, of schedules that are here. Whether it was news. */
@@ -50,7 +50,7 @@ export class ScheduleBook {
     if (known?.row.line !== row.line) return false
     const merged = mergeRows(known.row, row)
     if (sameRow(merged, known.row)) return false
-    this.#keep({ row: merged, grant: known.grant })
+    void this.#keep({ row: merged, grant: known.grant })
     return true
   }
 

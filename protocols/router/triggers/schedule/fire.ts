@@ -1,7 +1,8 @@
 /** One tick as a call: made until it was started once, or it is late. */
 import type { FunctionRecord } from '#protocols/catalog'
-import type { Invocation, Outcome } from '#protocols/invocation'
+import type { Outcome } from '#protocols/invocation'
 import type { Clock, Random } from '#protocols/lifecycle'
+import type { TriggeredInvocation } from '#protocols/trigger'
 import { LATE_MS, type ScheduleSettings, tickIdOf } from './due.ts'
 
 /** For queueing and a cold start, beyond the function's own time. */
@@ -16,7 +17,7 @@ export interface FireInit {
   clock: Clock
   random: Random
   /** On behalf of the platform: nobody's token is asked for. */
-  invoke: (invocation: Invocation) => Promise<Outcome>
+  invoke: (invocation: TriggeredInvocation) => Promise<Outcome>
   /** Before each attempt: until when its call may run at most, on the wall clock. */
   trying: (untilMs: number) => void
   signal: AbortSignal
@@ -40,7 +41,7 @@ export async function fireTick(init: FireInit): Promise<Outcome> {
 /** Nothing was started, and a while later it may be. */
 const AGAIN = new Set(['unavailable', 'overloaded', 'rate_limited', 'quota_exceeded', 'storage_full', 'version_mismatch', 'not_found'])
 
-function invocationOf({ record, settings, tickAt, clock, random }: FireInit, deadlineAt: number): Invocation {
+function invocationOf({ record, settings, tickAt, clock, random }: FireInit, deadlineAt: number): TriggeredInvocation {
   const { namespace, name } = record
   const id = tickIdOf(`${namespace}/${name}`, tickAt)
   const event = {

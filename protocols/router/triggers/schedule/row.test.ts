@@ -29,20 +29,20 @@ describe('what a router grants', () => {
       fc.property(fc.array(fc.record({ asked, isRelease: fc.boolean() }), { maxLength: 40 }), (steps) => {
         let grant: Grant | null = null
         const holders = new Map<number, string>()
-        let highest = -1
+        const granted: { tickAt: number; isItsOnly: boolean }[] = []
         for (const { asked: each, isRelease } of steps) {
+          const before: Grant | null = grant
           if (isRelease) {
-            const before: Grant | null = grant
             grant = releasedFrom(grant, each)
             if (before !== grant) holders.delete(each.tickAt)
           } else if (mayGrant(grant, each)) {
-            expect(each.tickAt).toBeGreaterThanOrEqual(highest)
-            expect(holders.get(each.tickAt) ?? each.to).toBe(each.to)
-            highest = each.tickAt
+            granted.push({ tickAt: each.tickAt, isItsOnly: (holders.get(each.tickAt) ?? each.to) === each.to })
             holders.set(each.tickAt, each.to)
             grant = each
           }
         }
+        expect(granted.every((each) => each.isItsOnly)).toBe(true)
+        expect(granted.map((each) => each.tickAt)).toEqual(granted.map((each) => each.tickAt).toSorted((a, b) => a - b))
       }),
     )
   })

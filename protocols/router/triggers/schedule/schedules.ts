@@ -6,11 +6,12 @@ import type { Catalog, FunctionRecord } from '#protocols/catalog'
 import { decodeAs, encode } from '#protocols/codec'
 import { OsirisError } from '#protocols/errors'
 import type { Events } from '#protocols/events'
-import type { Invocation, Outcome } from '#protocols/invocation'
+import type { Outcome } from '#protocols/invocation'
 import type { Clock, Random, Startable } from '#protocols/lifecycle'
 import type { Network, Peer } from '#protocols/network'
 import { parseCron, type Ticks } from '#protocols/schedule'
 import type { Storage } from '#protocols/storage'
+import type { TriggeredInvocation } from '#protocols/trigger'
 import { LiveFunctions } from '../live-functions.ts'
 import { Routers } from '../routers.ts'
 import { ScheduleBook } from './book.ts'
@@ -37,7 +38,7 @@ export interface SchedulesInit {
   events: Events
   nodeName: string
   /** On behalf of the platform: nobody's token is asked for. */
-  invoke: (invocation: Invocation) => Promise<Outcome>
+  invoke: (invocation: TriggeredInvocation) => Promise<Outcome>
 }
 
 interface Entry {
@@ -109,9 +110,10 @@ export class Schedules implements Startable {
     this.#parked.clear()
   }
 
-  /** All of them, by namespace and name. */
-  list(): Schedule[] {
-    return [...this.#entries.keys()].toSorted().map((key) => this.#view(key, this.#entries.get(key) as Entry))
+  /** All of them (of a namespace), by namespace and name. */
+  list(namespace?: string): Schedule[] {
+    const keys = [...this.#entries.keys()].filter((key) => namespace === undefined || key.startsWith(`${namespace}/`))
+    return keys.toSorted().map((key) => this.#view(key, this.#entries.get(key) as Entry))
   }
 
   #view(key: string, { record, settings, ticks, problem }: Entry): Schedule {

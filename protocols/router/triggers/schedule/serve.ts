@@ -48,7 +48,7 @@ async function listed(
   const principal = await access.principalOf(
     caller.token === undefined ? { subject: caller.subject } : { subject: caller.subject, token: caller.token },
   )
-  const readable = schedules.list().filter((each) => allows(principal, 'read', each.namespace))
-  const asked = readable.filter((each) => keyOf(each) > after && (namespace === undefined || each.namespace === namespace))
+  const readable = schedules.list(namespace).filter((each) => allows(principal, 'read', each.namespace))
+  const asked = readable.filter((each) => keyOf(each) > after)
   return { head: encode({}), body: encode({ schedules: asked.slice(0, PAGE_ROWS) }) }
 }
