@@ -19,8 +19,9 @@ import {
 } from '#protocols/catalog'
 import { OsirisError } from '#protocols/errors'
 import { createEvents, type Events } from '#protocols/events'
-import { ExecutorClient, ExecutorService, serveExecutor } from '#protocols/executor'
+import { ExecutorClient, ExecutorService, type InstanceCount, serveExecutor } from '#protocols/executor'
 import { every, type Role, type Startable, systemClock } from '#protocols/lifecycle'
+import type { InstanceSummary } from '#protocols/management'
 import { createLibp2pNetwork, identityOf, loadLibp2p, type Network } from '#protocols/network'
 import {
   askForSchedules,
@@ -223,10 +224,13 @@ async function compose(config: NodeConfig, host: Host, signal: AbortSignal) {
         capacity: config.capacity,
         functions: catalogService?.status().functions ?? 0,
         admission: admission.state(),
-        ...(executorService === undefined ? {} : { walls: executorService.status().walls }),
+        ...(executorService === undefined
+          ? {}
+          : { walls: executorService.status().walls, instances: executorService.instances().map(shownInstance) }),
       }),
     },
     quotas,
+    scaling,
     ...{ router, catalog, builder, network, access, joinToken, metrics, clock, random, events },
     schedules: (caller, namespace) => schedules?.list(namespace) ?? askForSchedules(network, caller, namespace),
     limits: { drainMs: config.drainTimeoutMs },
@@ -292,6 +296,10 @@ async function compose(config: NodeConfig, host: Host, signal: AbortSignal) {
       stop,
     }),
   }
+}
+
+function shownInstance({ namespace, name, version, ready, starting, running, waiting }: InstanceCount): InstanceSummary {
+  return { namespace, name, version, ready, starting, running, waiting }
 }
 
 interface AdmissionParts {

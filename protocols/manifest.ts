@@ -91,6 +91,14 @@ function nameOfSecret(text: string): string {
   return text.split('@')[0] as string
 }
 
+/** `scale` as a person writes it. */
+export const scaleConfigSchema = z.strictObject({
+  min: z.int().min(0).max(1000).optional(),
+  max: z.int().min(1).max(1000).optional(),
+  target: z.int().min(1).max(10_000).optional(),
+  idle: durationMs(1000, 86_400_000).optional(),
+})
+
 /** What a person writes for one function, in `osiris.yaml` or as `config` of a deploy. Unknown keys are refused. */
 export const functionConfigSchema = z
   .strictObject({
@@ -109,14 +117,7 @@ export const functionConfigSchema = z
         timers: z.int().min(0).max(100_000).optional(),
       })
       .optional(),
-    scale: z
-      .strictObject({
-        min: z.int().min(0).max(1000).optional(),
-        max: z.int().min(1).max(1000).optional(),
-        target: z.int().min(1).max(10_000).optional(),
-        idle: durationMs(1000, 86_400_000).optional(),
-      })
-      .optional(),
+    scale: scaleConfigSchema.optional(),
     env: z
       .record(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]{0,127}$/, 'an environment name is letters, digits and "_"'), z.string().max(32_768))
       .optional(),

@@ -63,6 +63,13 @@ function functionsOver(transport: Transport): FunctionsOfOsiris {
     },
     rollback: async (ref, to, choice) => point(ref, LIVE, to ?? (await versionBefore(transport, wholeOf(ref))), choice),
     remove: async (ref, choice = {}) => transport.remove(wholeOf(ref), choice),
+    scale: async (ref) => transport.scale(wholeOf(ref)),
+    setScale: async (ref, scale, choice = {}) => {
+      const { namespace, name } = wholeOf(ref)
+      const said = Object.entries(scale).filter(([, each]) => each !== undefined)
+      const value = said.length === 0 ? null : JSON.stringify(Object.fromEntries(said))
+      return transport.amend({ type: 'set', namespace, key: `scale/${name}`, value }, choice)
+    },
   }
 }
 

@@ -94,6 +94,7 @@ export function httpTransport(options: HttpOptions): Transport {
       return (await json<{ namespaces: Awaited<ReturnType<Transport['namespaces']>> }>('list namespaces', 'GET', '/v1/namespaces'))
         .namespaces
     },
+    scale: (ref) => json(`read the scale of "${formatRef(ref)}"`, 'GET', `${pathOf(ref)}/scale`),
     async quotas() {
       return (await json<{ quotas: Awaited<ReturnType<Transport['quotas']>> }>('list quotas', 'GET', '/v1/quotas')).quotas
     },
@@ -147,10 +148,10 @@ function amending(change: AuthorityChange): { act: string; method: string; path:
     }
     case 'set': {
       const { namespace, key, value } = change
-      const name = key.split('/')[1]
-      const path =
-        name === undefined ? `/v1/namespaces/${encodeURIComponent(namespace)}/${key}` : `${pathOf({ namespace, name })}/promotion`
-      const act = `set the ${name === undefined ? key : 'promotion'} of "${namespace}"`
+      const [what = '', name] = key.split('/')
+      const path = name === undefined ? `/v1/namespaces/${encodeURIComponent(namespace)}/${key}` : `${pathOf({ namespace, name })}/${what}`
+      const act = `set the ${what} of "${name === undefined ? namespace : `${namespace}/${name}`}"`
+      if (what === 'scale') return { act, method: 'PUT', path, body: value === null ? {} : (JSON.parse(value) as unknown) }
       return value === null ? { act, method: 'DELETE', path } : { act, method: 'PUT', path, body: JSON.parse(value) as unknown }
     }
     case 'revoke':

@@ -5,7 +5,17 @@ import { OsirisError } from '#protocols/errors'
 import type { FunctionRef } from '#protocols/function'
 import type { Caller, FetchPayload, Invoker, Outcome, Payload } from '#protocols/invocation'
 import type { Clock, MaybePromise } from '#protocols/lifecycle'
-import { byName, Functions, namespacesOf, networkOf, nodeOf, quotaSummaries, textOfRecords, textOfSuccession } from '#protocols/management'
+import {
+  byName,
+  Functions,
+  namespacesOf,
+  networkOf,
+  nodeOf,
+  quotaSummaries,
+  scaleSummary,
+  textOfRecords,
+  textOfSuccession,
+} from '#protocols/management'
 import type { Network } from '#protocols/network'
 import type { Schedule } from '#protocols/router'
 import { universeId } from '#protocols/access'
@@ -80,6 +90,7 @@ export function meshTransport(parts: MeshParts): Transport {
       const [records, powers] = await Promise.all([catalog.list({}), catalog.powers()])
       return namespacesOf(records, powers.namespaces)
     },
+    scale: async (ref) => scaleSummary(await catalog.get(ref), await catalog.settings()),
     quotas: async () => quotaSummaries(await catalog.settings()),
     grants: async (filter) => grantsWhere((await catalog.powers()).grants, filter),
     amend: (change, { ack = 'committed', timeoutMs = WRITE_TIMEOUT_MS }) => catalog.amend(change, { caller, ack, timeoutMs }),

@@ -5,6 +5,7 @@ import type {
   FunctionDetail,
   FunctionSummary,
   GrantSummary,
+  InstanceSummary,
   LedgerConflicts,
   LedgerPage,
   LedgerRecords,
@@ -16,6 +17,7 @@ import type {
   Promotion,
   Quota,
   QuotaSummary,
+  ScaleSummary,
   SelectorTargets,
   SuccessionText,
   VersionChange,
@@ -24,6 +26,7 @@ import type {
   WriteChoice,
 } from '#protocols/management'
 import type { Schedule } from '#protocols/router'
+import type { ScaleConfig } from '#protocols/scale'
 import type { Commitment, HandedIn, HolderReceipt, Receipt, Rotated } from '#protocols/catalog'
 
 export type {
@@ -33,6 +36,7 @@ export type {
   FunctionDetail,
   FunctionSummary,
   HolderReceipt,
+  InstanceSummary,
   GrantSummary,
   LedgerConflicts,
   LedgerPage,
@@ -45,8 +49,10 @@ export type {
   Promotion,
   Quota,
   QuotaSummary,
+  ScaleSummary,
   Receipt,
   Schedule,
+  ScaleConfig,
   SelectorTargets,
   VersionChange,
   VersionDiff,
@@ -124,6 +130,10 @@ export interface FunctionsOfOsiris {
   /** Points `live` at `to`; without it at the version published before the live one (of several the newest, so that a canary goes). Rejects with `conflict` when there is none. */
   rollback(ref: string, to?: string, choice?: WriteChoice): Promise<Pointed>
   remove(ref: string, choice?: WriteChoice): Promise<Receipt>
+  /** How many instances it may have, and has; over P2P without those that are there. */
+  scale(ref: string): Promise<ScaleSummary>
+  /** In force within seconds, without a new version, until it is set again: what is not named is as the version was published, `{}` is all of it. For who may deploy. */
+  setScale(ref: string, scale: ScaleConfig, choice?: WriteChoice): Promise<Receipt>
 }
 
 /** Keys are 64 hex characters, as `osiris key show` prints them. */

@@ -16,6 +16,7 @@ import type {
   NodeSummary,
   Pointed,
   QuotaSummary,
+  ScaleSummary,
   SelectorTargets,
   VersionSummary,
   WriteChoice,
@@ -35,6 +36,7 @@ export interface Transport {
   remove(ref: FunctionRef, choice: WriteChoice): Promise<Receipt>
   namespaces(): Promise<NamespaceSummary[]>
   quotas(): Promise<QuotaSummary[]>
+  scale(ref: FunctionRef): Promise<ScaleSummary>
   grants(filter: GrantFilter): Promise<GrantSummary[]>
   amend(change: AuthorityChange, choice: WriteChoice): Promise<Receipt>
   schedules(namespace: string | undefined): Promise<Schedule[]>

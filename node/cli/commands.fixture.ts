@@ -6,7 +6,17 @@ import { Readable } from 'node:stream'
 import { afterEach, beforeEach } from 'vitest'
 import { OsirisError } from '#protocols/errors'
 import type { SuccessionText } from '#protocols/management'
-import type { Deployed, FunctionSummary, GrantSummary, LedgerConflicts, NodeSummary, QuotaSummary, Schedule, VersionDiff } from '#sdk'
+import type {
+  Deployed,
+  FunctionSummary,
+  GrantSummary,
+  LedgerConflicts,
+  NodeSummary,
+  QuotaSummary,
+  ScaleSummary,
+  Schedule,
+  VersionDiff,
+} from '#sdk'
 import type { NodeApi } from './api.ts'
 import type { Io } from './io.ts'
 import { runCommand } from './program.ts'
@@ -60,6 +70,7 @@ export function node(
     conflicts?: LedgerConflicts
     grants?: GrantSummary[]
     quotas?: QuotaSummary[]
+    scale?: ScaleSummary
     diff?: VersionDiff
     joinToken?: string
     keys?: SuccessionText['keys']
@@ -142,6 +153,8 @@ export function node(
       point: (ref, alias, target) => note(detail, 'point', ref, alias, target),
       rollback: (ref, to, choice) => note(detail, 'rollback', ref, to, choice),
       remove: (ref, choice) => note(() => receipt, 'remove', ref, choice),
+      scale: (ref) => note(() => answers.scale ?? detail(), 'scale', ref),
+      setScale: (ref, scale) => note(() => receipt, 'setScale', ref, scale),
     },
   }
 }

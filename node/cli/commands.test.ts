@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, it } from 'vitest'
 import { markOf, type NodeState, type ProcessMark, universeNodesDir, writeNode, writeUniverse } from '#node/universe'
-import type { Deployed, LedgerConflicts, VersionDiff } from '#sdk'
+import type { Deployed, LedgerConflicts, ScaleSummary, VersionDiff } from '#sdk'
 import { asked, dir, node, osiris, receipt, signed, summary, targets, useFolder } from './commands.fixture.ts'
 import { DEFAULT_NODE } from './target.ts'
 
@@ -286,4 +286,30 @@ it('doctor says one line per check and ends with 1 when something is missing tha
   const bad = await osiris(['doctor', '--config', config], node())
   expect([bad.code, bad.err]).toEqual([1, 'Something is missing that no node runs without\n'])
   expect(bad.out).toMatch(/^data +missing +\/dev\/null\/x cannot be written/m)
+})
+
+it('function scale shows what is in force and what is there, and sets what is named beside what was set', async () => {
+  const published = { min: 0, max: 20, target: 10, idleMs: 300_000 }
+  const nodes = [{ node: 'node-2', ready: 2 }]
+  const scale: ScaleSummary = {
+    ...{ namespace: 'demo', name: 'greet', ...published, min: 1, published, set: { min: 1 }, decider: 'node-3' },
+    versions: [{ version: 'e'.repeat(64), instances: 3, ready: 2, isPanic: true, nodes }],
+  }
+  const shown = await osiris(['function', 'scale', 'demo/greet'], node({ scale }))
+  expect(shown.out).toMatch(/^min +1 +published with 0$/m)
+  expect(shown.out).toMatch(/^e{12} +2 ready, 3 wanted, in panic +node-2 2$/m)
+  expect(await osiris(['function', 'scale', 'demo/greet', '--max', '8', '--idle', '30s'], node({ scale }))).toMatchObject({
+    code: 0,
+    out: '',
+  })
+  expect(asked.at(-1)).toEqual(['setScale', 'demo/greet', { min: 1, max: 8, idle: 30_000 }])
+  expect(await osiris(['function', 'scale', 'demo/greet', '--reset'], node({ scale }))).toMatchObject({ code: 0 })
+  expect(asked.at(-1)).toEqual(['setScale', 'demo/greet', {}])
+  for (const wrong of [
+    ['--min', '-1'],
+    ['--max', '0'],
+    ['--idle', 'soon'],
+    ['--min', '1', '--reset'],
+  ])
+    expect(await osiris(['function', 'scale', 'demo/greet', ...wrong], node({ scale }))).toMatchObject({ code: 2 })
 })

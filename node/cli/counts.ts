@@ -1,4 +1,5 @@
 /** What a running node says of itself, for tables. */
+import type { InstanceSummary } from '#sdk'
 import type { Connect } from './api.ts'
 
 /** A node that does not answer for so long is shown without figures. */
@@ -9,6 +10,8 @@ export interface Counts {
   peers: number
   /** Functions in its view. */
   functions: number
+  /** What it has ready of each version. */
+  instances: InstanceSummary[]
 }
 
 /** `undefined` when it does not answer. */
@@ -16,7 +19,8 @@ export async function countsOf(connect: Connect, url: string, token: string | un
   try {
     const node = await connect({ url, timeoutMs: ANSWER_MS, ...(token === undefined ? {} : { token }) })
     const [nodes, functions] = await Promise.all([node.nodes(), node.functions.list()])
-    return { peers: nodes.filter((each) => each.connected && !each.self).length, functions: functions.length }
+    const instances = nodes.find((each) => each.self)?.instances ?? []
+    return { peers: nodes.filter((each) => each.connected && !each.self).length, functions: functions.length, instances }
   } catch {
     return undefined
   }

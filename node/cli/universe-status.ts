@@ -1,6 +1,7 @@
 /** A universe as it is now: from its state file, and from each node's own answer. */
 import { isUp, type PlannedNode, readNode, requireUniverse, universeNodesDir } from '#node/universe'
 import type { Role } from '#protocols/lifecycle'
+import type { InstanceSummary } from '#sdk'
 import type { Context } from './context.ts'
 import { countsOf } from './counts.ts'
 import { renderTable } from './table.ts'
@@ -18,6 +19,8 @@ export interface UniverseStatus {
     pid: number | null
     peers: number
     functions: number
+    /** What it has of each version, as it says itself. */
+    instances: InstanceSummary[]
   }[]
 }
 
@@ -30,7 +33,8 @@ export async function statusOf(name: string, context: Context, asking: boolean):
     state.nodes.map(async (node) => {
       const ask = asking && isUp(node)
       const counts = ask ? await countsOf(context.connectTo, node.http, readNode(dir, node.name)?.developerToken) : undefined
-      return { ...shown(node), peers: counts?.peers ?? 0, functions: counts?.functions ?? 0 }
+      const { peers = 0, functions = 0, instances = [] } = counts ?? {}
+      return { ...shown(node), peers, functions, instances }
     }),
   )
   return { name, nodes }
@@ -53,8 +57,19 @@ const PLACES: Column[] = [
 const COUNTS: Column[] = [
   ['PEERS', (node) => (node.pid === null ? '' : String(node.peers))],
   ['FUNCTIONS', (node) => (node.pid === null ? '' : String(node.functions))],
+  ['INSTANCES', (node) => (node.pid === null ? '' : instancesOf(node))],
 ]
 const PROCESS: Column[] = [['PID', (node) => (node.pid === null ? 'dead' : String(node.pid))]]
+
+/** `demo/greet 2, demo/site 1`: the functions with most of them, and how many others there are. */
+function instancesOf({ instances }: Row): string {
+  const byName = new Map<string, number>()
+  for (const { namespace, name, ready } of instances) byName.set(`${namespace}/${name}`, (byName.get(`${namespace}/${name}`) ?? 0) + ready)
+  const ready = [...byName].filter(([, count]) => count > 0).toSorted(([a, more], [b, less]) => less - more || (a < b ? -1 : 1))
+  const shown = ready.slice(0, SHOWN_MAX).map(([name, count]) => `${name} ${count}`)
+  return [...shown, ...(ready.length > SHOWN_MAX ? [`and ${ready.length - SHOWN_MAX} more`] : [])].join(', ')
+}
+const SHOWN_MAX = 4
 
 export function statusTable(status: UniverseStatus, counted: boolean): string {
   const columns = [...PLACES, ...(counted ? COUNTS : []), ...PROCESS]

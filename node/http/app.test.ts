@@ -283,6 +283,7 @@ describe('/v1/openapi.json', () => {
       '/v1/functions',
       '/v1/functions/{namespace}/{name}',
       '/v1/functions/{namespace}/{name}/aliases/{alias}',
+      '/v1/functions/{namespace}/{name}/scale',
       '/v1/functions/{namespace}/{name}/versions',
       '/v1/grants',
       '/v1/grants/{hash}',
@@ -332,5 +333,32 @@ describe('through a socket', () => {
     expect((await fetch(`${url}/v1/functions`, { headers: { origin: 'http://evil.example' } })).status).toBe(403)
     expect((await fetch(`${url}/v1/functions`, { headers: { 'osiris-token': 'x' } })).status).toBe(401)
     expect((await fetch(`${url}/v1/functions`, { method: 'HEAD' })).status).toBe(200)
+  })
+})
+
+describe('the scale of a function', () => {
+  it('is shown as published and as set, set by who may deploy, and taken back', async () => {
+    await deploy('scaled')
+    const [reader, deployer] = [await caller(['read']), await caller(['deploy', 'read'])]
+    const published = { min: 0, max: 20, target: 10, idleMs: 300_000 }
+    const path = '/functions/demo/scaled/scale'
+    expect(await ask('GET', path, reader)).toMatchObject({
+      status: 200,
+      body: { ...published, published, set: {}, decider: 'node-1', versions: [] },
+    })
+    expect(await ask('PUT', path, reader, { min: 1 })).toMatchObject({ status: 403 })
+    expect(await ask('PUT', path, deployer, { min: 1, idle: '30s' })).toMatchObject({ status: 200 })
+    const set = { ...published, min: 1, idleMs: 30_000, published, set: { min: 1, idle: 30_000 } }
+    expect((await ask('GET', path, reader)).body).toMatchObject(set)
+    expect(await ask('PUT', path, deployer, {})).toMatchObject({ status: 200 })
+    expect((await ask('GET', path, reader)).body).toMatchObject({ ...published, set: {} })
+  })
+  it('is refused where it makes no sense', async () => {
+    await deploy('scaled')
+    const deployer = await caller(['deploy', 'read'])
+    const path = '/functions/demo/scaled/scale'
+    for (const wrong of [{ min: -1 }, { max: 0 }, { min: 30 }, { min: 5, max: 3 }, { idle: 'soon' }, { most: 3 }, []])
+      expect(await ask('PUT', path, deployer, wrong)).toMatchObject({ status: 400, body: { code: 'invalid_argument' } })
+    expect(await ask('PUT', '/functions/demo/nothing/scale', deployer, { min: 1 })).toMatchObject({ status: 404 })
   })
 })

@@ -12,7 +12,7 @@ import type { Caller } from '#protocols/invocation'
 import type { MaybePromise } from '#protocols/lifecycle'
 import type { Functions } from '#protocols/management'
 import type { Network } from '#protocols/network'
-import type { Quotas, Schedule } from '#protocols/router'
+import type { Quotas, Scaling, Schedule } from '#protocols/router'
 import { define, type ManagementEnv, problemResponse } from './define.ts'
 import { describeDirectPaths } from './described.ts'
 import type { HttpLimits } from './limits.ts'
@@ -25,6 +25,7 @@ import { addGrant, listGrants, revokeGrant } from './routes/grants.ts'
 import { createNamespace, listNamespaces, putOwner } from './routes/namespaces.ts'
 import { getJoinToken, getNetwork } from './routes/network.ts'
 import { listNodes } from './routes/nodes.ts'
+import { getScale, putScale } from './routes/scale.ts'
 import { deleteQuota, listQuotas, putQuota } from './routes/quotas.ts'
 import { listSchedules } from './routes/schedules.ts'
 import { revokeToken } from './routes/tokens.ts'
@@ -37,6 +38,8 @@ export interface AppParts {
   catalog: Catalog
   network: Pick<Network, 'peer' | 'members' | 'addresses' | 'connections'>
   access: Access
+  /** Asks whoever decides how many instances a function has. */
+  scaling: Pick<Scaling, 'stateOf'>
   /** What this node gives out of quotas; absent where it places no calls. */
   quotas?: Pick<Quotas, 'use'> | undefined
   joinToken: () => string
@@ -71,6 +74,8 @@ export function createApp(parts: AppParts): App {
   define(app, 'get', '/v1/namespaces', listNamespaces(parts))
   define(app, 'post', '/v1/namespaces', createNamespace(parts))
   define(app, 'put', '/v1/namespaces/{namespace}', putOwner(parts))
+  define(app, 'get', '/v1/functions/{namespace}/{name}/scale', getScale(parts))
+  define(app, 'put', '/v1/functions/{namespace}/{name}/scale', putScale(parts))
   define(app, 'get', '/v1/quotas', listQuotas(parts))
   define(app, 'put', '/v1/namespaces/{namespace}/quota', putQuota(parts))
   define(app, 'delete', '/v1/namespaces/{namespace}/quota', deleteQuota(parts))

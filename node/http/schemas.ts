@@ -150,6 +150,26 @@ export const quotasSchema = z.object({
   ),
 })
 
+const scaleValuesSchema = z.object({ min: z.int(), max: z.int(), target: z.int(), idleMs: z.int() })
+export const scaleSchema = scaleValuesSchema.extend({
+  namespace: nameSchema,
+  name: nameSchema,
+  published: scaleValuesSchema.openapi({ description: 'As the live version was published' }),
+  set: z
+    .object({ min: z.int().optional(), max: z.int().optional(), target: z.int().optional(), idle: z.int().optional() })
+    .openapi({ description: 'What was set since; idle in milliseconds' }),
+  decider: z.string().nullable().openapi({ description: 'The node that decides how many there are' }),
+  versions: z.array(
+    z.object({
+      version: z.string(),
+      instances: z.int().openapi({ description: 'Wanted, on all nodes together' }),
+      ready: z.int(),
+      isPanic: z.boolean(),
+      nodes: z.array(z.object({ node: z.string(), ready: z.int() })),
+    }),
+  ),
+})
+
 export const grantsQuerySchema = z.strictObject({ key: keySchema.optional(), namespace: nameSchema.optional() })
 export const newGrantSchema = z.strictObject({
   key: keySchema,
@@ -190,6 +210,14 @@ export const nodesSchema = z.object({
       self: z.boolean(),
       walls: z
         .array(z.object({ wall: z.string(), state: z.enum(['stands', 'weaker', 'missing']), by: z.string(), fix: z.string().optional() }))
+        .optional(),
+      instances: z
+        .array(
+          z.object({
+            ...{ namespace: z.string(), name: z.string(), version: z.string() },
+            ...{ ready: z.int(), starting: z.int(), running: z.int(), waiting: z.int() },
+          }),
+        )
         .optional(),
       admission: z.object({ state: z.enum(['admitted', 'waiting', 'refused']), reason: z.string().optional() }).optional(),
     }),

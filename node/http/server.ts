@@ -10,7 +10,7 @@ import { type Clock, every, type MaybePromise, type Random, type Role, type Star
 import type { Access } from '#protocols/access'
 import { Functions, type NodeSummary } from '#protocols/management'
 import type { Network } from '#protocols/network'
-import type { Quotas, Schedule } from '#protocols/router'
+import type { Quotas, Scaling, Schedule } from '#protocols/router'
 import type { Traits } from '#protocols/traits'
 import { OsirisError } from '#protocols/errors'
 import { createNamedCallers } from './callers.ts'
@@ -42,7 +42,7 @@ export interface Self {
   traits?: Traits
   /** Whether it may be sent requests: its roles have started. */
   ready(): boolean
-  status(): Pick<NodeSummary, 'capacity' | 'inFlight' | 'functions' | 'warm' | 'walls' | 'admission'>
+  status(): Pick<NodeSummary, 'capacity' | 'inFlight' | 'functions' | 'warm' | 'walls' | 'admission' | 'instances'>
 }
 
 export interface HttpServerInit {
@@ -60,6 +60,8 @@ export interface HttpServerInit {
   builder: Builder
   network: Pick<Network, 'peer' | 'members' | 'addresses' | 'connections'>
   access: Access
+  /** Asks whoever decides how many instances a function has. */
+  scaling: Pick<Scaling, 'stateOf'>
   /** What this node gives out of quotas; absent where it places no calls. */
   quotas?: Pick<Quotas, 'use'> | undefined
   /** The token that lets another node in. */

@@ -73,8 +73,7 @@ export interface ScaleShare {
 }
 
 export class FunctionState {
-  /** The latest that was heard; of the same version, so that only what is beside its manifest differs. */
-  record: FunctionRecord
+  readonly record: FunctionRecord
   readonly version: string
   /** `namespace/name`, for sentences. */
   readonly title: string

@@ -86,11 +86,11 @@ describe('the part of a node', () => {
     const record = world.define(WAIT)
     expect(valueOf(await service.invoke(callOf(record, [1])))).toBe(1)
     instancesMax = 0
-    await service.rescale()
+    service.rescale()
     await readyAre(service, record, 0)
     expect(await service.invoke(callOf(record, [1]))).toMatchObject({ started: false, error: { code: 'overloaded' } })
     instancesMax = 1
-    await service.rescale({ namespace: record.namespace, name: record.name })
+    service.rescale({ namespace: record.namespace, name: record.name })
     expect(valueOf(await service.invoke(callOf(record, [1])))).toBe(1)
   })
   test('says whether another call is best taken here: ready instances with fewer calls than their target', async () => {

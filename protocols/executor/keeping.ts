@@ -39,10 +39,9 @@ export class Keeping {
   }
 
   /** The members, or the function's settings, are others than before. */
-  adopt(fn: FunctionState, record: FunctionRecord): void {
+  adopt(fn: FunctionState): void {
     const { dispatcher, limits, shareOf } = this.#init
-    fn.record = record
-    fn.adopt(shareOf(record), limits)
+    fn.adopt(shareOf(fn.record), limits)
     dispatcher.trim(fn, fn.instancesMax)
   }
 }

@@ -202,13 +202,11 @@ export class ExecutorService implements Executor, Startable, CallOwner, WorkerLi
     return this.#keeping.take(this.#stateOf(record), order)
   }
 
-  /** Members came or went, or the scale of functions was set: asks for this node's part of each again. */
-  async rescale(of: { namespace?: string; name?: string } = {}): Promise<void> {
+  /** Members came or went, or the scale of a function was set: asks for this node's part of each again. */
+  rescale(of?: { namespace: string; name: string }): void {
     for (const fn of [...this.#functions.values()]) {
       const { namespace, name } = fn.record
-      if ((of.namespace ?? namespace) !== namespace || (of.name ?? name) !== name) continue
-      const record = of.name === undefined ? fn.record : await this.#init.code.record(namespace, name, fn.version)
-      this.#keeping.adopt(fn, record)
+      if (of === undefined || (of.namespace === namespace && of.name === name)) this.#keeping.adopt(fn)
     }
   }
 

@@ -1,8 +1,10 @@
 /** What people and scripts manage, as plain JSON: the same shapes over HTTP, through the SDK and on the command line. Types only; the browser SDK uses this file too. */
 import type { Quota } from '#protocols/quota'
+import type { ScaleConfig, ScaleSettings } from '#protocols/scale'
 import type { AliasTargets, ConflictReport, GrantRecord, LedgerLine, LedgerStatus, Receipt, VersionRecord } from '#protocols/catalog'
 import type { Capability } from '#protocols/access'
 import type { SourceFiles } from '#protocols/builder'
+import type { InstanceCount } from '#protocols/executor'
 import type { Role } from '#protocols/lifecycle'
 import type { FunctionConfig, Manifest } from '#protocols/manifest'
 
@@ -122,6 +124,20 @@ export interface QuotaSummary extends Quota {
   here: { share: number; inFlight: number } | null
 }
 
+/** How a function is scaled, and what of it is there. */
+export interface ScaleSummary extends ScaleSettings {
+  namespace: string
+  name: string
+  /** As the live version was published. */
+  published: ScaleSettings
+  /** What was set since; `idle` in milliseconds. */
+  set: ScaleConfig
+  /** The node that decides how many there are; `null` where no router is seen. */
+  decider: string | null
+  /** As the decider sees them; of one that does not answer none. `instances`: how many it wants. */
+  versions: { version: string; instances: number; ready: number; isPanic: boolean; nodes: { node: string; ready: number }[] }[]
+}
+
 export type GrantSummary = GrantRecord
 
 /** What to give a key. */
@@ -158,9 +174,14 @@ export interface NodeSummary {
   self: boolean
   /** What stands around its workers; only the node that was asked tells, and only where it runs functions. */
   walls?: WallSummary[]
+  /** Instances of functions the caller may read; only the node that was asked tells, and only where it runs functions. */
+  instances?: InstanceSummary[]
   /** Whether the universe has let it in; only the node that was asked tells. */
   admission?: AdmissionSummary
 }
+
+/** What one node has of a version. */
+export type InstanceSummary = Pick<InstanceCount, 'namespace' | 'name' | 'version' | 'ready' | 'starting' | 'running' | 'waiting'>
 
 /** `waiting`: nobody who may let the node in could be reached yet. `refused`: somebody who may said no. */
 export interface AdmissionSummary {

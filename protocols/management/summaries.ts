@@ -2,6 +2,7 @@
 import type { FunctionRecord, Powers, Setting } from '#protocols/catalog'
 import type { Member, Network } from '#protocols/network'
 import { EVERY_NAMESPACE, quotaOf } from '#protocols/quota'
+import { scaleConfigOf, scaledBy, scaleKeyOf } from '#protocols/scale'
 import type {
   FunctionDetail,
   FunctionSummary,
@@ -10,6 +11,7 @@ import type {
   NetworkSummary,
   NodeSummary,
   QuotaSummary,
+  ScaleSummary,
 } from './management.ts'
 
 export function summaryOf(record: FunctionRecord): FunctionSummary {
@@ -68,4 +70,16 @@ export function quotaSummaries(
     const here = namespace === EVERY_NAMESPACE ? undefined : use(namespace)
     return [{ namespace, ...quota, here: here === undefined ? null : { share: here.share, inFlight: here.inFlight } }]
   })
+}
+
+/** `versions`: as the decider sees them. */
+export function scaleSummary(
+  { namespace, name, manifest }: FunctionRecord,
+  settings: readonly Setting[],
+  state: Pick<ScaleSummary, 'decider' | 'versions'> = { decider: null, versions: [] },
+): ScaleSummary {
+  const published = manifest.settings.scale
+  const text = settings.find((each) => each.namespace === namespace && each.key === scaleKeyOf(name))?.value
+  const set = text === undefined ? {} : scaleConfigOf(text)
+  return { namespace, name, ...scaledBy(published, set), published, set, ...state }
 }

@@ -7,6 +7,7 @@ import { ackOf, type AckWords, sentenceOf, withAck } from '../acknowledging.ts'
 import { refFrom, wholeNumber } from '../arguments.ts'
 import type { Context } from '../context.ts'
 import { printableLine } from '../printable.ts'
+import { registerScale } from '../scaling.ts'
 import { renderTable } from '../table.ts'
 
 export function register(program: Command, context: Context): void {
@@ -34,6 +35,7 @@ export function register(program: Command, context: Context): void {
     .option('--alias <alias>', 'the alias that shares its calls (default live)')
     .addHelpText('after', '\nExamples:\n  $ osiris function promote demo/greet v3 --weight 10\n  $ osiris function promote demo/greet v3')
     .action((name: string, version: string, words: PromoteWords & AckWords) => promote(name, version, words, context))
+  registerScale(noun, context)
   withAck(noun.command('rollback <function> [version]'))
     .description('Make a version live again; without one, the version before the live one.')
     .addHelpText('after', '\nExamples:\n  $ osiris function rollback demo/greet\n  $ osiris function rollback demo/greet v1')

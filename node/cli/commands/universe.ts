@@ -1,5 +1,6 @@
 /** `osiris universe …`: a whole mesh on this machine. */
 import { resolve } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Command } from 'commander'
 import { ROLES, type Role } from '#protocols/lifecycle'
 import { OsirisError } from '#protocols/errors'
@@ -44,8 +45,11 @@ export function register(program: Command, context: Context): void {
     .action((name: string | undefined, options: StartOptions) => start(name ?? DEFAULT, options, context))
   noun
     .command('status [name]')
-    .description('Show the nodes of a universe.')
-    .action(async (name: string | undefined) => void (await show(name ?? DEFAULT, context, true)))
+    .description('Show the nodes of a universe, with the instances each has.')
+    .option('--watch', 'again every second, until Ctrl-C')
+    .action((name: string | undefined, options: { watch?: boolean }) =>
+      options.watch === true ? watch(name ?? DEFAULT, context) : show(name ?? DEFAULT, context, true).then(() => {}),
+    )
   noun
     .command('stop [name]')
     .description('Stop every node of a universe.')
@@ -129,6 +133,21 @@ async function show(name: string, context: Context, asking: boolean): Promise<Un
   else context.io.out(statusTable(found, asking))
   return found
 }
+
+/** JSON: one line each time. On a terminal each takes the place of the one before. */
+async function watch(name: string, context: Context): Promise<void> {
+  const { io } = context
+  const ending = io.interrupted()
+  while (!ending.aborted) {
+    const found = await statusOf(name, context, true)
+    if (context.globals().json === true) io.out(`${JSON.stringify(found)}\n`)
+    else io.out(`${io.tty ? CLEARED : ''}${statusTable(found, true)}${io.tty ? '' : '\n'}`)
+    await sleep(WATCH_MS, undefined, { signal: ending }).catch(() => {})
+  }
+}
+const WATCH_MS = 1000
+/** Erase in display, cursor to the first place (ECMA-48, 8.3.39 and 8.3.21). */
+const CLEARED = '\u001b[2J\u001b[H'
 
 async function stop(name: string, context: Context): Promise<void> {
   await stopUniverse(stateDirOf(context.io.env), name, (text) => context.io.err(`${text}\n`))

@@ -148,7 +148,7 @@ function refOfPath(context: ManagementContext): FunctionRef {
 }
 
 /** A function as a whole: a selector has no meaning there. */
-function plainRefOf(context: ManagementContext): FunctionRef {
+export function plainRefOf(context: ManagementContext): FunctionRef {
   const namespace = context.req.param('namespace') ?? ''
   const name = context.req.param('name') ?? ''
   assertName(namespace, 'a namespace')

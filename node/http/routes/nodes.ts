@@ -4,14 +4,17 @@ import type { AppParts } from '../app.ts'
 import type { Route } from '../define.ts'
 import { requireAnywhere } from '../guard.ts'
 import { nodesSchema } from '../schemas.ts'
+import { mayRead } from './functions.ts'
 
 export function listNodes(parts: AppParts): Route {
   return {
     summary: 'All nodes this one knows, itself included',
     answers: { 200: { description: 'By name', schema: nodesSchema } },
     async handle(context) {
-      await requireAnywhere(parts.access, context.env.found, 'read', 'list nodes')
-      return context.json({ nodes: byName([selfOf(parts), ...parts.network.members.list().map(nodeOf)]) })
+      const principal = await requireAnywhere(parts.access, context.env.found, 'read', 'list nodes')
+      const { instances, ...self } = selfOf(parts)
+      const shown = instances === undefined ? self : { ...self, instances: instances.filter((each) => mayRead(principal, each.namespace)) }
+      return context.json({ nodes: byName([shown, ...parts.network.members.list().map(nodeOf)]) })
     },
   }
 }

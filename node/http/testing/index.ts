@@ -70,6 +70,7 @@ export async function createFakeNode(
     builder: new FakeBuilder(),
     network,
     access,
+    scaling: { stateOf: () => Promise.resolve({ decider: network.peer, versions: [] }) },
     joinToken: () => 'osiris1.join',
     schedules: (_caller, namespace) =>
       catalog.list(namespace === undefined ? {} : { namespace }).flatMap(({ namespace: of, name, version, manifest }) => {

@@ -140,7 +140,7 @@ export const hookSchema = z.strictObject({
 export const settingSchema = z
   .strictObject({
     namespace: z.union([nameSchema, z.literal('*')]),
-    key: z.string().regex(/^(quota|promotion\/[a-z][a-z0-9-]{0,62})$/, 'expected "quota" or "promotion/NAME"'),
+    key: z.string().regex(/^(quota|(promotion|scale)\/[a-z][a-z0-9-]{0,62})$/, 'expected "quota", "promotion/NAME" or "scale/NAME"'),
     value: z.string().max(SETTING_CHARS_MAX).nullable(),
   })
   .refine(({ namespace, key }) => namespace !== '*' || key === 'quota', 'only a quota is for all namespaces')

@@ -3,11 +3,12 @@ import type { Catalog, FunctionRecord } from '#protocols/catalog'
 import { OsirisError } from '#protocols/errors'
 import { LIVE } from '#protocols/function'
 import type { Clock } from '#protocols/lifecycle'
-import { scaleOf } from './parts.ts'
+import type { ScaleSettings } from '#protocols/scale'
 
 export interface AlwaysOnInit {
   clock: Clock
   catalog: Pick<Catalog, 'get' | 'list'>
+  scaleOf: (record: FunctionRecord) => ScaleSettings
 }
 
 interface Name {
@@ -74,12 +75,17 @@ export class AlwaysOn {
     if (now - this.#listedAtMs < LIST_MS) return
     this.#listedAtMs = now
     const records = await this.#init.catalog.list({})
-    this.#versions = new Map(records.map((record) => [keyOf(record), keptOf(record)] as const).filter(([, kept]) => kept.length > 0))
+    this.#versions = new Map(records.map((record) => [keyOf(record), this.#keptOf(record)] as const).filter(([, kept]) => kept.length > 0))
+  }
+
+  #keptOf(record: FunctionRecord): Version[] {
+    const { namespace, name, aliases } = record
+    return this.#init.scaleOf(record).min === 0 ? [] : (aliases[LIVE] ?? []).map(({ version }) => ({ namespace, name, version }))
   }
 
   async #get(key: string, name: Name): Promise<void> {
     try {
-      const kept = keptOf(await this.#init.catalog.get(name))
+      const kept = this.#keptOf(await this.#init.catalog.get(name))
       if (kept.length > 0) this.#versions.set(key, kept)
       else this.#versions.delete(key)
     } catch (error) {
@@ -91,11 +97,6 @@ export class AlwaysOn {
 
 /** After the catalog could not be asked. */
 const AGAIN_MS = 5000
-
-function keptOf(record: FunctionRecord): Version[] {
-  const { namespace, name, aliases } = record
-  return scaleOf(record).min === 0 ? [] : (aliases[LIVE] ?? []).map(({ version }) => ({ namespace, name, version }))
-}
 
 function keyOf({ namespace, name }: Name): string {
   return `${namespace}/${name}`

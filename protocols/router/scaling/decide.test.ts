@@ -1,6 +1,7 @@
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { decide, DOWN_DELAY_MS, meanOf, memoryAt, PANIC_MS, type Sample, SAMPLE_MS, type ScaleSettings, STABLE_MS } from './decide.ts'
+import type { ScaleSettings } from '#protocols/scale'
+import { decide, DOWN_DELAY_MS, meanOf, memoryAt, PANIC_MS, type Sample, SAMPLE_MS, STABLE_MS } from './decide.ts'
 
 const SETTINGS: ScaleSettings = { min: 0, max: 20, target: 10, idleMs: 300_000 }
 /** Of a step, by hand: seconds at a concurrency. */

@@ -4,18 +4,7 @@
  * After Knative's pod autoscaler (knative.dev/docs/serving/autoscaling/kpa-specific; pkg/autoscaler/scaling): instances = mean concurrency / target, over a
  * long window in calm and over a short one in panic, and never fewer while in panic. README.md has where this differs, and why.
  */
-
-/** What a person sets (`scale` in osiris.yaml, `osiris function scale`). */
-export interface ScaleSettings {
-  /** Instances that are always there; 1 or more is "always on". */
-  readonly min: number
-  /** Instances there are at most, over all members. */
-  readonly max: number
-  /** Calls at the same time that one instance should have. */
-  readonly target: number
-  /** Without a call for so long, everything above `min` goes. */
-  readonly idleMs: number
-}
+import type { ScaleSettings } from '#protocols/scale'
 
 /** One look at one version, over all members. */
 export interface Sample {

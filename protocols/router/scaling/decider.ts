@@ -2,10 +2,10 @@
 import type { FunctionRecord } from '#protocols/catalog'
 import { LIVE } from '#protocols/function'
 import type { Peer } from '#protocols/network'
+import type { ScaleSettings } from '#protocols/scale'
 import { seedOf } from '../placement.ts'
 import { decide, memoryAt, type Sample, SAMPLE_MS, type ScaleMemory, STABLE_MS } from './decide.ts'
-import type { Order, Row } from './messages.ts'
-import { scaleOf } from './parts.ts'
+import type { Order, Row, VersionScale } from './messages.ts'
 import { type ScaleMember, spread } from './spread.ts'
 
 export interface Heard {
@@ -21,6 +21,7 @@ export interface Place {
 
 export interface Judged {
   record: FunctionRecord
+  scale: ScaleSettings
   nowMs: number
   /** Executors there are. */
   places: readonly Place[]
@@ -89,15 +90,21 @@ export class Decided {
     return this.#rows.size === 0 && this.wanted.instances === 0
   }
 
+  /** What there is, and what is wanted, now. */
+  state(): VersionScale {
+    const { version, instances, ready, isPanic } = this.wanted
+    const nodes = [...this.#rows].map(([peer, { row }]) => ({ peer, ready: row.ready })).filter((each) => each.ready > 0)
+    return { version, instances, ready, isPanic, nodes }
+  }
+
   /** One look. Returns the orders that executors do not know of yet. */
-  look({ record, nowMs, places, allotments }: Judged): { peer: Peer; order: Order }[] {
+  look({ record, scale, nowMs, places, allotments }: Judged): { peer: Peer; order: Order }[] {
     this.#forget(places, nowMs)
-    const { min, ...scale } = scaleOf(record)
     const ready = this.#sum((row) => row.ready)
     this.#series.push({ atMs: nowMs, concurrency: this.#sum((row) => row.concurrency) })
     while ((this.#series[0] as Sample).atMs <= nowMs - STABLE_MS - SAMPLE_MS) this.#series.shift()
     const observed = { nowMs, series: this.#series, ready, quietMs: nowMs - this.#quietSinceMs }
-    const settings = { ...scale, min: isLive(record) ? min : 0 }
+    const settings = { ...scale, min: isLive(record) ? scale.min : 0 }
     const decision = decide(settings, observed, this.#memory ?? memoryAt(nowMs, ready))
     this.#memory = decision.memory
     this.wanted = { ...this.#named, instances: decision.instances, ready, isPanic: decision.isPanic }

@@ -2,10 +2,10 @@
 import type { FunctionRecord } from '#protocols/catalog'
 import type { Members, Peer } from '#protocols/network'
 import type { Role } from '#protocols/lifecycle'
+import type { ScaleSettings } from '#protocols/scale'
 import { fits, type Traits } from '#protocols/traits'
 import { seedOf } from '../placement.ts'
 import { ownerOf } from '../triggers/owner.ts'
-import type { ScaleSettings } from './decide.ts'
 import { allotmentOf } from './spread.ts'
 
 export interface PartsInit {
@@ -15,6 +15,8 @@ export interface PartsInit {
   members: Pick<Members, 'withRole' | 'onChange'>
   /** This node's own, for functions that ask for some. */
   traits: Traits
+  /** How a version is scaled. */
+  scaleOf: (record: FunctionRecord) => ScaleSettings
 }
 
 /** Owners that are remembered until members change: a hash per router each. */
@@ -24,11 +26,6 @@ interface Seeded {
   readonly peer: Peer
   readonly seed: number
   readonly traits: Traits
-}
-
-/** How a version is scaled: as its function was set, else as it was published. */
-export function scaleOf({ manifest: { settings } }: Pick<FunctionRecord, 'manifest'>): ScaleSettings {
-  return settings.scale
 }
 
 export class Parts {
@@ -69,12 +66,12 @@ export class Parts {
     this.#executors ??= this.#executorsNow()
     const { place } = record.manifest.settings
     const fitting = place === undefined ? this.#executors : this.#executors.filter((each) => fits(place, each.traits))
-    return new Map([...allotmentOf(record.version, fitting, scaleOf(record).max)].map(([{ peer }, count]) => [peer, count]))
+    return new Map([...allotmentOf(record.version, fitting, this.#init.scaleOf(record).max)].map(([{ peer }, count]) => [peer, count]))
   }
 
   /** This node's part. */
   shareOf(record: FunctionRecord): { instancesMax: number; target: number; idleMs: number } {
-    const { target, idleMs } = scaleOf(record)
+    const { target, idleMs } = this.#init.scaleOf(record)
     return { instancesMax: this.allotments(record).get(this.#init.peer) ?? 0, target, idleMs }
   }
 

@@ -102,6 +102,31 @@ describe('load', () => {
   })
 })
 
+describe('what people set', () => {
+  test('takes effect without a new version, and goes when it is taken back', async () => {
+    const version = world.publish('calm', {})
+    await world.joinAll(['r1', ['router']], ...executors(3))
+    world.settings = [{ namespace: 'demo', key: 'scale/calm', value: '{"min":2}' }]
+    await until(() => world.total(version) === 2)
+    world.settings = [{ namespace: 'demo', key: 'scale/calm', value: '{"min":3}' }]
+    await until(() => world.total(version) === 3)
+    const state = await nodeNamed('e1').scaling.stateOf('demo', 'calm')
+    expect(state).toMatchObject({ decider: nodeNamed('r1').network.peer, versions: [{ version, instances: 3 }] })
+    world.settings = [{ namespace: 'demo', key: 'scale/calm', value: '{"min":0,"idle":1000}' }]
+    await until(() => world.total(version) === 0)
+  })
+  test('that cannot be read sets nothing', async () => {
+    const version = world.publish('calm', { min: 1 })
+    world.settings = [
+      { namespace: 'demo', key: 'scale/calm', value: '{"min":"many"' },
+      { namespace: 'demo', key: 'quota', value: '{}' },
+    ]
+    await world.joinAll(['r1', ['router']], ...executors(1))
+    await until(() => world.total(version) === 1)
+    expect(world.total(version)).toBe(1)
+  })
+})
+
 describe('what peers say', () => {
   test('counts as a report from executors only', async () => {
     await world.joinAll(['r1', ['router']], ['r2', ['router']])

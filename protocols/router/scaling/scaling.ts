@@ -14,15 +14,27 @@ import { AlwaysOn } from './always-on.ts'
 import { SAMPLE_MS } from './decide.ts'
 import { Decided, type Place, type Wanted } from './decider.ts'
 import { handleReport } from './handlers/report.ts'
-import { collectOrders, encodeReport, type Order, type Row, SCALING_PROTOCOL } from './messages.ts'
+import { handleState } from './handlers/state.ts'
+import {
+  collectOrders,
+  collectStates,
+  encodeAsk,
+  encodeReport,
+  type Order,
+  type Row,
+  SCALE_STATE_PROTOCOL,
+  SCALING_PROTOCOL,
+  type VersionScale,
+} from './messages.ts'
 import { Parts } from './parts.ts'
+import { Overrides } from './overrides.ts'
 import { LAPSE_MS, Reporter } from './reporter.ts'
 
 export interface ScalingInit {
   network: Pick<Network, 'peer' | 'members' | 'handle' | 'request'>
-  catalog: Pick<Catalog, 'get' | 'list'>
+  catalog: Pick<Catalog, 'get' | 'list' | 'settings'>
   /** This node's own, where it has the role. */
-  executor: (Pick<Executor, 'instances' | 'scale'> & { rescale(of?: { namespace?: string; name?: string }): Promise<void> }) | undefined
+  executor: (Pick<Executor, 'instances' | 'scale'> & { rescale(of?: { namespace: string; name: string }): void }) | undefined
   /** Of peers. */
   remote: Pick<ExecutorClient, 'at'>
   /** Whether this node runs the role, and goes on running it. */
@@ -33,6 +45,12 @@ export interface ScalingInit {
   capacity: number
   clock: Clock
   events: Events
+}
+
+export interface ScaleState {
+  /** The peer that decides; `null` where no router is seen. */
+  decider: Peer | null
+  versions: VersionScale[]
 }
 
 /** Versions one node decides about; whoever is told of further ones leaves them to their executors. */
@@ -46,6 +64,7 @@ export class Scaling implements Startable {
   readonly parts: Parts
   readonly #init: ScalingInit
   readonly #reporter: Reporter | undefined
+  readonly #overrides: Overrides
   readonly #alwaysOn: AlwaysOn
   readonly #decided = new Map<string, Decided>()
   readonly #records = new Map<string, FunctionRecord>()
@@ -54,23 +73,23 @@ export class Scaling implements Startable {
   constructor(init: ScalingInit) {
     const { network, has, clock, executor, catalog, traits } = init
     this.#init = init
-    this.parts = new Parts({ peer: network.peer, has, traits, members: network.members })
-    this.#alwaysOn = new AlwaysOn({ clock, catalog })
+    const scaleOf = (record: FunctionRecord) => this.#overrides.scaleOf(record)
+    this.#overrides = new Overrides({ catalog, changed: (of) => this.#changed(of) })
+    this.parts = new Parts({ peer: network.peer, has, traits, members: network.members, scaleOf })
+    this.#alwaysOn = new AlwaysOn({ clock, catalog, scaleOf })
     const ownerOf = (namespace: string, name: string) => this.parts.ownerOf(namespace, name)
     this.#reporter = executor && new Reporter({ clock, executor, ownerOf, tell: (owner, rows) => this.#tell(owner, rows) })
   }
 
   start(): Promise<void> {
     if (this.#stops.length > 0) return Promise.resolve()
-    const { network, clock, events, executor } = this.#init
-    const adopt = (of?: { namespace?: string; name?: string }) => void executor?.rescale(of).catch(() => {})
+    const { network, clock, events } = this.#init
+    this.#overrides.round()
     this.#stops = [
       network.handle(SCALING_PROTOCOL, handleReport({ members: network.members, hear: (peer, rows) => this.hear(peer, rows) })),
-      this.parts.follow(() => adopt()),
-      events.on('catalog.changed', (of) => {
-        this.#alwaysOn.changed(of)
-        if (of.name !== undefined) adopt(of)
-      }),
+      network.handle(SCALE_STATE_PROTOCOL, handleState({ members: network.members, states: (of, name) => this.#states(of, name) })),
+      this.parts.follow(() => this.#rescale()),
+      events.on('catalog.changed', (of) => this.#alwaysOn.changed(of)),
       every(
         clock,
         SAMPLE_MS,
@@ -102,6 +121,25 @@ export class Scaling implements Startable {
     })
   }
 
+  /** Who decides about a function, and what it sees and wants of it; of a decider that cannot be asked, nothing. */
+  async stateOf(namespace: string, name: string): Promise<ScaleState> {
+    const { network } = this.#init
+    const decider = this.parts.ownerOf(namespace, name)
+    if (decider === undefined) return { decider: null, versions: [] }
+    if (decider === network.peer) return { decider, versions: this.#states(namespace, name) }
+    try {
+      const answer = await network.request(decider, SCALE_STATE_PROTOCOL, encodeAsk(namespace, name), { timeoutMs: REPORT_MS })
+      return { decider, versions: await collectStates(answer) }
+    } catch {
+      return { decider, versions: [] }
+    }
+  }
+
+  #states(namespace: string, name: string): VersionScale[] {
+    const own = [...this.#decided.values()].filter((each) => each.name === name && each.namespace === namespace)
+    return own.map((each) => each.state())
+  }
+
   /** Of every version this node decides about. */
   wanted(): Wanted[] {
     return [...this.#decided.values()].map((each) => each.wanted)
@@ -110,10 +148,21 @@ export class Scaling implements Startable {
   /** The roles of this node are others than before. */
   rolesChanged(): void {
     this.parts.reset()
-    void this.#init.executor?.rescale().catch(() => {})
+    this.#rescale()
+  }
+
+  /** Somebody set the scale of a function. */
+  #changed(of: { namespace: string; name: string }): void {
+    this.#alwaysOn.changed(of)
+    this.#rescale(of)
+  }
+
+  #rescale(of?: { namespace: string; name: string }): void {
+    this.#init.executor?.rescale(of)
   }
 
   async #round(): Promise<void> {
+    this.#overrides.round()
     // What this node has is told before it decides; what others have came meanwhile.
     void this.#reporter?.round()
     if (!this.#init.has('router')) return this.#decided.clear()
@@ -132,7 +181,7 @@ export class Scaling implements Startable {
     const record = this.#recordOf(decided)
     if (record === undefined) return []
     const allotments = this.parts.allotments(record)
-    const orders = decided.look({ record, nowMs, places, allotments })
+    const orders = decided.look({ record, scale: this.#overrides.scaleOf(record), nowMs, places, allotments })
     if (decided.isOver && !this.#alwaysOn.has(decided)) this.#drop(decided)
     return orders
   }

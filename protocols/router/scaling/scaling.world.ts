@@ -1,5 +1,5 @@
 /** Nodes on a memory mesh whose executors keep instances of nothing: what is ordered is ready at once. Their clock runs faster than the host's. */
-import type { FunctionRecord } from '#protocols/catalog'
+import type { FunctionRecord, Setting } from '#protocols/catalog'
 import { OsirisError } from '#protocols/errors'
 import { createEvents, type Events } from '#protocols/events'
 import { ExecutorClient, type InstanceCount, type ScaleOrder, serveExecutor } from '#protocols/executor'
@@ -58,9 +58,7 @@ class FakeInstances {
     this.load.set(version, load)
   }
 
-  rescale(): Promise<void> {
-    return Promise.resolve()
-  }
+  rescale(): void {}
 
   now(): number {
     return fastClock.monotonic()
@@ -86,6 +84,7 @@ export interface ScalingNode {
 export class ScalingWorld {
   readonly mesh = new MemoryMesh({ clock: fastClock })
   readonly nodes: ScalingNode[] = []
+  settings: readonly Setting[] = []
   readonly #catalog = new FakeCatalog()
   readonly #records: FunctionRecord[] = []
 
@@ -103,7 +102,7 @@ export class ScalingWorld {
     const get = this.#catalog.get.bind(this.#catalog)
     const scaling = new Scaling({
       ...{ network, clock: fastClock, events, capacity, traits: {} },
-      catalog: { get, list: () => this.#records },
+      catalog: { get, list: () => this.#records, settings: () => this.settings },
       executor: roles.includes('executor') ? executor : undefined,
       remote: new ExecutorClient({ network, clock: fastClock }),
       has: (role) => roles.includes(role),
