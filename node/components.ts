@@ -34,6 +34,10 @@ import {
   Schedules,
   serveRouter,
   serveSchedules,
+  serveTopics,
+  type Topics,
+  TopicsClient,
+  TopicsService,
 } from '#protocols/router'
 import type { NodeConfig } from '#node/config'
 import { HttpServer } from '#node/http'
@@ -154,6 +158,7 @@ async function compose(config: NodeConfig, host: Host, signal: AbortSignal) {
           artifact: (digest, options) => catalog.artifact(digest, options),
         },
         callOut: (invocation) => (routing ?? router).invoke(invocation),
+        publishOut: (message, from) => topics.publishFrom(message, from),
         ...{ network, clock, random, events, nodeName: config.name, capacity: config.capacity, spares: config.spares },
         ...{ limits: config.limits, walls: config.walls, traits },
         egressPrivate: config.egressPrivate,
@@ -183,6 +188,11 @@ async function compose(config: NodeConfig, host: Host, signal: AbortSignal) {
   const routerService = has('router') ? routing : undefined
   const queue = has('router') ? new QueueService({ network, storage: host.store.storage, clock, random, events }) : undefined
   const router: Router = routerService ?? new RouterClient({ network, clock, random })
+  const topicsService =
+    routerService === undefined || queue === undefined
+      ? undefined
+      : new TopicsService({ ...{ catalog, network, access, clock, random, events }, queue, router: routerService })
+  const topics: Topics = topicsService ?? new TopicsClient({ network, clock, random })
   const schedules =
     routerService === undefined
       ? undefined
@@ -231,7 +241,7 @@ async function compose(config: NodeConfig, host: Host, signal: AbortSignal) {
     },
     quotas,
     scaling,
-    ...{ router, catalog, builder, network, access, joinToken, metrics, clock, random, events },
+    ...{ router, topics, catalog, builder, network, access, joinToken, metrics, clock, random, events },
     schedules: (caller, namespace) => schedules?.list(namespace) ?? askForSchedules(network, caller, namespace),
     limits: { drainMs: config.drainTimeoutMs },
     ...(config.tls === undefined ? {} : { tls: config.tls }),
@@ -257,6 +267,7 @@ async function compose(config: NodeConfig, host: Host, signal: AbortSignal) {
           ? []
           : [serveExecutor(network, { executor: executorService, access, mayOrder: (peer, order) => scaling.mayOrder(peer, order) })]),
         ...(routerService === undefined ? [] : [serveRouter(network, routerService)]),
+        ...(topicsService === undefined ? [] : [serveTopics(network, topicsService)]),
         ...(schedules === undefined ? [] : [serveSchedules(network, schedules, access)]),
         every(
           clock,
@@ -279,7 +290,13 @@ async function compose(config: NodeConfig, host: Host, signal: AbortSignal) {
   const roles = [catalog, builderService, executorService, quotas].filter((each) => each !== undefined)
   return {
     // Last: they hand out as soon as they run, and other routers answer members only.
-    parts: [network, ...roles, http, doors, ...[queue, schedules].filter((each) => each !== undefined)] satisfies Startable[],
+    parts: [
+      network,
+      ...roles,
+      http,
+      doors,
+      ...[topicsService, queue, schedules].filter((each) => each !== undefined),
+    ] satisfies Startable[],
     node: (stop: () => Promise<void>): RunningNode => ({
       name: config.name,
       peer: network.peer,

@@ -1,6 +1,7 @@
 /** Osiris over any transport: what both ways have in common. */
 import { OsirisError } from '#protocols/errors'
 import { assertName, formatRef, type FunctionRef, LIVE, parseRef } from '#protocols/function'
+import { parseTopicRef } from '#protocols/topic'
 import { diffVersions } from './diff.ts'
 import { createNamespace } from './namespace.ts'
 import { promoted } from './promotion.ts'
@@ -26,7 +27,9 @@ export function createClient(transport: Transport): Osiris {
       return createNamespace<T>((name, args) => call(`${namespace}/${name}`, ...args))
     },
     deploy: async (deploy) => transport.deploy(deploy),
+    publish: async (topic, data, options = {}) => transport.publish(parseTopicRef(topic), dataOf(topic, data), options),
     functions: functionsOver(transport),
+    topics: transport.topics,
     namespaces: namespacesOver(transport),
     grants: grantsOver(transport),
     quotas: quotasOver(transport),
@@ -127,4 +130,15 @@ function textOf(ref: string, args: unknown[]): string {
       cause: error,
     })
   }
+}
+
+function dataOf(topic: string, data: unknown): string {
+  const act = `Cannot publish to "${topic}"`
+  try {
+    const text = data === undefined ? 'null' : (JSON.stringify(data) as string | undefined)
+    if (text !== undefined) return text
+  } catch (error) {
+    throw new OsirisError('invalid_argument', `${act}: the data is not JSON (${(error as Error).message})`, { cause: error })
+  }
+  throw new OsirisError('invalid_argument', `${act}: the data is a ${typeof data}`)
 }

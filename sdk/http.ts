@@ -4,6 +4,7 @@ import { OsirisError } from '#protocols/errors'
 import { formatRef, type FunctionRef } from '#protocols/function'
 import type { Deploy, WriteChoice } from '#protocols/management'
 import { errorOf, isProblem, unreached } from './http-errors.ts'
+import { topicsOver } from './http-topics.ts'
 import type { Transport } from './transport.ts'
 
 export interface HttpOptions {
@@ -47,7 +48,11 @@ export function httpTransport(options: HttpOptions): Transport {
   }
 
   const json = async <T>(act: string, method: string, path: string, body?: unknown): Promise<T> => {
-    const sent = body === undefined ? { method } : { method, body: JSON.stringify(body), headers: { 'content-type': 'application/json' } }
+    return jsonOf<T>(act, method, path, body === undefined ? undefined : JSON.stringify(body))
+  }
+
+  const jsonOf = async <T>(act: string, method: string, path: string, text?: string): Promise<T> => {
+    const sent = text === undefined ? { method } : { method, body: text, headers: { 'content-type': 'application/json' } }
     return JSON.parse(await textOf(await send(act, path, sent), act, base)) as T
   }
 
@@ -69,6 +74,7 @@ export function httpTransport(options: HttpOptions): Transport {
       if (isProblem(response)) throw await errorOf(response, act, base)
       return response
     },
+    ...topicsOver(jsonOf),
     deploy({ namespace, name, ack, timeoutMs, ...body }: Deploy) {
       const query = queryOf({ ack, timeoutMs })
       return json(`deploy "${namespace}/${name}"`, 'PUT', pathOf({ namespace, name }) + query, body)

@@ -17,7 +17,7 @@ import {
   textOfSuccession,
 } from '#protocols/management'
 import type { Network } from '#protocols/network'
-import type { Schedule } from '#protocols/router'
+import type { Schedule, Topics } from '#protocols/router'
 import { universeId } from '#protocols/access'
 import { steer, type Steering, STICKY_HEADER, VERSION_HEADER } from '#protocols/steering'
 import { responseOf, streamOfRequest } from './mesh-fetch.ts'
@@ -30,6 +30,7 @@ const CALL_TIMEOUT_MS = 900_000
 
 export interface MeshParts {
   router: Invoker
+  topics: Topics
   catalog: Catalog
   builder: Builder
   network: Pick<Network, 'peer' | 'members' | 'addresses' | 'connections'>
@@ -46,7 +47,7 @@ export interface MeshParts {
 }
 
 export function meshTransport(parts: MeshParts): Transport {
-  const { router, catalog, builder, network, universe, caller, clock } = parts
+  const { router, topics, catalog, builder, network, universe, caller, clock } = parts
   const functions = new Functions({ catalog, builder, buildTimeoutMs: BUILD_TIMEOUT_MS, writeTimeoutMs: WRITE_TIMEOUT_MS })
   const invoke = (target: FunctionRef, payload: Payload, signal?: AbortSignal, steering: Steering = {}): Promise<Outcome> =>
     router.invoke({
@@ -79,6 +80,17 @@ export function meshTransport(parts: MeshParts): Transport {
       steer(steering, request.headers.get(STICKY_HEADER), request.headers.get(VERSION_HEADER))
       const body = request.body === null ? {} : { body: streamOfRequest(request.body) }
       return responseOf(await invoke(ref, { ...payload, ...body }, request.signal, steering))
+    },
+    publish: (ref, data, options) => topics.publish({ ...ref, ...options, data: new TextEncoder().encode(data) }, caller),
+    topics: {
+      subscriptions: (namespace) => topics.subscriptions(namespace, caller),
+      deadLetters: (namespace, limit = 100) => topics.deadLetters(namespace, limit, caller),
+      async deadLetter(namespace, id) {
+        const letter = await topics.deadLetter(namespace, id, caller)
+        return { ...letter, data: JSON.parse(letter.data) as unknown }
+      },
+      replay: (namespace, id) => topics.replay(namespace, id, caller),
+      remove: (namespace, id) => topics.remove(namespace, id, caller),
     },
     deploy: (deploy) => functions.deploy(deploy, caller),
     list: (namespace) => functions.list(namespace === undefined ? {} : { namespace }),

@@ -28,9 +28,13 @@ import type {
 import type { Schedule } from '#protocols/router'
 import type { ScaleConfig } from '#protocols/scale'
 import type { Commitment, HandedIn, HolderReceipt, Receipt, Rotated } from '#protocols/catalog'
+import type { DeadLetter, PublishedMessage, SubscriptionSummary } from '#protocols/router'
 
 export type {
   Commitment,
+  DeadLetter,
+  PublishedMessage,
+  SubscriptionSummary,
   Deploy,
   Deployed,
   FunctionDetail,
@@ -83,7 +87,10 @@ export interface Osiris {
   namespace<T = AnyFunctions>(namespace: string): NamespaceFunctions<T>
   /** Builds and publishes a version, and points `live` at it. Every write waits for `committed` unless told otherwise (`WriteChoice`); the answer carries the receipts. */
   deploy(deploy: Deploy): Promise<Deployed>
+  /** Publishes to a topic (`namespace/topic`): resolves when it is on several disks, before anybody got it. `undefined` travels as `null`. */
+  publish(topic: string, data?: unknown, options?: MessageOptions): Promise<PublishedMessage>
   readonly functions: FunctionsOfOsiris
+  readonly topics: TopicsOfOsiris
   readonly namespaces: NamespacesOfOsiris
   readonly grants: GrantsOfOsiris
   readonly quotas: QuotasOfOsiris
@@ -108,6 +115,32 @@ export interface Osiris {
   rotateRoot(from: string, choice?: WriteChoice): Promise<Rotated>
   /** Ends what `connect` opened. Idempotent. */
   close(): Promise<void>
+}
+
+export interface MessageOptions {
+  /** 1 to 128 of `A-Z a-z 0-9 . _ ~ : @ -`. The same id again, within an hour, is the same message. */
+  id?: string
+  /** Messages with one key go to the same function of a group, and to the same version, while these stand. */
+  key?: string
+}
+
+/** With what was published. */
+export interface DeadLetterContent extends DeadLetter {
+  key: string | null
+  data: unknown
+}
+
+/** Deliveries that were given up are in their subscribers' namespaces. */
+export interface TopicsOfOsiris {
+  /** Who gets messages of the namespace's topics, by function. */
+  subscriptions(namespace: string): Promise<SubscriptionSummary[]>
+  /** Newest first; at most `limit` (default 100, at most 1,000). */
+  deadLetters(namespace: string, limit?: number): Promise<DeadLetter[]>
+  deadLetter(namespace: string, id: string): Promise<DeadLetterContent>
+  /** Delivers it again, with all its attempts. */
+  replay(namespace: string, id: string): Promise<void>
+  /** Forgets it. */
+  remove(namespace: string, id: string): Promise<void>
 }
 
 export interface LedgerOptions {

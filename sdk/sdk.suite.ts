@@ -111,6 +111,28 @@ export function sdkSuite(name: string, open: () => Promise<OpenSdk>): void {
       })
     })
 
+    describe('publish() and topics', () => {
+      it('gives the message an id, or takes the one that was chosen', async () => {
+        expect(await osiris.publish('sdk/news.today', { n: 1 })).toMatchObject({ id: expect.any(String), subscribers: expect.any(Number) })
+        expect((await osiris.publish('sdk/news.today', undefined, { id: 'mine', key: 'k' })).id).toBe('mine')
+      })
+
+      it('refuses what is no topic, no JSON, or not there', async () => {
+        await expect(osiris.publish('news')).rejects.toMatchObject({ code: 'invalid_argument' })
+        await expect(osiris.publish('sdk/a..b')).rejects.toMatchObject({ code: 'invalid_argument' })
+        await expect(osiris.publish('sdk/news', 1n)).rejects.toMatchObject({ code: 'invalid_argument' })
+        await expect(osiris.publish('sdk/news', () => {})).rejects.toMatchObject({ code: 'invalid_argument' })
+        await expect(osiris.topics.deadLetter('sdk', '0'.repeat(32))).rejects.toMatchObject({ code: 'not_found' })
+        await expect(osiris.topics.replay('sdk', '0'.repeat(32))).rejects.toMatchObject({ code: 'not_found' })
+        await expect(osiris.topics.remove('sdk', '0'.repeat(32))).rejects.toMatchObject({ code: 'not_found' })
+      })
+
+      it('lists who subscribes, and what was given up', async () => {
+        expect(await osiris.topics.subscriptions('sdk')).toEqual(expect.any(Array))
+        expect(await osiris.topics.deadLetters('sdk', 5)).toEqual([])
+      })
+    })
+
     describe('schedules()', () => {
       it('lists functions that run by the clock, and a line that cannot be read is refused by deploy()', async () => {
         const deploy = { namespace: 'sdk', name: 'nightly', source: GREET }

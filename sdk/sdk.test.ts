@@ -20,6 +20,7 @@ sdkSuite('the mesh, roles in this process', async () => {
     router,
     catalog,
     builder,
+    topics: init.topics,
     network,
     universe,
     caller,

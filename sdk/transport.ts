@@ -22,13 +22,17 @@ import type {
   WriteChoice,
 } from '#protocols/management'
 import type { Schedule } from '#protocols/router'
-import type { GrantFilter, LedgerOptions } from './osiris.ts'
+import type { TopicRef } from '#protocols/topic'
+import type { GrantFilter, LedgerOptions, MessageOptions, PublishedMessage, TopicsOfOsiris } from './osiris.ts'
 
 export interface Transport {
   /** `args` is the text of a JSON array; the result is the text of a JSON value. */
   call(ref: FunctionRef, args: string): Promise<string>
   fetch(ref: FunctionRef, request: Request): Promise<Response>
   deploy(deploy: Deploy): Promise<Deployed>
+  /** `data` is JSON text. */
+  publish(topic: TopicRef, data: string, options: MessageOptions): Promise<PublishedMessage>
+  readonly topics: TopicsOfOsiris
   list(namespace: string | undefined): Promise<FunctionSummary[]>
   get(ref: FunctionRef): Promise<FunctionDetail>
   versions(ref: FunctionRef): Promise<VersionSummary[]>

@@ -302,6 +302,11 @@ describe('/v1/openapi.json', () => {
       '/v1/quotas',
       '/v1/schedules',
       '/v1/tokens/{issuer}/{id}',
+      '/v1/topics/{namespace}',
+      '/v1/topics/{namespace}/dead',
+      '/v1/topics/{namespace}/dead/{id}',
+      '/v1/topics/{namespace}/dead/{id}/replay',
+      '/v1/topics/{namespace}/{topic}',
     ])
     const put = body['paths']['/v1/functions/{namespace}/{name}'].put
     const { schema } = put.requestBody.content['application/json']

@@ -12,7 +12,7 @@ import type { Caller } from '#protocols/invocation'
 import type { MaybePromise } from '#protocols/lifecycle'
 import type { Functions } from '#protocols/management'
 import type { Network } from '#protocols/network'
-import type { Quotas, Scaling, Schedule } from '#protocols/router'
+import type { Quotas, Scaling, Schedule, Topics } from '#protocols/router'
 import { define, type ManagementEnv, problemResponse } from './define.ts'
 import { describeDirectPaths } from './described.ts'
 import type { HttpLimits } from './limits.ts'
@@ -29,12 +29,14 @@ import { getScale, putScale } from './routes/scale.ts'
 import { deleteQuota, listQuotas, putQuota } from './routes/quotas.ts'
 import { listSchedules } from './routes/schedules.ts'
 import { revokeToken } from './routes/tokens.ts'
+import { getDeadLetter, listDeadLetters, listSubscriptions, publishMessage, removeDeadLetter, replayDeadLetter } from './routes/topics.ts'
 import type { Self } from './server.ts'
 
 export interface AppParts {
   universe: { name: string; id: string }
   self: Self
   functions: Functions
+  topics: Topics
   catalog: Catalog
   network: Pick<Network, 'peer' | 'members' | 'addresses' | 'connections'>
   access: Access
@@ -84,6 +86,12 @@ export function createApp(parts: AppParts): App {
   define(app, 'delete', '/v1/grants/{hash}', revokeGrant(parts))
   define(app, 'delete', '/v1/tokens/{issuer}/{id}', revokeToken(parts))
   define(app, 'get', '/v1/schedules', listSchedules(parts))
+  define(app, 'get', '/v1/topics/{namespace}', listSubscriptions(parts))
+  define(app, 'post', '/v1/topics/{namespace}/{topic}', publishMessage(parts))
+  define(app, 'get', '/v1/topics/{namespace}/dead', listDeadLetters(parts))
+  define(app, 'get', '/v1/topics/{namespace}/dead/{id}', getDeadLetter(parts))
+  define(app, 'post', '/v1/topics/{namespace}/dead/{id}/replay', replayDeadLetter(parts))
+  define(app, 'delete', '/v1/topics/{namespace}/dead/{id}', removeDeadLetter(parts))
   define(app, 'get', '/v1/nodes', listNodes(parts))
   define(app, 'get', '/v1/network', getNetwork(parts))
   define(app, 'get', '/v1/network/join', getJoinToken(parts))

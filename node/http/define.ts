@@ -69,6 +69,11 @@ export async function bodyAs<S extends z.ZodType>(
   return parse(schema, parseJson(await textOf(context.req.raw, bytesMax), what), what)
 }
 
+/** The same as it came, for whoever hands it on. Throws `payload_too_large`. */
+export function bodyTextOf(context: ManagementContext, bytesMax: number): Promise<string> {
+  return textOf(context.req.raw, bytesMax)
+}
+
 export function queryAs<S extends z.ZodType>(context: ManagementContext, schema: S): z.output<S> {
   return parse(schema, context.req.query(), 'the query')
 }

@@ -309,3 +309,33 @@ export const conflictsSchema = z.object({
 })
 
 export const schedulesSchema = z.object({ schedules: z.array(scheduleSchema) })
+export const messageSchema = z.unknown().openapi({ description: 'The data: any JSON of at most 256 KiB' })
+export const publishQuerySchema = z.object({
+  id: z.string().max(128).optional().openapi({ description: 'The same id again, within an hour, is the same message' }),
+  key: z.string().max(256).optional().openapi({ description: 'Messages with one key go to the same function of a group' }),
+})
+export const publishedSchema = z.object({
+  id: z.string(),
+  subscribers: z.int().openapi({ description: 'Functions and groups that get it' }),
+})
+export const subscriptionsSchema = z.object({
+  subscriptions: z.array(
+    z.object({ function: z.string(), topic: z.string(), group: z.string().nullable(), attempts: z.int(), backoffMs: z.int() }),
+  ),
+})
+export const deadLettersQuerySchema = z.object({ limit: z.coerce.number().int().min(1).max(1000).optional() })
+const aDeadLetter = z.object({
+  id: z.string(),
+  message: z.string(),
+  namespace: z.string(),
+  topic: z.string(),
+  subscriber: z.string().openapi({ description: 'NAMESPACE/FUNCTION, or NAMESPACE:GROUP' }),
+  attempts: z.int(),
+  publishedAt: z.number(),
+  publishedBy: z.string(),
+  diedAt: z.number(),
+  error: z.object({ code: z.string(), message: z.string() }),
+})
+export const deadLettersSchema = z.object({ letters: z.array(aDeadLetter) })
+export const deadLetterSchema = aDeadLetter.extend({ key: z.string().nullable(), data: z.unknown() })
+export const doneSchema = z.object({ id: z.string() })

@@ -10,7 +10,7 @@ import { type Clock, every, type MaybePromise, type Random, type Role, type Star
 import type { Access } from '#protocols/access'
 import { Functions, type NodeSummary } from '#protocols/management'
 import type { Network } from '#protocols/network'
-import type { Quotas, Scaling, Schedule } from '#protocols/router'
+import type { Quotas, Scaling, Schedule, Topics } from '#protocols/router'
 import type { Traits } from '#protocols/traits'
 import { OsirisError } from '#protocols/errors'
 import { createNamedCallers } from './callers.ts'
@@ -58,6 +58,7 @@ export interface HttpServerInit {
   router: Invoker
   catalog: Catalog
   builder: Builder
+  topics: Topics
   network: Pick<Network, 'peer' | 'members' | 'addresses' | 'connections'>
   access: Access
   /** Asks whoever decides how many instances a function has. */

@@ -8,6 +8,7 @@ import { HttpServer, type HttpServerInit } from '../server.ts'
 import { FakeBuilder } from './builder.ts'
 import { FakeCatalog } from './catalog.ts'
 import { FakeRouter } from './router.ts'
+import { FakeTopics } from './topics.ts'
 
 export { FakeBuilder, FakeCatalog, FakeRouter }
 
@@ -15,6 +16,7 @@ export interface FakeNode {
   server: HttpServer
   router: FakeRouter
   catalog: FakeCatalog
+  topics: FakeTopics
   access: Access
   events: Events
   developerToken: string
@@ -53,6 +55,7 @@ export async function createFakeNode(
   const developerToken = await issueToken(root, 'developer', [{ can: ['admin'], namespaces: ['*'] }], Date.now() + 600_000)
   const catalog = new FakeCatalog()
   const router = new FakeRouter({ catalog, access })
+  const topics = new FakeTopics(access)
   const events = createEvents()
   const { developer = true, router: ownRouter, ...rest } = options
   const init: HttpServerInit = {
@@ -68,6 +71,7 @@ export async function createFakeNode(
     router: ownRouter ?? router,
     catalog,
     builder: new FakeBuilder(),
+    topics,
     network,
     access,
     scaling: { stateOf: () => Promise.resolve({ decider: network.peer, versions: [] }) },
@@ -86,5 +90,5 @@ export async function createFakeNode(
     ...(developer ? { developer: { token: developerToken } } : {}),
     ...rest,
   }
-  return { server: new HttpServer(init), router, catalog, access, events, developerToken, token, init }
+  return { server: new HttpServer(init), router, catalog, topics, access, events, developerToken, token, init }
 }

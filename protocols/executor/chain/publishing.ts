@@ -27,9 +27,13 @@ export async function publishFor(
   const asker = askerOf(slot, callId)
   if (asker === undefined) throw new OsirisError('deadline_exceeded', `${act}: the call that asked for it is over`)
   countRequest(asker, act, met)
-  const { caller, depth, traceparent } = asker.invocation
+  const { caller, depth, traceparent, trigger } = asker.invocation
   const chosen = { ...(id === undefined ? {} : { id }), ...(key === undefined ? {} : { key }) }
   const message = { namespace, topic, data: Buffer.from(data), ...chosen, ...(traceparent === undefined ? {} : { traceparent }) }
-  const published = await publishOut(message, { name: slot.fn.title, subject: caller.subject, depth })
+  const published = await publishOut(message, {
+    name: slot.fn.title,
+    subject: trigger === undefined ? caller.subject : `a ${trigger.kind}`,
+    depth,
+  })
   return Buffer.from(JSON.stringify({ id: published.id }))
 }

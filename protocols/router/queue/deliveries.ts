@@ -258,7 +258,9 @@ export class Deliveries {
     const kind = this.#kinds.get(head.kind)
     const error = { code: verdict.error.code, message: verdict.error.message.slice(0, 4096) }
     if (verdict.kind === 'dead')
-      return verdict.error.code === 'outcome_unknown' && head.once ? this.#giveUp(id, verdict.error) : this.#bury(id, verdict.error)
+      return verdict.error.code === 'outcome_unknown' && head.once
+        ? this.#giveUp(id, verdict.error)
+        : this.#bury(id, verdict.error, attempt)
     const uncounted = head.uncounted + (verdict.counts === false ? 1 : 0)
     const { backoff, attemptsMax } = { ...DEFAULTS, ...kind?.options }
     const counted = attempt - uncounted
@@ -297,11 +299,13 @@ export class Deliveries {
     )
   }
 
-  async #bury(id: string, { code, message }: OsirisError): Promise<void> {
+  /** `attempt`: the one that ended so. */
+  async #bury(id: string, { code, message }: OsirisError, attempt = 0): Promise<void> {
     const { shelf, clock } = this.#init
     const head = shelf.get(id)?.head
     if (head === undefined || head.state !== 'waiting') return
-    await this.#write({ ...head, state: 'dead', error: { code, message: message.slice(0, 4096) }, endedAt: clock.now(), rev: head.rev + 1 })
+    const error = { code, message: message.slice(0, 4096) }
+    await this.#write({ ...head, state: 'dead', ended: Math.max(head.ended, attempt), error, endedAt: clock.now(), rev: head.rev + 1 })
   }
 
   /** On disk here, then told to the other holders. */

@@ -134,7 +134,7 @@ describe('attempts', () => {
     expect(Object.fromEntries(dead.map(({ id, error, attempts }) => [id, [error?.code, attempts]]))).toEqual({
       fails: ['unavailable', 3],
       hangs: ['deadline_exceeded', 3],
-      hopeless: ['function_failed', 0],
+      hopeless: ['function_failed', 1],
       late: ['deadline_exceeded', expect.any(Number)],
     })
     expect((await world.end(world.node('c').queue.look('hopeless')))?.payload).toEqual(new Uint8Array(Buffer.from('do hopeless')))

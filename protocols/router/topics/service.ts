@@ -3,7 +3,7 @@ import type { Access } from '#protocols/access'
 import { OsirisError } from '#protocols/errors'
 import { isName } from '#protocols/function'
 import type { Caller } from '#protocols/invocation'
-import type { Random } from '#protocols/lifecycle'
+import type { Random, Startable } from '#protocols/lifecycle'
 import type { Network, Peer } from '#protocols/network'
 import type { NewItem, Queue } from '../queue/queue.ts'
 import { ownerOf } from '../triggers/owner.ts'
@@ -43,7 +43,7 @@ const LEASE_MS = CALL_MS_MAX + 10_000
 /** What the queue takes at once; a message that goes to more is noted part by part. */
 const BATCH_ITEMS_MAX = 64
 
-export class TopicsService implements Topics {
+export class TopicsService implements Topics, Startable {
   readonly #init: TopicsServiceInit
   readonly #follower: Follower
   readonly #remote: TopicsClient
@@ -57,9 +57,10 @@ export class TopicsService implements Topics {
     this.#deliverer = new Deliverer({ ...init, follower: this.#follower })
   }
 
-  start(): void {
+  async start(): Promise<void> {
+    if (this.#stopHandling !== undefined) return
     this.#follower.start()
-    this.#stopHandling ??= this.#init.queue.handle(TOPIC_KIND, (item, { signal }) => this.#deliverer.attempt(item, signal), {
+    this.#stopHandling = this.#init.queue.handle(TOPIC_KIND, (item, { signal }) => this.#deliverer.attempt(item, signal), {
       concurrency: CONCURRENCY,
       lanes: { of: laneOf, concurrency: LANE_CONCURRENCY },
       leaseMs: LEASE_MS,
@@ -68,7 +69,7 @@ export class TopicsService implements Topics {
     })
   }
 
-  stop(): void {
+  async stop(): Promise<void> {
     this.#stopHandling?.()
     this.#stopHandling = undefined
     this.#follower.stop()
