@@ -25,6 +25,8 @@ import type { InstanceSummary } from '#protocols/management'
 import { createLibp2pNetwork, identityOf, loadLibp2p, type Network } from '#protocols/network'
 import {
   askForSchedules,
+  Promoter,
+  type PromoterWrites,
   QueueService,
   Quotas,
   type Router,
@@ -58,6 +60,9 @@ const JOIN_MS = 8000
 const REJOIN_MS = 2000
 /** A node that is new to its universe waits so long to be let in before it goes on without; one that was here before does not wait. */
 const ADMISSION_MS = 3000
+
+/** How long an entry about a canary is told to others in the background. */
+const CANARY_MS = 2000
 
 const NO_RECOVERY =
   'This universe is founded without a recovery key: if root.key is lost or stolen, nobody can replace it. To have one, found it anew, on an empty data directory: osiris key new recovery; osiris node start --recovery KEY'
@@ -185,6 +190,10 @@ async function compose(config: NodeConfig, host: Host, signal: AbortSignal) {
           remote: new ExecutorClient({ network, clock }),
         })
       : undefined
+  const promoter =
+    has('executor') || catalogService !== undefined
+      ? new Promoter({ ...{ catalog, network, clock, events }, writes: catalogService && writesOf(catalogService) })
+      : undefined
   const routerService = has('router') ? routing : undefined
   const queue = has('router') ? new QueueService({ network, storage: host.store.storage, clock, random, events }) : undefined
   const router: Router = routerService ?? new RouterClient({ network, clock, random })
@@ -287,7 +296,7 @@ async function compose(config: NodeConfig, host: Host, signal: AbortSignal) {
     },
   }
 
-  const roles = [catalog, builderService, executorService, quotas].filter((each) => each !== undefined)
+  const roles = [catalog, builderService, executorService, quotas, promoter].filter((each) => each !== undefined)
   return {
     // Last: they hand out as soon as they run, and other routers answer members only.
     parts: [
@@ -357,6 +366,15 @@ function admissionOf({ config, host, network, catalog, catalogService, events }:
     },
     ...{ nodeName: name, clock: systemClock, events },
   })
+}
+
+/** What moving a canary takes: entries of this node's own, for whoever started it. */
+function writesOf(catalog: CatalogService): PromoterWrites {
+  const options = (by: string) => ({ by, ack: 'accepted' as const, timeoutMs: CANARY_MS })
+  return {
+    point: (namespace, name, alias, targets, by) => catalog.record('point', { namespace, name, alias, targets, after: null }, options(by)),
+    set: (namespace, key, value, by) => catalog.record('setting', { namespace, key, value }, options(by)),
+  }
 }
 
 /** In reverse; one part's trouble does not keep the others from stopping. */

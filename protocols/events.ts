@@ -1,4 +1,5 @@
 /** What rooms tell about themselves. Logs, metrics and audit listen; nothing on the call path waits for them. */
+import type { Canary } from './canary.ts'
 import type { LimitName, OutcomeMeta } from './invocation.ts'
 import type { ErrorCode } from './errors.ts'
 
@@ -13,6 +14,8 @@ export interface EventMap {
     meta: OutcomeMeta
     code: ErrorCode | null
     wallMs: number
+    /** Of a web function's answer. */
+    status?: number
     /** The functions above it, where a function called it. */
     path?: readonly string[]
   }
@@ -44,6 +47,17 @@ export interface EventMap {
   'catalog.changed': { namespace?: string; name?: string }
   /** A tick of a schedule that this router fired is over; `code` null: the function ended well. Times on the wall clock. */
   'schedule.ended': { namespace: string; name: string; tickAt: number; atMs: number; code: ErrorCode | null; message: string }
+  /** A canary came to another share, or to its end; told by the node that moved it. `weight`: percent of the alias's calls now. */
+  'canary.moved': {
+    namespace: string
+    name: string
+    version: string
+    alias: string
+    weight: number
+    state: Canary['state']
+    /** Why it ended; empty while it runs. */
+    why: string
+  }
   'member.joined': { peer: string; name: string }
   'member.left': { peer: string; name: string; reason: 'expired' | 'left' | 'dead' }
   'worker.started': { namespace: string; pid: number }

@@ -4,7 +4,7 @@ import { assertName, formatRef, type FunctionRef, LIVE, parseRef } from '#protoc
 import { parseTopicRef } from '#protocols/topic'
 import { diffVersions } from './diff.ts'
 import { createNamespace } from './namespace.ts'
-import { promoted } from './promotion.ts'
+import { promoted } from '#protocols/promotion'
 import type {
   FunctionsOfOsiris,
   GrantsOfOsiris,
@@ -64,6 +64,8 @@ function functionsOver(transport: Transport): FunctionsOfOsiris {
       const { version, aliases } = await transport.get({ ...whole, selector })
       return point(ref, alias, promoted(aliases[alias] ?? [], version, weight), choice)
     },
+    canary: async (ref, plan, choice = {}) => transport.startCanary(wholeOf(ref), plan, choice),
+    abort: async (ref, choice = {}) => transport.abortCanary(wholeOf(ref), choice),
     rollback: async (ref, to, choice) => point(ref, LIVE, to ?? (await versionBefore(transport, wholeOf(ref))), choice),
     remove: async (ref, choice = {}) => transport.remove(wholeOf(ref), choice),
     scale: async (ref) => transport.scale(wholeOf(ref)),

@@ -128,17 +128,17 @@ describe('nameOf()', () => {
 })
 
 describe('the HTTP client', () => {
-  it('loads nothing but the SDK and the two words it may know: it runs in browsers', () => {
+  it('loads nothing but the SDK and the three words it may know: it runs in browsers', () => {
     expect(loadedBy('./index.ts').toSorted()).toEqual([
       '#protocols/errors',
       '#protocols/function',
+      '#protocols/promotion',
       './client.ts',
       './diff.ts',
       './http-errors.ts',
       './http.ts',
       './index.ts',
       './namespace.ts',
-      './promotion.ts',
     ])
   })
 })

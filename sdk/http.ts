@@ -92,6 +92,8 @@ export function httpTransport(options: HttpOptions): Transport {
       const path = `${pathOf(ref)}/aliases/${encodeURIComponent(alias)}`
       return json(`point "${formatRef(ref)}@${alias}"`, 'PUT', path + queryOf(choice), { targets })
     },
+    startCanary: (ref, plan, choice) => json(`promote "${formatRef(ref)}"`, 'PUT', `${pathOf(ref)}/promotion${queryOf(choice)}`, plan),
+    abortCanary: (ref, choice) => json(`end the canary of "${formatRef(ref)}"`, 'DELETE', `${pathOf(ref)}/promotion${queryOf(choice)}`),
     async remove(ref, choice) {
       const act = `remove "${formatRef(ref)}"`
       return (await json<{ receipt: Awaited<ReturnType<Transport['remove']>> }>(act, 'DELETE', pathOf(ref) + queryOf(choice))).receipt

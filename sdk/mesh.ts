@@ -48,7 +48,10 @@ export interface MeshParts {
 
 export function meshTransport(parts: MeshParts): Transport {
   const { router, topics, catalog, builder, network, universe, caller, clock } = parts
-  const functions = new Functions({ catalog, builder, buildTimeoutMs: BUILD_TIMEOUT_MS, writeTimeoutMs: WRITE_TIMEOUT_MS })
+  const functions = new Functions({
+    ...{ catalog, builder, clock, random: Math.random },
+    ...{ buildTimeoutMs: BUILD_TIMEOUT_MS, writeTimeoutMs: WRITE_TIMEOUT_MS },
+  })
   const invoke = (target: FunctionRef, payload: Payload, signal?: AbortSignal, steering: Steering = {}): Promise<Outcome> =>
     router.invoke({
       ...steering,
@@ -97,6 +100,8 @@ export function meshTransport(parts: MeshParts): Transport {
     get: (ref) => functions.get(ref),
     versions: (ref) => functions.versions(ref.namespace, ref.name),
     point: (ref, alias, targets, choice) => functions.point(ref, alias, targets, caller, choice),
+    startCanary: (ref, plan, choice) => functions.startCanary(ref, plan, caller.subject, caller, choice),
+    abortCanary: (ref, choice) => functions.abortCanary(ref, caller, choice),
     remove: (ref, choice) => functions.remove(ref, caller, choice),
     async namespaces() {
       const [records, powers] = await Promise.all([catalog.list({}), catalog.powers()])

@@ -1,5 +1,8 @@
 /** Osiris as a program sees it, whichever way it is reached. */
 import type {
+  CanaryPlan,
+  CanaryStatus,
+  CanaryWritten,
   Deploy,
   Deployed,
   FunctionDetail,
@@ -31,6 +34,9 @@ import type { Commitment, HandedIn, HolderReceipt, Receipt, Rotated } from '#pro
 import type { DeadLetter, PublishedMessage, SubscriptionSummary } from '#protocols/router'
 
 export type {
+  CanaryPlan,
+  CanaryStatus,
+  CanaryWritten,
   Commitment,
   DeadLetter,
   PublishedMessage,
@@ -160,6 +166,13 @@ export interface FunctionsOfOsiris {
   diff(ref: string, from?: string, to?: string): Promise<VersionDiff>
   /** Gives a version a share of an alias's calls, all of them unless told otherwise: a canary that grows. Rejects with `conflict` where no other version has the rest. */
   promote(ref: string, version: string, promotion?: Promotion, choice?: WriteChoice): Promise<Pointed>
+  /**
+   * Gives a version a first share of an alias's calls, then more, as long as it does no worse than the others: the universe moves it, and turns it back by
+   * itself. `get(ref)` tells how it is (`promotion`). Rejects with `conflict` where one runs already.
+   */
+  canary(ref: string, plan: CanaryPlan, choice?: WriteChoice): Promise<CanaryWritten>
+  /** Ends the canary that runs: its alias means what it meant before. Rejects with `not_found` where none runs. */
+  abort(ref: string, choice?: WriteChoice): Promise<CanaryWritten>
   /** Points `live` at `to`; without it at the version published before the live one (of several the newest, so that a canary goes). Rejects with `conflict` when there is none. */
   rollback(ref: string, to?: string, choice?: WriteChoice): Promise<Pointed>
   remove(ref: string, choice?: WriteChoice): Promise<Receipt>

@@ -2,6 +2,8 @@
 import type { FunctionRef } from '#protocols/function'
 import type { AuthorityChange, HandedIn, Receipt, Rotated } from '#protocols/catalog'
 import type {
+  CanaryPlan,
+  CanaryWritten,
   Deploy,
   Deployed,
   FunctionDetail,
@@ -37,6 +39,8 @@ export interface Transport {
   get(ref: FunctionRef): Promise<FunctionDetail>
   versions(ref: FunctionRef): Promise<VersionSummary[]>
   point(ref: FunctionRef, alias: string, targets: SelectorTargets, choice: WriteChoice): Promise<Pointed>
+  startCanary(ref: FunctionRef, plan: CanaryPlan, choice: WriteChoice): Promise<CanaryWritten>
+  abortCanary(ref: FunctionRef, choice: WriteChoice): Promise<CanaryWritten>
   remove(ref: FunctionRef, choice: WriteChoice): Promise<Receipt>
   namespaces(): Promise<NamespaceSummary[]>
   quotas(): Promise<QuotaSummary[]>

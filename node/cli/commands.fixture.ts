@@ -7,7 +7,9 @@ import { afterEach, beforeEach } from 'vitest'
 import { OsirisError } from '#protocols/errors'
 import type { SuccessionText } from '#protocols/management'
 import type {
+  CanaryStatus,
   Deployed,
+  FunctionDetail,
   FunctionSummary,
   GrantSummary,
   LedgerConflicts,
@@ -60,6 +62,17 @@ export const summary: FunctionSummary = {
   publishedBy: 'ada',
 }
 
+const canary: CanaryStatus = {
+  ...{ alias: 'live', version: 'e'.repeat(64), weight: 10, steps: [10, 25, 50, 100], watchMs: 1000, startedAt: 1, since: 1 },
+  ...{ state: 'running', why: '', by: 'ada' },
+}
+
+/** Each look finds the next of them. */
+function canaryDetail(statuses: CanaryStatus[]): FunctionDetail {
+  const [promotion = canary] = statuses.length > 1 ? statuses.splice(0, 1) : statuses
+  return { ...summary, lostRoutes: [], manifest: {} as FunctionDetail['manifest'], aliases: {}, promotion }
+}
+
 export function node(
   answers: {
     call?: unknown
@@ -71,6 +84,7 @@ export function node(
     grants?: GrantSummary[]
     quotas?: QuotaSummary[]
     scale?: ScaleSummary
+    canary?: CanaryStatus[]
     diff?: VersionDiff
     joinToken?: string
     keys?: SuccessionText['keys']
@@ -139,7 +153,7 @@ export function node(
     tokens: { revoke: (issuer, id) => note(() => receipt, 'cancel', issuer, id) },
     functions: {
       list: (namespace) => note(() => answers.functions ?? [], 'list', namespace),
-      get: (ref) => note(detail, 'get', ref),
+      get: (ref) => note(() => (answers.canary === undefined ? detail() : canaryDetail(answers.canary)), 'get', ref),
       versions: (ref) => note(() => [], 'versions', ref),
       diff: (ref, from, to) =>
         note(
@@ -149,6 +163,9 @@ export function node(
           from,
           to,
         ),
+      canary: (ref, plan) => note(() => ({ promotion: answers.canary?.[0] ?? canary, receipt }), 'canary', ref, plan),
+      abort: (ref) =>
+        note(() => ({ promotion: { ...canary, state: 'aborted' as const, weight: 0, why: 'by hand' }, receipt }), 'abort', ref),
       promote: (ref, version, promotion, choice) => note(detail, 'promote', ref, version, promotion, choice),
       point: (ref, alias, target) => note(detail, 'point', ref, alias, target),
       rollback: (ref, to, choice) => note(detail, 'rollback', ref, to, choice),

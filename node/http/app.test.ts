@@ -207,6 +207,8 @@ describe('rights', () => {
       ['POST', '/grants'],
       ['DELETE', '/grants/x'],
       ['DELETE', '/tokens/x/y'],
+      ['PUT', '/functions/demo/greet/promotion'],
+      ['DELETE', '/functions/demo/greet/promotion'],
       ['PUT', '/namespaces/demo/quota'],
       ['DELETE', '/namespaces/demo/quota'],
     ] as const) {
@@ -283,6 +285,7 @@ describe('/v1/openapi.json', () => {
       '/v1/functions',
       '/v1/functions/{namespace}/{name}',
       '/v1/functions/{namespace}/{name}/aliases/{alias}',
+      '/v1/functions/{namespace}/{name}/promotion',
       '/v1/functions/{namespace}/{name}/scale',
       '/v1/functions/{namespace}/{name}/versions',
       '/v1/grants',

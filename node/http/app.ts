@@ -18,7 +18,16 @@ import { describeDirectPaths } from './described.ts'
 import type { HttpLimits } from './limits.ts'
 import { createUnknown } from './unknown.ts'
 import { reportUnexpected } from './report.ts'
-import { deleteFunction, getFunction, listFunctions, listVersions, putAlias, putFunction } from './routes/functions.ts'
+import {
+  deleteFunction,
+  deletePromotion,
+  getFunction,
+  listFunctions,
+  listVersions,
+  putAlias,
+  putFunction,
+  putPromotion,
+} from './routes/functions.ts'
 import { getConflicts, getLedger, getRecords } from './routes/ledger.ts'
 import { getSuccession, handInEntry, rotateRoot } from './routes/succession.ts'
 import { addGrant, listGrants, revokeGrant } from './routes/grants.ts'
@@ -73,6 +82,8 @@ export function createApp(parts: AppParts): App {
   define(app, 'delete', '/v1/functions/{namespace}/{name}', deleteFunction(parts))
   define(app, 'get', '/v1/functions/{namespace}/{name}/versions', listVersions(parts))
   define(app, 'put', '/v1/functions/{namespace}/{name}/aliases/{alias}', putAlias(parts))
+  define(app, 'put', '/v1/functions/{namespace}/{name}/promotion', putPromotion(parts))
+  define(app, 'delete', '/v1/functions/{namespace}/{name}/promotion', deletePromotion(parts))
   define(app, 'get', '/v1/namespaces', listNamespaces(parts))
   define(app, 'post', '/v1/namespaces', createNamespace(parts))
   define(app, 'put', '/v1/namespaces/{namespace}', putOwner(parts))

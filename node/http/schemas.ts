@@ -2,6 +2,7 @@
 import { scheduleSchema } from '#protocols/router'
 import { z } from '@hono/zod-openapi'
 import { CAPABILITIES, keySchema } from '#protocols/access'
+import { CANARY_STATES } from '#protocols/canary'
 import { errorStatus } from '#protocols/errors'
 import { digestSchema, functionConfigSchema, manifestSchema, nameSchema, versionSchema } from '#protocols/manifest'
 import { ROLES } from '#protocols/lifecycle'
@@ -87,6 +88,19 @@ const summarySchema = z.object({
   publishedBy: z.string(),
 })
 export const functionsSchema = z.object({ functions: z.array(summarySchema) })
+const canaryStatusSchema = z.object({
+  alias: z.string(),
+  version: z.string(),
+  weight: z.int().openapi({ description: "Percent of the alias's calls now" }),
+  steps: z.array(z.int()),
+  watchMs: z.int(),
+  startedAt: z.number(),
+  since: z.number(),
+  state: z.enum(CANARY_STATES),
+  why: z.string().openapi({ description: 'Why it ended' }),
+  by: z.string(),
+})
+
 const lostRoutesSchema = z
   .array(z.object({ route: z.string(), holder: z.object({ route: z.string(), namespace: nameSchema, name: nameSchema }) }))
   .openapi({ description: 'Routes it asks for and another function holds, which asked first' })
@@ -94,6 +108,7 @@ export const functionSchema = summarySchema.extend({
   lostRoutes: lostRoutesSchema,
   manifest: manifestSchema,
   aliases: z.record(z.string(), aliasTargetsSchema),
+  promotion: canaryStatusSchema.nullable().openapi({ description: 'What has become of its last canary' }),
 })
 
 export const deployedSchema = z.object({
@@ -136,6 +151,7 @@ export const namespacesSchema = z.object({
 })
 export const newNamespaceSchema = z.strictObject({ name: nameSchema, owner: keySchema })
 export const newOwnerSchema = z.strictObject({ owner: keySchema })
+export const canaryWrittenSchema = z.object({ promotion: canaryStatusSchema, receipt: receiptSchema })
 export const writtenSchema = z.object({ receipt: receiptSchema })
 
 export const quotasSchema = z.object({

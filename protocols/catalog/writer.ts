@@ -118,10 +118,11 @@ export class Writer {
 
   /**
    * Writes an entry of whatever type by this node's own authority, or the root's where its key is here: whoever asks has been judged before.
-   * Throws `forbidden`, `not_committed`…
+   * What a `point` comes after is filled in. Throws `forbidden`, `not_committed`…
    */
   async record<T extends EntryType>(type: T, body: BodyOf<T>, options: RecordOptions): Promise<Receipt> {
     const checked = parse(bodySchemas[type], body, `the body of "${type}"`) as BodyOf<T>
+    if (isPoint(type, checked)) checked.after = this.#after(checked.namespace, checked.name, checked.alias)
     return this.acknowledge(await this.#init.ledger.append(type, checked, options.by), options)
   }
 
@@ -249,6 +250,10 @@ export class Writer {
     void exchange.gossip(await this.#counting(entry, electors))
     return reached
   }
+}
+
+function isPoint(type: EntryType, body: unknown): body is BodyOf<'point'> {
+  return type === 'point' && body !== null
 }
 
 function assertArtifact(manifest: Manifest, artifact: Uint8Array): void {

@@ -12,6 +12,7 @@ export function tellFinished(events: Events, call: Call, outcome: Outcome, wallM
   const { id, target, path } = call.invocation
   const code = outcome.kind === 'failed' ? outcome.error.code : null
   const finished: EventMap['call.finished'] = { id, namespace: target.namespace, name: target.name, meta: outcome.meta, code, wallMs }
+  if (outcome.kind === 'response') finished.status = outcome.status
   events.emit('call.finished', path === undefined ? finished : { ...finished, path })
 }
 

@@ -4,7 +4,11 @@ import type { AliasTargets, Catalog, FunctionRecord, Receipt, WriteOptions } fro
 import { OsirisError } from '#protocols/errors'
 import type { FunctionRef } from '#protocols/function'
 import type { Caller } from '#protocols/invocation'
+import type { Clock, Random } from '#protocols/lifecycle'
+import { abortCanary, promotionOf, startCanary } from './canaries.ts'
 import type {
+  CanaryPlan,
+  CanaryWritten,
   Deploy,
   Deployed,
   FunctionDetail,
@@ -24,6 +28,8 @@ export interface FunctionsInit {
   buildTimeoutMs: number
   /** A write to the catalog, the wait for its receipts included, where the caller says nothing else. */
   writeTimeoutMs: number
+  clock: Pick<Clock, 'now'>
+  random: Random
 }
 
 export class Functions {
@@ -70,13 +76,24 @@ export class Functions {
     return { record: await this.#detailOf(record), receipt, changed }
   }
 
+  /** As `startCanary`. `by`: who asks, as others see it. */
+  startCanary(ref: FunctionRef, plan: CanaryPlan, by: string, caller: Caller, choice?: WriteChoice): Promise<CanaryWritten> {
+    return startCanary(this.#init, { ...plan, namespace: ref.namespace, name: ref.name }, by, this.#write(caller, choice))
+  }
+
+  /** As `abortCanary`. */
+  abortCanary(ref: FunctionRef, caller: Caller, choice?: WriteChoice): Promise<CanaryWritten> {
+    return abortCanary(this.#init, ref.namespace, ref.name, this.#write(caller, choice))
+  }
+
   /** Throws `not_found`, and what `Catalog.retire` throws. */
   async remove(ref: FunctionRef, caller: Caller, choice?: WriteChoice): Promise<Receipt> {
     return this.#init.catalog.retire(ref.namespace, ref.name, this.#write(caller, choice))
   }
 
   async #detailOf(record: FunctionRecord): Promise<FunctionDetail> {
-    return detailOf(record, await this.#lostBy(record))
+    const [lostRoutes, promotion] = await Promise.all([this.#lostBy(record), promotionOf(this.#init, record)])
+    return detailOf(record, lostRoutes, promotion)
   }
 
   async #lostBy(record: FunctionRecord): Promise<LostRouteSummary[]> {

@@ -46,6 +46,8 @@ export interface FunctionDetail extends FunctionSummary {
   lostRoutes: LostRouteSummary[]
   manifest: Manifest
   aliases: Record<string, AliasTargets>
+  /** What has become of its last canary; `null`: it never had one. */
+  promotion: CanaryStatus | null
 }
 
 export type VersionSummary = VersionRecord
@@ -70,6 +72,41 @@ export interface Promotion {
   weight?: number
   /** Default `live`. */
   alias?: string
+}
+
+/** What to begin a canary with. */
+export interface CanaryPlan {
+  /** What may stand after an `@`. */
+  version: string
+  /** Percent to begin with, default 10; then 25, 50 and 100. */
+  weight?: number | undefined
+  /** How long each step is watched, default 5 minutes. */
+  watchMs?: number | undefined
+  /** Default `live`. */
+  alias?: string | undefined
+}
+
+/** What has become of the last canary of a function. */
+export interface CanaryStatus {
+  alias: string
+  version: string
+  /** Percent of the alias's calls now. */
+  weight: number
+  /** All the shares it passes. */
+  steps: number[]
+  watchMs: number
+  /** Milliseconds since the epoch: when it began; when it came to this step, or ended. */
+  startedAt: number
+  since: number
+  state: 'running' | 'done' | 'turned back' | 'aborted'
+  /** Why it ended, as a sentence; empty while it runs. */
+  why: string
+  by: string
+}
+
+export interface CanaryWritten {
+  promotion: CanaryStatus
+  receipt: Receipt
 }
 
 /** What to deploy: one source text, or files with an entry. */

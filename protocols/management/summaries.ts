@@ -4,6 +4,7 @@ import type { Member, Network } from '#protocols/network'
 import { EVERY_NAMESPACE, quotaOf } from '#protocols/quota'
 import { scaleConfigOf, scaledBy, scaleKeyOf } from '#protocols/scale'
 import type {
+  CanaryStatus,
   FunctionDetail,
   FunctionSummary,
   LostRouteSummary,
@@ -20,8 +21,8 @@ export function summaryOf(record: FunctionRecord): FunctionSummary {
   return { namespace, name, version, ordinal, versions, access, routes, publishedAt, publishedBy }
 }
 
-export function detailOf(record: FunctionRecord, lostRoutes: LostRouteSummary[]): FunctionDetail {
-  return { ...summaryOf(record), lostRoutes, manifest: record.manifest, aliases: record.aliases }
+export function detailOf(record: FunctionRecord, lostRoutes: LostRouteSummary[], promotion: CanaryStatus | null): FunctionDetail {
+  return { ...summaryOf(record), lostRoutes, manifest: record.manifest, aliases: record.aliases, promotion }
 }
 
 /** Namespaces with their owners and how many functions each has, by name. */

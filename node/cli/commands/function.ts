@@ -2,9 +2,10 @@
 import type { Command } from 'commander'
 import { OsirisError } from '#protocols/errors'
 import { formatRef, LIVE } from '#protocols/function'
-import type { FunctionDetail, VersionChange } from '#sdk'
+import type { CanaryStatus, FunctionDetail, VersionChange, WriteChoice } from '#sdk'
 import { ackOf, type AckWords, sentenceOf, withAck } from '../acknowledging.ts'
 import { refFrom, wholeNumber } from '../arguments.ts'
+import { abort, type CanaryWords, follow, planFrom, sentenceAbout } from '../canary.ts'
 import type { Context } from '../context.ts'
 import { printableLine } from '../printable.ts'
 import { registerScale } from '../scaling.ts'
@@ -29,12 +30,24 @@ export function register(program: Command, context: Context): void {
     .description('Show what changes between two versions; without them, from the version before the live one to the live one.')
     .addHelpText('after', '\nExamples:\n  $ osiris function diff demo/greet\n  $ osiris function diff demo/greet v1 canary --json')
     .action((name: string, from: string | undefined, to: string | undefined) => diff(name, from, to, context))
-  withAck(noun.command('promote <function> <version>'))
-    .description('Give a version calls: all of them, or --weight percent while the others keep the rest.')
+  withAck(noun.command('promote <function> [version]'))
+    .description(
+      'Give a version calls: all of them, --weight percent while the others keep the rest, or more and more as long as it does no worse (--canary).',
+    )
     .option('--weight <percent>', 'share of the calls, 1 to 100 (default 100)')
+    .option(
+      '--canary [percent]',
+      'begin with this share (default 10 %), then 25, 50, 100 %; back by itself when it fails more or is slower',
+    )
+    .option('--watch <duration>', 'how long each share is watched (default 5m)')
+    .option('--detach', 'do not wait for the end of a canary')
+    .option('--abort', 'end the canary that runs: back to what was before')
     .option('--alias <alias>', 'the alias that shares its calls (default live)')
-    .addHelpText('after', '\nExamples:\n  $ osiris function promote demo/greet v3 --weight 10\n  $ osiris function promote demo/greet v3')
-    .action((name: string, version: string, words: PromoteWords & AckWords) => promote(name, version, words, context))
+    .addHelpText(
+      'after',
+      '\nExamples:\n  $ osiris function promote demo/greet v3 --weight 10\n  $ osiris function promote demo/greet v3\n  $ osiris function promote demo/greet v7 --canary 10% --watch 5m\n  $ osiris function promote demo/greet --abort',
+    )
+    .action((name: string, version: string | undefined, words: PromoteWords & AckWords) => promote(name, version, words, context))
   registerScale(noun, context)
   withAck(noun.command('rollback <function> [version]'))
     .description('Make a version live again; without one, the version before the live one.')
@@ -107,12 +120,19 @@ function rowsOf(detail: FunctionDetail): string[][] {
     ['secrets', secrets.map(({ name, version }) => (version === null ? name : `${name}@${version}`)).join(', ')],
     ['egress', egress.join(', ')],
     ['calls', calls.join(', ')],
+    ...(detail.promotion === null ? [] : [['canary', canaryText(detail.promotion)]]),
     ...Object.entries(detail.aliases).map(([alias, targets]) => [
       `@${alias}`,
       targets.map((each) => `${each.version.slice(0, 12)} ${each.weight} %`).join(', '),
     ]),
   ]
   return rows.filter((row) => row[1] !== '')
+}
+
+function canaryText({ alias, version, weight, state, why, since }: CanaryStatus): string {
+  const what = `${version.slice(0, 12)} of @${alias}`
+  if (state === 'running') return `${what}: ${weight} % since ${timeOf(since)}`
+  return printableLine(`${what}: ${state} at ${timeOf(since)}, ${why}`)
 }
 
 async function versions(text: string, context: Context): Promise<void> {
@@ -154,15 +174,19 @@ function cellOf(value: VersionChange['from'], other: VersionChange['from']): str
   return (own.length > 0 || (Array.isArray(other) && other.length > value.length) ? own : value).join(', ') || '-'
 }
 
-interface PromoteWords {
+interface PromoteWords extends CanaryWords {
   weight?: string
-  alias?: string
 }
 
-async function promote(text: string, version: string, words: PromoteWords & AckWords, context: Context): Promise<void> {
+async function promote(text: string, version: string | undefined, words: PromoteWords & AckWords, context: Context): Promise<void> {
   const ref = wholeRef(text, context)
   const { weight, alias } = words
   const choice = await ackOf(words)
+  if (words.abort === true) return abort(ref, await context.connect(), choice, context)
+  if (version === undefined) throw new OsirisError('invalid_argument', "missing required argument 'version'")
+  if (words.canary !== undefined) return canary(ref, version, words, choice, context)
+  if (words.watch !== undefined || words.detach === true)
+    throw new OsirisError('invalid_argument', '--watch and --detach are about a canary: give --canary too')
   const share = weight === undefined ? {} : { weight: wholeNumber(weight, '--weight', 1, 100) }
   const { functions } = await context.connect()
   const pointed = await functions.promote(ref, version, { ...share, ...(alias === undefined ? {} : { alias }) }, choice)
@@ -170,6 +194,17 @@ async function promote(text: string, version: string, words: PromoteWords & AckW
   const targets = pointed.record.aliases[alias ?? LIVE] ?? []
   context.io.err(`${ref}@${alias ?? LIVE}: ${targets.map((each) => `${each.version.slice(0, 12)} ${each.weight} %`).join(', ')}\n`)
   context.io.err(`${sentenceOf(pointed.receipt)}\n`)
+}
+
+async function canary(ref: string, version: string, words: PromoteWords, choice: WriteChoice, context: Context): Promise<void> {
+  if (words.weight !== undefined) throw new OsirisError('invalid_argument', '--weight and --canary are two ways: give one of them')
+  const plan = planFrom(version, words)
+  const api = await context.connect()
+  const { promotion, receipt } = await api.functions.canary(ref, plan, choice)
+  if (context.globals().json !== true) context.io.err(`${sentenceOf(receipt)}\n`)
+  if (words.detach !== true) return follow(ref, api, promotion, context)
+  if (context.globals().json === true) return context.json({ promotion, receipt })
+  context.io.err(`${sentenceAbout(ref, promotion)}; it goes on by itself: osiris function show ${ref}\n`)
 }
 
 async function rollback(text: string, version: string | undefined, words: AckWords, context: Context): Promise<void> {

@@ -3,12 +3,14 @@ import type { WriteOptions } from '#protocols/catalog'
 import type { Caller } from '#protocols/invocation'
 import type { HttpLimits } from '../limits.ts'
 import { allows, type Principal } from '#protocols/access'
+import { canaryPlanSchema } from '#protocols/canary'
 import { assertName, type FunctionRef, refOf } from '#protocols/function'
 import type { Deploy, SelectorTargets, WriteChoice } from '#protocols/management'
 import type { AppParts } from '../app.ts'
 import { bodyAs, type ManagementContext, queryAs, type Route } from '../define.ts'
 import { requireAnywhere, requireIn } from '../guard.ts'
 import {
+  canaryWrittenSchema,
   deployedSchema,
   deploySchema,
   functionSchema,
@@ -125,6 +127,38 @@ export function putAlias({ access, functions, limits }: AppParts): Route {
       const body = await bodyAs(context, pointSchema, limits.managementBytesMax, 'the alias')
       const targets: SelectorTargets = 'version' in body ? [{ version: body.version, weight: 100 }] : body.targets
       return context.json(await functions.point(ref, alias, targets, found.caller, choice))
+    },
+  }
+}
+
+export function putPromotion({ access, functions, limits }: AppParts): Route {
+  return {
+    summary: 'Starts a canary: a version gets a share of an alias, and more of it as long as it does no worse; else it is turned back',
+    params: PARAMS,
+    query: writeQuerySchema,
+    body: canaryPlanSchema,
+    answers: { 200: { description: 'It has its first share', schema: canaryWrittenSchema } },
+    async handle(context) {
+      const ref = plainRefOf(context)
+      const { found } = context.env
+      const { subject } = await requireIn(access, found, 'deploy', ref.namespace)
+      const plan = await bodyAs(context, canaryPlanSchema, limits.managementBytesMax, 'the canary')
+      return context.json(await functions.startCanary(ref, plan, subject, found.caller, choiceOf(context)))
+    },
+  }
+}
+
+export function deletePromotion({ access, functions }: AppParts): Route {
+  return {
+    summary: 'Ends the canary that runs: its alias means what it meant before',
+    params: PARAMS,
+    query: writeQuerySchema,
+    answers: { 200: { description: 'Ended', schema: canaryWrittenSchema } },
+    async handle(context) {
+      const ref = plainRefOf(context)
+      const { found } = context.env
+      await requireIn(access, found, 'deploy', ref.namespace)
+      return context.json(await functions.abortCanary(ref, found.caller, choiceOf(context)))
     },
   }
 }

@@ -1,6 +1,6 @@
 /** The weights of an alias when one of its versions gets a share: the others keep theirs in proportion. Pure. */
 import type { AliasTargets } from '#protocols/catalog'
-import { OsirisError } from '#protocols/errors'
+import { OsirisError } from './errors.ts'
 
 /** Whole numbers that add up to 100. Throws `invalid_argument` for a share that leaves the others none, `conflict` where nobody has the rest. */
 export function promoted(targets: Readonly<AliasTargets>, version: string, weight: number): AliasTargets {
