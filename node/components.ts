@@ -40,6 +40,8 @@ import {
   type Topics,
   TopicsClient,
   TopicsService,
+  Domains,
+  systemTxt,
 } from '#protocols/router'
 import type { NodeConfig } from '#node/config'
 import { HttpServer } from '#node/http'
@@ -173,6 +175,7 @@ async function compose(config: NodeConfig, host: Host, signal: AbortSignal) {
       })
     : undefined
 
+  const domains = new Domains({ catalog, resolveTxt: systemTxt(), universe: universeId(universe), clock })
   const quotas = has('router') || has('executor') ? new Quotas({ catalog, network, clock, events }) : undefined
   const scaling: Scaling = new Scaling({
     ...{ network, catalog, has, clock, events, traits, capacity: config.capacity },
@@ -186,6 +189,7 @@ async function compose(config: NodeConfig, host: Host, signal: AbortSignal) {
       ? new RouterService({
           ...{ catalog, access, clock, random, events, nodeName: config.name, peer: network.peer, members: network.members, traits },
           ...(quotas === undefined ? {} : { quotas }),
+          domains,
           executor: executorService,
           remote: new ExecutorClient({ network, clock }),
         })
@@ -249,6 +253,7 @@ async function compose(config: NodeConfig, host: Host, signal: AbortSignal) {
       }),
     },
     quotas,
+    domains,
     scaling,
     ...{ router, topics, catalog, builder, network, access, joinToken, metrics, clock, random, events },
     schedules: (caller, namespace) => schedules?.list(namespace) ?? askForSchedules(network, caller, namespace),

@@ -6,6 +6,7 @@ import { diffVersions } from './diff.ts'
 import { createNamespace } from './namespace.ts'
 import { promoted } from '#protocols/promotion'
 import type {
+  DomainsOfOsiris,
   FunctionsOfOsiris,
   GrantsOfOsiris,
   NamespaceFunctions,
@@ -33,6 +34,7 @@ export function createClient(transport: Transport): Osiris {
     namespaces: namespacesOver(transport),
     grants: grantsOver(transport),
     quotas: quotasOver(transport),
+    domains: domainsOver(transport),
     tokens: { revoke: (issuer, token, choice = {}) => transport.amend({ type: 'cancel', issuer, token }, choice) },
     schedules: (namespace) => transport.schedules(namespace),
     nodes: () => transport.nodes(),
@@ -91,6 +93,19 @@ function quotasOver(transport: Transport): QuotasOfOsiris {
     list: () => transport.quotas(),
     set: (namespace, quota, choice = {}) => transport.amend({ type: 'set', namespace, key: 'quota', value: JSON.stringify(quota) }, choice),
     clear: (namespace, choice = {}) => transport.amend({ type: 'set', namespace, key: 'quota', value: null }, choice),
+  }
+}
+
+function domainsOver(transport: Transport): DomainsOfOsiris {
+  const keyOf = (host: string): string => `domain/${host.toLowerCase()}`
+  return {
+    list: () => transport.domains(),
+    verify: (host) => transport.domains(host.toLowerCase()),
+    add: ({ host, namespace, name = null, granted = false }, choice = {}) => {
+      const value = JSON.stringify(granted ? { namespace, function: name } : { function: name })
+      return transport.amend({ type: 'set', namespace: granted ? '*' : namespace, key: keyOf(host), value }, choice)
+    },
+    remove: (host, namespace, choice = {}) => transport.amend({ type: 'set', namespace, key: keyOf(host), value: null }, choice),
   }
 }
 

@@ -106,6 +106,11 @@ export function httpTransport(options: HttpOptions): Transport {
     async quotas() {
       return (await json<{ quotas: Awaited<ReturnType<Transport['quotas']>> }>('list quotas', 'GET', '/v1/quotas')).quotas
     },
+    async domains(verify) {
+      type Answer = { domains: Awaited<ReturnType<Transport['domains']>> }
+      if (verify === undefined) return (await json<Answer>('list domains', 'GET', '/v1/domains')).domains
+      return (await json<Answer>('verify a domain', 'POST', `/v1/domains/${encodeURIComponent(verify)}/verification`)).domains
+    },
     async grants({ key, namespace }) {
       const path = `/v1/grants${queryOf({ key, namespace })}`
       return (await json<{ grants: Awaited<ReturnType<Transport['grants']>> }>('list grants', 'GET', path)).grants
@@ -156,6 +161,7 @@ function amending(change: AuthorityChange): { act: string; method: string; path:
     }
     case 'set': {
       const { namespace, key, value } = change
+      if (key.startsWith('domain/')) return amendingDomain(namespace, key.slice('domain/'.length), value)
       const [what = '', name] = key.split('/')
       const path = name === undefined ? `/v1/namespaces/${encodeURIComponent(namespace)}/${key}` : `${pathOf({ namespace, name })}/${what}`
       const act = `set the ${what} of "${name === undefined ? namespace : `${namespace}/${name}`}"`
@@ -165,6 +171,12 @@ function amending(change: AuthorityChange): { act: string; method: string; path:
     case 'revoke':
       return { act: 'revoke a grant', method: 'DELETE', path: `/v1/grants/${encodeURIComponent(change.grant)}` }
   }
+}
+
+function amendingDomain(namespace: string, host: string, value: string | null): ReturnType<typeof amending> {
+  const path = `/v1/namespaces/${encodeURIComponent(namespace)}/domains/${encodeURIComponent(host)}`
+  const act = value === null ? `let domain "${host}" go` : `claim domain "${host}"`
+  return value === null ? { act, method: 'DELETE', path } : { act, method: 'PUT', path, body: JSON.parse(value) as unknown }
 }
 
 /** With its question mark; nothing where nothing is said. */

@@ -1,6 +1,7 @@
 /** The transport over roles, wherever they live: what a peer does where an HTTP client sends a request. */
 import type { Builder } from '#protocols/builder'
 import { type Catalog, grantsWhere } from '#protocols/catalog'
+import { domainClaims, domainRecord } from '#protocols/domain'
 import { OsirisError } from '#protocols/errors'
 import type { FunctionRef } from '#protocols/function'
 import type { Caller, FetchPayload, Invoker, Outcome, Payload } from '#protocols/invocation'
@@ -109,6 +110,11 @@ export function meshTransport(parts: MeshParts): Transport {
     },
     scale: async (ref) => scaleSummary(await catalog.get(ref), await catalog.settings()),
     quotas: async () => quotaSummaries(await catalog.settings()),
+    domains: async (verify) =>
+      domainClaims(await catalog.settings())
+        .filter(({ host }) => verify === undefined || host === verify)
+        // A peer without a door asks no DNS: only what is granted is known to count.
+        .map((claim) => ({ ...claim, counts: claim.isGranted, record: domainRecord(claim, universeId(universe)) })),
     grants: async (filter) => grantsWhere((await catalog.powers()).grants, filter),
     amend: (change, { ack = 'committed', timeoutMs = WRITE_TIMEOUT_MS }) => catalog.amend(change, { caller, ack, timeoutMs }),
     schedules: async (namespace) => parts.schedules(namespace),

@@ -28,6 +28,7 @@ import type {
   VersionSummary,
   WriteChoice,
 } from '#protocols/management'
+import type { DomainSummary } from '#protocols/domain'
 import type { Schedule } from '#protocols/router'
 import type { ScaleConfig } from '#protocols/scale'
 import type { Commitment, HandedIn, HolderReceipt, Receipt, Rotated } from '#protocols/catalog'
@@ -43,6 +44,7 @@ export type {
   SubscriptionSummary,
   Deploy,
   Deployed,
+  DomainSummary,
   FunctionDetail,
   FunctionSummary,
   HolderReceipt,
@@ -100,6 +102,7 @@ export interface Osiris {
   readonly namespaces: NamespacesOfOsiris
   readonly grants: GrantsOfOsiris
   readonly quotas: QuotasOfOsiris
+  readonly domains: DomainsOfOsiris
   readonly tokens: TokensOfOsiris
   /** Functions that run by the clock (of a namespace, or wherever the caller may read): when next, who fires them, what became of the last time. */
   schedules(namespace?: string): Promise<Schedule[]>
@@ -200,6 +203,25 @@ export interface GrantFilter {
 export interface TokensOfOsiris {
   /** Ends a token or a join token that this key (64 hex characters) signed. For that key, and for who holds `admin` on all namespaces. */
   revoke(issuer: string, id: string, choice?: WriteChoice): Promise<Receipt>
+}
+
+/** Hosts that are somebody's own: all of one is a function's, or decided by the routes of one namespace. */
+export interface DomainsOfOsiris {
+  /** What the caller may read, and whether the asked node counts it. */
+  list(): Promise<DomainSummary[]>
+  /** Asks DNS now; every claim of the host that the caller may read. Throws `not_found`. */
+  verify(host: string): Promise<DomainSummary[]>
+  /** For who may deploy in the namespace; counts while DNS says the same (`record` of the summary). `granted`: without DNS, for who holds `admin` on all namespaces. */
+  add(domain: NewDomain, choice?: WriteChoice): Promise<Receipt>
+  /** `namespace` `*`: what was granted. */
+  remove(host: string, namespace: string, choice?: WriteChoice): Promise<Receipt>
+}
+export interface NewDomain {
+  host: string
+  namespace: string
+  /** The function that gets all of it; absent: the routes of the namespace decide. */
+  name?: string | null
+  granted?: boolean
 }
 
 /** What namespaces may use, on all nodes together. `*`: of every namespace without a quota of its own. */

@@ -1,4 +1,5 @@
 /** One way to reach a universe. References are parsed already; everything else is as in `Osiris`. */
+import type { DomainSummary } from '#protocols/domain'
 import type { FunctionRef } from '#protocols/function'
 import type { AuthorityChange, HandedIn, Receipt, Rotated } from '#protocols/catalog'
 import type {
@@ -45,6 +46,8 @@ export interface Transport {
   namespaces(): Promise<NamespaceSummary[]>
   quotas(): Promise<QuotaSummary[]>
   scale(ref: FunctionRef): Promise<ScaleSummary>
+  /** With `verify`, of that host only, and DNS is asked now. */
+  domains(verify?: string): Promise<DomainSummary[]>
   grants(filter: GrantFilter): Promise<GrantSummary[]>
   amend(change: AuthorityChange, choice: WriteChoice): Promise<Receipt>
   schedules(namespace: string | undefined): Promise<Schedule[]>

@@ -10,6 +10,7 @@ export type NodeApi = Pick<
   | 'namespaces'
   | 'grants'
   | 'quotas'
+  | 'domains'
   | 'tokens'
   | 'schedules'
   | 'nodes'

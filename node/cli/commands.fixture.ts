@@ -8,6 +8,7 @@ import { OsirisError } from '#protocols/errors'
 import type { SuccessionText } from '#protocols/management'
 import type {
   CanaryStatus,
+  DomainSummary,
   Deployed,
   FunctionDetail,
   FunctionSummary,
@@ -85,6 +86,7 @@ export function node(
     quotas?: QuotaSummary[]
     scale?: ScaleSummary
     canary?: CanaryStatus[]
+    domains?: DomainSummary[]
     diff?: VersionDiff
     joinToken?: string
     keys?: SuccessionText['keys']
@@ -144,6 +146,12 @@ export function node(
       list: (filter) => note(() => answers.grants ?? [], 'grants', filter),
       add: (grant) => note(() => receipt, 'add', grant),
       revoke: (hash) => note(() => receipt, 'revoke', hash),
+    },
+    domains: {
+      list: () => note(() => answers.domains ?? [], 'domains'),
+      verify: (host) => note(() => (answers.domains ?? []).filter((each) => each.host === host), 'verify', host),
+      add: (domain) => note(() => receipt, 'domain', domain),
+      remove: (host, namespace) => note(() => receipt, 'undomain', host, namespace),
     },
     quotas: {
       list: () => note(() => answers.quotas ?? [], 'quotas'),

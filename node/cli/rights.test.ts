@@ -77,6 +77,30 @@ it('a quota is set by what bounds something, shown with the part of the node, an
   })
 })
 
+it('a domain is claimed for a function or a namespace, with the record that DNS needs; verified; and let go', async () => {
+  const record = { name: '_osiris.shop.example.org', text: 'osiris-domain=demo.ab' }
+  const domains = [{ host: 'shop.example.org', namespace: 'demo', name: 'site', isGranted: false, counts: false, record }]
+  const added = await osiris(['domain', 'add', 'shop.example.org', 'demo/site'], node({ domains }))
+  expect(added).toMatchObject({
+    code: 0,
+    out: '',
+    err: expect.stringContaining('_osiris.shop.example.org TXT "osiris-domain=demo.ab"') as string,
+  })
+  expect(asked.find(([what]) => what === 'domain')).toEqual([
+    'domain',
+    { host: 'shop.example.org', namespace: 'demo', name: 'site', granted: false },
+  ])
+  expect(await osiris(['domain', 'add', 'shop.example.org', 'demo', '--granted'])).toMatchObject({ code: 0 })
+  expect(asked.at(-1)).toEqual(['domain', { host: 'shop.example.org', namespace: 'demo', name: null, granted: true }])
+  expect(await osiris(['domain', 'add', 'shop.example.org', 'demo/a/b'])).toMatchObject({ code: 2 })
+  expect((await osiris(['domain', 'list'], node({ domains }))).out).toMatch(/^shop\.example\.org\s+demo\/site\s+DNS\s+no: _osiris/m)
+  expect(await osiris(['domain', 'verify', 'shop.example.org'], node({ domains }))).toMatchObject({ code: 3 })
+  const proven = domains.map((each) => ({ ...each, counts: true }))
+  expect(await osiris(['domain', 'verify', 'shop.example.org', '--json'], node({ domains: proven }))).toMatchObject({ code: 0 })
+  expect(await osiris(['domain', 'remove', 'shop.example.org', 'demo'])).toMatchObject({ code: 0 })
+  expect(asked.at(-1)).toEqual(['undomain', 'shop.example.org', 'demo'])
+})
+
 it('where no key is named, the default one is meant, or the only one; of several the names are told', async () => {
   expect(await osiris(['namespace', 'create', 'demo'])).toMatchObject({ code: 3, err: expect.stringContaining('osiris key new') as string })
   const ada = (await osiris(['key', 'new', 'ada'])).out.trim()

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import type { FoundCaller } from '#node/access'
 import type { Capability } from '#protocols/access'
 import { Functions } from '#protocols/management'
+import { Domains } from '#protocols/router'
 import { type App, createApp } from './app.ts'
 import { defaultLimits } from './limits.ts'
 import { createFakeNode, type FakeNode } from './testing/index.ts'
@@ -20,7 +21,13 @@ beforeEach(async () => {
   node = await createFakeNode({ developer: false })
   const limits = { ...defaultLimits, managementBytesMax: 10_000 }
   const functions = new Functions({ ...node.init, buildTimeoutMs: 1000, writeTimeoutMs: 1000 })
-  app = createApp({ ...node.init, functions, limits, url: () => 'http://127.0.0.1:4747' })
+  const domains = new Domains({
+    catalog: node.catalog,
+    resolveTxt: async () => [],
+    universe: node.init.universe.id,
+    clock: node.init.clock,
+  })
+  app = createApp({ ...node.init, domains, functions, limits, url: () => 'http://127.0.0.1:4747' })
   all = await caller(['admin'])
 })
 
@@ -211,6 +218,9 @@ describe('rights', () => {
       ['DELETE', '/functions/demo/greet/promotion'],
       ['PUT', '/namespaces/demo/quota'],
       ['DELETE', '/namespaces/demo/quota'],
+      ['PUT', '/namespaces/demo/domains/shop.example.org'],
+      ['DELETE', '/namespaces/demo/domains/shop.example.org'],
+      ['POST', '/domains/shop.example.org/verification'],
     ] as const) {
       expect((await ask(method, path, anonymous, {})).status).toBe(401)
     }
@@ -241,6 +251,30 @@ describe('rights', () => {
   it('who almost is the developer hears why not', async () => {
     const answer = await ask('GET', '/nodes', { ...anonymous, refusal: 'the Host "evil.example" is not a name of this machine' })
     expect(answer).toMatchObject({ status: 403, body: { detail: expect.stringContaining('evil.example') } })
+  })
+})
+
+describe('domains', () => {
+  it('are claimed for a function or a namespace, told to who may read it, and let go', async () => {
+    const admin = await caller(['admin'])
+    const path = '/namespaces/demo/domains/shop.example.org'
+    expect(await ask('PUT', path, admin, { function: 'site' })).toMatchObject({ status: 200 })
+    expect(await ask('PUT', '/namespaces/*/domains/Other.Example.org', admin, { namespace: 'demo' })).toMatchObject({ status: 200 })
+    const expected = [
+      { host: 'other.example.org', namespace: 'demo', name: null, isGranted: true, counts: true },
+      { host: 'shop.example.org', namespace: 'demo', name: 'site', isGranted: false, counts: false },
+    ]
+    const { body } = await ask('GET', '/domains', admin)
+    expect((body['domains'] as { host: string }[]).toSorted((a, b) => (a.host < b.host ? -1 : 1))).toMatchObject(expected)
+    expect((await ask('GET', '/domains', await caller(['read'], ['other']))).body['domains']).toEqual([])
+    const verified = await ask('POST', '/domains/shop.example.org/verification', admin)
+    expect(verified.body['domains']).toMatchObject([{ counts: false, record: { name: '_osiris.shop.example.org' } }])
+    expect(await ask('POST', '/domains/nobody.example.org/verification', admin)).toMatchObject({ status: 404 })
+    for (const wrong of ['localhost', '127.0.0.1', 'a%20b.org'])
+      expect(await ask('PUT', `/namespaces/demo/domains/${wrong}`, admin, {})).toMatchObject({ status: 400 })
+    expect(await ask('PUT', '/namespaces/*/domains/x.example.org', admin, {})).toMatchObject({ status: 400 })
+    expect(await ask('DELETE', path, admin)).toMatchObject({ status: 200 })
+    expect(await ask('DELETE', path, admin)).toMatchObject({ status: 404 })
   })
 })
 
@@ -281,6 +315,8 @@ describe('/v1/openapi.json', () => {
       '/metrics',
       '/readyz',
       '/v1/call/{namespace}/{name}',
+      '/v1/domains',
+      '/v1/domains/{host}/verification',
       '/v1/fetch/{namespace}/{name}/{rest}',
       '/v1/functions',
       '/v1/functions/{namespace}/{name}',
@@ -298,6 +334,7 @@ describe('/v1/openapi.json', () => {
       '/v1/ledger/succession',
       '/v1/namespaces',
       '/v1/namespaces/{namespace}',
+      '/v1/namespaces/{namespace}/domains/{host}',
       '/v1/namespaces/{namespace}/quota',
       '/v1/network',
       '/v1/network/join',

@@ -12,7 +12,7 @@ import type { Caller } from '#protocols/invocation'
 import type { MaybePromise } from '#protocols/lifecycle'
 import type { Functions } from '#protocols/management'
 import type { Network } from '#protocols/network'
-import type { Quotas, Scaling, Schedule, Topics } from '#protocols/router'
+import type { Domains, Quotas, Scaling, Schedule, Topics } from '#protocols/router'
 import { define, type ManagementEnv, problemResponse } from './define.ts'
 import { describeDirectPaths } from './described.ts'
 import type { HttpLimits } from './limits.ts'
@@ -35,6 +35,7 @@ import { createNamespace, listNamespaces, putOwner } from './routes/namespaces.t
 import { getJoinToken, getNetwork } from './routes/network.ts'
 import { listNodes } from './routes/nodes.ts'
 import { getScale, putScale } from './routes/scale.ts'
+import { deleteDomain, listDomains, putDomain, verifyDomain } from './routes/domains.ts'
 import { deleteQuota, listQuotas, putQuota } from './routes/quotas.ts'
 import { listSchedules } from './routes/schedules.ts'
 import { revokeToken } from './routes/tokens.ts'
@@ -53,6 +54,8 @@ export interface AppParts {
   scaling: Pick<Scaling, 'stateOf'>
   /** What this node gives out of quotas; absent where it places no calls. */
   quotas?: Pick<Quotas, 'use'> | undefined
+  /** Whose hosts are whose, as far as this node can tell; absent: no host is anybody's own. */
+  domains?: Pick<Domains, 'list' | 'verify'> | undefined
   joinToken: () => string
   schedules: (caller: Caller, namespace?: string) => MaybePromise<Schedule[]>
   /** Base URL of this server. */
@@ -90,6 +93,10 @@ export function createApp(parts: AppParts): App {
   define(app, 'get', '/v1/functions/{namespace}/{name}/scale', getScale(parts))
   define(app, 'put', '/v1/functions/{namespace}/{name}/scale', putScale(parts))
   define(app, 'get', '/v1/quotas', listQuotas(parts))
+  define(app, 'get', '/v1/domains', listDomains(parts))
+  define(app, 'post', '/v1/domains/{host}/verification', verifyDomain(parts))
+  define(app, 'put', '/v1/namespaces/{namespace}/domains/{host}', putDomain(parts))
+  define(app, 'delete', '/v1/namespaces/{namespace}/domains/{host}', deleteDomain(parts))
   define(app, 'put', '/v1/namespaces/{namespace}/quota', putQuota(parts))
   define(app, 'delete', '/v1/namespaces/{namespace}/quota', deleteQuota(parts))
   define(app, 'get', '/v1/grants', listGrants(parts))

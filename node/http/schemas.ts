@@ -154,6 +154,18 @@ export const newOwnerSchema = z.strictObject({ owner: keySchema })
 export const canaryWrittenSchema = z.object({ promotion: canaryStatusSchema, receipt: receiptSchema })
 export const writtenSchema = z.object({ receipt: receiptSchema })
 
+const domainSchema = z.object({
+  host: z.string(),
+  namespace: nameSchema,
+  name: nameSchema.nullable().openapi({ description: 'The function that has all of the host; null: the routes of the namespace' }),
+  isGranted: z.boolean().openapi({ description: 'By an administrator of everything, without DNS' }),
+  counts: z.boolean().openapi({ description: 'Whether the node that answers sends requests there' }),
+  record: z.object({ name: z.string(), text: z.string() }).openapi({ description: 'The TXT record that proves it' }),
+})
+export const domainsSchema = z.object({ domains: z.array(domainSchema) })
+/** Of `*`: `namespace` is whose it becomes. */
+export const newDomainSchema = z.strictObject({ namespace: nameSchema.optional(), function: nameSchema.nullable().optional() })
+
 export const quotasSchema = z.object({
   quotas: z.array(
     z.object({

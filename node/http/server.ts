@@ -10,7 +10,7 @@ import { type Clock, every, type MaybePromise, type Random, type Role, type Star
 import type { Access } from '#protocols/access'
 import { Functions, type NodeSummary } from '#protocols/management'
 import type { Network } from '#protocols/network'
-import type { Quotas, Scaling, Schedule, Topics } from '#protocols/router'
+import type { Domains, Quotas, Scaling, Schedule, Topics } from '#protocols/router'
 import type { Traits } from '#protocols/traits'
 import { OsirisError } from '#protocols/errors'
 import { createNamedCallers } from './callers.ts'
@@ -65,6 +65,8 @@ export interface HttpServerInit {
   scaling: Pick<Scaling, 'stateOf'>
   /** What this node gives out of quotas; absent where it places no calls. */
   quotas?: Pick<Quotas, 'use'> | undefined
+  /** Whose hosts are whose, as far as this node can tell; absent: no host is anybody's own. */
+  domains?: Pick<Domains, 'list' | 'verify'> | undefined
   /** The token that lets another node in. */
   joinToken: () => string
   /** Functions with a schedule (of a namespace); those of namespaces the caller may not read may be among them. */

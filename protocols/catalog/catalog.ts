@@ -204,7 +204,7 @@ export interface Powers {
   grants: GrantRecord[]
 }
 
-/** What somebody decided for a namespace (`*`: for all), in force on every node: `quota`, `promotion/NAME`. */
+/** What somebody decided for a namespace (`*`: for all), in force on every node: `quota`, `promotion/NAME`, `domain/HOST`. */
 export interface Setting {
   namespace: string
   key: string

@@ -1,11 +1,13 @@
 /** From what a caller names to the record of the version that runs: a name, or a route. */
 import type { Catalog, FunctionRecord, RouteRecord } from '#protocols/catalog'
+import type { DomainClaim } from '#protocols/domain'
 import { OsirisError } from '#protocols/errors'
 import { formatRef, type FunctionRef, LIVE } from '#protocols/function'
 import { type Invocation, isRouteTarget, type RouteTarget, type Target } from '#protocols/invocation'
 import type { MaybePromise, Random } from '#protocols/lifecycle'
 import { compileRoutes, type RouteMatcher } from '#protocols/route'
 import { pickTarget, stickyKeyOf } from '#protocols/steering'
+import type { Domains } from './domains/domains.ts'
 
 export interface Resolved {
   record: FunctionRecord
@@ -15,7 +17,7 @@ export interface Resolved {
 
 interface Matched {
   ref: FunctionRef
-  params: Record<string, string>
+  params: Record<string, string> | undefined
 }
 
 /** What of a call says which version it gets. */
@@ -24,12 +26,15 @@ export type Steered = Pick<Invocation, 'target' | 'payload' | 'sticky'>
 export class Resolver {
   readonly #catalog: Pick<Catalog, 'get' | 'routes'>
   readonly #random: Random
+  readonly #domains: Pick<Domains, 'holderOf'> | undefined
   #routes: readonly RouteRecord[] | undefined
-  #matcher: RouteMatcher | undefined
+  /** Of all, and of single namespaces (by name) that have a domain of their own. */
+  #matchers = new Map<string, RouteMatcher>()
 
-  constructor(init: { catalog: Pick<Catalog, 'get' | 'routes'>; random: Random }) {
+  constructor(init: { catalog: Pick<Catalog, 'get' | 'routes'>; random: Random; domains?: Pick<Domains, 'holderOf'> }) {
     this.#catalog = init.catalog
     this.#random = init.random
+    this.#domains = init.domains
   }
 
   /** At once when the catalog answers at once. Throws or rejects with `not_found`, `method_not_allowed`, and the catalog's own. */
@@ -57,26 +62,35 @@ export class Resolver {
   }
 
   #matched(target: RouteTarget): MaybePromise<Matched> {
-    const routes = this.#catalog.routes()
-    return routes instanceof Promise ? routes.then((each) => this.#match(target, each)) : this.#match(target, routes)
+    const holder = this.#domains?.holderOf(target.host)
+    return holder instanceof Promise ? holder.then((each) => this.#matchedFor(target, each)) : this.#matchedFor(target, holder)
   }
 
-  #match(target: RouteTarget, routes: readonly RouteRecord[]): Matched {
-    const match = this.#matcherOf(routes).match(target.host, target.method, target.path)
+  #matchedFor(target: RouteTarget, holder: DomainClaim | undefined): MaybePromise<Matched> {
+    if (holder !== undefined && holder.name !== null) return { ref: { namespace: holder.namespace, name: holder.name }, params: undefined }
+    return map(this.#catalog.routes(), (routes) => this.#match(target, routes, holder?.namespace))
+  }
+
+  /** `namespace`: the host is its own, and so only its routes count there. */
+  #match(target: RouteTarget, routes: readonly RouteRecord[], namespace: string | undefined): Matched {
+    const match = this.#matcherOf(routes, namespace).match(target.host, target.method, target.path)
     if (match.kind === 'match') return { ref: { namespace: match.namespace, name: match.name }, params: match.params }
     const what = `${target.method} ${target.host}${target.path}`.slice(0, 200)
-    if (match.kind === 'none') throw notFound(what, target.host, match.knowsHost)
+    if (match.kind === 'none') throw notFound(what, target.host, match.knowsHost || namespace !== undefined)
     const allow = match.allow.join(', ')
     throw new OsirisError('method_not_allowed', `Cannot route ${what}: the path takes ${allow}`, { details: { allow: match.allow } })
   }
 
   /** Compiled once per table: the catalog gives the same array until a route changes. */
-  #matcherOf(routes: readonly RouteRecord[]): RouteMatcher {
-    if (this.#matcher === undefined || this.#routes !== routes) {
-      this.#matcher = compileRoutes(routes)
-      this.#routes = routes
+  #matcherOf(routes: readonly RouteRecord[], namespace = ''): RouteMatcher {
+    if (this.#routes !== routes) this.#matchers = new Map()
+    this.#routes = routes
+    let matcher = this.#matchers.get(namespace)
+    if (matcher === undefined) {
+      matcher = compileRoutes(namespace === '' ? routes : routes.filter((each) => each.namespace === namespace))
+      this.#matchers.set(namespace, matcher)
     }
-    return this.#matcher
+    return matcher
   }
 
   /** An alias with several targets sends each call to one of them, by weight and by the caller's key. */

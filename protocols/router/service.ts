@@ -15,6 +15,7 @@ import {
 } from '#protocols/invocation'
 import type { Clock, MaybePromise } from '#protocols/lifecycle'
 import { asksFor, type TriggeredInvocation } from '#protocols/trigger'
+import type { Domains } from './domains/domains.ts'
 import type { Quotas } from './quotas/quotas.ts'
 import { Attempts, type AttemptsInit } from './attempts.ts'
 import { SOCKET_MS_MAX } from '#protocols/socket'
@@ -27,6 +28,8 @@ export interface RouterServiceInit extends AttemptsInit {
   access: Pick<Access, 'requireInvoke' | 'mayInvoke'>
   /** What operators allow namespaces; absent: everything. */
   quotas?: Pick<Quotas, 'enter' | 'leave'>
+  /** Hosts that are somebody's own; absent: none is. */
+  domains?: Pick<Domains, 'holderOf'>
 }
 
 /** Function-to-function calls below one call from outside. */

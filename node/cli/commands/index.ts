@@ -19,6 +19,7 @@ export const nouns: readonly Noun[] = [
   { name: 'namespace', about: 'whose is what: create, list, transfer', load: () => import('./namespace.ts') },
   { name: 'grant', about: 'who may do what: add, list, revoke', load: () => import('./grant.ts') },
   { name: 'token', about: 'what a program shows to a node: create', load: () => import('./token.ts') },
+  { name: 'domain', about: 'domains of your own: add, list, verify, remove', load: () => import('./domain.ts') },
   { name: 'quota', about: 'what namespaces may use: show, set, clear', load: () => import('./quota.ts') },
   { name: 'ledger', about: 'what was signed: log', load: () => import('./ledger.ts') },
   { name: 'doctor', about: 'what this host offers a node: walls, ports, room', load: () => import('./doctor.ts') },

@@ -58,7 +58,7 @@ const DEPLOY_NEEDS_MAX = 10_000
 
 /** What a body that does not fit needs is of no matter: it has no effect. */
 export function needsOfSetting({ namespace, key }: Record<string, unknown>): readonly Need[] {
-  return key === 'quota' || typeof namespace !== 'string' ? ADMIN_EVERYWHERE : deployOn(namespace)
+  return key === 'quota' || typeof namespace !== 'string' || namespace === EVERYWHERE ? ADMIN_EVERYWHERE : deployOn(namespace)
 }
 
 /** The namespace of which an entry changes something; nothing for other types and for bodies that name none, which have no effect. */

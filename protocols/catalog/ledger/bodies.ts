@@ -135,15 +135,23 @@ export const hookSchema = z.strictObject({
 
 /**
  * What holds for a namespace, or for something in it, on every node: `quota` (of `*`: of every namespace without one of its own), by who administers all
- * namespaces; `promotion/NAME`, by who may deploy there. JSON text, null to take it out; what it says is for whoever reads it.
+ * namespaces; `promotion/NAME` and `domain/HOST`, by who may deploy there (`domain/HOST` of `*`: by who may do everything). JSON text, null to take it out; what it says is for whoever reads it.
  */
 export const settingSchema = z
   .strictObject({
     namespace: z.union([nameSchema, z.literal('*')]),
-    key: z.string().regex(/^(quota|(promotion|scale)\/[a-z][a-z0-9-]{0,62})$/, 'expected "quota", "promotion/NAME" or "scale/NAME"'),
+    key: z
+      .string()
+      .regex(
+        /^(quota|(promotion|scale)\/[a-z][a-z0-9-]{0,62}|domain\/[a-z0-9.-]{4,245})$/,
+        'expected "quota", "promotion/NAME", "scale/NAME" or "domain/HOST"',
+      ),
     value: z.string().max(SETTING_CHARS_MAX).nullable(),
   })
-  .refine(({ namespace, key }) => namespace !== '*' || key === 'quota', 'only a quota is for all namespaces')
+  .refine(
+    ({ namespace, key }) => namespace !== '*' || key === 'quota' || key.startsWith('domain/'),
+    'only a quota or a domain is for all namespaces',
+  )
 
 export const bodySchemas = {
   genesis: genesisSchema,

@@ -240,7 +240,7 @@ it('what is set for a namespace holds on every node until it is taken out, and i
   await until(() => other.powers().namespaces.length === 1)
   // A quota is for who administers all; the owner of a namespace does not lift its own.
   for (const door of [founder, other, client] as Catalog[])
-    for (const change of [set('quota', '{}'), set('quota', '{}', '*')])
+    for (const change of [set('quota', '{}'), set('quota', '{}', '*'), set('domain/shop.example.org', '{"namespace":"demo"}', '*')])
       await expect(door.amend(change, await as(ada))).rejects.toMatchObject({ code: 'forbidden' })
   await expect(other.amend(set('promotion/greet', '{}'), await as(eve))).rejects.toMatchObject({ code: 'unauthenticated' })
   for (const wrong of [set('other', '{}'), set('promotion/greet', '{}', '*'), set('quota', 'x'.repeat(8193))])
@@ -249,6 +249,11 @@ it('what is set for a namespace holds on every node until it is taken out, and i
   await other.amend(set('quota', '{"concurrent":1}'), root)
   await client.amend(set('promotion/greet', '{"a":1}'), await as(ada))
   await other.amend(set('quota', '{"concurrent":2}'), root)
+  // A claim is for who may deploy there; what it is worth is asked of DNS. Without DNS it is for who administers all.
+  await other.amend(set('domain/shop.example.org', '{"function":null}'), await as(ada))
+  await other.amend(set('domain/shop.example.org', '{"namespace":"demo","function":null}', '*'), root)
+  for (const key of ['domain/shop.example.org', 'domain/other.example.org']) await other.amend(set(key, null, '*'), root)
+  await other.amend(set('domain/shop.example.org', null), await as(ada))
   const stands = [
     { namespace: 'demo', key: 'promotion/greet', value: '{"a":1}' },
     { namespace: 'demo', key: 'quota', value: '{"concurrent":2}' },

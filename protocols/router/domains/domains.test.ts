@@ -1,0 +1,181 @@
+/** Whose a host is: claims of the ledger, proofs by a real name server, and the routes that follow. */
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import type { FunctionRecord, RouteRecord, Setting } from '#protocols/catalog'
+import { domainClaims, domainRecord, domainSetting, hostOf } from '#protocols/domain'
+import type { OsirisError } from '#protocols/errors'
+import type { FetchPayload } from '#protocols/invocation'
+import { Resolver } from '../resolve.ts'
+import { type NameServer, nameServer } from './dns.fixture.ts'
+import { Domains } from './domains.ts'
+import { systemTxt } from './txt.ts'
+
+const UNIVERSE = 'ab'.repeat(32)
+const HOST = 'shop.example.org'
+const claim = (namespace: string, name: string | null = null, isGranted = false): Setting =>
+  domainSetting({ host: HOST, namespace, name }, isGranted)
+
+let dns: NameServer
+let settings: Setting[]
+let now = 0
+beforeEach(async () => {
+  dns = await nameServer()
+  settings = []
+  now = 0
+})
+afterEach(() => dns.stop())
+
+function create(): Domains {
+  const resolveTxt = systemTxt([dns.address])
+  const clock = { now: () => 0, monotonic: () => now, after: () => () => {} }
+  return new Domains({ catalog: { settings: () => settings }, resolveTxt, universe: UNIVERSE, clock })
+}
+/** DNS says that the host is of this namespace. */
+function prove(...namespaces: string[]): void {
+  const records = namespaces.map((namespace) => domainRecord({ host: HOST, namespace }, UNIVERSE))
+  dns.records.set(records[0]?.name ?? `_osiris.${HOST}`, ['v=spf1 -all', ...records.map(({ text }) => text)])
+}
+
+describe('holderOf()', () => {
+  it('is nobody at once where nobody claims the host, and asks nobody', () => {
+    settings = [claim('demo')]
+    expect(create().holderOf('other.example.org')).toBe(undefined)
+    expect(dns.asked).toEqual([])
+  })
+
+  it('is the claimant while DNS says so; a claim alone takes nothing', async () => {
+    settings = [claim('demo', 'shop')]
+    const domains = create()
+    expect(await domains.holderOf(HOST)).toBe(undefined)
+    prove('demo')
+    // Who has just written the record asks for it, or waits half a minute.
+    expect(await domains.holderOf(HOST)).toBe(undefined)
+    now += 31_000
+    expect(await domains.holderOf(HOST)).toMatchObject({ namespace: 'demo', name: 'shop', isGranted: false })
+    const asked = dns.asked.length
+    expect(domains.holderOf(HOST)).toMatchObject({ namespace: 'demo' })
+    expect(dns.asked.length).toBe(asked)
+  })
+
+  it('is who DNS names, whoever else claims it, and never the same name in another universe', async () => {
+    settings = [claim('thief'), claim('demo')]
+    prove('demo')
+    expect(await create().holderOf(HOST)).toMatchObject({ namespace: 'demo' })
+    dns.records.set(`_osiris.${HOST}`, [domainRecord({ host: HOST, namespace: 'thief' }, 'cd'.repeat(32)).text])
+    expect(await create().holderOf(HOST)).toBe(undefined)
+  })
+
+  it('is whom an administrator of everything granted it to, without DNS and before it', async () => {
+    settings = [claim('demo'), claim('granted', 'site', true)]
+    prove('demo')
+    expect(create().holderOf(HOST)).toMatchObject({ namespace: 'granted', name: 'site', isGranted: true })
+    expect(dns.asked).toEqual([])
+  })
+
+  it('outlives an outage of DNS for a day, and the end of its record by ten minutes', async () => {
+    settings = [claim('demo')]
+    prove('demo')
+    const domains = create()
+    await domains.holderOf(HOST)
+    dns.records.clear()
+    now += 9 * 60_000
+    expect(domains.holderOf(HOST)).toMatchObject({ namespace: 'demo' })
+    now += 2 * 60_000
+    // Asked again in the background.
+    void domains.holderOf(HOST)
+    await domains.list((each) => each.host === HOST)
+    now += 31_000
+    expect(await domains.holderOf(HOST)).toBe(undefined)
+  })
+
+  it('asks once for all who wait, and is nobody when no name server answers', async () => {
+    settings = [claim('demo')]
+    const domains = new Domains({
+      catalog: { settings: () => settings },
+      resolveTxt: (name) => (dns.asked.push(name), Promise.reject(new Error('nobody answers'))),
+      universe: UNIVERSE,
+      clock: { now: () => 0, monotonic: () => now, after: () => () => {} },
+    })
+    expect(await Promise.all([domains.holderOf(HOST), domains.holderOf(HOST)])).toEqual([undefined, undefined])
+    expect(dns.asked).toEqual([`_osiris.${HOST}`])
+  })
+})
+
+describe('verify() and list()', () => {
+  it('verify() asks DNS now and tells what it should say', async () => {
+    settings = [claim('demo')]
+    const domains = create()
+    const record = { name: `_osiris.${HOST}`, text: `osiris-domain=demo.${UNIVERSE}` }
+    expect(await domains.verify(HOST)).toMatchObject([{ counts: false, record }])
+    prove('demo')
+    expect(await domains.verify(HOST)).toMatchObject([{ counts: true, record }])
+    expect(await domains.list()).toMatchObject([{ host: HOST, namespace: 'demo', counts: true }])
+    await expect(domains.verify('other.example.org')).rejects.toMatchObject({ code: 'not_found' })
+  })
+})
+
+describe('routes of a domain', () => {
+  const routes: RouteRecord[] = [
+    { route: 'GET /items/:id', namespace: 'demo', name: 'items' },
+    { route: 'GET /items/*', namespace: 'other', name: 'everything' },
+    { route: `${HOST}/*`, namespace: 'other', name: 'squatter' },
+  ]
+  const resolver = (domains: Domains) =>
+    new Resolver({
+      catalog: { routes: () => routes, get: (ref) => ({ ...ref, aliases: {} }) as unknown as FunctionRecord },
+      random: () => 0.5,
+      domains,
+    })
+  const at = async (domains: Domains, path: string, method = 'GET') => {
+    const payload: FetchPayload = { kind: 'fetch', method, url: `http://${HOST}${path}`, headers: [] }
+    const resolved = await resolver(domains).resolve({ target: { host: HOST, method, path }, payload })
+    return { name: `${resolved.record.namespace}/${resolved.record.name}`, params: resolved.params }
+  }
+
+  it('are those of its namespace alone', async () => {
+    settings = [claim('demo')]
+    expect(await at(create(), '/items/1')).toMatchObject({ name: 'other/squatter' })
+    prove('demo')
+    expect(await at(create(), '/items/1')).toEqual({ name: 'demo/items', params: { id: '1' } })
+    const missed = await at(create(), '/nothing').catch((error: OsirisError) => error)
+    expect(missed).toMatchObject({ code: 'not_found' })
+    expect(await at(create(), '/items/1', 'PUT').catch((error: OsirisError) => error)).toMatchObject({ code: 'method_not_allowed' })
+  })
+
+  it('are none where a function has all of it', async () => {
+    settings = [claim('demo', 'site', true)]
+    expect(await at(create(), '/any/path', 'PATCH')).toEqual({ name: 'demo/site', params: undefined })
+  })
+})
+
+describe('words', () => {
+  it.each(['Shop.Example.ORG', 'xn--bcher-kva.example', 'a.io'])('%s is a domain', (text) => {
+    expect(hostOf(text)).toBe(text.toLowerCase())
+  })
+  it.each([
+    'localhost',
+    'a.localhost',
+    '127.0.0.1',
+    'shop',
+    'a..b.c',
+    '-a.org',
+    'a.org:80',
+    'a.org/x',
+    '*.a.org',
+    'a b.org',
+    '',
+    `${'a.'.repeat(130)}org`,
+  ])('%j is none', (text) => {
+    expect(() => hostOf(text)).toThrow(expect.objectContaining({ code: 'invalid_argument' }))
+  })
+  it('what cannot be read claims nothing', () => {
+    const all = [
+      { namespace: 'demo', key: 'quota', value: '{}' },
+      { namespace: 'demo', key: 'domain/a', value: '{}' },
+      { namespace: 'demo', key: `domain/${HOST}`, value: 'x' },
+      { namespace: 'demo', key: `domain/${HOST}`, value: '{"function":"A B"}' },
+      { namespace: '*', key: `domain/${HOST}`, value: '{"function":"site"}' },
+      { namespace: 'demo', key: `domain/${HOST}`, value: '{}' },
+    ]
+    expect(domainClaims(all)).toEqual([{ host: HOST, namespace: 'demo', name: null, isGranted: false }])
+  })
+})
