@@ -15,6 +15,7 @@ import { growth } from './figures/growth.ts'
 import { kill } from './figures/kill.ts'
 import { ledger } from './figures/ledger.ts'
 import { oneConnection } from './figures/one-connection.ts'
+import { overload } from './figures/overload.ts'
 import { remoteCall } from './figures/remote-call.ts'
 import { universeStart } from './figures/universe-start.ts'
 import { warmCall } from './figures/warm-call.ts'
@@ -29,6 +30,7 @@ const FIGURES: Figure[] = [
   density,
   kill,
   canary,
+  overload,
   universeStart,
   deployEverywhere,
   ledger,
