@@ -102,6 +102,20 @@ describe('a mesh of nodes that each run one thing', () => {
     expect(hops).toBeGreaterThan(0)
   })
 
+  it('a call with an Idempotency-Key is one call through every node, and told apart by its body', async () => {
+    const osiris = await connect(all.http)
+    await osiris.deploy({ namespace: 'demo', name: 'draw', source: 'export default () => Math.random()', language: 'javascript' })
+    const draw = async (node: RunningNode, key: string, body = '[]') => {
+      const answer = await post(node, '/v1/call/demo/draw', body, { 'idempotency-key': key })
+      return answer.ok ? await answer.json() : (await problemOf(answer)).code
+    }
+    const first = await draw(executor, 'k')
+    for (const node of [all, router, catalog]) expect(await draw(node, 'k')).toBe(first)
+    expect(await osiris.once('k').call('demo/draw')).toBe(first)
+    expect(await draw(router, 'k', '[1]')).toBe('conflict')
+    expect(await draw(router, 'other')).not.toBe(first)
+  })
+
   it('a function fetches from what its egress names on this machine, and from no node', async () => {
     const server = createServer((request, response) => response.end(JSON.stringify(request.url))).listen(0, '127.0.0.1')
     await once(server, 'listening')

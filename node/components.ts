@@ -187,7 +187,8 @@ async function compose(config: NodeConfig, host: Host, signal: AbortSignal) {
   const routing: RouterService | undefined =
     has('router') || has('executor')
       ? new RouterService({
-          ...{ catalog, access, clock, random, events, nodeName: config.name, peer: network.peer, members: network.members, traits },
+          ...{ catalog, access, clock, random, events, nodeName: config.name, network, traits },
+          ...{ peer: network.peer, members: network.members },
           ...(quotas === undefined ? {} : { quotas }),
           domains,
           executor: executorService,

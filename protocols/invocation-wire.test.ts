@@ -35,6 +35,14 @@ describe('an invocation', () => {
         expect.objectContaining({ code: 'invalid_argument' }),
       )
   })
+  test('carries its key and from where it came, and refuses what is no key', () => {
+    for (const keyed of [{ idempotencyKey: 'order 17' }, { idempotencyKey: 'k', origin: '10.0.0.1', sticky: 'ada' }])
+      expect(decodeInvocation(encodeInvocation({ ...invocation, ...keyed }, 0), { now: 0 })).toMatchObject(keyed)
+    for (const wrong of [{ idempotencyKey: 'x'.repeat(257) }, { idempotencyKey: '' }, { idempotencyKey: 'ä' }])
+      expect(() => decodeInvocation(encodeInvocation({ ...invocation, ...wrong }, 0), { now: 0 })).toThrow(
+        expect.objectContaining({ code: 'invalid_argument' }),
+      )
+  })
   test('carries who is above it and who counts its chain, and refuses more than there may be', () => {
     const chain = { id: 'c'.repeat(32), at: '12D3KooW' }
     for (const lineage of [{ path: ['demo/a'] }, { chain }, { chain, path: ['demo/a', 'demo/b'], sticky: 'ada' }])

@@ -27,6 +27,7 @@ import {
   type Trigger,
   TRIGGER_KINDS,
 } from './invocation.ts'
+import { idempotencyKeyOf } from './idempotency.ts'
 import type { MaybePromise } from './lifecycle.ts'
 import { steer } from './steering.ts'
 
@@ -70,9 +71,10 @@ export function encodeInvocation(invocation: Invocation | PlacedInvocation, now:
     'version' in invocation ? invocation.version : null,
     payload.kind === 'call' ? null : payloadFields(payload),
   ]
-  const { sticky, override, trigger, chain, path } = invocation
-  if ((sticky ?? override ?? trigger ?? chain ?? path) !== undefined)
+  const { sticky, override, trigger, chain, path, idempotencyKey: key } = invocation
+  if ((sticky ?? override ?? trigger ?? chain ?? path ?? key) !== undefined)
     fields.push(sticky ?? null, override ?? null, trigger === undefined ? null : [trigger.kind, trigger.id], lineageFields(chain, path))
+  if (key !== undefined) fields.push([key, invocation.origin ?? null])
   const head = encode(fields)
   const body = payload.kind === 'call' ? payload.args : payload.kind === 'event' ? payload.event : payload.body
   return body === undefined ? { head } : { head, body }
@@ -131,6 +133,7 @@ function invocationOf(fields: unknown[], payload: Payload, arrival: Arrival): In
   steer(invocation, fields[11], fields[12])
   if (fields[13] !== undefined && fields[13] !== null) invocation.trigger = triggerOf(fields[13])
   lineageInto(invocation, fields[14])
+  keyInto(invocation, fields[15])
   if (arrival.signal !== undefined) invocation.signal = arrival.signal
   return invocation
 }
@@ -158,6 +161,14 @@ function callerOf(subject: unknown, token: unknown): Caller {
 }
 
 /** Which functions are above, and who counts their calls: by the sender's word, which is a member's that runs functions. */
+function keyInto(invocation: Invocation, value: unknown): void {
+  if (value === undefined || value === null) return
+  const [key, origin] = listOf(value, 2, 'idempotency key')
+  const known = idempotencyKeyOf(key)
+  if (known !== undefined) invocation.idempotencyKey = known
+  if (origin !== null) invocation.origin = textOf(origin, 256, 'origin')
+}
+
 function lineageInto(invocation: Invocation, value: unknown): void {
   if (value === undefined || value === null) return
   const [id, at, ...path] = listOf(value, 2, 'chain')

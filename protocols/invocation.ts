@@ -104,6 +104,10 @@ export interface Invocation {
   sticky?: string
   /** The version to run, whatever the target means: what may stand after the `@` of a reference. Takes a grant to invoke, also where the function is public. */
   override?: string
+  /** Calls of one caller with the same key are one call, through whatever node: its answer is kept for ten minutes. 1 to 256 characters. */
+  idempotencyKey?: string
+  /** With a key, where no token says who asks: from where, as the node that took the call in saw it. */
+  origin?: string
   /** Absent where a caller waits for the answer. */
   trigger?: Trigger
   /** Aborts when the caller is gone. */

@@ -22,6 +22,10 @@ export function createClient(transport: Transport): Osiris {
     JSON.parse(await transport.call(parseRef(ref), textOf(ref, args))) as T
   return {
     call,
+    once: (idempotencyKey) => ({
+      call: async <T>(ref: string, ...args: unknown[]) =>
+        JSON.parse(await transport.call(parseRef(ref), textOf(ref, args), { idempotencyKey })) as T,
+    }),
     fetch: async (ref, input, init) => transport.fetch(parseRef(ref), new Request(input, init)),
     namespace<T>(namespace: string): NamespaceFunctions<T> {
       assertName(namespace, 'a namespace')

@@ -57,10 +57,14 @@ export function httpTransport(options: HttpOptions): Transport {
   }
 
   return {
-    async call(ref, args) {
+    async call(ref, args, { idempotencyKey } = {}) {
       const act = `call "${formatRef(ref)}"`
       return textOf(
-        await send(act, `/v1/call/${formatRef(ref)}`, { method: 'POST', body: args, headers: { 'content-type': 'application/json' } }),
+        await send(act, `/v1/call/${formatRef(ref)}`, {
+          method: 'POST',
+          body: args,
+          headers: { 'content-type': 'application/json', ...(idempotencyKey === undefined ? {} : { 'idempotency-key': idempotencyKey }) },
+        }),
         act,
         base,
       )

@@ -20,9 +20,10 @@ import {
 import type { Network } from '#protocols/network'
 import type { Schedule, Topics } from '#protocols/router'
 import { universeId } from '#protocols/access'
+import { IDEMPOTENCY_HEADER, idempotencyKeyOf } from '#protocols/idempotency'
 import { steer, type Steering, STICKY_HEADER, VERSION_HEADER } from '#protocols/steering'
 import { responseOf, streamOfRequest } from './mesh-fetch.ts'
-import type { Transport } from './transport.ts'
+import type { CallOptions, Transport } from './transport.ts'
 
 const BUILD_TIMEOUT_MS = 60_000
 const WRITE_TIMEOUT_MS = 10_000
@@ -53,7 +54,7 @@ export function meshTransport(parts: MeshParts): Transport {
     ...{ catalog, builder, clock, random: Math.random },
     ...{ buildTimeoutMs: BUILD_TIMEOUT_MS, writeTimeoutMs: WRITE_TIMEOUT_MS },
   })
-  const invoke = (target: FunctionRef, payload: Payload, signal?: AbortSignal, steering: Steering = {}): Promise<Outcome> =>
+  const invoke = (target: FunctionRef, payload: Payload, signal?: AbortSignal, steering: Steering & CallOptions = {}): Promise<Outcome> =>
     router.invoke({
       ...steering,
       id: invocationId(),
@@ -67,8 +68,10 @@ export function meshTransport(parts: MeshParts): Transport {
     })
 
   return {
-    async call(ref, args) {
-      const outcome = await invoke(ref, { kind: 'call', args: new TextEncoder().encode(args) })
+    async call(ref, args, { idempotencyKey } = {}) {
+      const key = idempotencyKeyOf(idempotencyKey)
+      const payload = { kind: 'call', args: new TextEncoder().encode(args) } as const
+      const outcome = await invoke(ref, payload, undefined, key === undefined ? {} : { idempotencyKey: key })
       if (outcome.kind === 'failed') throw outcome.error
       if (outcome.kind === 'value') return new TextDecoder().decode(outcome.value)
       throw new OsirisError('internal', `Cannot call "${ref.namespace}/${ref.name}": the router answered a call with a response`)
@@ -80,7 +83,11 @@ export function meshTransport(parts: MeshParts): Transport {
         url: request.url,
         headers: [...request.headers].filter(([name]) => name !== STICKY_HEADER && name !== VERSION_HEADER),
       }
-      const steering: Steering = {}
+      const steering: Steering & CallOptions = {}
+      const key = ['GET', 'HEAD', 'OPTIONS'].includes(request.method)
+        ? undefined
+        : idempotencyKeyOf(request.headers.get(IDEMPOTENCY_HEADER))
+      if (key !== undefined) steering.idempotencyKey = key
       steer(steering, request.headers.get(STICKY_HEADER), request.headers.get(VERSION_HEADER))
       const body = request.body === null ? {} : { body: streamOfRequest(request.body) }
       return responseOf(await invoke(ref, { ...payload, ...body }, request.signal, steering))

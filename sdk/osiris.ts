@@ -87,6 +87,12 @@ export interface Osiris {
   /** Calls a value function. Arguments and result are JSON: `undefined` travels as `null`. */
   call<T = unknown>(ref: string, ...args: unknown[]): Promise<T>
   /**
+   * Calls under a key of the caller's own (1 to 256 printable ASCII characters): `osiris.once('order-17').call('demo/pay', 17)`. The same key again, through any node and
+   * within ten minutes, is the same call: it is told what the first was answered, `conflict` where its arguments are others, `outcome_unknown` where nobody can know.
+   * `fetch` takes the key as its `Idempotency-Key` header.
+   */
+  once(idempotencyKey: string): Pick<Osiris, 'call'>
+  /**
    * Reaches a web function. It sees path and query of the request's URL; over HTTP the host is the node's own. The answer is the function's, whatever its status;
    * only an error of the platform rejects. Redirects are not followed.
    */

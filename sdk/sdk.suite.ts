@@ -65,6 +65,14 @@ export function sdkSuite(name: string, open: () => Promise<OpenSdk>): void {
       })
     })
 
+    describe('once()', () => {
+      it('calls under a key, and refuses what is none', async () => {
+        const order = osiris.once(`order-${crypto.randomUUID()}`)
+        expect(await order.call('sdk/greet', 'Ada', 2)).toEqual({ hello: 'Ada', times: 2 })
+        await expect(osiris.once('x'.repeat(257)).call('sdk/greet', 'Ada')).rejects.toMatchObject({ code: 'invalid_argument' })
+      })
+    })
+
     describe('namespace()', () => {
       it('has every function as a method', async () => {
         const functions = osiris.namespace<{ greet(name: string, times?: number): { hello: string; times: number }; sayNothing(): void }>(

@@ -28,9 +28,13 @@ import type { Schedule } from '#protocols/router'
 import type { TopicRef } from '#protocols/topic'
 import type { GrantFilter, LedgerOptions, MessageOptions, PublishedMessage, TopicsOfOsiris } from './osiris.ts'
 
+export interface CallOptions {
+  idempotencyKey?: string
+}
+
 export interface Transport {
   /** `args` is the text of a JSON array; the result is the text of a JSON value. */
-  call(ref: FunctionRef, args: string): Promise<string>
+  call(ref: FunctionRef, args: string, options?: CallOptions): Promise<string>
   fetch(ref: FunctionRef, request: Request): Promise<Response>
   deploy(deploy: Deploy): Promise<Deployed>
   /** `data` is JSON text. */

@@ -5,6 +5,7 @@ import type { Target } from './target.ts'
 export type NodeApi = Pick<
   Osiris,
   | 'call'
+  | 'once'
   | 'deploy'
   | 'functions'
   | 'namespaces'

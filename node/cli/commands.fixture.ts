@@ -101,6 +101,7 @@ export function node(
   }
   return {
     call: <T>(ref: string, ...args: unknown[]) => note(() => answers.call as T, 'call', ref, ...args),
+    once: (key) => ({ call: <T>(ref: string, ...args: unknown[]) => note(() => answers.call as T, 'once', key, ref, ...args) }),
     deploy: (deploy) =>
       note(
         () =>

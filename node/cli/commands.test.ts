@@ -15,6 +15,8 @@ it('call sends values and prints JSON', async () => {
   expect(asked).toEqual([['call', 'demo/greet', 'Ada', 2, -3, 'text']])
   expect(await osiris(['call', 'greet', '--namespace', 'demo', '--', '--json'])).toMatchObject({ code: 0, out: 'null\n' })
   expect(asked.at(-1)).toEqual(['call', 'demo/greet', '--json'])
+  await osiris(['call', 'demo/pay', '17', '--idempotency-key', 'order-17'])
+  expect(asked.at(-1)).toEqual(['once', 'order-17', 'demo/pay', 17])
 })
 
 it('wrong usage is 2 and says what was meant', async () => {

@@ -63,6 +63,18 @@ describe('POST /v1/call', () => {
     }
   })
 
+  it('hands over the key of a call, and from where it came', async () => {
+    await post('demo/echo', '[]', { 'Idempotency-Key': '"order 17"' })
+    expect(last()).toMatchObject({ idempotencyKey: 'order 17', origin: '127.0.0.1' })
+    await post('demo/echo', '[]')
+    expect(last()).not.toHaveProperty('idempotencyKey')
+    expect(last()).not.toHaveProperty('origin')
+    for (const key of ['x'.repeat(257), '""']) {
+      const refused = await post('demo/echo', '[]', { 'idempotency-key': key })
+      expect([refused.status, refused.headers.get('osiris-error')]).toEqual([400, 'invalid_argument'])
+    }
+  })
+
   it('takes no body for no arguments, and a selector with an escaped @', async () => {
     expect(await (await post('demo/echo%40canary')).text()).toBe('[]')
     expect(last().target).toMatchObject({ selector: 'canary' })

@@ -15,6 +15,13 @@ const steeringHeaders = z.object({
     .optional()
     .openapi({ description: 'Keeps its callers with one version where an alias means several' }),
 })
+const keyHeader = {
+  'idempotency-key': z.string().max(256).optional().openapi({
+    description:
+      'The same key of the same caller is the same call, through any node, for ten minutes: the second is told what the first was answered. With another body it is a conflict. Not for GET of web functions',
+  }),
+}
+const callHeaders = steeringHeaders.extend(keyHeader)
 const json = (schema: z.ZodType) => ({ 'application/json': { schema } })
 const security = [{ token: [] }, {}]
 const tags = ['functions at work']
@@ -32,7 +39,7 @@ export function describeDirectPaths({ openAPIRegistry }: OpenAPIHono<ManagementE
     tags,
     security,
     summary: 'Calls a value function; no body means no arguments',
-    request: { params: functionParams, headers: steeringHeaders, body: { content: json(argumentsSchema) } },
+    request: { params: functionParams, headers: callHeaders, body: { content: json(argumentsSchema) } },
     responses,
   })
   openAPIRegistry.registerPath({
@@ -41,7 +48,7 @@ export function describeDirectPaths({ openAPIRegistry }: OpenAPIHono<ManagementE
     tags,
     security,
     summary: 'The same for callers without a body: each arg is JSON where it parses, else a string',
-    request: { params: functionParams, headers: steeringHeaders, query: z.object({ arg: z.array(z.string()).optional() }) },
+    request: { params: functionParams, headers: callHeaders, query: z.object({ arg: z.array(z.string()).optional() }) },
     responses,
   })
   for (const method of ['get', 'post', 'put', 'patch', 'delete', 'options'] as const) {
@@ -51,7 +58,7 @@ export function describeDirectPaths({ openAPIRegistry }: OpenAPIHono<ManagementE
       tags,
       security,
       summary: 'Reaches a web function; it sees everything after its name, byte for byte',
-      request: { params: functionParams.extend({ rest: z.string() }), headers: steeringHeaders },
+      request: { params: functionParams.extend({ rest: z.string() }), headers: callHeaders },
       responses: { ...(method === 'get' ? { 101: socket } : {}), 200: anything, default: problemAnswer },
     })
   }

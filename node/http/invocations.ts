@@ -3,6 +3,7 @@ import type { IncomingMessage } from 'node:http'
 import type { Caller, Invocation, Payload, Target } from '#protocols/invocation'
 import type { Clock, Random } from '#protocols/lifecycle'
 import { SOCKET_MS_MAX } from '#protocols/socket'
+import { IDEMPOTENCY_HEADER, idempotencyKeyOf } from '#protocols/idempotency'
 import { steer, STICKY_HEADER, VERSION_HEADER } from '#protocols/steering'
 import type { Flight } from './connection.ts'
 
@@ -29,7 +30,7 @@ export class Invocations {
     this.#prefix = Array.from({ length: 16 }, () => Math.floor(init.random() * 16).toString(16)).join('')
   }
 
-  /** Throws `invalid_argument` for headers that cannot mean a version. */
+  /** Throws `invalid_argument` for headers that cannot mean a version, or a key. */
   create(request: IncomingMessage, flight: Flight, target: Target, payload: Payload, caller: Caller): Invocation {
     const invocation: Invocation = {
       id: this.#prefix + (++this.#count).toString(16).padStart(16, '0'),
@@ -41,9 +42,22 @@ export class Invocations {
       depth: 0,
       signal: flight.controller.signal,
     }
-    const { traceparent, [STICKY_HEADER]: sticky, [VERSION_HEADER]: override } = request.headers
+    const { traceparent, [STICKY_HEADER]: sticky, [VERSION_HEADER]: override, [IDEMPOTENCY_HEADER]: key } = request.headers
     if (sticky !== undefined || override !== undefined) steer(invocation, sticky, override)
+    if (key !== undefined && mayHaveEffect(payload)) keyed(invocation, key, request)
     if (typeof traceparent === 'string' && TRACEPARENT.test(traceparent)) invocation.traceparent = traceparent
     return invocation
   }
+}
+
+/** Reading twice is reading. */
+function mayHaveEffect(payload: Payload): boolean {
+  return payload.kind !== 'fetch' || !['GET', 'HEAD', 'OPTIONS'].includes(payload.method)
+}
+
+function keyed(invocation: Invocation, value: unknown, { socket }: IncomingMessage): void {
+  const key = idempotencyKeyOf(value)
+  if (key === undefined) return
+  invocation.idempotencyKey = key
+  if (socket.remoteAddress !== undefined) invocation.origin = socket.remoteAddress
 }

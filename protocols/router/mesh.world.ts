@@ -56,6 +56,7 @@ function routerOn(network: Network): RouterService {
   const events = createEvents()
   const catalog = demoCatalog()
   const init = {
+    network,
     executor: undefined,
     remote,
     members,

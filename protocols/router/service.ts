@@ -16,6 +16,8 @@ import {
 import type { Clock, MaybePromise } from '#protocols/lifecycle'
 import { asksFor, type TriggeredInvocation } from '#protocols/trigger'
 import type { Domains } from './domains/domains.ts'
+import { Keeping, type KeepingInit } from './idempotency/keeping.ts'
+import { idOf, scopeOf, wholeRequest } from './idempotency/request.ts'
 import type { Quotas } from './quotas/quotas.ts'
 import { Attempts, type AttemptsInit } from './attempts.ts'
 import { SOCKET_MS_MAX } from '#protocols/socket'
@@ -25,7 +27,9 @@ import { answeredWithin, isUpgrade } from './sockets.ts'
 
 export interface RouterServiceInit extends AttemptsInit {
   catalog: Pick<Catalog, 'get' | 'routes'>
-  access: Pick<Access, 'requireInvoke' | 'mayInvoke'>
+  access: Pick<Access, 'requireInvoke' | 'mayInvoke' | 'principalOf'>
+  /** For calls that carry a key; absent: each of them is a call of its own. */
+  network?: KeepingInit['network']
   /** What operators allow namespaces; absent: everything. */
   quotas?: Pick<Quotas, 'enter' | 'leave'>
   /** Hosts that are somebody's own; absent: none is. */
@@ -41,8 +45,10 @@ export class RouterService implements Router {
   /** For the handler: deadlines arrive as what remains. */
   readonly clock: Clock
   readonly #resolver: Resolver
-  readonly #access: Pick<Access, 'requireInvoke' | 'mayInvoke'>
+  readonly #access: RouterServiceInit['access']
   readonly #attempts: Attempts
+  /** Of calls that carry a key. */
+  readonly keeping: Keeping | undefined
   readonly #quotas: RouterServiceInit['quotas']
 
   constructor(init: RouterServiceInit) {
@@ -51,9 +57,11 @@ export class RouterService implements Router {
     this.#access = init.access
     this.#quotas = init.quotas
     this.#attempts = new Attempts(init)
+    this.keeping = init.network && new Keeping({ network: init.network, clock: init.clock })
   }
 
   invoke(invocation: Invocation): Promise<Outcome> {
+    if (invocation.idempotencyKey !== undefined && this.keeping !== undefined) return this.#once(invocation, this.keeping, false)
     try {
       if (invocation.override !== undefined) return this.#slowly(invocation, this.#overridden(invocation, invocation.override))
       const resolved = this.#resolver.resolve(invocation)
@@ -67,20 +75,52 @@ export class RouterService implements Router {
   }
 
   /** The same where a catalog on a peer or a token never seen before has to be waited for; ends at the deadline at the latest. */
-  async #slowly(invocation: Invocation, judged: Promise<Resolved>): Promise<Outcome> {
+  async #slowly(
+    invocation: Invocation,
+    judged: Promise<Resolved>,
+    then = (resolved: Resolved) => this.#handOver(invocation, resolved),
+  ): Promise<Outcome> {
     const startedAt = this.clock.monotonic()
     const late = Promise.withResolvers<never>()
     const cancelTimer = this.clock.after(Math.max(0, invocation.deadlineAt - startedAt), () => late.reject(tooLate(invocation)))
     try {
       const resolved = await Promise.race([judged, late.promise])
       const routeMs = this.clock.monotonic() - startedAt
-      const outcome = await this.#handOver(invocation, resolved)
+      const outcome = await then(resolved)
       return { ...outcome, meta: { ...outcome.meta, timing: { ...outcome.meta.timing, route: outcome.meta.timing.route + routeMs } } }
     } catch (error) {
       return refused(error, invocation)
     } finally {
       cancelTimer()
     }
+  }
+
+  /** The same for a call with a key whose answer this router keeps, as another sees it. */
+  keep(invocation: Invocation): Promise<Outcome> {
+    return this.keeping === undefined ? this.invoke(invocation) : this.#once(invocation, this.keeping, true)
+  }
+
+  /** A call with a key. It goes on when its caller leaves: who asks again gets its answer. */
+  #once(invocation: Invocation, keeping: Keeping, isKeeper: boolean): Promise<Outcome> {
+    const { override, idempotencyKey = '', origin, caller } = invocation
+    const judged = async () => {
+      if (override !== undefined) return this.#overridden(invocation, override)
+      return this.#judged(invocation, this.#resolver.resolve(invocation))
+    }
+    return this.#slowly(invocation, judged(), async (resolved) => {
+      const { namespace, name } = resolved.record
+      const { signal: _, ...whole } = await wholeRequest(invocation)
+      const id = idOf(namespace, name, scopeOf(await this.#access.principalOf(caller), origin), idempotencyKey)
+      const start = async () => {
+        try {
+          return await this.#handOver(whole, resolved)
+        } catch (error) {
+          return refused(error, invocation)
+        }
+      }
+      const keyed = { id, namespace, title: `${namespace}/${name}`, invocation: whole, start }
+      return isKeeper ? keeping.keep(keyed) : keeping.invoke(keyed)
+    })
   }
 
   /**

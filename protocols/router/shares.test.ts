@@ -54,6 +54,12 @@ describe('a slow executor', () => {
     await world.rate(20, 5)
     expect(shareOf(world.home, await world.rate(20, 10))).toBeGreaterThan(0.9)
   })
+  test('a cold start is no reason to warm others', async () => {
+    const world = sharesWorld('public', [{ ms: 40 }])
+    await world.sequence(1)
+    world.manner(0).ms = 5
+    expect(shareOf(world.home, await world.sequence(30))).toBe(1)
+  })
   test('one slow call, or one large input, moves nothing', async () => {
     const world = sharesWorld('public', [])
     await world.rate(50, 2)

@@ -8,19 +8,30 @@ import { homeOf, homesOf, seedOf } from './placement.ts'
 import { accessOf, callOf, demoCatalog, FakeMembers, versionFor } from './router.world.ts'
 import { RouterService } from './service.ts'
 
+interface Timer {
+  at: number
+  run: (() => void) | undefined
+}
+
 export class VirtualClock implements Clock {
   #now = 0
-  #timers: { at: number; order: number; run: () => void }[] = []
-  #order = 0
+  /** By time, the latest first; of one time the last asked for first. */
+  readonly #timers: Timer[] = []
 
   now = () => this.#now
   monotonic = () => this.#now
 
   after(delayMs: number, run: () => void): () => void {
-    const timer = { at: this.#now + Math.max(0, delayMs), order: (this.#order += 1), run }
-    this.#timers.push(timer)
+    const timer: Timer = { at: this.#now + Math.max(0, delayMs), run }
+    let [low, high] = [0, this.#timers.length]
+    while (low < high) {
+      const middle = (low + high) >>> 1
+      if ((this.#timers[middle] as Timer).at > timer.at) low = middle + 1
+      else high = middle
+    }
+    this.#timers.splice(low, 0, timer)
     return () => {
-      this.#timers = this.#timers.filter((each) => each !== timer)
+      timer.run = undefined
     }
   }
 
@@ -28,11 +39,11 @@ export class VirtualClock implements Clock {
   async run(untilMs: number): Promise<void> {
     for (;;) {
       await new Promise(setImmediate)
-      const next = this.#timers.toSorted((a, b) => a.at - b.at || a.order - b.order)[0]
-      if (next === undefined || next.at > untilMs) break
-      this.#timers = this.#timers.filter((each) => each !== next)
-      this.#now = next.at
-      next.run()
+      const due = this.#timers.at(-1)
+      if (due === undefined || due.at > untilMs) break
+      this.#timers.pop()
+      this.#now = due.at
+      due.run?.()
     }
     this.#now = untilMs
   }

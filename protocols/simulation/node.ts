@@ -153,6 +153,7 @@ export class Node {
     const router = new RouterService({
       ...{ access, clock, random, events, executor },
       catalog: parts.catalog,
+      network,
       peer: network.peer,
       members: network.members,
       remote: new ExecutorClient({ network, clock }),

@@ -9,6 +9,9 @@ const VERSIONS_MAX = 1024
 const MEMBERS_MAX = 8
 /** A member that answers so soon is worth comparing with nobody, and nobody else is warmed for it. */
 const DOUBT_MS = 10
+/** A first call is a cold one, and one call is no habit. */
+const DOUBT_CALLS = 3
+const DOUBT_UNDER_WAY_MS = 50
 const DOUBT_FAILURES = 0.3
 /** Others that are measured before a member is judged: with two, no single one of them decides. */
 const REFERENCES = 2
@@ -47,9 +50,10 @@ export class Measures {
 
   /** Whether it might be worse than others. Asked with every call, so it builds nothing. */
   doubts(version: string, member: Measured): boolean {
-    if (member.oldestMs >= DOUBT_MS) return true
+    if (member.oldestMs >= DOUBT_UNDER_WAY_MS) return true
     const own = this.#rows.get(version)?.samples.get(member.peer)
-    return own !== undefined && ((own.typicalMs ?? 0) >= DOUBT_MS || own.failures >= DOUBT_FAILURES)
+    if (own === undefined || own.count < DOUBT_CALLS) return false
+    return (own.typicalMs ?? 0) >= DOUBT_MS || own.failures >= DOUBT_FAILURES
   }
 
   /** What is wrong with it by its calls of this version, if anything. */

@@ -1,0 +1,16 @@
+/** The key by which a call that is sent again is known (draft-ietf-httpapi-idempotency-key-header). */
+import { OsirisError } from './errors.ts'
+
+export const IDEMPOTENCY_HEADER = 'idempotency-key'
+export const IDEMPOTENCY_KEY_MAX = 256
+
+/** From a header's value, with the quotes of a structured field or without. `undefined` where there is none; throws `invalid_argument` for what is no key. */
+export function idempotencyKeyOf(value: unknown): string | undefined {
+  if (value === undefined || value === null) return undefined
+  const text = typeof value === 'string' ? (/^"(.*)"$/.exec(value)?.[1] ?? value) : ''
+  if (text !== '' && text.length <= IDEMPOTENCY_KEY_MAX && /^[\x20-\x7e]*$/.test(text)) return text
+  throw new OsirisError(
+    'invalid_argument',
+    `Cannot take the call: its Idempotency-Key is not 1 to ${IDEMPOTENCY_KEY_MAX} printable ASCII characters`,
+  )
+}
