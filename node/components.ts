@@ -191,6 +191,7 @@ async function compose(config: NodeConfig, host: Host, signal: AbortSignal) {
           ...{ peer: network.peer, members: network.members },
           ...(quotas === undefined ? {} : { quotas }),
           domains,
+          scaleOf: (of, published) => scaling.scaleOf(of, published),
           executor: executorService,
           remote: new ExecutorClient({ network, clock }),
         })

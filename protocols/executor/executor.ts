@@ -23,7 +23,7 @@ export interface ExecutorStatus {
   queued: number
   /** Worker processes: one per namespace in use, and spares that hold nothing yet. */
   workers: WorkerStatus[]
-  /** Versions with a warm instance, most recent first. */
+  /** Versions with a warm instance: those that are kept, then the others, most recent first. */
   warm: string[]
   /** What stands between workers and this host. */
   walls: WallState[]
@@ -71,6 +71,8 @@ export interface Executor {
   isWarm(version: string): boolean
   /** Whether its ready instances have fewer calls than they should (`scale.target`), so that another one is best taken here. Synchronous: asked on the call path. */
   hasRoom(version: string): boolean
+  /** Whether it has as many calls here, running and waiting, as may run. Synchronous too. */
+  isFull(version: string): boolean
   /**
    * Takes an order; answers with what is there by then: instances that start are ready within milliseconds, and not waited for. Throws `overloaded`
    * (`details.limit` `memory` or `scale`: there is no room for them), `unavailable` (it stops, or takes no more work), `not_found`.

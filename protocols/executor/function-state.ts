@@ -186,6 +186,15 @@ export class FunctionState {
     return calls < wanted
   }
 
+  /** Last called, or until when it is kept: what is told of the node names those first that others should know of. */
+  get wantedAt(): number {
+    return Math.max(this.lastUsedAt, this.keptUntil)
+  }
+
+  get isFull(): boolean {
+    return this.running + this.waiting.length >= this.runningMax
+  }
+
   /** What is there, and what it is used for. */
   count(now: number): InstanceCount {
     const { namespace, name } = this.record

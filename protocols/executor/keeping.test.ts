@@ -31,6 +31,14 @@ describe('what is kept', () => {
     expect(countOf(service, record)).toMatchObject({ ready: 2 })
     await readyAre(service, record, 0)
   })
+  test('is told of before what was only called, so that routers hear of it however much else is warm', async () => {
+    const service = await start()
+    const [called, kept] = [world.define(WAIT), world.define(WAIT)]
+    await service.scale(orderOf(kept, 1))
+    await readyAre(service, kept, 1)
+    await service.invoke(callOf(called, [1]))
+    expect(service.status().warm).toEqual([kept.version, called.version])
+  })
   test('is started anew when its worker dies', async () => {
     const service = await start()
     const record = world.define(WAIT)

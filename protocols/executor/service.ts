@@ -191,6 +191,10 @@ export class ExecutorService implements Executor, Startable, CallOwner, WorkerLi
     return this.#functions.get(version)?.hasRoom === true
   }
 
+  isFull(version: string): boolean {
+    return this.#functions.get(version)?.isFull === true
+  }
+
   instances(): InstanceCount[] {
     const now = this.#clock.monotonic()
     return [...this.#functions.values()].map((fn) => fn.count(now))
@@ -211,7 +215,7 @@ export class ExecutorService implements Executor, Startable, CallOwner, WorkerLi
   }
 
   status(): ExecutorStatus {
-    const warm = [...this.#functions.values()].filter((fn) => fn.isWarm).toSorted((a, b) => b.lastUsedAt - a.lastUsedAt)
+    const warm = [...this.#functions.values()].filter((fn) => fn.isWarm).toSorted((a, b) => b.wantedAt - a.wantedAt)
     return {
       capacity: this.#admission.limits.capacity,
       inFlight: this.#admission.running,

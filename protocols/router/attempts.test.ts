@@ -59,6 +59,33 @@ describe('placement of calls', () => {
     expect(asked).not.toContain(home)
     expect(new Set(asked).size).toBe(2)
   })
+  test('a version that may have one instance is asked of its home only, however full that is', async () => {
+    const catalog = demoCatalog().add('demo', 'single', { access: 'public', scale: { max: 1 } })
+    const { asked, present, invoke } = world({ catalog })
+    const home = homeAmong('single', PEERS) as string
+    present({ [home]: 10 })
+    for (let call = 0; call < 20; call++) await invoke('single')
+    expect(new Set(asked)).toEqual(new Set([home]))
+  })
+  test('members that have instances share the calls beyond the target of one', async () => {
+    const catalog = demoCatalog().add('demo', 'wide', { access: 'public', scale: { target: 2 } })
+    const { remotes, asked, present, invoke } = world({ catalog })
+    const prefix = versionFor('wide').slice(0, 16)
+    present({}, { 'executor-1': [prefix], 'executor-3': [prefix] })
+    const gate = Promise.withResolvers<void>()
+    for (const each of remotes)
+      each.behave = async (_, meta) => {
+        await gate.promise
+        return { kind: 'value', value: new Uint8Array(), meta }
+      }
+    const running = Array.from({ length: 12 }, () => invoke('wide'))
+    await expect.poll(() => asked.length).toBe(12)
+    expect(asked).not.toContain('executor-2')
+    const [one, three] = ['executor-1', 'executor-3'].map((name) => asked.filter((each) => each === name).length) as [number, number]
+    expect(Math.min(one, three)).toBeGreaterThanOrEqual(4)
+    gate.resolve()
+    await Promise.all(running)
+  })
   test('calls that this router has under way count before any beat tells of them', async () => {
     const { remotes, asked, invoke } = world()
     const gate = Promise.withResolvers<void>()

@@ -6,6 +6,7 @@ import { failed, type FailedOutcome, type Outcome, type PlacedInvocation } from 
 import type { Clock, Random } from '#protocols/lifecycle'
 import type { FunctionSettings } from '#protocols/manifest'
 import type { Members, Peer } from '#protocols/network'
+import type { ScaleSettings } from '#protocols/scale'
 import { lackOf, type Traits } from '#protocols/traits'
 import { type Anybody, LocalCandidate, type LocalExecutor, type RemoteCandidate } from './candidates.ts'
 import { Chooser } from './chooser.ts'
@@ -23,6 +24,8 @@ export interface AttemptsInit {
   peer: Peer
   /** What this node may be asked for; default: nothing. */
   traits?: Traits
+  /** How a function is scaled that was published with this; default: just so. */
+  scaleOf?: (of: { namespace: string; name: string }, published: ScaleSettings) => ScaleSettings
   clock: Clock
   random: Random
   events: Events
@@ -34,7 +37,7 @@ const ATTEMPTS_MAX = 3
 const ANSWER_GRACE_MS = 700
 
 /** What the function asks for, of its settings. */
-export type Wishes = Pick<FunctionSettings, 'idempotent' | 'hedge' | 'place'>
+export type Wishes = Pick<FunctionSettings, 'idempotent' | 'hedge' | 'place' | 'scale'>
 
 /** What is known about one call beyond its first attempt. */
 interface Course {
@@ -129,8 +132,8 @@ export class Attempts {
     return { outcome: this.#at(candidate, { ...placed, signal }), cancel: () => controller.abort() }
   }
 
-  #choose({ placed: { version }, wishes: { place }, tried }: Course): Anybody | undefined {
-    return this.#chooser.choose({ version, place }, tried)
+  #choose({ placed: { version, target }, wishes: { place, scale }, tried }: Course): Anybody | undefined {
+    return this.#chooser.choose({ version, place, scale: this.#init.scaleOf?.(target, scale) ?? scale }, tried)
   }
 
   /** The answer of a member, or the end of waiting for it. */

@@ -6,7 +6,7 @@ import type { FailedOutcome, Outcome } from '#protocols/invocation'
 import type { Clock } from '#protocols/lifecycle'
 import type { Member, Members, Peer } from '#protocols/network'
 import { fits, type Place, type Traits } from '#protocols/traits'
-import { type Candidate, seedOf } from './placement.ts'
+import { type Candidate, homesOf, seedOf } from './placement.ts'
 import {
   answered,
   asked,
@@ -53,6 +53,11 @@ export class RemoteCandidate implements Candidate, Measured {
   readonly #member: Member
   /** Handed over from here and not ended, oldest first; newer than any beat. */
   readonly #handed = new Set<Handed>()
+  /** How many of them are of which version. */
+  readonly #ownOf = new Map<string, number>()
+  /** What its last beat says, and that to be looked up. */
+  #warmIn: readonly string[] = []
+  #warm: ReadonlySet<string> = new Set()
   latencyMs = LATENCY_GUESS_MS
   #breaker: BreakerState = CLOSED
 
@@ -98,7 +103,17 @@ export class RemoteCandidate implements Candidate, Measured {
   }
 
   isWarm(version: string): boolean {
-    return this.#member.warm.includes(version.slice(0, WARM_PREFIX))
+    const { warm } = this.#member
+    if (warm !== this.#warmIn) {
+      this.#warmIn = warm
+      this.#warm = new Set(warm)
+    }
+    return this.#warm.has(version.slice(0, WARM_PREFIX))
+  }
+
+  /** Of the version, calls handed over from here. */
+  ownOf(version: string): number {
+    return this.#ownOf.get(version) ?? 0
   }
 
   /** Whether it is still the same incarnation that beats describe. */
@@ -126,12 +141,16 @@ export class RemoteCandidate implements Candidate, Measured {
     this.#breaker = asked(before, startedAt)
     const handed = { version, startedAt, isProbe: before !== this.#breaker }
     this.#handed.add(handed)
+    this.#ownOf.set(version, this.ownOf(version) + 1)
     return handed
   }
 
   /** Returns how long the call took. What of it was not the function's own time is the member's word, and good for no more than a choice between equals. */
   ended(handed: Handed, { meta: { timing } }: Outcome): number {
     this.#handed.delete(handed)
+    const left = this.ownOf(handed.version) - 1
+    if (left > 0) this.#ownOf.set(handed.version, left)
+    else this.#ownOf.delete(handed.version)
     const tookMs = this.#clock.monotonic() - handed.startedAt
     const overheadMs = Math.max(0, tookMs - timing.run - timing.cold - timing.queue)
     this.latencyMs += (overheadMs - this.latencyMs) * LATENCY_WEIGHT
@@ -170,7 +189,7 @@ export function causeOf(outcome: FailedOutcome): Cause | undefined {
 }
 
 /** What a router needs of an executor on its own node. */
-export type LocalExecutor = Pick<Executor, 'invoke' | 'isWarm' | 'status'>
+export type LocalExecutor = Pick<Executor, 'invoke' | 'isWarm' | 'hasRoom' | 'isFull' | 'status'>
 
 /** This node's own executor. */
 export class LocalCandidate implements Candidate {
@@ -221,6 +240,7 @@ export class Candidates {
   #all: readonly Anybody[] = []
   /** By version, of those that ask for something: who may run it. */
   #fitting = new Map<string, readonly Anybody[]>()
+  readonly #allotted = new Map<string, { max: number; among: readonly Anybody[] }>()
 
   /** `onNew` hears of a peer that is not the one it was, or was not there before. */
   constructor(init: { members: Members; clock: Clock; local: LocalCandidate | undefined; onNew: (peer: Peer) => void }) {
@@ -237,6 +257,7 @@ export class Candidates {
     this.#seen = members
     this.#byPeer = new Map(members.map((member) => [member.peer, this.#keep(member)]))
     this.#fitting.clear()
+    this.#allotted.clear()
     this.#all = this.local === undefined ? [...this.#byPeer.values()] : [this.local, ...this.#byPeer.values()]
     return this.#all
   }
@@ -251,6 +272,18 @@ export class Candidates {
       this.#fitting.set(version, (fitting = all.filter((each) => fits(place, each.traits))))
     }
     return fitting
+  }
+
+  /** Of those, who may have instances where there may be `max`: the first ranks (`scaling/spread.ts`). The same array until membership changes. */
+  allotted(version: string, place: Place | undefined, max: number): readonly Anybody[] {
+    const fitting = this.fitting(version, place)
+    if (max >= fitting.length) return fitting
+    const known = this.#allotted.get(version)
+    if (known?.max === max) return known.among
+    const among = homesOf(version, fitting).slice(0, max)
+    if (known === undefined) dropOldest(this.#allotted, VERSIONS_MAX)
+    this.#allotted.set(version, { max, among })
+    return among
   }
 
   /** Whether the member is there and in no trouble. */

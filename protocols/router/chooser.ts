@@ -4,6 +4,7 @@ import type { Events } from '#protocols/events'
 import type { Outcome } from '#protocols/invocation'
 import type { Clock, Random } from '#protocols/lifecycle'
 import type { Members } from '#protocols/network'
+import type { ScaleSettings } from '#protocols/scale'
 import { fits, type Place } from '#protocols/traits'
 import { type Anybody, Candidates, causeOf, type Handed, LocalCandidate, RemoteCandidate } from './candidates.ts'
 import { homeOf, homesOf, isSaturated, type Knowledge, place } from './placement.ts'
@@ -22,6 +23,8 @@ export interface ChooserInit {
 export interface Wanted {
   readonly version: string
   readonly place?: Place | undefined
+  /** How it is scaled; absent where only this node is judged. */
+  readonly scale?: Pick<ScaleSettings, 'max' | 'target'>
 }
 
 /** At most this share of the executors is passed over for being slow or failing: when most of them seem so, it is the function. */
@@ -52,21 +55,26 @@ export class Chooser {
   /** Whether this node runs it: on the path of every call, so it builds nothing. */
   runsHere({ version, place: wanted }: Wanted, local: LocalCandidate): boolean {
     if (isSaturated(local) || (wanted !== undefined && !fits(wanted, local.traits))) return false
-    return local.executor.isWarm(version) || homeOf(version, this.candidates.fitting(version, wanted)) === local
+    if (local.executor.hasRoom(version)) return true
+    const all = this.candidates.fitting(version, wanted)
+    if (all.length === 1) return true
+    if (local.executor.isWarm(version) || homeOf(version, all) !== local) return false
+    return !all.some((each) => each instanceof RemoteCandidate && each.isWarm(version))
   }
 
   /** `tried`: who had the call before. */
   choose(wanted: Wanted, tried: readonly Anybody[]): Anybody | undefined {
     const { version } = wanted
-    const all = this.candidates.fitting(version, wanted.place)
+    const all = this.candidates.allotted(version, wanted.place, wanted.scale?.max ?? Number.POSITIVE_INFINITY)
+    const knowledge = this.#knowledge(wanted)
     const untried = tried.length === 0 ? all : all.filter((each) => !tried.includes(each))
     const { local } = this.candidates
     if (local !== undefined && untried.includes(local) && this.runsHere(wanted, local)) return local
-    const chosen = place(version, untried, this.#knowledge(version), this.#init.random)
+    const chosen = place(version, untried, knowledge, this.#init.random)
     if (this.candidates.troubled() > 0) for (const each of untried) if (each !== chosen && each instanceof RemoteCandidate) each.passOver()
     if (!(chosen instanceof RemoteCandidate) || !chosen.isClosed || !this.#measures.doubts(version, chosen)) return chosen
     if (!this.#judge(version, chosen)) return this.#compared(version, chosen, untried) ?? chosen
-    return place(version, untried, this.#knowledge(version), this.#init.random)
+    return place(version, untried, knowledge, this.#init.random)
   }
 
   /** Takes in how a call ended at a member. `isCutOff`: its caller left, or did not want it any more. */
@@ -127,8 +135,11 @@ export class Chooser {
     return rivals.reduce((least, each) => (weight(each) < weight(least) ? each : least))
   }
 
-  #knowledge(version: string): Knowledge<Anybody> {
+  #knowledge({ version, scale }: Wanted): Knowledge<Anybody> {
+    const target = scale?.target ?? 1
     return {
+      hasRoom: (each) => (each instanceof LocalCandidate ? each.executor.hasRoom(version) : each.ownOf(version) < target),
+      isFull: (each) => each instanceof LocalCandidate && each.executor.isFull(version),
       isWarm: (each) => (each instanceof LocalCandidate ? each.executor.isWarm(version) : each.isWarm(version)),
       typicalMs: (each) => (each instanceof LocalCandidate ? undefined : this.#measures.typicalMs(version, each.peer)),
     }

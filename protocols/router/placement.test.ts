@@ -13,7 +13,7 @@ const candidate = fc.record({
   latencyMs: fc.double({ min: 0, max: 500, noNaN: true }),
   avoided: fc.boolean(),
 })
-const cold = { isWarm: () => false, typicalMs: () => undefined }
+const cold = { isWarm: () => false, hasRoom: () => true, isFull: () => false, typicalMs: () => undefined }
 const sequence = (values: number[]) => {
   let at = 0
   return () => values[at++ % values.length] as number
@@ -116,9 +116,32 @@ describe('place()', () => {
     const never = sequence([0, 0, 0.99])
     expect(place(each, all, cold, never)?.peer).toBe(other.peer)
     const equal = [one, other, { ...home, inFlight: 10 }]
-    const warmAt = (peer: string) => ({ isWarm: (candidate: typeof a) => candidate.peer === peer, typicalMs: () => undefined })
+    const warmAt = (peer: string) => ({ ...cold, isWarm: (candidate: typeof a) => candidate.peer === peer })
     expect(place(each, equal, warmAt(other.peer), never)?.peer).toBe(other.peer)
     expect(place(each, equal, warmAt(one.peer), never)?.peer).toBe(one.peer)
+  })
+  test('keeps to the members that have instances: the first in rank up to what one should have, then the better of two of them', () => {
+    const check = fc.property(version, peers, fc.nat(), fc.double({ min: 0, max: 0.999, noNaN: true }), (each, names, pick, roll) => {
+      const all = names.map(idle)
+      const warm = all.filter((_, index) => (pick >> index) % 2 === 1)
+      const knowing = { ...cold, isWarm: (candidate: (typeof all)[number]) => warm.includes(candidate) }
+      const first = homeOf(each, warm.length > 0 ? warm : all)
+      expect(place(each, all, knowing, () => roll)).toBe(first)
+      const beyond = place(each, all, { ...knowing, hasRoom: () => false }, () => roll)
+      expect(warm.length > 1 ? warm.includes(beyond as (typeof all)[number]) : beyond === first).toBe(true)
+    })
+    fc.assert(check)
+  })
+  test('of members with instances leaves out those that have as many calls as they may', () => {
+    const all = ['a', 'b', 'c', 'd'].map(idle)
+    const [full, open] = [all[0], all[1]]
+    const knowing = {
+      ...cold,
+      isWarm: (candidate: (typeof all)[number]) => candidate === full || candidate === open,
+      isFull: (candidate: (typeof all)[number]) => candidate === full,
+    }
+    const chosen = Array.from({ length: 50 }, (_, index) => place('0'.repeat(64), all, knowing, randomFrom(index)))
+    expect(new Set(chosen)).toEqual(new Set([open]))
   })
   test('leaves a slow member its smaller share', () => {
     const all = ['a', 'b', 'c', 'd']

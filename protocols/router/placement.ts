@@ -3,7 +3,7 @@
  *
  * A version has one home among the executors, by rendezvous hashing (Thaler, Ravishankar 1998), so that its instances stay warm; a member
  * that joins or leaves moves only the versions that are its own. A home with no room overflows to the better of two others drawn at random
- * (Mitzenmacher 1996), judged by their load and the latency measured here. What a member tells of itself is a hint: its load counts as at least what was
+ * (Mitzenmacher 1996); where there are instances on several members, so does what is more than the home's should have, to the better of two of those. Judged by their load and the latency measured here. What a member tells of itself is a hint: its load counts as at least what was
  * handed to it from here, and its capacity as at most a few times the other's.
  */
 import type { Random } from '#protocols/lifecycle'
@@ -21,9 +21,14 @@ export interface Candidate {
   readonly avoided: boolean
 }
 
-/** What is known of a version at the members that are compared. Asked about two at most. */
+/** What is known of a version at the members that are compared. */
 export interface Knowledge<T> {
+  /** Asked about everybody. */
   isWarm(candidate: T): boolean
+  /** Whether it has fewer of its calls than an instance should have (`scale.target`), as far as is known here. */
+  hasRoom(candidate: T): boolean
+  /** Whether it has as many of its calls as it may. */
+  isFull(candidate: T): boolean
   /** What its calls take there, measured from here, in milliseconds; `undefined` until some ended. */
   typicalMs(candidate: T): number | undefined
 }
@@ -95,8 +100,14 @@ export function place<T extends Candidate>(
   const able = candidates.some((each) => each.avoided) ? candidates.filter((each) => !each.avoided) : candidates
   // Everybody failed a moment ago: then whoever has least to do.
   if (able.length === 0) return better(candidates, knowledge, random)
-  const home = homeOf(version, able)
-  if (home === undefined || !isSaturated(home) || able.length === 1) return home
+  // Where its instances are is decided by who scales it; the rank says where the first one goes.
+  const warm = able.filter((each) => knowledge.isWarm(each))
+  const home = homeOf(version, warm.length > 0 ? warm : able)
+  const mayTake = (each: T) => !isSaturated(each) && !knowledge.isFull(each)
+  if (home === undefined || able.length === 1) return home
+  if (mayTake(home) && (warm.length <= 1 || knowledge.hasRoom(home))) return home
+  const open = warm.filter(mayTake)
+  if (open.length > 0) return better(open, knowledge, random)
   const others = able.filter((each) => each !== home)
   const choice = better(others, knowledge, random)
   // A full home still beats a full stranger: its instances are warm, and its queue is the one meant for the version.

@@ -128,6 +128,14 @@ export class FakeExecutor implements LocalExecutor {
     return this.warm.has(version)
   }
 
+  hasRoom(version: string): boolean {
+    return this.warm.has(version)
+  }
+
+  isFull(): boolean {
+    return false
+  }
+
   status(): ExecutorStatus {
     return {
       capacity: this.capacity,

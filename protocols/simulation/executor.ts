@@ -21,7 +21,7 @@ const RUN_MS = { min: 1, max: 40, long: 2500, longChance: 0.12 }
 const CRASH_CHANCE = 0.06
 const REFUSE_CHANCE = 0.08
 
-export class CountingExecutor implements Pick<Executor, 'invoke' | 'isWarm' | 'status' | 'scale'> {
+export class CountingExecutor implements Pick<Executor, 'invoke' | 'isWarm' | 'hasRoom' | 'isFull' | 'status' | 'scale'> {
   readonly #init: CountingInit
   #inFlight = 0
 
@@ -38,6 +38,14 @@ export class CountingExecutor implements Pick<Executor, 'invoke' | 'isWarm' | 's
   }
 
   isWarm(): boolean {
+    return false
+  }
+
+  hasRoom(): boolean {
+    return false
+  }
+
+  isFull(): boolean {
     return false
   }
 

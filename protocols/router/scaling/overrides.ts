@@ -26,9 +26,13 @@ export class Overrides {
   }
 
   /** As its function was set, else as it was published. */
-  scaleOf({ namespace, name, manifest }: FunctionRecord): ScaleSettings {
-    const override = this.#byFunction.get(`${namespace}/${name}`)
-    return override === undefined ? manifest.settings.scale : scaledBy(manifest.settings.scale, override.set)
+  scaleOf(record: FunctionRecord): ScaleSettings {
+    return this.of(record, record.manifest.settings.scale)
+  }
+
+  of({ namespace, name }: { namespace: string; name: string }, published: ScaleSettings): ScaleSettings {
+    const override = this.#byFunction.size === 0 ? undefined : this.#byFunction.get(`${namespace}/${name}`)
+    return override === undefined ? published : scaledBy(published, override.set)
   }
 
   /** Looks for what was set. Where a catalog on a peer has to be asked, its answer is not waited for. */

@@ -9,6 +9,7 @@ import type { Events } from '#protocols/events'
 import type { Executor, ExecutorClient } from '#protocols/executor'
 import { type Clock, every, type MaybePromise, type Role, type Startable } from '#protocols/lifecycle'
 import type { Member, Network, Peer } from '#protocols/network'
+import type { ScaleSettings } from '#protocols/scale'
 import type { Traits } from '#protocols/traits'
 import { AlwaysOn } from './always-on.ts'
 import { SAMPLE_MS } from './decide.ts'
@@ -103,6 +104,11 @@ export class Scaling implements Startable {
   stop(): Promise<void> {
     for (const stop of this.#stops.splice(0)) stop()
     return Promise.resolve()
+  }
+
+  /** How a function is scaled that was published with this. */
+  scaleOf(of: { namespace: string; name: string }, published: ScaleSettings): ScaleSettings {
+    return this.#overrides.of(of, published)
   }
 
   /** Whether this peer decides about the function, as far as this node sees. */
