@@ -15,6 +15,11 @@ export function answerClientError(error: NodeJS.ErrnoException, socket: Socket, 
   end(socket, errorOf(error, limits), error.code === 'ERR_HTTP_REQUEST_TIMEOUT' ? REQUEST_TIMEOUT : undefined)
 }
 
+/** Before anything is read. */
+export function refuseConnection(socket: Duplex): void {
+  end(socket, new OsirisError('overloaded', 'Cannot take the connection: there are too many from its address'))
+}
+
 /** CONNECT asks for a tunnel: `node:http` gives such a request no response to write. */
 export function refuseTunnel(socket: Duplex): void {
   end(socket, new OsirisError('invalid_argument', 'Cannot CONNECT: this server is no proxy'))

@@ -26,6 +26,7 @@ export class Connection {
   readonly scheme: 'http' | 'https'
   readonly socket: Socket
   readonly flights = new Set<Flight>()
+  #window: { since: number; taken: number } | undefined
   /** The body that is on its way on this connection and held until it is whole; requests come one after the other. */
   collecting: Collecting | undefined
 
@@ -46,6 +47,21 @@ export class Connection {
   /** Whether it may be closed after a while without a byte: no call runs for it, or it takes no byte of the answer that is there. */
   get isStale(): boolean {
     return this.flights.size === 0 || this.socket.writableLength > 0
+  }
+
+  /** Whether its client takes what it is sent slower than `bytesMin` per `windowMs`. To be asked again and again; `now` is monotonic. */
+  isCrawling(now: number, windowMs: number, bytesMin: number): boolean {
+    const { writableLength, bytesWritten } = this.socket
+    // A stream of HTTP/2 counts no bytes, and has a bound of its own.
+    if (writableLength === 0 || bytesWritten === undefined) {
+      this.#window = undefined
+      return false
+    }
+    const taken = bytesWritten - writableLength
+    const window = (this.#window ??= { since: now, taken })
+    if (now - window.since < windowMs) return false
+    this.#window = { since: now, taken }
+    return taken - window.taken < bytesMin
   }
 
   end(flight: Flight): void {

@@ -17,6 +17,11 @@ export interface HttpLimits {
   /** A connection without a request. */
   keepAliveMs: number
   connectionsMax: number
+  /** Of them, from one address. A proxy in front is one. */
+  connectionsPerAddressMax: number
+  /** A client that has an answer to read takes at least `readBytesMin` of it in this time. */
+  readWindowMs: number
+  readBytesMin: number
   /** A WebSocket's client is asked for a sign of life so often, and cut when there was none until the next time. */
   socketPingMs: number
   /** A WebSocket on which nobody says anything. */
@@ -43,6 +48,9 @@ export const defaultLimits: HttpLimits = {
   stallTimeoutMs: 30_000,
   keepAliveMs: 65_000,
   connectionsMax: 10_000,
+  connectionsPerAddressMax: 4_000,
+  readWindowMs: 60_000,
+  readBytesMin: 64 * KIB,
   socketPingMs: 30_000,
   socketIdleMs: 600_000,
   drainMs: 5_000,

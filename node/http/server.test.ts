@@ -166,6 +166,40 @@ describe('slow clients', () => {
     socket.destroy()
   })
 
+  it('who takes an answer by the byte is cut, however often a byte is taken', async () => {
+    let aborted = false
+    const node = await start({
+      router: { invoke: async () => ({ kind: 'response', status: 200, headers: [], body: zeros(() => (aborted = true)), meta: NOWHERE }) },
+      limits: { readWindowMs: 300, readBytesMin: 1_000_000_000 },
+    })
+    const socket = open(node.server.url)
+    socket.on('data', () => {
+      socket.pause()
+      setTimeout(() => socket.resume(), 20)
+    })
+    socket.write('GET /v1/call/demo/x HTTP/1.1\r\nHost: localhost\r\n\r\n')
+    await until(() => aborted)
+    expect(aborted).toBe(true)
+    socket.destroy()
+  })
+
+  it('one address has no more than its part of the connections; who is refused is told, the log once', async () => {
+    const node = await start({ limits: { connectionsPerAddressMax: 3 } })
+    const told: string[] = []
+    node.events.on('log', ({ text }) => void told.push(text))
+    const sockets = [open(node.server.url), open(node.server.url), open(node.server.url)]
+    await Promise.all(sockets.map((socket) => new Promise((resolve) => socket.once('connect', resolve))))
+    for (let round = 0; round < 3; round++)
+      expect(await exchange(node.server.url, 'GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n')).toMatch(
+        /^HTTP\/1.1 503 .*retry-after: .*"code":"overloaded"/is,
+      )
+    expect(told).toEqual([expect.stringContaining('Refusing connections from 127.0.0.1')])
+    for (const socket of sockets) socket.destroy()
+    await until(async () =>
+      /^HTTP\/1.1 200/.test(await exchange(node.server.url, 'GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n')),
+    )
+  })
+
   it('headers beyond the bound are refused', async () => {
     const node = await start({ limits: { headerBytesMax: 2_000 } })
     const answer = await exchange(node.server.url, `GET / HTTP/1.1\r\nHost: localhost\r\nX-A: ${'x'.repeat(3_000)}\r\n\r\n`)

@@ -1,6 +1,6 @@
 /** The HTTP door of one node: sockets, limits, and which way each request goes. Calls and web functions go on directly; management waits for hono. */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
-import type { AddressInfo, Socket } from 'node:net'
+import { type AddressInfo, Socket as NetSocket, type Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { Builder } from '#protocols/builder'
 import type { Catalog } from '#protocols/catalog'
@@ -13,8 +13,9 @@ import type { Network } from '#protocols/network'
 import type { Domains, Quotas, Scaling, Schedule, Topics } from '#protocols/router'
 import type { Traits } from '#protocols/traits'
 import { OsirisError } from '#protocols/errors'
+import { Addresses } from './addresses.ts'
 import { createNamedCallers } from './callers.ts'
-import { answerClientError, refuseTunnel } from './client-error.ts'
+import { answerClientError, refuseConnection, refuseTunnel } from './client-error.ts'
 import { Connection, connectionAt } from './connection.ts'
 import { awaitBody } from './collect.ts'
 import { beginExchange, type DirectParts, refuse, refuseRequest } from './exchange.ts'
@@ -33,6 +34,7 @@ import { asksForWebSocket, createUpgrades, type Upgrade, type Upgrades } from '.
 
 /** How often late headers and bodies are looked for. Their timeouts are exact to this. */
 const SWEEP_MS = 1_000
+const CROWD_MS = 60_000
 
 /** This node, as its own answers show it. */
 export interface Self {
@@ -93,6 +95,8 @@ export class HttpServer implements Startable {
   readonly #health: ReturnType<typeof createHealthRoute>
   readonly #manage: Manage
   readonly #secure: SecureDoor | undefined
+  readonly #addresses: Addresses
+  #crowdToldAt = Number.NEGATIVE_INFINITY
   #stopSweep = (): void => {}
   #emptied = (): void => {}
   #draining = false
@@ -101,6 +105,7 @@ export class HttpServer implements Startable {
   constructor(init: HttpServerInit) {
     this.#init = init
     this.#limits = { ...defaultLimits, ...init.limits }
+    this.#addresses = new Addresses(this.#limits.connectionsPerAddressMax)
     const { router, clock, events, random, access } = init
     const rules = { audience: init.universe.id, ...(init.developer === undefined ? {} : { developer: init.developer }) }
     const callers = createNamedCallers(access, rules)
@@ -186,12 +191,34 @@ export class HttpServer implements Startable {
   }
 
   #accept(socket: Socket): void {
+    if (!this.#admit(socket)) return refuseConnection(socket)
     const connection = new Connection(socket)
     this.#connections.add(connection)
     socket.once('close', () => {
       this.#connections.delete(connection)
       if (this.#connections.size === 0) this.#emptied()
     })
+  }
+
+  /** Streams of HTTP/2 are bounded by their connection, which came in by itself. */
+  #admit(socket: Socket): boolean {
+    const { remoteAddress = '' } = socket
+    if ('encrypted' in socket && !(socket instanceof NetSocket)) return true
+    if (!this.#addresses.enter(remoteAddress)) {
+      this.#tellCrowd(remoteAddress)
+      return false
+    }
+    socket.once('close', () => this.#addresses.leave(remoteAddress))
+    return true
+  }
+
+  /** Once a minute: whoever crowds in does so a thousand times a second. */
+  #tellCrowd(address: string): void {
+    const now = this.#init.clock.monotonic()
+    if (now < this.#crowdToldAt + CROWD_MS) return
+    this.#crowdToldAt = now
+    const text = `Refusing connections from ${address}: it has ${this.#limits.connectionsPerAddressMax} already`
+    this.#init.events.emit('log', { level: 'warn', room: 'http', text })
   }
 
   /** No byte for a while. A call that runs is silent by nature. */
@@ -276,11 +303,13 @@ export class HttpServer implements Startable {
     }
   }
 
-  /** Refuses bodies of which a part is here and the rest does not come. */
+  /** Refuses bodies of which a part is here and the rest does not come; cuts clients that hardly take their answers. */
   #sweep(): void {
     const now = this.#init.clock.monotonic()
+    const { readWindowMs, readBytesMin } = this.#limits
     for (const connection of this.#connections) {
       const { collecting } = connection
+      if (connection.isCrawling(now, readWindowMs, readBytesMin)) connection.socket.destroy()
       if (collecting === undefined || now - collecting.since <= this.#limits.bodyTimeoutMs) continue
       connection.collecting = undefined
       collecting.late()
