@@ -25,6 +25,7 @@ import type { InstanceSummary } from '#protocols/management'
 import { createLibp2pNetwork, identityOf, loadLibp2p, type Network } from '#protocols/network'
 import {
   askForSchedules,
+  PlatformEvents,
   Promoter,
   type PromoterWrites,
   QueueService,
@@ -215,6 +216,10 @@ async function compose(config: NodeConfig, host: Host, signal: AbortSignal) {
           ...{ network, catalog, clock, random, events, nodeName: config.name, storage: host.store.storage },
           invoke: (invocation) => routerService.trigger(invocation),
         })
+  const platformEvents =
+    queue === undefined || schedules === undefined
+      ? undefined
+      : new PlatformEvents({ network, catalog, clock, events, queue, routers: schedules.routers })
 
   let ready = false
   const load = () => {
@@ -311,7 +316,7 @@ async function compose(config: NodeConfig, host: Host, signal: AbortSignal) {
       ...roles,
       http,
       doors,
-      ...[topicsService, queue, schedules].filter((each) => each !== undefined),
+      ...[topicsService, queue, schedules, platformEvents].filter((each) => each !== undefined),
     ] satisfies Startable[],
     node: (stop: () => Promise<void>): RunningNode => ({
       name: config.name,

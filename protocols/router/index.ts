@@ -6,6 +6,7 @@ export { type ScaleState, Scaling, type ScalingInit } from './scaling/scaling.ts
 export { serveRouter } from './serve.ts'
 export { Promoter, type PromoterWrites } from './promotion/promoter.ts'
 export { Quotas, type QuotaUse } from './quotas/quotas.ts'
+export { PlatformEvents } from './triggers/events/platform-events.ts'
 export { askForSchedules } from './triggers/schedule/client.ts'
 export { type Schedule, scheduleSchema } from './triggers/schedule/messages.ts'
 export { Schedules } from './triggers/schedule/schedules.ts'

@@ -24,24 +24,30 @@ export interface Subscriber {
   backoffMs: number
 }
 
-/** What a function's live version subscribes to; the platform's own events are `triggers/events`'. */
-export function subscriptionsOf({ namespace, name, manifest }: FunctionRecord): Subscription[] {
+/** What a function's live version subscribes to: messages, or the platform's own events (`triggers/events`). */
+export function subscriptionsOf({ namespace, name, manifest }: FunctionRecord, toPlatform = false): Subscription[] {
   return manifest.settings.subscribe.flatMap(({ topic, group, attemptsMax, backoffMs }) => {
     const pattern = parseTopicPattern(topic, namespace)
-    return isPlatformPattern(pattern) ? [] : [{ namespace, name, pattern, group, attemptsMax, backoffMs }]
+    return isPlatformPattern(pattern) !== toPlatform ? [] : [{ namespace, name, pattern, group, attemptsMax, backoffMs }]
   })
 }
 
 export class SubscriptionTable {
+  readonly #toPlatform: boolean
   /** By function, so that one that is published again is replaced. */
   readonly #byFunction = new Map<string, Subscription[]>()
   /** By the namespace whose topics are meant. */
   readonly #byTopics = new Map<string, Set<Subscription>>()
 
+  /** Of messages, or of the platform's own events. */
+  constructor(toPlatform = false) {
+    this.#toPlatform = toPlatform
+  }
+
   /** The function as it is live now, in place of what was known of it. */
   set(record: FunctionRecord): void {
     this.delete(record.namespace, record.name)
-    const subscriptions = subscriptionsOf(record)
+    const subscriptions = subscriptionsOf(record, this.#toPlatform)
     if (subscriptions.length > 0) this.#byFunction.set(`${record.namespace}/${record.name}`, subscriptions)
     for (const each of subscriptions) {
       const about = this.#byTopics.get(each.pattern.namespace) ?? new Set()

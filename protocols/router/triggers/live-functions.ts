@@ -1,7 +1,8 @@
-/** The live version of every function, followed from the catalog: who has to know of all functions hears of each change once. */
+/** The live version of every function (of several with weights the heaviest), followed from the catalog: who has to know of all functions hears of each change once. */
 import type { Catalog, FunctionRecord } from '#protocols/catalog'
 import { OsirisError } from '#protocols/errors'
 import type { Events } from '#protocols/events'
+import { LIVE } from '#protocols/function'
 import { type Clock, every } from '#protocols/lifecycle'
 
 /** A catalog on a peer tells of changes by gossip, which may be lost; one that is here never is asked twice. */
@@ -86,13 +87,21 @@ export class LiveFunctions {
 
   async #one(namespace: string, name: string): Promise<void> {
     try {
-      const record = await this.#init.catalog.get({ namespace, name })
+      const record = await this.#heaviest(namespace, name)
       if (!this.#isStopped) this.#tell(namespace, name, record)
     } catch (error) {
       if (this.#isStopped) return
       if (error instanceof OsirisError && error.code === 'not_found') this.#tell(namespace, name, undefined)
       else this.#again()
     }
+  }
+
+  /** Of an alias with weights a reference means any of its versions. */
+  async #heaviest(namespace: string, name: string): Promise<FunctionRecord> {
+    const record = await this.#init.catalog.get({ namespace, name })
+    const [first] = [...(record.aliases[LIVE] ?? [])].toSorted((a, b) => b.weight - a.weight)
+    if (first === undefined || first.version === record.version) return record
+    return this.#init.catalog.get({ namespace, name, selector: first.version })
   }
 
   #again(): void {

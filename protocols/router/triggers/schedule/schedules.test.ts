@@ -1,9 +1,13 @@
 import { afterEach, expect, test } from 'vitest'
 import { OsirisError } from '#protocols/errors'
+import { sequence } from '#protocols/network'
+import { MapStorage } from '../virtual.world.ts'
 import { World } from './schedule.world.ts'
 
 const MINUTE = 60_000
 const NAMES = ['a', 'b', 'c', 'd', 'e']
+/** Runs of the last test: `OSIRIS_SEEDS=100 npx vitest run protocols/router/triggers`. */
+const SEEDS = Number(process.env['OSIRIS_SEEDS'] ?? 3)
 
 let world: World
 afterEach(() => world.stop())
@@ -165,3 +169,43 @@ test('clocks that differ by seconds fire no tick twice when the owner changes', 
   await world.time.pass(2 * MINUTE + 10_000)
   for (const key of keys) expect(fired(key)).toEqual(['00:01', '00:02', '00:03'])
 })
+
+test('whatever is killed, cut off, started anew and healed by chance, no tick fires twice, and none is missing when all is calm', async () => {
+  for (let seed = 1; seed <= SEEDS; seed++) {
+    const random = sequence(seed)
+    const draw = (most: number) => Math.floor(random() * most)
+    world = new World(sequence(1000 + seed))
+    for (const name of NAMES) await world.add(name, { skewMs: draw(400) - 200 })
+    await world.time.pass(10_000)
+    const keys = Array.from({ length: 4 }, (_, at) => world.publish(`f${at}`, { schedule: '*/30 * * * * *' }))
+    const disks = new Map<string, MapStorage>()
+    const end = world.time.nowMs + 4 * MINUTE
+    while (world.time.nowMs < end) {
+      const alive = [...world.nodes.keys()]
+      const evil = draw(4)
+      const victim = alive[draw(alive.length)] as string
+      const dead = NAMES.filter((name) => !world.nodes.has(name))
+      if (evil === 0 && alive.length > 2) disks.set(victim, (await world.kill(victim)).storage)
+      else if (evil === 1 && dead[0] !== undefined) await world.add(dead[0], { storage: disks.get(dead[0]) ?? new MapStorage() })
+      else if (evil === 2)
+        world.mesh.partition(
+          [victim],
+          alive.filter((name) => name !== victim),
+        )
+      else world.mesh.heal()
+      await world.time.pass(1000 + draw(9000))
+    }
+    world.mesh.heal()
+    for (const name of NAMES.filter((each) => !world.nodes.has(each)))
+      await world.add(name, { storage: disks.get(name) ?? new MapStorage() })
+    await world.time.pass(30_000)
+    const calmFrom = world.fires.length
+    await world.time.pass(MINUTE)
+    for (const key of keys) {
+      expect([seed, key, Object.values(world.ticks(key)).filter((count) => count > 1)]).toEqual([seed, key, []])
+      expect([seed, key, world.fires.slice(calmFrom).filter((each) => each.key === key).length]).toEqual([seed, key, 2])
+    }
+    await world.stop()
+  }
+  world = new World()
+}, 600_000)
