@@ -14,6 +14,8 @@ export type NodeApi = Pick<
   | 'domains'
   | 'tokens'
   | 'schedules'
+  | 'publish'
+  | 'topics'
   | 'nodes'
   | 'network'
   | 'joinToken'

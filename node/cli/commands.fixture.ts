@@ -19,6 +19,8 @@ import type {
   ScaleSummary,
   Schedule,
   VersionDiff,
+  DeadLetter,
+  SubscriptionSummary,
 } from '#sdk'
 import type { NodeApi } from './api.ts'
 import type { Io } from './io.ts'
@@ -80,6 +82,8 @@ export function node(
     functions?: FunctionSummary[]
     deploy?: (name: string) => Deployed
     schedules?: Schedule[]
+    letters?: DeadLetter[]
+    subscriptions?: SubscriptionSummary[]
     nodes?: NodeSummary[]
     conflicts?: LedgerConflicts
     grants?: GrantSummary[]
@@ -119,6 +123,24 @@ export function node(
         'deploy',
         deploy,
       ),
+    publish: (topic, data, options) => note(() => ({ id: options?.id ?? 'made-up', subscribers: 1 }), 'publish', topic, data, options),
+    topics: {
+      subscriptions: (namespace) => note(() => answers.subscriptions ?? [], 'subscriptions', namespace),
+      deadLetters: (namespace, limit) => note(() => answers.letters ?? [], 'letters', namespace, limit),
+      deadLetter: (namespace, id) =>
+        note(
+          () => {
+            const found = answers.letters?.find((each) => each.id === id)
+            if (found === undefined) throw new OsirisError('not_found', 'Cannot find it')
+            return { ...found, key: null, data: { n: 1 } }
+          },
+          'letter',
+          namespace,
+          id,
+        ),
+      replay: (namespace, id) => note(() => {}, 'replay', namespace, id),
+      remove: (namespace, id) => note(() => {}, 'forget', namespace, id),
+    },
     schedules: (namespace) => note(() => answers.schedules ?? [], 'schedules', namespace),
     nodes: () => note(() => answers.nodes ?? [], 'nodes'),
     joinToken: () => note(() => answers.joinToken ?? 'osiris1.x', 'joinToken'),

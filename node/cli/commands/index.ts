@@ -14,6 +14,7 @@ export const nouns: readonly Noun[] = [
   { name: 'deploy', about: 'publish a function, or every function of a folder with osiris.yaml', load: () => import('./deploy.ts') },
   { name: 'call', about: 'call a function and print its value', load: () => import('./call.ts') },
   { name: 'function', about: 'list, show, versions, rollback, remove', load: () => import('./function.ts') },
+  { name: 'topic', about: 'messages to whoever subscribes: publish, list, dead, replay, remove', load: () => import('./topic.ts') },
   { name: 'schedule', about: 'functions that run by the clock: list', load: () => import('./schedule.ts') },
   { name: 'key', about: 'who you are: new, list, show', load: () => import('./key.ts') },
   { name: 'namespace', about: 'whose is what: create, list, transfer', load: () => import('./namespace.ts') },

@@ -64,7 +64,8 @@ describe('attempts', () => {
     world.behave = async ({ function: name }) => (name === 'demo/one' ? { code: 'function_failed', started: true } : undefined)
     for (let n = 0; n < 10; n += 1) await world.publish('a', 'x', n)
     await world.queues.run(5000)
-    expect(world.taken.map(({ data }) => data).toSorted()).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9])
+    expect(new Set(world.taken.map(({ data }) => data))).toEqual(new Set([0, 1, 2, 3, 4, 5, 6, 7, 8, 9]))
+    expect(world.taken.length).toBe(10)
     expect(new Set(world.taken.map((each) => each.function))).toEqual(new Set(['demo/two']))
   })
 })
@@ -130,7 +131,9 @@ test('a loop ends at the sixteenth publish: its last message is a dead letter, a
   expect(world.taken.length).toBe(3 * 17)
   expect(Math.max(...world.given.map(({ depth }) => depth))).toBe(16)
   const letters = await world.queues.end(world.at('a').deadLetters('demo', 10, ADA))
-  expect(letters.map(({ error, topic, attempts }) => [error.code, topic, attempts])).toEqual(Array(3).fill(['depth_exceeded', 'pong', 1]))
+  expect(letters.map(({ error, topic, attempts }) => [error.code, topic, attempts])).toEqual(
+    [1, 2, 3].map(() => ['depth_exceeded', 'pong', 1]),
+  )
   expect(letters[0]?.error.message).toContain('17 publishes and calls deep (at most 16), a loop')
   const told = world.logs.filter((text) => text.includes('a loop'))
   expect(told.length).toBeGreaterThan(0)

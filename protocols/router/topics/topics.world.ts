@@ -1,9 +1,8 @@
 /** Routers with topics on a memory mesh, in virtual time, over queues whose disks survive them; functions that count what they are given. */
 import type { Access } from '#protocols/access'
 import type { FunctionRecord } from '#protocols/catalog'
-import { OsirisError } from '#protocols/errors'
+import { type ErrorCode, OsirisError } from '#protocols/errors'
 import { createEvents, type Events } from '#protocols/events'
-import { type ErrorCode } from '#protocols/errors'
 import { failed, NO_TIMING, type Outcome } from '#protocols/invocation'
 import type { FunctionConfig } from '#protocols/manifest'
 import { Dice } from '#protocols/simulation'
