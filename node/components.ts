@@ -286,7 +286,14 @@ async function compose(config: NodeConfig, host: Host, signal: AbortSignal) {
         ...(builderService === undefined ? [] : [serveBuilder(network, builderService, access)]),
         ...(executorService === undefined
           ? []
-          : [serveExecutor(network, { executor: executorService, access, mayOrder: (peer, order) => scaling.mayOrder(peer, order) })]),
+          : [
+              serveExecutor(network, {
+                executor: executorService,
+                access,
+                door: quotas?.door,
+                mayOrder: (peer, order) => scaling.mayOrder(peer, order),
+              }),
+            ]),
         ...(routerService === undefined ? [] : [serveRouter(network, routerService)]),
         ...(topicsService === undefined ? [] : [serveTopics(network, topicsService)]),
         ...(schedules === undefined ? [] : [serveSchedules(network, schedules, access)]),

@@ -11,6 +11,7 @@ import { lackOf, type Traits } from '#protocols/traits'
 import { type Anybody, LocalCandidate, type LocalExecutor, type RemoteCandidate } from './candidates.ts'
 import { Chooser } from './chooser.ts'
 import { firstAnswer, type Running } from './hedge.ts'
+import { Underway } from './quotas/underway.ts'
 import { isStream, ReplayableBody } from './replay.ts'
 import { RetryBudget } from './resilience/retry-budget.ts'
 import { hopMarginMs, mayStartAgain, mayTryElsewhere, pauseMs } from './retry.ts'
@@ -54,6 +55,7 @@ export class Attempts {
   readonly #clock: Clock
   readonly #chooser: Chooser
   readonly #budget = new RetryBudget()
+  readonly #underway = new Underway()
 
   constructor(init: AttemptsInit) {
     const { executor, members, clock, peer, random, events } = init
@@ -91,8 +93,13 @@ export class Attempts {
 
   #anywhere(placed: PlacedInvocation, wishes: Wishes): Promise<Outcome> {
     const { payload } = placed
+    const { namespace, name } = placed.target
+    if (!this.#underway.enter(namespace))
+      return Promise.resolve(failed(this.#underway.refusal(namespace, name), { version: placed.version, hops: placed.hops }))
     const body = payload.kind === 'fetch' && isStream(payload.body) ? new ReplayableBody(payload.body) : undefined
-    return this.#attempt({ placed, wishes, tried: [], body, startedAgain: false })
+    const running = this.#attempt({ placed, wishes, tried: [], body, startedAgain: false })
+    void running.then(() => this.#underway.leave(namespace))
+    return running
   }
 
   async #attempt(course: Course): Promise<Outcome> {

@@ -11,19 +11,29 @@ export interface InvokeParts {
   executor: Pick<Executor, 'invoke'> & { recordOf(invocation: PlacedInvocation): MaybePromise<FunctionRecord>; now(): number }
   access: Pick<Access, 'requireInvoke'>
   members: Pick<Members, 'get'>
+  /** What a namespace may use in all, whoever places its calls; absent: everything. */
+  door?: Door | undefined
+}
+
+export interface Door {
+  /** Gives what is to be told the processor time of the call when it has ended; nothing where nothing is bounded. Throws `rate_limited`, `quota_exceeded`. */
+  enter(namespace: string): ((cpuMs: number) => void) | undefined
 }
 
 /**
  * The router has judged the caller already; a peer's word is not enough, so this node judges again by the record it knows itself. A router's word is enough
  * for a call that nobody's token stands behind, where the function asked for such calls.
  */
-export function handleInvoke({ executor, access, members }: InvokeParts): RequestHandler {
+export function handleInvoke({ executor, access, members, door }: InvokeParts): RequestHandler {
   return async (request) => {
     const invocation = await decodePlacedInvocation(request, { now: executor.now(), signal: request.signal })
     const { namespace, manifest } = await executor.recordOf(invocation)
     const isOwed =
       isTriggered(invocation) && asksFor(manifest.settings, invocation) && members.get(request.peer)?.roles.includes('router') === true
     if (!isOwed) await access.requireInvoke(invocation.caller, namespace, manifest.settings.access === 'public')
-    return encodeOutcome(await executor.invoke(invocation))
+    const leave = door?.enter(namespace)
+    const outcome = await executor.invoke(invocation)
+    leave?.(outcome.meta.timing.cpu)
+    return encodeOutcome(outcome)
   }
 }

@@ -190,6 +190,30 @@ describe('Quotas', () => {
     await mesh.stop()
   })
 
+  it('at an executor’s door a namespace has all of it, and no more, whoever placed its calls', async () => {
+    const mesh = new MemoryMesh()
+    const [network, other] = [mesh.network({ name: 'n', roles: ['executor'] }), mesh.network({ name: 'o', roles: ['router'] })]
+    await Promise.all([network.start(), other.start()])
+    await until(() => network.members.withRole('router').length === 1)
+    let settings = [quota('demo', { concurrent: 4 })]
+    const quotas = new Quotas({ catalog: { settings: () => settings }, network, clock: systemClock, events: createEvents() })
+    await quotas.start()
+    const leaves = Array.from({ length: 4 }, () => quotas.door.enter('demo'))
+    expect(() => quotas.door.enter('demo')).toThrow(expect.objectContaining({ code: 'quota_exceeded' }))
+    expect(quotas.enter('demo')?.share).toBeLessThan(0.6)
+    leaves[0]?.(0)
+    expect(quotas.door.enter('demo')).toBeDefined()
+    expect(quotas.door.enter('other')).toBeUndefined()
+    settings = [quota('demo', { concurrent: 5 })]
+    await quotas.round()
+    expect(quotas.door.enter('demo')).toBeDefined()
+    settings = []
+    await quotas.round()
+    expect(quotas.door.enter('demo')).toBeUndefined()
+    await quotas.stop()
+    await mesh.stop()
+  })
+
   it('what others say of their demand moves parts, whatever they say', async () => {
     const mesh = new MemoryMesh()
     const [one, liar] = [mesh.network({ name: 'one', roles: ['router'] }), mesh.network({ name: 'liar', roles: ['router'] })]

@@ -52,7 +52,9 @@ export class Quotas implements Startable {
   #byNamespace: ReadonlyMap<string, Quota> = new Map()
   #fallback: Quota | undefined
   #isQuiet = true
+  /** What is given out here; and, for calls that others place here, all of it: whoever placed them gave out its part already. */
   readonly #gates = new Map<string, Gate>()
+  readonly #doors = new Map<string, Gate>()
   readonly #demand = new Map<string, number>()
   readonly #told = new Map<Peer, Told>()
   #stops: (() => void)[] = []
@@ -83,9 +85,20 @@ export class Quotas implements Startable {
 
   /** The gate that let the call in, which it must leave; nothing where no quota holds. Throws `rate_limited`, `quota_exceeded`. */
   enter(namespace: string): Gate | undefined {
-    if (this.#isQuiet) return undefined
-    const gate = this.#gateOf(namespace)
+    return this.#isQuiet ? undefined : this.#through(this.#gateOf(this.#gates, namespace))
+  }
+
+  /** For calls that other nodes place on this one: no node takes more of a namespace than all may, whoever forgets to count. */
+  readonly door = {
+    enter: (namespace: string): ((cpuMs: number) => void) | undefined => {
+      const gate = this.#isQuiet ? undefined : this.#through(this.#gateOf(this.#doors, namespace))
+      return gate && ((cpuMs) => this.leave(gate, cpuMs))
+    },
+  }
+
+  #through(gate: Gate | undefined): Gate | undefined {
     if (gate === undefined) return undefined
+    const { namespace } = gate
     const refusal = gate.enter(this.#init.clock.monotonic())
     if (refusal === undefined) return gate
     const limit = refusal.details?.['limit']
@@ -124,25 +137,21 @@ export class Quotas implements Startable {
     this.#byNamespace = new Map(quotas)
     this.#fallback = this.#byNamespace.get(EVERY_NAMESPACE)
     this.#isQuiet = quotas.length === 0
-    for (const namespace of this.#gates.keys())
-      if (!this.#byNamespace.has(namespace) && this.#fallback === undefined) this.#gates.delete(namespace)
+    for (const gates of [this.#gates, this.#doors])
+      for (const namespace of gates.keys()) if (!this.#byNamespace.has(namespace) && this.#fallback === undefined) gates.delete(namespace)
   }
 
-  #gateOf(namespace: string): Gate | undefined {
-    const known = this.#gates.get(namespace)
+  #gateOf(gates: Map<string, Gate>, namespace: string): Gate | undefined {
+    const known = gates.get(namespace)
     if (known !== undefined) return known
     const quota = this.#byNamespace.get(namespace) ?? this.#fallback
     if (quota === undefined) return undefined
-    if (this.#gates.size >= GATES_MAX) this.#dropIdle()
+    if (gates.size >= GATES_MAX) dropIdle(gates)
     const now = this.#init.clock.monotonic()
     const gate = new Gate(namespace, quota, now)
-    gate.set(quota, this.#shareOf(namespace), now)
-    this.#gates.set(namespace, gate)
+    if (gates === this.#gates) gate.set(quota, this.#shareOf(namespace), now)
+    gates.set(namespace, gate)
     return gate
-  }
-
-  #dropIdle(): void {
-    for (const [namespace, gate] of this.#gates) if (gate.inFlight === 0 && gate.asked === 0) this.#gates.delete(namespace)
   }
 
   #measure(): void {
@@ -162,6 +171,7 @@ export class Quotas implements Startable {
 
   #divide(): void {
     const now = this.#init.clock.monotonic()
+    for (const [namespace, gate] of this.#doors) gate.set(this.#byNamespace.get(namespace) ?? this.#fallback ?? gate.quota, 1, now)
     for (const [peer, { at }] of this.#told) if (now - at > TOLD_MS) this.#told.delete(peer)
     for (const [namespace, gate] of this.#gates) {
       const quota = this.#byNamespace.get(namespace) ?? this.#fallback
@@ -194,6 +204,11 @@ export class Quotas implements Startable {
       return false
     }
   }
+}
+
+/** What nobody uses any more makes room. */
+function dropIdle(gates: Map<string, Gate>): void {
+  for (const [namespace, gate] of gates) if (gate.inFlight === 0 && gate.asked === 0) gates.delete(namespace)
 }
 
 function isPlacer(roles: readonly string[]): boolean {
