@@ -27,7 +27,6 @@ import {
   askForSchedules,
   PlatformEvents,
   Promoter,
-  type PromoterWrites,
   QueueService,
   Quotas,
   type Router,
@@ -50,6 +49,7 @@ import { createLogger, logEvents, Metrics } from '#node/telemetry'
 import type { RunningNode } from '#node/universe'
 import { Admission } from './admission.ts'
 import { doorsOf } from './doors.ts'
+import { writesOf } from './canaries.ts'
 import { tendHeap } from './heap.ts'
 import { type Host, openHost } from './host.ts'
 import { joinMesh } from './joining.ts'
@@ -63,9 +63,6 @@ const JOIN_MS = 8000
 const REJOIN_MS = 2000
 /** A node that is new to its universe waits so long to be let in before it goes on without; one that was here before does not wait. */
 const ADMISSION_MS = 3000
-
-/** How long an entry about a canary is told to others in the background. */
-const CANARY_MS = 2000
 
 const NO_RECOVERY =
   'This universe is founded without a recovery key: if root.key is lost or stolen, nobody can replace it. To have one, found it anew, on an empty data directory: osiris key new recovery; osiris node start --recovery KEY'
@@ -385,15 +382,6 @@ function admissionOf({ config, host, network, catalog, catalogService, events }:
     },
     ...{ nodeName: name, clock: systemClock, events },
   })
-}
-
-/** What moving a canary takes: entries of this node's own, for whoever started it. */
-function writesOf(catalog: CatalogService): PromoterWrites {
-  const options = (by: string) => ({ by, ack: 'accepted' as const, timeoutMs: CANARY_MS })
-  return {
-    point: (namespace, name, alias, targets, by) => catalog.record('point', { namespace, name, alias, targets, after: null }, options(by)),
-    set: (namespace, key, value, by) => catalog.record('setting', { namespace, key, value }, options(by)),
-  }
 }
 
 /** In reverse; one part's trouble does not keep the others from stopping. */

@@ -1,9 +1,13 @@
 /** The weights of an alias when one of its versions gets a share: the others keep theirs in proportion. Pure. */
-import type { AliasTargets } from '#protocols/catalog'
 import { OsirisError } from './errors.ts'
 
+interface Target {
+  version: string
+  weight: number
+}
+
 /** Whole numbers that add up to 100. Throws `invalid_argument` for a share that leaves the others none, `conflict` where nobody has the rest. */
-export function promoted(targets: Readonly<AliasTargets>, version: string, weight: number): AliasTargets {
+export function promoted(targets: readonly Target[], version: string, weight: number): Target[] {
   if (weight === 100) return [{ version, weight }]
   const others = targets.filter((each) => each.version !== version)
   const rest = 100 - weight

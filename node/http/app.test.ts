@@ -278,25 +278,6 @@ describe('domains', () => {
   })
 })
 
-describe('quotas', () => {
-  it('are set, told to who may read the namespace, and taken away', async () => {
-    const admin = await caller(['admin'])
-    expect(await ask('PUT', '/namespaces/demo/quota', admin, { concurrent: 2 })).toMatchObject({ status: 200 })
-    expect(await ask('PUT', '/namespaces/*/quota', admin, { callsPerSecond: 10 })).toMatchObject({ status: 200 })
-    const expected = [
-      { namespace: 'demo', concurrent: 2, here: null },
-      { namespace: '*', callsPerSecond: 10, here: null },
-    ]
-    expect((await ask('GET', '/quotas', admin)).body['quotas']).toEqual(expected)
-    expect((await ask('GET', '/quotas', await caller(['read'], ['other']))).body['quotas']).toEqual([expected[1]])
-    for (const wrong of [{}, { concurrent: 0 }, { callsPerSecond: 'many' }, { more: 1 }, []])
-      expect(await ask('PUT', '/namespaces/demo/quota', admin, wrong)).toMatchObject({ status: 400 })
-    expect(await ask('PUT', '/namespaces/DEMO/quota', admin, { concurrent: 1 })).toMatchObject({ status: 400 })
-    expect(await ask('DELETE', '/namespaces/demo/quota', admin)).toMatchObject({ status: 200 })
-    expect(await ask('DELETE', '/namespaces/demo/quota', admin)).toMatchObject({ status: 404 })
-  })
-})
-
 describe('what is not there', () => {
   it('unknown paths and methods are typed', async () => {
     expect(await ask('GET', '/none')).toMatchObject({ status: 404, body: { code: 'not_found' } })
