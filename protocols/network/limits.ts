@@ -36,6 +36,8 @@ export const DHT_BYTES_MAX = 32 * 1024 * 1024
 /** CBOR of a beat. */
 export const BEAT_BYTES_MAX = 8 * 1024
 export const BEAT_INTERVAL_MS = 1_000
+/** Among more members each beats every other second: all hear all, so what a node hears grows with their number. */
+export const BEAT_CROWD = 16
 /** Beats that answer a change keep this distance. */
 export const BEAT_GAP_MS = 100
 /** Below the 5 s of the contract by the sweep's own interval. */

@@ -92,6 +92,7 @@ export class MeshNetwork implements Network {
       clock,
       beat: { ...init.beat, addresses: [], inFlight: 0, warm: [], functions: 0, protocol: PROTOCOL_VERSIONS },
       addresses: () => transport.addresses(),
+      members: () => this.#table.list().length,
       publish: async (beat) => {
         await transport.publish(BEATS, packBeat(beat))
         if (beat.left) await this.#introductions.part(transport.connections(), beat, GOODBYE_TIMEOUT_MS)

@@ -2,7 +2,7 @@
 import type { Identity } from '#protocols/access'
 import { type Clock, every } from '#protocols/lifecycle'
 import { type HeardBeat, signBeat } from './beats.ts'
-import { BEAT_GAP_MS, BEAT_INTERVAL_MS } from './limits.ts'
+import { BEAT_CROWD, BEAT_GAP_MS, BEAT_INTERVAL_MS } from './limits.ts'
 import type { Beat } from './network.ts'
 
 export interface OwnBeatInit {
@@ -11,6 +11,8 @@ export interface OwnBeatInit {
   clock: Clock
   beat: Beat
   addresses: () => string[]
+  /** How many others there are. */
+  members: () => number
   /** Sends a beat to everybody; never rejects. */
   publish: (beat: HeardBeat) => Promise<void>
   onError: (error: unknown) => void
@@ -41,7 +43,7 @@ export class OwnBeat {
   start(): void {
     if (this.#started) return
     this.#started = true
-    this.#stopBeating = every(this.#init.clock, BEAT_INTERVAL_MS, () => this.#send(), this.#init.onError)
+    this.#stopBeating = every(this.#init.clock, BEAT_INTERVAL_MS, () => this.#tick(), this.#init.onError)
     this.#soon()
   }
 
@@ -84,6 +86,13 @@ export class OwnBeat {
       this.#early = undefined
       this.#send().catch(this.#init.onError)
     })
+  }
+
+  /** One that was sent early counts, and timers are late. */
+  async #tick(): Promise<void> {
+    const { clock, members } = this.#init
+    const intervalMs = members() < BEAT_CROWD ? BEAT_INTERVAL_MS : 2 * BEAT_INTERVAL_MS
+    if (intervalMs === BEAT_INTERVAL_MS || clock.monotonic() - this.#sentAt > intervalMs - BEAT_INTERVAL_MS / 2) await this.#send()
   }
 
   async #send(): Promise<void> {

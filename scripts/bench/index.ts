@@ -17,6 +17,7 @@ import { ledger } from './figures/ledger.ts'
 import { oneConnection } from './figures/one-connection.ts'
 import { overload } from './figures/overload.ts'
 import { remoteCall } from './figures/remote-call.ts'
+import { universeGrowth } from './figures/universe-growth.ts'
 import { universeStart } from './figures/universe-start.ts'
 import { warmCall } from './figures/warm-call.ts'
 import { chooseGenerator } from './load/load.ts'
@@ -35,6 +36,7 @@ const FIGURES: Figure[] = [
   deployEverywhere,
   ledger,
   growth,
+  universeGrowth,
 ]
 const RESULTS = fileURLToPath(new URL('./results/latest.json', import.meta.url))
 const ROUNDS = 5

@@ -1,13 +1,12 @@
 /**
- * A warm call and the memory of a node as there are more functions in its ledger: three nodes with 1,000, 10,000 and 100,000 of them, called in turns. And the
- * same call, and the cost of a change, as there are more nodes (`growing-universes.ts`).
+ * A warm call and the memory of a node as there are more functions in its ledger: three nodes with 1,000, 10,000 and 100,000 of them, called in turns;
+ * and how long a fourth one takes to know as many as the largest does.
  */
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createIdentity, universeSchema } from '#protocols/access'
 import type { Bench, Figure, Row } from '../bench.ts'
-import { growingUniverses } from '../growing-universes.ts'
 import { nameOf, openLedger, publish, putArtifacts } from '../ledgers.ts'
 import { memoryOf } from '../memory.ts'
 import { type BenchNode, deploy, Osiris, visible } from '../osiris.ts'
@@ -51,7 +50,7 @@ export const growth: Figure = {
     const functions: Row[] = [...rows, { ...memory, bar: { kind: 'most', value: 5 }, detail: { bytes } }]
     const joined = await joining(bench, osiris, nodes[largest]!, Math.ceil(Number(largest) / bench.divisor))
     for (const size of SIZES) await nodes[size]!.stop()
-    return [...functions, joined, ...(await growingUniverses(bench))]
+    return [...functions, joined]
   },
 }
 

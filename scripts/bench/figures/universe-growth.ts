@@ -4,11 +4,11 @@
  */
 import { readFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Bench, Row } from './bench.ts'
-import { callable, deploy, Osiris } from './osiris.ts'
-import { Probe } from './probe.ts'
-import { median, round } from './stats.ts'
-import { assertServes, BODY, NAME, PATH, SOURCE } from './subject.ts'
+import type { Bench, Figure, Row } from '../bench.ts'
+import { callable, deploy, Osiris } from '../osiris.ts'
+import { Probe } from '../probe.ts'
+import { median, round } from '../stats.ts'
+import { assertServes, BODY, NAME, PATH, SOURCE } from '../subject.ts'
 
 const SIZES = [5, 10, 20, 40]
 const CALLS = 1000
@@ -27,24 +27,27 @@ interface Grown {
   changesPerSecond: number
 }
 
-export async function growingUniverses(bench: Bench): Promise<Row[]> {
-  const sizes = SIZES.slice(0, bench.divisor === 1 ? SIZES.length : 2)
-  const grown: Grown[] = []
-  for (const nodes of sizes) grown.push(await universeOf(bench, nodes))
-  const rows = grown.slice(1).map((each, at): Row => {
-    const before = grown[at] as Grown
-    return {
-      what: `a warm call in a universe of ${each.nodes} nodes, over one of ${before.nodes}: p50`,
-      measured: round(median(each.p50Us) / median(before.p50Us)),
-      ...{ unit: '×', bar: { kind: 'most', value: 1.1 }, detail: { ...each, before: before.p50Us } },
-    }
-  })
-  const [smallest, largest] = [grown[0] as Grown, grown.at(-1) as Grown]
-  const what = `what a change costs each of ${largest.nodes} nodes in bytes, over each of ${smallest.nodes}`
-  return [
-    ...rows,
-    { what, measured: round(perChange(largest) / perChange(smallest)), unit: '×', bar: { kind: 'most', value: 1.1 }, detail: { grown } },
-  ]
+export const universeGrowth: Figure = {
+  name: 'universe-growth',
+  async measure(bench) {
+    const sizes = SIZES.slice(0, bench.divisor === 1 ? SIZES.length : 2)
+    const grown: Grown[] = []
+    for (const nodes of sizes) grown.push(await universeOf(bench, nodes))
+    const rows = grown.slice(1).map((each, at): Row => {
+      const before = grown[at] as Grown
+      return {
+        what: `a warm call in a universe of ${each.nodes} nodes, over one of ${before.nodes}: p50`,
+        measured: round(median(each.p50Us) / median(before.p50Us)),
+        ...{ unit: '×', bar: { kind: 'most', value: 1.1 }, detail: { ...each, before: before.p50Us } },
+      }
+    })
+    const [smallest, largest] = [grown[0] as Grown, grown.at(-1) as Grown]
+    const what = `what a change costs each of ${largest.nodes} nodes in bytes, over each of ${smallest.nodes}`
+    return [
+      ...rows,
+      { what, measured: round(perChange(largest) / perChange(smallest)), unit: '×', bar: { kind: 'most', value: 1.1 }, detail: { grown } },
+    ]
+  },
 }
 
 function perChange({ quietBytes, changingBytes, changesPerSecond }: Grown): number {
