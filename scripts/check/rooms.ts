@@ -49,7 +49,7 @@ const KNOWS: { [room: Room]: string[] } = {
   'protocols/router': ['protocols/access', 'protocols/network', 'protocols/catalog', 'protocols/executor'],
   'protocols/builder': ['protocols/access', 'protocols/network', 'protocols/catalog', 'protocols/executor'],
   'protocols/codegen': ['protocols/access', 'protocols/network', 'protocols/builder'],
-  'protocols/management': ['protocols/access', 'protocols/network', 'protocols/catalog', 'protocols/builder'],
+  'protocols/management': ['protocols/access', 'protocols/network', 'protocols/catalog', 'protocols/builder', 'protocols/executor'],
 }
 
 /** What the command line may know besides the node it starts: it talks to a running one through sdk, never to its database. A deploy's files are read here, by the builder's own reader. */
