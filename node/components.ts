@@ -19,9 +19,8 @@ import {
 } from '#protocols/catalog'
 import { OsirisError } from '#protocols/errors'
 import { createEvents, type Events } from '#protocols/events'
-import { ExecutorClient, ExecutorService, type InstanceCount, serveExecutor } from '#protocols/executor'
+import { ExecutorClient, ExecutorService, serveExecutor } from '#protocols/executor'
 import { every, type Role, type Startable, systemClock } from '#protocols/lifecycle'
-import type { InstanceSummary } from '#protocols/management'
 import { createLibp2pNetwork, identityOf, loadLibp2p, type Network } from '#protocols/network'
 import {
   askForSchedules,
@@ -50,8 +49,10 @@ import type { RunningNode } from '#node/universe'
 import { Admission } from './admission.ts'
 import { doorsOf } from './doors.ts'
 import { writesOf } from './canaries.ts'
+import { Draining } from './draining.ts'
 import { tendHeap } from './heap.ts'
 import { type Host, openHost } from './host.ts'
+import { insideOf, loadOf } from './own-load.ts'
 import { joinMesh } from './joining.ts'
 import { OwnToken } from './own-token.ts'
 
@@ -156,6 +157,7 @@ async function compose(config: NodeConfig, host: Host, signal: AbortSignal) {
     : undefined
   const builder = builderService ?? new BuilderClient({ network, clock, random })
 
+  let ready = false
   const executorService: ExecutorService | undefined = has('executor')
     ? new ExecutorService({
         code: {
@@ -175,8 +177,16 @@ async function compose(config: NodeConfig, host: Host, signal: AbortSignal) {
 
   const domains = new Domains({ catalog, resolveTxt: systemTxt(), universe: universeId(universe), clock })
   const quotas = has('router') || has('executor') ? new Quotas({ catalog, network, clock, events }) : undefined
+  const draining: Draining = new Draining({
+    ...{ roles: config.roles, network, executor: executorService, clock },
+    onBegin: () => {
+      ready = false
+      scaling.rolesChanged()
+    },
+  })
   const scaling: Scaling = new Scaling({
-    ...{ network, catalog, has, clock, events, traits, capacity: config.capacity },
+    ...{ network, catalog, clock, events, traits, capacity: config.capacity },
+    has: (role) => draining.has(role),
     executor: executorService,
     remote: new ExecutorClient({ network, clock }),
   })
@@ -218,12 +228,7 @@ async function compose(config: NodeConfig, host: Host, signal: AbortSignal) {
       ? undefined
       : new PlatformEvents({ network, catalog, clock, events, queue, routers: schedules.routers })
 
-  let ready = false
-  const load = () => {
-    const running = executorService?.status()
-    if (running === undefined) return { inFlight: 0, warm: [] }
-    return { inFlight: running.inFlight + running.queued, warm: running.warm.slice(0, 128).map((version) => version.slice(0, 16)) }
-  }
+  const load = () => loadOf(executorService)
   const metrics = new Metrics({
     events,
     node: config.name,
@@ -251,14 +256,13 @@ async function compose(config: NodeConfig, host: Host, signal: AbortSignal) {
         capacity: config.capacity,
         functions: catalogService?.status().functions ?? 0,
         admission: admission.state(),
-        ...(executorService === undefined
-          ? {}
-          : { walls: executorService.status().walls, instances: executorService.instances().map(shownInstance) }),
+        ...insideOf(executorService),
       }),
     },
     quotas,
     domains,
     scaling,
+    drain: (timeoutMs) => draining.drain(timeoutMs),
     ...{ router, topics, catalog, builder, network, access, joinToken, metrics, clock, random, events },
     schedules: (caller, namespace) => schedules?.list(namespace) ?? askForSchedules(network, caller, namespace),
     limits: { drainMs: config.drainTimeoutMs },
@@ -308,6 +312,7 @@ async function compose(config: NodeConfig, host: Host, signal: AbortSignal) {
     },
     stop: async () => {
       ready = false
+      await draining.drain(config.drainTimeoutMs)
       for (const close of closers.splice(0)) close()
     },
   }
@@ -338,10 +343,6 @@ async function compose(config: NodeConfig, host: Host, signal: AbortSignal) {
       stop,
     }),
   }
-}
-
-function shownInstance({ namespace, name, version, ready, starting, running, waiting }: InstanceCount): InstanceSummary {
-  return { namespace, name, version, ready, starting, running, waiting }
 }
 
 interface AdmissionParts {

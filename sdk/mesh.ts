@@ -125,6 +125,7 @@ export function meshTransport(parts: MeshParts): Transport {
     grants: async (filter) => grantsWhere((await catalog.powers()).grants, filter),
     amend: (change, { ack = 'committed', timeoutMs = WRITE_TIMEOUT_MS }) => catalog.amend(change, { caller, ack, timeoutMs }),
     schedules: async (namespace) => parts.schedules(namespace),
+    drain: () => Promise.reject(new OsirisError('invalid_argument', 'Cannot drain a node over P2P: ask the node itself, over HTTP')),
     nodes: async () => byName(network.members.list().map(nodeOf)),
     joinToken: async () => parts.joinToken,
     network: async () => networkOf({ name: universe.name, id: universeId(universe) }, network),

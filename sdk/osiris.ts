@@ -113,6 +113,8 @@ export interface Osiris {
   /** Functions that run by the clock (of a namespace, or wherever the caller may read): when next, who fires them, what became of the last time. */
   schedules(namespace?: string): Promise<Schedule[]>
   nodes(): Promise<NodeSummary[]>
+  /** Over HTTP: has the asked node take no more work until it is started anew, and waits for its calls under way (default 30 s); for administrators of everything. Resolves to how many were left then. */
+  drain(options?: { timeoutMs?: number }): Promise<{ calls: number }>
   network(): Promise<NetworkSummary>
   /** What opens the mesh's door, a secret; for administrators of everything. It lets clients in, and nodes with roles only where the universe lets in everybody. */
   joinToken(): Promise<string>

@@ -56,6 +56,7 @@ export interface Transport {
   amend(change: AuthorityChange, choice: WriteChoice): Promise<Receipt>
   schedules(namespace: string | undefined): Promise<Schedule[]>
   nodes(): Promise<NodeSummary[]>
+  drain(timeoutMs: number | undefined): Promise<{ calls: number }>
   network(): Promise<NetworkSummary>
   joinToken(): Promise<string>
   ledger(options: LedgerOptions): Promise<LedgerPage>

@@ -17,6 +17,7 @@ export type NodeApi = Pick<
   | 'publish'
   | 'topics'
   | 'nodes'
+  | 'drain'
   | 'network'
   | 'joinToken'
   | 'ledger'

@@ -89,6 +89,7 @@ export function node(
     grants?: GrantSummary[]
     quotas?: QuotaSummary[]
     scale?: ScaleSummary
+    left?: number
     canary?: CanaryStatus[]
     domains?: DomainSummary[]
     diff?: VersionDiff
@@ -143,6 +144,7 @@ export function node(
     },
     schedules: (namespace) => note(() => answers.schedules ?? [], 'schedules', namespace),
     nodes: () => note(() => answers.nodes ?? [], 'nodes'),
+    drain: (options) => note(() => ({ calls: answers.left ?? 0 }), 'drain', options),
     joinToken: () => note(() => answers.joinToken ?? 'osiris1.x', 'joinToken'),
     network: () =>
       note(() => ({ universe: { name: 'test', id: '0'.repeat(16) }, peer: '', addresses: [], connections: [], members: [] }), 'network'),

@@ -315,3 +315,10 @@ it('function scale shows what is in force and what is there, and sets what is na
   ])
     expect(await osiris(['function', 'scale', 'demo/greet', ...wrong], node({ scale }))).toMatchObject({ code: 2 })
 })
+
+it('node drain waits for the calls under way, and fails with what is left', async () => {
+  expect(await osiris(['node', 'drain'], node())).toMatchObject({ code: 0, out: '', err: expect.stringContaining('Drained') as string })
+  expect(asked.at(-1)).toEqual(['drain', { timeoutMs: 30_000 }])
+  expect(await osiris(['node', 'drain', '--timeout', '5'], node({ left: 2 }))).toMatchObject({ code: 6 })
+  expect(await osiris(['node', 'drain', 'nobody'], node())).toMatchObject({ code: 3 })
+})

@@ -298,6 +298,7 @@ describe('/v1/openapi.json', () => {
       '/v1/call/{namespace}/{name}',
       '/v1/domains',
       '/v1/domains/{host}/verification',
+      '/v1/drain',
       '/v1/fetch/{namespace}/{name}/{rest}',
       '/v1/functions',
       '/v1/functions/{namespace}/{name}',

@@ -33,6 +33,7 @@ import { getSuccession, handInEntry, rotateRoot } from './routes/succession.ts'
 import { addGrant, listGrants, revokeGrant } from './routes/grants.ts'
 import { createNamespace, listNamespaces, putOwner } from './routes/namespaces.ts'
 import { getJoinToken, getNetwork } from './routes/network.ts'
+import { drainNode } from './routes/drain.ts'
 import { listNodes } from './routes/nodes.ts'
 import { getScale, putScale } from './routes/scale.ts'
 import { deleteDomain, listDomains, putDomain, verifyDomain } from './routes/domains.ts'
@@ -50,6 +51,8 @@ export interface AppParts {
   catalog: Catalog
   network: Pick<Network, 'peer' | 'members' | 'addresses' | 'connections'>
   access: Access
+  /** Has this node take no more work, and waits for the calls under way. */
+  drain: (timeoutMs: number) => Promise<{ calls: number }>
   /** Asks whoever decides how many instances a function has. */
   scaling: Pick<Scaling, 'stateOf'>
   /** What this node gives out of quotas; absent where it places no calls. */
@@ -111,6 +114,7 @@ export function createApp(parts: AppParts): App {
   define(app, 'post', '/v1/topics/{namespace}/dead/{id}/replay', replayDeadLetter(parts))
   define(app, 'delete', '/v1/topics/{namespace}/dead/{id}', removeDeadLetter(parts))
   define(app, 'get', '/v1/nodes', listNodes(parts))
+  define(app, 'post', '/v1/drain', drainNode(parts))
   define(app, 'get', '/v1/network', getNetwork(parts))
   define(app, 'get', '/v1/network/join', getJoinToken(parts))
   define(app, 'get', '/v1/ledger', getLedger(parts))

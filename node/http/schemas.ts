@@ -252,6 +252,9 @@ export const nodesSchema = z.object({
   ),
 })
 
+export const drainQuerySchema = z.strictObject({ timeoutMs: z.coerce.number().int().min(1).max(900_000).optional() })
+export const drainedSchema = z.object({ calls: z.int() })
+
 export const networkSchema = z.object({
   universe: z.object({ name: z.string(), id: z.string() }),
   peer: z.string(),

@@ -63,6 +63,8 @@ export interface HttpServerInit {
   topics: Topics
   network: Pick<Network, 'peer' | 'members' | 'addresses' | 'connections'>
   access: Access
+  /** Has this node take no more work, and waits for the calls under way. */
+  drain: (timeoutMs: number) => Promise<{ calls: number }>
   /** Asks whoever decides how many instances a function has. */
   scaling: Pick<Scaling, 'stateOf'>
   /** What this node gives out of quotas; absent where it places no calls. */

@@ -89,5 +89,5 @@ export function callerGone(fn: FunctionState): OsirisError {
 }
 
 export function notRunning(act: string): OsirisError {
-  return new OsirisError('unavailable', `Cannot run ${act}: the executor is not running`)
+  return new OsirisError('unavailable', `Cannot run ${act}: the executor is not running, or takes no more work`)
 }

@@ -18,7 +18,7 @@ import type { CallOut, CodeSource, Executor, ExecutorStatus, InstanceCount, Publ
 import { Egress, type Resolve, systemResolve, takeFrame } from './egress/index.ts'
 import { FunctionState, type InstanceSlot, type ScaleShare } from './function-state.ts'
 import { Keeping, wholeShare } from './keeping.ts'
-import { DEFAULT_LIMITS, type ExecutorLimits, workerBytesMax } from './limits/limits.ts'
+import { DEFAULT_LIMITS, type ExecutorLimits, memoryOf, workerBytesMax } from './limits/limits.ts'
 import { MemoryBudget } from './memory/budget.ts'
 import { Pool } from './pool.ts'
 import { notFitting, notRunning, otherFunction, overloaded, refusalOf, throttled } from './refusals.ts'
@@ -90,6 +90,7 @@ export class ExecutorService implements Executor, Startable, CallOwner, WorkerLi
   readonly #keeping: Keeping
   readonly #functions = new Map<string, FunctionState>()
   #running = false
+  #isDraining = false
   #snapshot: Uint8Array | undefined
 
   constructor(init: ExecutorServiceInit) {
@@ -154,6 +155,7 @@ export class ExecutorService implements Executor, Startable, CallOwner, WorkerLi
   async start(): Promise<void> {
     if (this.#running) return
     this.#running = true
+    this.#isDraining = false
     await Promise.all([this.#walls.raise(), this.#openCode()])
     if (!this.#running) return
     this.#dispatcher.start()
@@ -183,12 +185,17 @@ export class ExecutorService implements Executor, Startable, CallOwner, WorkerLi
     this.#functions.clear()
   }
 
+  /** From now on it takes nothing more: new calls are refused, orders too; what is under way ends as it would. */
+  drain(): void {
+    this.#isDraining = true
+  }
+
   isWarm(version: string): boolean {
     return this.#functions.get(version)?.isWarm === true
   }
 
   hasRoom(version: string): boolean {
-    return this.#functions.get(version)?.hasRoom === true
+    return !this.#isDraining && this.#functions.get(version)?.hasRoom === true
   }
 
   isFull(version: string): boolean {
@@ -202,7 +209,7 @@ export class ExecutorService implements Executor, Startable, CallOwner, WorkerLi
 
   async scale(order: ScaleOrder): Promise<InstanceCount> {
     const record = await this.recordOf({ target: order, version: order.version })
-    if (!this.#running) throw notRunning(`instances of "${order.namespace}/${order.name}"`)
+    if (!this.#running || this.#isDraining) throw notRunning(`instances of "${order.namespace}/${order.name}"`)
     return this.#keeping.take(this.#stateOf(record), order)
   }
 
@@ -217,7 +224,7 @@ export class ExecutorService implements Executor, Startable, CallOwner, WorkerLi
   status(): ExecutorStatus {
     const warm = [...this.#functions.values()].filter((fn) => fn.isWarm).toSorted((a, b) => b.wantedAt - a.wantedAt)
     return {
-      capacity: this.#admission.limits.capacity,
+      capacity: this.#isDraining ? 0 : this.#admission.limits.capacity,
       inFlight: this.#admission.running,
       queued: this.#admission.waiting,
       workers: this.#pool.report(),
@@ -245,7 +252,7 @@ export class ExecutorService implements Executor, Startable, CallOwner, WorkerLi
   #invoke(invocation: PlacedInvocation, fn: FunctionState): Promise<Outcome> {
     const now = this.#clock.monotonic()
     const { use } = fn
-    const refusal = this.#running ? refusalOf(invocation, fn, now, this.#limits.depthMax) : notRunning(`"${fn.title}"`)
+    const refusal = this.#running && !this.#isDraining ? refusalOf(invocation, fn, now, this.#limits.depthMax) : notRunning(`"${fn.title}"`)
     if (refusal !== undefined) return this.#refuse(invocation, refusal, fn)
     use.askedAt = now
     if (use.running >= use.runningMax && this.#isThrottled(use, now)) return this.#refuse(invocation, throttled(fn), fn)
@@ -388,9 +395,4 @@ export class ExecutorService implements Executor, Startable, CallOwner, WorkerLi
 
 function heldBy(worker: WorkerProcess): FunctionState[] {
   return [...worker.slots.values()].map((slot) => slot.fn)
-}
-
-/** Half of the host's memory, the rest being the node's and everybody else's; never more than the default. */
-function memoryOf(hostBytes: number): number {
-  return Math.min(DEFAULT_LIMITS.memoryMbMax, Math.floor(hostBytes / 2 / 1024 / 1024))
 }

@@ -7,6 +7,7 @@ import { configKeys, hostFacts, loadNodeConfig } from '#node/config'
 import { isUp, LIFELINE, listNodes, type NodeState, gone, readyLine, signal, startNodeProcess, watchLifeline } from '#node/universe'
 import { OsirisError } from '#protocols/errors'
 import { wholeNumber } from '../arguments.ts'
+import type { NodeApi } from '../api.ts'
 import type { Context } from '../context.ts'
 import { printableLine } from '../printable.ts'
 import { renderTable } from '../table.ts'
@@ -21,8 +22,15 @@ export function register(program: Command, context: Context): void {
     .description('Show the nodes that run here, with their join tokens.')
     .action((name: string | undefined) => status(name, context))
   node
+    .command('drain [name]')
+    .description(
+      'Have a node take no more work: others serve what it served, and its calls under way end. It stays up until it is stopped.',
+    )
+    .option('--timeout <seconds>', 'how long to wait for those calls', '30')
+    .action((name: string | undefined, options: { timeout: string }) => drain(name, options, context))
+  node
     .command('stop [name]')
-    .description('Stop a node: running calls end first.')
+    .description('Stop a node: it drains first, for its drain timeout at most.')
     .option('--timeout <seconds>', 'how long to wait', '30')
     .action((name: string | undefined, options: { timeout: string }) => stop(name, options, context))
 }
@@ -187,6 +195,23 @@ function shown(state: NodeState) {
 /** Those on their own: the nodes of a universe are its own to stop. */
 const ownNodes = ({ io }: Context) => listNodes(stateDirOf(io.env)).filter(isUp)
 const notHere = (act: string, name: string) => new OsirisError('not_found', `Cannot ${act} node "${name}": it does not run here`)
+
+async function drain(name: string | undefined, options: { timeout: string }, context: Context): Promise<void> {
+  const seconds = wholeNumber(options.timeout, '--timeout', 1, 900)
+  const api = name === undefined ? await context.connect() : await apiOf(name, context)
+  const { calls } = await api.drain({ timeoutMs: seconds * 1000 })
+  if (context.globals().json === true) context.json({ calls })
+  if (calls > 0) throw new OsirisError('deadline_exceeded', `Cannot drain the node: ${calls} calls were still under way after ${seconds} s`)
+  if (context.globals().json !== true) context.io.err('Drained: it takes no more work, and none is under way\n')
+}
+
+/** One that runs here, by its name, on its own or in a universe. */
+async function apiOf(name: string, context: Context): Promise<NodeApi> {
+  const node = localNodes(stateDirOf(context.io.env)).find((each) => each.name === name)
+  if (node === undefined) throw notHere('drain', name)
+  const token = context.io.env['OSIRIS_TOKEN'] ?? node.developerToken
+  return context.connectTo({ url: node.http, ...(token === undefined ? {} : { token }) })
+}
 
 async function stop(name: string | undefined, options: { timeout: string }, context: Context): Promise<void> {
   const seconds = wholeNumber(options.timeout, '--timeout', 0, 3600)

@@ -74,6 +74,7 @@ export async function createFakeNode(
     topics,
     network,
     access,
+    drain: () => Promise.resolve({ calls: 0 }),
     scaling: { stateOf: () => Promise.resolve({ decider: network.peer, versions: [] }) },
     joinToken: () => 'osiris1.join',
     schedules: (_caller, namespace) =>

@@ -116,3 +116,8 @@ export function workerBytesMax(
   for (const slot of slots) megabytes += slot.fn.memoryMbMax
   return Math.min(restingBytes + megabytes * MIB, workerMemoryMbMax * MIB)
 }
+
+/** Half of the host's memory, the rest being the node's and everybody else's; never more than the default. */
+export function memoryOf(hostBytes: number): number {
+  return Math.min(DEFAULT_LIMITS.memoryMbMax, Math.floor(hostBytes / 2 / 1024 / 1024))
+}
