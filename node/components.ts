@@ -42,8 +42,8 @@ import {
   Domains,
   systemTxt,
 } from '#protocols/router'
-import type { NodeConfig } from '#node/config'
-import { HttpServer } from '#node/http'
+import type { NodeConfig, TlsConfig } from '#node/config'
+import { createAcme, HttpServer } from '#node/http'
 import { createLogger, logEvents, Metrics } from '#node/telemetry'
 import type { RunningNode } from '#node/universe'
 import { Admission } from './admission.ts'
@@ -240,6 +240,11 @@ async function compose(config: NodeConfig, host: Host, signal: AbortSignal) {
       joinRefusals: () => ({ ...catalogService?.admitter.refused() }),
     },
   })
+  const acmeOf = ({ acme }: TlsConfig) => {
+    // Those that lead here by their owners' own word; a claim alone would have the authority asked for anybody's name.
+    const hosts = async () => [...new Set((await domains.list()).flatMap(({ counts, host: name }) => (counts ? [name] : [])))]
+    return acme && createAcme({ ...acme, folder: join(config.dataDir, 'certificates'), hosts, clock, events })
+  }
   const http = new HttpServer({
     host: config.httpHost,
     port: config.httpPort,
@@ -266,7 +271,7 @@ async function compose(config: NodeConfig, host: Host, signal: AbortSignal) {
     ...{ router, topics, catalog, builder, network, access, joinToken, metrics, clock, random, events },
     schedules: (caller, namespace) => schedules?.list(namespace) ?? askForSchedules(network, caller, namespace),
     limits: { drainMs: config.drainTimeoutMs },
-    ...(config.tls === undefined ? {} : { tls: config.tls }),
+    ...(config.tls === undefined ? {} : { tls: { ...config.tls, acme: acmeOf(config.tls) } }),
   })
 
   const closers: (() => void)[] = []

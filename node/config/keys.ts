@@ -233,6 +233,21 @@ export const configKeys: readonly ConfigKey[] = [
     reason: 'next to the other two; 443 takes a right that nodes should not have, or a redirect of the firewall',
   },
   {
+    key: 'acme',
+    env: 'OSIRIS_ACME',
+    flag: '--acme <directory>',
+    about: 'authority that signs certificates for the domains that count (osiris domain add): URL of its ACME directory, or letsencrypt',
+    reason:
+      'not set: none is asked. It asks back at port 80 of the domain, which has to lead to the HTTP door of this node; setting it accepts its terms',
+  },
+  {
+    key: 'acmeEmail',
+    env: 'OSIRIS_ACME_EMAIL',
+    flag: '--acme-email <address>',
+    about: 'whom the authority may write to',
+    reason: 'not set: nobody; authorities warn of what has failed',
+  },
+  {
     key: 'logLevel',
     env: 'OSIRIS_LOG_LEVEL',
     flag: '--log-level <level>',

@@ -49,6 +49,9 @@ it('a certificate goes with its key, and the door for both has a port', async ()
   const files = { cert: '/etc/a.crt', key: '/etc/a.key' }
   expect((await load({ flags: { tlsCert: files.cert, tlsKey: files.key } })).tls).toEqual({ port: 4749, files })
   expect((await load({ yaml: 'tlsCert: /etc/a.crt\ntlsKey: /etc/a.key\nhttpsPort: 443\n' })).tls).toEqual({ port: 443, files })
+  const acme = { directory: 'https://acme-v02.api.letsencrypt.org/directory', email: 'ada@example.org' }
+  expect((await load({ flags: { acme: 'letsencrypt', acmeEmail: acme.email } })).tls).toEqual({ port: 4749, acme })
+  await expect(load({ flags: { acme: 'somebody' } })).rejects.toThrow('--acme: expected the URL of an ACME directory')
   await expect(load({ flags: { tlsCert: files.cert } })).rejects.toThrow('--tls-cert: goes with --tls-key, which is not set')
 })
 

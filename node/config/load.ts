@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises'
 import { basename, resolve } from 'node:path'
 import { OsirisError } from '#protocols/errors'
 import { type ConfigKey, configKeys, defaultConfigFile, type HostFacts, hostFacts } from './keys.ts'
-import type { NodeConfig } from './node-config.ts'
+import type { NodeConfig, TlsConfig } from './node-config.ts'
 import type { Env } from './paths.ts'
 
 export interface ConfigSources {
@@ -49,7 +49,7 @@ async function settle(values: Record<string, unknown>): Promise<NodeConfig> {
   const raw = nodeConfigSchema.parse(values)
   const join = raw.universeKey === undefined ? raw.join : [...raw.join, raw.universeKey]
   const tokens = join.filter(isJoinToken).map(parseJoinToken)
-  const { data, state, universeKey: _key, drainTimeout, artifactCache, tlsCert, tlsKey, httpsPort, ...rest } = raw
+  const { data, state, universeKey: _key, drainTimeout, artifactCache, tlsCert, tlsKey, httpsPort, acme, acmeEmail, ...rest } = raw
   return {
     ...rest,
     limits: executorLimits(raw.limits ?? {}),
@@ -59,13 +59,18 @@ async function settle(values: Record<string, unknown>): Promise<NodeConfig> {
     developerToken: raw.developerToken ?? (raw.developer ? tokens.find((each) => each.token !== undefined)?.token : undefined),
     artifactCacheBytes: artifactCache,
     drainTimeoutMs: drainTimeout,
-    tls: tlsOf(tlsCert, tlsKey, httpsPort),
+    tls: tlsOf(filesOf(tlsCert, tlsKey), acme === undefined ? undefined : { directory: acme, email: acmeEmail }, httpsPort),
   }
 }
 
-function tlsOf(cert: string | undefined, key: string | undefined, port: number): NodeConfig['tls'] {
+function tlsOf(files: TlsConfig['files'], acme: TlsConfig['acme'], port: number): TlsConfig | undefined {
+  if (files === undefined && acme === undefined) return undefined
+  return { port, ...(files === undefined ? {} : { files }), ...(acme === undefined ? {} : { acme }) }
+}
+
+function filesOf(cert: string | undefined, key: string | undefined): TlsConfig['files'] {
   if (cert === undefined && key === undefined) return undefined
-  if (cert !== undefined && key !== undefined) return { port, files: { cert: resolve(cert), key: resolve(key) } }
+  if (cert !== undefined && key !== undefined) return { cert: resolve(cert), key: resolve(key) }
   const [given, missing] = cert === undefined ? ['--tls-key', '--tls-cert'] : ['--tls-cert', '--tls-key']
   throw new OsirisError('invalid_argument', `${given}: goes with ${missing}, which is not set`)
 }

@@ -3,6 +3,13 @@ import type { LogLevel } from '#protocols/events'
 import type { ExecutorLimits, WallsMode } from '#protocols/executor'
 import type { Role } from '#protocols/lifecycle'
 
+/** The operator's certificate, an authority for single names, or both. */
+export interface TlsConfig {
+  port: number
+  files?: { cert: string; key: string } | undefined
+  acme?: { directory: string; email?: string | undefined } | undefined
+}
+
 export interface NodeConfig {
   name: string
   roles: Role[]
@@ -42,7 +49,7 @@ export interface NodeConfig {
   /** Functions answer at NAME.NAMESPACE.DOMAIN. */
   domain: string
   /** HTTPS besides HTTP. */
-  tls?: { port: number; files: { cert: string; key: string } } | undefined
+  tls?: TlsConfig | undefined
   logLevel: LogLevel
   dht: boolean
   drainTimeoutMs: number

@@ -34,6 +34,8 @@ const joinTarget = z
 const joinToken = z.string().trim().refine(isJoinToken, 'expected a join token (osiris1.…)')
 const path = z.string().min(1, 'expected a path')
 
+const LETS_ENCRYPT = 'https://acme-v02.api.letsencrypt.org/directory'
+
 /** One entry per row of `configKeys`; a test holds the two together. */
 export const nodeConfigSchema = z.strictObject({
   name: nameSchema,
@@ -67,6 +69,12 @@ export const nodeConfigSchema = z.strictObject({
   tlsCert: path.optional(),
   tlsKey: path.optional(),
   httpsPort: integer(0, 65_535),
+  acme: z
+    .string()
+    .transform((value) => (value === 'letsencrypt' ? LETS_ENCRYPT : value))
+    .refine((value) => /^https?:\/\/\S+$/.test(value), 'expected the URL of an ACME directory, or letsencrypt')
+    .optional(),
+  acmeEmail: z.email('expected an address such as ada@example.org').optional(),
   logLevel: z.enum(['debug', 'info', 'warn', 'error'], 'expected debug, info, warn or error'),
   dht: flag,
   drainTimeout: durationMs(0, 900_000),

@@ -1,2 +1,3 @@
 export type { HttpLimits } from './limits.ts'
+export { createAcme } from './tls/acme/acme.ts'
 export { HttpServer, type HttpServerInit, type Self } from './server.ts'

@@ -28,6 +28,8 @@ import { createCallRoute } from './routes/call.ts'
 import { createFetchRoute } from './routes/fetch.ts'
 import { createHealthRoute, HEALTH_PATHS } from './routes/health.ts'
 import { fetchTarget, originForm, pathOf, wayOf } from './target.ts'
+import type { AcmeCertificates } from './tls/acme/certificates.ts'
+import type { Challenges } from './tls/acme/challenges.ts'
 import type { TlsFiles } from './tls/certificate-files.ts'
 import { SecureDoor } from './tls/door.ts'
 import { asksForWebSocket, createUpgrades, type Upgrade, type Upgrades } from './upgrade.ts'
@@ -81,7 +83,12 @@ export interface HttpServerInit {
   events: Events
   limits?: Partial<HttpLimits>
   /** HTTPS besides HTTP: `port` 0 takes any free one. */
-  tls?: { port: number; files: TlsFiles }
+  tls?: {
+    port: number
+    files?: TlsFiles | undefined
+    /** Certificates of single names, and what their authority asks this node for. */
+    acme?: { certificates: AcmeCertificates; challenges: Challenges } | undefined
+  }
 }
 
 export class HttpServer implements Startable {
@@ -250,6 +257,7 @@ export class HttpServer implements Startable {
     try {
       assertReadOneWay(request.rawHeaders, request.headers['transfer-encoding'])
       const url = originForm(request.url ?? '', request.headers.host)
+      if (this.#init.tls?.acme?.challenges.respond(request, response, url) === true) return
       const host = this.#hosts(request.headers.host as string)
       if (host.ref !== undefined) return this.#fetch(request, response, host.ref, url)
       const way = wayOf(url)

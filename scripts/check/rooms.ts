@@ -112,6 +112,7 @@ const ADDRESSES: { [name: string]: string[] } = {
   ollama: ['protocols/codegen/'],
   hono: ['node/http/', BENCH, APPS],
   'itty-router': [APPS],
+  'acme-client': ['node/http/tls/acme/', ...TESTS],
   ws: ['node/http/', ...TESTS],
   '@hono/*': ['node/http/', BENCH],
   pino: ['node/telemetry/'],

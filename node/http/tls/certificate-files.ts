@@ -20,7 +20,7 @@ export interface CertificateFilesInit {
   /** How often the files are looked at. */
   everyMs?: number
   /** What is served has changed. */
-  changed?: () => void
+  changed?: (certificate: CertificateFiles) => void
 }
 
 /** Both are some hundred bytes; looking costs less than a connection. */
@@ -79,7 +79,7 @@ export class CertificateFiles {
     this.#refused = ''
     this.#context = context
     this.#pem = { cert, key }
-    this.#init.changed?.()
+    this.#init.changed?.(this)
     if (!isFirst) events.emit('log', { level: 'info', room: 'http', text: `Serving the certificate that is now in ${files.cert}` })
   }
 

@@ -10,6 +10,7 @@ import { OsirisError } from '#protocols/errors'
 import type { Events } from '#protocols/events'
 import type { Clock, Startable } from '#protocols/lifecycle'
 import type { HttpLimits } from '../limits.ts'
+import type { AcmeCertificates } from './acme/certificates.ts'
 import { CertificateFiles, type TlsFiles } from './certificate-files.ts'
 import { serveSession, SESSION_OPTIONS } from './h2.ts'
 
@@ -17,7 +18,9 @@ export interface SecureDoorInit {
   host: string
   /** 0 takes any free port. */
   port: number
-  files: TlsFiles
+  /** The operator's; absent: only names that an authority has signed for are served. */
+  files?: TlsFiles | undefined
+  acme?: { certificates: AcmeCertificates } | undefined
   clock: Clock
   events: Events
   limits: HttpLimits
@@ -27,7 +30,7 @@ export interface SecureDoorInit {
 
 export class SecureDoor implements Startable {
   readonly #init: SecureDoorInit
-  readonly #certificate: CertificateFiles
+  readonly #certificate: CertificateFiles | undefined
   readonly #server: Server
   readonly #sessions = new Set<ServerHttp2Session>()
   readonly #sockets = new Set<TLSSocket>()
@@ -35,13 +38,15 @@ export class SecureDoor implements Startable {
   constructor(init: SecureDoorInit) {
     this.#init = init
     // Set for clients that name no host.
-    this.#certificate = new CertificateFiles({ ...init, changed: () => this.#server.setSecureContext(this.#certificate.options) })
+    const { files } = init
+    const changed = (certificate: CertificateFiles): void => this.#server.setSecureContext(certificate.options)
+    this.#certificate = files && new CertificateFiles({ ...init, files, changed })
     this.#server = createServer({
       ALPNProtocols: ['h2', 'http/1.1'],
       minVersion: 'TLSv1.2',
       handshakeTimeout: init.limits.headersTimeoutMs,
-      // One certificate, whatever name is asked for: hosts are judged by the request.
-      SNICallback: (_name, done) => done(null, this.#certificate.context),
+      // Hosts are judged by the request, whatever name was asked for here.
+      SNICallback: (name, done) => done(null, init.acme?.certificates.contextFor(name) ?? this.#certificate?.context),
     })
     this.#server.maxConnections = init.limits.connectionsMax
     this.#server.on('secureConnection', (socket) => this.#accept(socket))
@@ -59,7 +64,8 @@ export class SecureDoor implements Startable {
   /** Rejects with what is wrong with the certificate, or with the system's word about the address. */
   async start(): Promise<void> {
     if (this.#server.listening) return
-    await this.#certificate.start()
+    await this.#certificate?.start()
+    await this.#init.acme?.certificates.start()
     const { host, port } = this.#init
     await new Promise<void>((resolve, reject) => {
       this.#server.once('error', reject)
@@ -75,7 +81,8 @@ export class SecureDoor implements Startable {
 
   /** Takes no new connections and lets streams end; `terminate` ends what is left. */
   async stop(): Promise<void> {
-    this.#certificate.stop()
+    this.#certificate?.stop()
+    this.#init.acme?.certificates.stop()
     if (!this.#server.listening) return
     this.#server.close()
     for (const session of this.#sessions) session.close()
