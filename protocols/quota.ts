@@ -1,5 +1,7 @@
 /** What an operator allows a namespace, on all nodes together: the shape of the ledger's setting `quota`. */
 import { z } from 'zod'
+import { parse } from './codec.ts'
+import { OsirisError } from './errors.ts'
 
 /** At least one of them; what is absent has no bound. */
 export const quotaSchema = z
@@ -20,6 +22,19 @@ export interface Quota {
   callsPerSecond?: number | undefined
   concurrent?: number | undefined
   cpuSecondsPerHour?: number | undefined
+}
+
+/** For whoever writes one. Throws `invalid_argument`. */
+export function assertQuota(text: string): void {
+  let value: unknown
+  try {
+    value = JSON.parse(text)
+  } catch (error) {
+    throw new OsirisError('invalid_argument', `Cannot set the quota: it is not JSON (${(error as Error).message.slice(0, 200)})`, {
+      cause: error,
+    })
+  }
+  parse(quotaSchema, value, 'the quota')
 }
 
 /** Of a setting's text, which may be of a newer node: what cannot be read bounds nothing. */

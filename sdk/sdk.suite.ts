@@ -154,6 +154,36 @@ export function sdkSuite(name: string, open: () => Promise<OpenSdk>): void {
       })
     })
 
+    it('a quota is set, told, and taken away', async () => {
+      await osiris.quotas.set('sdk-bounded', { concurrent: 3 })
+      const bounded = expect.objectContaining({ namespace: 'sdk-bounded', concurrent: 3 }) as unknown
+      await eventually(async () => expect(await osiris.quotas.list()).toContainEqual(bounded))
+      await expect(osiris.quotas.set('sdk-bounded', { concurrent: -1 })).rejects.toMatchObject({ code: 'invalid_argument' })
+      await osiris.quotas.clear('sdk-bounded')
+      await eventually(async () => expect(await osiris.quotas.list()).not.toContainEqual(bounded))
+    })
+
+    it('a canary has its first share at once, is told of, and ended by hand', async () => {
+      const deploy = { namespace: 'sdk', name: 'bird' }
+      await osiris.deploy({ ...deploy, source: GREET })
+      await osiris.deploy({ ...deploy, source: GREET_2 })
+      await osiris.functions.point('sdk/bird', 'live', 'v1')
+      await eventually(async () => expect((await osiris.functions.get('sdk/bird')).ordinal).toBe(1))
+      await osiris.functions.canary('sdk/bird', { version: 'v2', weight: 20 })
+      const weights = async () => (await osiris.functions.get('sdk/bird@v1')).aliases['live']?.map(({ weight }) => weight)
+      await eventually(async () => expect(await weights()).toEqual([80, 20]))
+      await eventually(async () =>
+        expect((await osiris.functions.get('sdk/bird@v1')).promotion).toMatchObject({
+          state: 'running',
+          weight: 20,
+          steps: [20, 25, 50, 100],
+        }),
+      )
+      await osiris.functions.abort('sdk/bird')
+      await eventually(async () => expect(await weights()).toEqual([100]))
+      await expect(osiris.functions.canary('sdk/bird', { version: 'v9' })).rejects.toMatchObject({ code: 'not_found' })
+    })
+
     describe('deploy() and functions', () => {
       it('the same source is the same version, another one is the next', async () => {
         const name = 'versioned'

@@ -21,6 +21,7 @@ import type {
 import { OsirisError } from '#protocols/errors'
 import { type FunctionRef, formatRef, LIVE } from '#protocols/function'
 import { type Manifest, versionOf } from '#protocols/manifest'
+import { assertQuota } from '#protocols/quota'
 
 interface Row {
   versions: Omit<VersionRecord, 'aliases'>[]
@@ -95,6 +96,7 @@ export class FakeCatalog implements Catalog {
   async amend(change: AuthorityChange, options: WriteOptions): Promise<Receipt> {
     if (change.type === 'set') {
       const { namespace, key, value } = change
+      if (key === 'quota' && value !== null) assertQuota(value)
       const others = this.#settings.filter((each) => each.namespace !== namespace || each.key !== key)
       this.#settings = value === null ? others : [...others, { namespace, key, value }]
     }

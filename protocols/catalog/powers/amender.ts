@@ -4,6 +4,7 @@ import { decodeAs, encode, parse } from '#protocols/codec'
 import { OsirisError } from '#protocols/errors'
 import type { Clock } from '#protocols/lifecycle'
 import type { Network, Peer } from '#protocols/network'
+import { assertQuota } from '#protocols/quota'
 import type { AuthorityChange, Powers, Receipt, WriteOptions } from '../catalog.ts'
 import type { Ledger } from '../ledger/ledger.ts'
 import { type Requester, requesterOf } from '../ledger/asker.ts'
@@ -54,6 +55,7 @@ export class Amender {
     const principal = await access.principalOf(options.caller)
     const isTop = principal.issuer !== undefined && ledger.authority.standingFor(principal.issuer, 'admin', '*', clock.now()) === null
     assertMayAmend(checked, principal, isTop, this.powers())
+    if (checked.type === 'set' && checked.key === 'quota' && checked.value !== null) assertQuota(checked.value)
     this.#assertNotOver(checked)
     const { type, body } = this.#entryOf(checked, isTop ? undefined : principal)
     const fault = ledger.faultOfSigning(type, body)
