@@ -35,6 +35,42 @@ export interface FunctionCaller {
   path: readonly string[]
 }
 
+/** What `scheduled(event, env, ctx)` gets, or a value function with a `schedule` as its one argument. */
+export interface ScheduledEvent {
+  type: 'scheduled'
+  /** The same for a tick, whoever fires it. */
+  id: string
+  cron: string
+  timezone: string
+  /** When it was due, in milliseconds since the epoch. */
+  scheduledTime: number
+  /** Milliseconds between that and the call. */
+  lateMs: number
+}
+
+/** What `message(event, env, ctx)` gets, or a value function with `subscribe` as its one argument. */
+export interface TopicMessage<T = unknown> {
+  /** The same for a message, however often it is delivered. */
+  id: string
+  /** Whose topic it is. */
+  namespace: string
+  topic: string
+  /** Where the function subscribed as one of a group. */
+  group?: string
+  key?: string
+  /** 1 for the first delivery. */
+  attempt: number
+  /** Milliseconds since the epoch. */
+  publishedAt: number
+  publishedBy: string
+  data: T
+}
+
+/** The third argument of `scheduled` and `message`: the call is over when all that was given to `waitUntil` has settled. */
+export interface EventContext {
+  waitUntil(promise: Promise<unknown>): void
+}
+
 export interface Mock {
   /** Every `call` so far, in order. */
   calls: { ref: string; args: unknown[] }[]

@@ -38,6 +38,8 @@ export class World {
   readonly ended: { key: string; code: string | null }[] = []
   readonly #records = new Map<string, FunctionRecord>()
   readonly #seeds = new Map<string, Uint8Array>()
+  /** Namespaces that people may read. */
+  readable: string[] = []
   /** How long a call takes. */
   runMs = 100
   /** What calls end with, in order; then with a value. */
@@ -70,7 +72,9 @@ export class World {
       random: () => 0.5,
       invoke: (invocation) => this.#invoke(node, invocation, clock),
     })
-    serveSchedules(network, node.schedules, { principalOf: () => ({ subject: 'nobody', grants: [] }) })
+    serveSchedules(network, node.schedules, {
+      principalOf: () => ({ subject: 'ada', grants: [{ can: ['read'], namespaces: this.readable }] }),
+    })
     events.on('schedule.ended', ({ namespace, name: of, code }) => this.ended.push({ key: `${namespace}/${of}`, code }))
     this.nodes.set(name, node)
     await network.start()

@@ -2,6 +2,7 @@
  * Cron: every router follows all schedules, and each tick is fired by the one that owns the function, once a majority of the routers have said that the tick
  * is its own. How: README.md beside this file.
  */
+import { dropOldest } from '#protocols/bounded'
 import type { Catalog, FunctionRecord } from '#protocols/catalog'
 import { decodeAs, encode } from '#protocols/codec'
 import { OsirisError } from '#protocols/errors'
@@ -22,6 +23,7 @@ import { NextTimes } from './next-times.ts'
 import { SchedulePeers } from './peers.ts'
 import { doneUntil, type Fired, keyOf, mayRun, type Row, rowSchema } from './row.ts'
 
+const LINES_MAX = 1000
 /** A clock that is set while nothing is due is noticed after so long. */
 const LOOK_MS_MAX = 30_000
 /** The longest a function may run, and its margin twice. */
@@ -41,13 +43,16 @@ export interface SchedulesInit {
   invoke: (invocation: TriggeredInvocation) => Promise<Outcome>
 }
 
-interface Entry {
-  record: FunctionRecord
-  settings: ScheduleSettings
-  line: string
+interface ReadLine {
   /** Absent for a line that nobody can read: whoever published it did not ask here first. */
   ticks: Ticks | undefined
   problem: string | null
+}
+
+interface Entry extends ReadLine {
+  record: FunctionRecord
+  settings: ScheduleSettings
+  line: string
   isClaiming: boolean
   /** Since when others do not grant this tick. */
   denied: { tickAt: number; since: number } | undefined
@@ -60,6 +65,8 @@ export class Schedules implements Startable {
   readonly #peers: SchedulePeers
   readonly #live: LiveFunctions
   readonly #entries = new Map<string, Entry>()
+  /** Those read last. */
+  readonly #lines = new Map<string, ReadLine>()
   readonly #times = new NextTimes()
   /** Due, and another router's; or this one may not act. */
   readonly #parked = new Set<string>()
@@ -138,7 +145,7 @@ export class Schedules implements Startable {
     const known = this.#entries.get(key)
     if (known?.record.version === record.version) return
     const line = `${settings.cron} ${settings.timezone}`
-    const read = known?.line === line ? known : ticksOf(settings)
+    const read = known?.line === line ? known : this.#read(line, settings)
     this.#entries.set(key, {
       ...{ record, settings, line, ticks: read.ticks, problem: read.problem },
       isClaiming: known?.line === line && known.isClaiming,
@@ -147,6 +154,17 @@ export class Schedules implements Startable {
     if (read.problem !== null) this.#warn(`Cannot run "${key}" by its schedule`, new Error(read.problem))
     this.book.begin(namespace, name, line, this.#init.clock.now())
     this.#plan(key)
+  }
+
+  /** Many functions have one line, and reading one takes a millisecond. */
+  #read(line: string, settings: ScheduleSettings): ReadLine {
+    let read = this.#lines.get(line)
+    if (read === undefined) {
+      read = ticksOf(settings)
+      dropOldest(this.#lines, LINES_MAX)
+      this.#lines.set(line, read)
+    }
+    return read
   }
 
   #drop(key: string): void {
@@ -295,7 +313,7 @@ export class Schedules implements Startable {
   }
 }
 
-function ticksOf({ cron, timezone }: ScheduleSettings): Pick<Entry, 'ticks' | 'problem'> {
+function ticksOf({ cron, timezone }: ScheduleSettings): ReadLine {
   try {
     return { ticks: parseCron(cron, timezone), problem: null }
   } catch (error) {
