@@ -11,6 +11,8 @@ export interface FaultRun {
   lookEvery: number
   /** From when every node is ready again until all must agree. */
   settleMs: number
+  /** Whether figures count that a busy machine spoils: how soon something is answered, and what share in time. */
+  isTimed: boolean
   /** A folder of this run's own. */
   dir: string
   /** Ends every process that was started. */
@@ -30,5 +32,7 @@ export interface Fault {
   name: string
   does: string
   holds: string
+  /** A few strikes of it are part of `npm test`. */
+  isQuick: boolean
   run(run: FaultRun): Promise<Verdict>
 }

@@ -11,14 +11,15 @@ import { type Held, lossesAmong, twiceSigned } from './invariants.ts'
 let cleanup: Cleanup | undefined
 afterEach(() => cleanup?.run())
 
-describe.each(FAULTS)('$name', (fault) => {
+describe.each(FAULTS.filter(({ isQuick }) => isQuick))('$name', (fault) => {
   // Seed 9 begins with the death of all.
   it('holds what it must', async () => {
     cleanup = new Cleanup()
     const dir = mkdtempSync(join(tmpdir(), 'osiris-faults-test-'))
     cleanup.add(async () => rmSync(dir, { recursive: true, force: true }))
-    // The bound on agreement is a figure of the long run: here the machine may be busy with other tests.
-    const { problems } = await fault.run({ seed: 9, strikes: 3, nodes: 3, lookEvery: 3, settleMs: 60_000, dir, cleanup, say: () => {} })
+    // How soon they agree and answer are figures of the long run: here the machine may be busy with other tests.
+    const bounds = { lookEvery: 3, settleMs: 60_000, isTimed: false }
+    const { problems } = await fault.run({ seed: 9, strikes: 3, nodes: 3, ...bounds, dir, cleanup, say: () => {} })
     expect(problems.join('\n')).toBe('')
   }, 180_000)
 })

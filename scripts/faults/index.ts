@@ -61,7 +61,7 @@ async function runOne(fault: Fault, strikes: number, seed: number, nodes: number
   const startedAt = performance.now()
   const say = (text: string) => process.stderr.write(`  ${text}, ${Math.round((performance.now() - startedAt) / 1000)} s\n`)
   const { summary, problems } = await fault
-    .run({ seed, strikes, nodes, dir, cleanup, say, lookEvery: LOOK_EVERY, settleMs: SETTLE_MS })
+    .run({ seed, strikes, nodes, dir, cleanup, say, lookEvery: LOOK_EVERY, settleMs: SETTLE_MS, isTimed: true })
     .catch((error: unknown) => ({ summary: 'given up', problems: [`it could not be played: ${inspect(error)}`] }))
   if (cleanup.signal.aborted) return false
   isKept = problems.length > 0

@@ -34,6 +34,7 @@ export const killCatalogs: Fault = {
   does: 'kill -9 of catalogs at random moments while versions are deployed: one, one again while it starts, two, all; each starts again on its disk',
   holds:
     'every version whose deploy was answered is on every node; all agree; ledger verify is clean on every node and disk; no fork, no process left behind',
+  isQuick: true,
   run,
 }
 

@@ -95,6 +95,18 @@ export class FaultNode {
     return true
   }
 
+  /** To it and every process below it. */
+  signalAll(signal: NodeJS.Signals): void {
+    const pid = this.#life?.child.pid
+    if (pid === undefined) return
+    for (const each of [pid, ...below(pid).map((mark) => mark.pid)]) send(each, signal)
+  }
+
+  /** To every process below it. */
+  signalWorkers(signal: NodeJS.Signals): void {
+    for (const { pid } of below(this.#life?.child.pid ?? 0)) send(pid, signal)
+  }
+
   /** SIGTERM, as an operator stops it; what does not end in good order is one of its `troubles`. */
   async stop(): Promise<void> {
     const life = this.#leave()
@@ -123,7 +135,18 @@ export class FaultNode {
   #spawn(invitation: string | undefined): Life {
     const { http, p2p } = this.#ports
     const places = ['--data', this.dataDir, '--state', this.#dir, '--http-port', String(http), '--p2p-listen', `/ip4/127.0.0.1/tcp/${p2p}`]
-    const flags = ['--name', this.name, '--roles', this.#roles.join(), '--developer', '--spares', '1', '--log-level', 'warn']
+    const flags = [
+      '--name',
+      this.name,
+      '--roles',
+      this.#roles.join(),
+      '--developer',
+      '--egress-private',
+      '--spares',
+      '1',
+      '--log-level',
+      'warn',
+    ]
     const env = {
       ...{ PATH: process.env['PATH'], HOME: this.#dir, NO_COLOR: '1' },
       ...(invitation === undefined ? {} : { OSIRIS_JOIN: invitation }),
@@ -150,6 +173,15 @@ export class FaultNode {
 
   #log(): string {
     return readFileSync(this.#logPath, 'utf8').slice(-LOG_TAIL)
+  }
+}
+
+/** One that has ended meanwhile hears nothing. */
+function send(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(pid, signal)
+  } catch {
+    // gone
   }
 }
 

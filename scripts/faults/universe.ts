@@ -7,6 +7,7 @@ import { FaultNode } from './node.ts'
 
 /** The first has everything (and the root key); builders are some, so that a deploy often crosses the mesh twice. */
 const ROLES: readonly Role[][] = [['router', 'catalog', 'builder', 'executor'], ['catalog', 'builder'], ['catalog', 'builder'], ['catalog']]
+const EVERYTHING: readonly Role[] = ['router', 'catalog', 'builder', 'executor']
 /** A lone start of five nodes takes about 3 s. */
 const ADMITTED_MS = 60_000
 const ORPHANS_MS = 10_000
@@ -24,9 +25,10 @@ export class FaultUniverse {
     this.#cleanup = cleanup
   }
 
-  /** Resolves when every node has taken in a deploy that was committed. */
-  static async start(count: number, dir: string, cleanup: Cleanup): Promise<FaultUniverse> {
-    const nodes = Array.from({ length: count }, (_, index) => new FaultNode(`node-${index + 1}`, ROLES[index] ?? ['catalog'], dir))
+  /** Resolves when every node has taken in a deploy that was committed. `everything`: each runs all roles. */
+  static async start(count: number, dir: string, cleanup: Cleanup, { everything = false } = {}): Promise<FaultUniverse> {
+    const rolesOf = (index: number) => (everything ? EVERYTHING : (ROLES[index] ?? ['catalog']))
+    const nodes = Array.from({ length: count }, (_, index) => new FaultNode(`node-${index + 1}`, rolesOf(index), dir))
     const universe = new FaultUniverse(nodes, cleanup)
     // Registered first: a start that is interrupted leaves nodes behind.
     cleanup.add(() => universe.#end())

@@ -1,0 +1,125 @@
+/** Load: callers that call one function after the other through whichever node may be asked, and remember how each call ended and when. */
+import { setTimeout as sleep } from 'node:timers/promises'
+import { OsirisError } from '#protocols/errors'
+import { Dice } from './dice.ts'
+import type { FaultNode } from './node.ts'
+import { NAMESPACE } from './deployers.ts'
+
+/** Of both functions. */
+export const TIMEOUT_MS = 5000
+/** Every call ends within its deadline and so long (THREATS 3, B3), and this process is busy too. */
+const LATE_MS = TIMEOUT_MS + 1000 + 500
+const PAUSE_MS = 20
+/** A caller whose node dies under an idempotent call asks so many nodes in all. */
+const NODES_MAX = 3
+const TOLD = 5
+
+/** `once` must not be started twice; `again` may, and is hedged. Each tells the sink its call before it does anything. */
+export const FUNCTIONS = ['once', 'again'] as const
+type Name = (typeof FUNCTIONS)[number]
+
+export interface CallersInit {
+  count: number
+  seed: number
+  /** Who may be asked now. */
+  nodes: () => readonly FaultNode[]
+}
+
+interface Tally {
+  ok: number
+  failed: Map<string, number>
+}
+
+export class Callers {
+  readonly tallies: Record<Name, Tally> = { once: { ok: 0, failed: new Map() }, again: { ok: 0, failed: new Map() } }
+  /** Sentences about calls that ended too late. */
+  readonly late: string[] = []
+  /** By node: since `mark`, when the first call that began after it was answered. */
+  readonly first = new Map<string, number>()
+  readonly tookMs: number[] = []
+  readonly #init: CallersInit
+  readonly #dice: Dice[]
+  readonly #next: number[]
+  #markedAt = 0
+  #stopped = true
+  #running: Promise<unknown> = Promise.resolve()
+
+  constructor(init: CallersInit) {
+    this.#init = init
+    this.#dice = Array.from({ length: init.count }, (_, index) => new Dice(init.seed, `caller ${index}`))
+    this.#next = this.#dice.map(() => 0)
+  }
+
+  start(): void {
+    this.#stopped = false
+    this.#running = Promise.all(this.#dice.map((dice, index) => this.#run(index, dice)))
+  }
+
+  /** Resolves when every answer is in. */
+  async pause(): Promise<void> {
+    this.#stopped = true
+    await this.#running
+  }
+
+  /** From now on `first` is looked for, and `tookMs` begins anew. */
+  mark(): number {
+    this.first.clear()
+    this.tookMs.length = 0
+    return (this.#markedAt = performance.now())
+  }
+
+  total(): number {
+    return FUNCTIONS.reduce((sum, name) => sum + this.tallies[name].ok + failuresIn(this.tallies[name]), 0)
+  }
+
+  async #run(index: number, dice: Dice): Promise<void> {
+    while (!this.#stopped) {
+      const name = dice.chance(0.5) ? 'once' : 'again'
+      const id = `${name}-${index}-${(this.#next[index] as number)++}`
+      const code = await this.#call(name, id, dice)
+      const { failed } = this.tallies[name]
+      if (code === undefined) this.tallies[name].ok += 1
+      else failed.set(code, (failed.get(code) ?? 0) + 1)
+      await sleep(code === undefined ? dice.int(PAUSE_MS) : PAUSE_MS)
+    }
+  }
+
+  /** The code it ended with; `undefined` for an answer. */
+  async #call(name: Name, id: string, dice: Dice): Promise<string | undefined> {
+    let code: string | undefined
+    for (let asked = 0; asked < (name === 'again' ? NODES_MAX : 1); asked += 1) {
+      const node = await this.#somebody(dice)
+      if (node?.client === undefined) return code ?? 'unavailable'
+      const startedAt = performance.now()
+      code = await node.client.call(`${NAMESPACE}/${name}`, id).then(
+        () => undefined,
+        (error: unknown) => OsirisError.from(error, 'Cannot call').code,
+      )
+      this.#note(node, id, startedAt, code)
+      if (code !== 'unavailable' && code !== 'outcome_unknown') return code
+    }
+    return code
+  }
+
+  async #somebody(dice: Dice): Promise<FaultNode | undefined> {
+    let node = dice.pick(this.#init.nodes())
+    while (node === undefined && !this.#stopped) {
+      await sleep(PAUSE_MS)
+      node = dice.pick(this.#init.nodes())
+    }
+    return node
+  }
+
+  #note(node: FaultNode, id: string, startedAt: number, code: string | undefined): void {
+    const now = performance.now()
+    if (now - startedAt > LATE_MS && this.late.length < TOLD)
+      this.late.push(`${id} through ${node.name} ended after ${Math.round(now - startedAt)} ms (${code ?? 'answered'})`)
+    if (code !== undefined || startedAt < this.#markedAt) return
+    this.tookMs.push(now - startedAt)
+    if (!this.first.has(node.name)) this.first.set(node.name, now - this.#markedAt)
+  }
+}
+
+export function failuresIn({ failed }: Tally): number {
+  return [...failed.values()].reduce((sum, each) => sum + each, 0)
+}
