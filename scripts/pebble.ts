@@ -1,18 +1,19 @@
 /**
- * `node scripts/pebble.ts FOLDER`: a node's door gets a certificate from Pebble, the ACME server that Let's Encrypt tests clients with. FOLDER has `pebble` and
+ * `node scripts/pebble.ts FOLDER`: what a node uses gets a certificate from Pebble, the ACME server that Let's Encrypt tests clients with. FOLDER has `pebble` and
  * `pebble-challtestsrv`; on Debian: `apt-get download pebble && dpkg -x pebble_*.deb .` puts them into usr/bin.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { connect } from 'node:tls'
+import { createServer as createHttp } from 'node:http'
+import type { AddressInfo, Server } from 'node:net'
+import { setTimeout as pause } from 'node:timers/promises'
+import { connect, createServer as createTls } from 'node:tls'
 import { fileURLToPath } from 'node:url'
 import { createAcme } from '#node/http'
-import { createFakeNode } from '#node/http/testing'
 import { systemClock } from '#protocols/lifecycle'
 import { createEvents } from '#protocols/events'
-import { until } from '#protocols/until'
 
 const HOST = 'shop.example.org'
 const BOUND_MS = 120_000
@@ -35,10 +36,13 @@ const acme = createAcme({
   events,
   ca,
 })
-const node = await createFakeNode({ tls: { port: 0, acme } })
+const http = createHttp((request, response) => {
+  if (!acme.challenges.respond(request, response, request.url ?? '')) response.writeHead(404).end()
+})
+const tls = createTls({ SNICallback: (name, done) => done(null, acme.certificates.contextFor(name)) })
+tls.on('tlsClientError', (_error, socket) => socket.destroy())
 try {
-  await node.server.start()
-  const httpPort = Number(new URL(node.server.url).port)
+  const [httpPort, tlsPort] = await Promise.all([listen(http), listen(tls)])
   const files = { certificate: join(fixtures, 'localhost.crt'), privateKey: join(fixtures, 'localhost.key') }
   const pebble = { listenAddress: `127.0.0.1:${directoryPort}`, managementListenAddress: '', ...files, httpPort, tlsPort: 5001 }
   writeFileSync(join(dir, 'pebble.json'), JSON.stringify({ pebble }))
@@ -53,14 +57,23 @@ try {
       stdio: ['ignore', 'ignore', 'inherit'],
     }),
   )
-  await until(() => answers(directoryPort), BOUND_MS)
+  const boundAt = performance.now() + BOUND_MS
+  while (!(await answers(directoryPort)) && performance.now() < boundAt) await pause(50)
   await acme.certificates.round()
-  const { subjectaltname, issuer } = await certificateFor(HOST, Number(new URL(node.server.secureUrl as string).port))
+  const { subjectaltname, issuer } = await certificateFor(HOST, tlsPort)
   process.stdout.write(`${subjectaltname} by ${String(issuer.CN)}\n`)
 } finally {
   for (const child of children) child.kill('SIGKILL')
-  await node.server.stop()
+  http.close()
+  tls.close()
   rmSync(dir, { recursive: true, force: true })
+}
+
+function listen(server: Server): Promise<number> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject)
+    server.listen(0, '127.0.0.1', () => resolve((server.address() as AddressInfo).port))
+  })
 }
 
 function answers(port: number): Promise<boolean> {
