@@ -28,15 +28,21 @@ export async function rootKeysIn(dataDir: string): Promise<RootKeys> {
       const waiting = await keyIfThere(nextPath)
       if (waiting !== undefined && !isUsed(waiting.id)) return waiting
       const made = createIdentity()
-      await writeSecret(nextPath, textOfKey(made)).catch((error: unknown) => {
-        const isFull = ['ENOSPC', 'EDQUOT'].includes((error as NodeJS.ErrnoException).code ?? '')
-        const state = `the new key cannot be kept in ${nextPath} (${(error as Error).message}); nothing was changed`
-        throw new OsirisError(isFull ? 'storage_full' : 'unavailable', `Cannot rotate the root key: ${state}`, { cause: error })
-      })
+      await kept(nextPath, () => writeSecret(nextPath, textOfKey(made)))
       return made
     },
     tookOver: async ({ id }) => {
-      if ((await keyIfThere(nextPath))?.id === id) await moveSecret(nextPath, successorPath)
+      if ((await keyIfThere(nextPath))?.id === id) await kept(successorPath, () => moveSecret(nextPath, successorPath))
     },
+  }
+}
+
+async function kept(path: string, write: () => Promise<void>): Promise<void> {
+  try {
+    await write()
+  } catch (error) {
+    const isFull = ['ENOSPC', 'EDQUOT'].includes((error as NodeJS.ErrnoException).code ?? '')
+    const state = `a key cannot be kept in ${path} (${(error as Error).message})`
+    throw new OsirisError(isFull ? 'storage_full' : 'unavailable', `Cannot rotate the root key: ${state}`, { cause: error })
   }
 }

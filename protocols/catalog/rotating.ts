@@ -9,6 +9,7 @@ import { ADMIN_EVERYWHERE } from './ledger/authority-rules.ts'
 import type { Keys, Successor } from './ledger/authority-keys.ts'
 import { placeOf } from './ledger/entry.ts'
 import type { Ledger } from './ledger/ledger.ts'
+import { placeOfNow } from './ledger/receipts/electorate.ts'
 import type { FeedGuard } from './witnesses/feed-guard.ts'
 import type { Writer } from './writer.ts'
 
@@ -21,7 +22,7 @@ export interface RootKeys {
    * Throws `storage_full`, `unavailable`.
    */
   next(isUsed: (key: string) => boolean): Promise<Identity>
-  /** This one holds the root by the ledger on disk here. Idempotent. */
+  /** This one holds the root by the ledger on disk here: no later one takes the place of its file. Idempotent. Rejects where it cannot be written. */
   tookOver(key: Identity): Promise<void>
 }
 
@@ -87,13 +88,30 @@ export class RootRotation {
     await guard.ready(this.#init.ledger.author)
     await guard.ready(this.#held(from).id)
     // What the others had to say may have ended it.
-    return this.#held(from)
+    const holder = this.#held(from)
+    this.#requireMajority(holder)
+    return holder
+  }
+
+  /** Not a few on one side of a partition: on the other there may be a host with the same key, and two last entries would freeze it. */
+  #requireMajority({ id }: Identity): void {
+    const { ledger, guard, clock } = this.#init
+    const catalogs = new Set(ledger.state.electorate.at(placeOfNow(clock.now()))).add(ledger.author)
+    const granted = guard.grantedBy(id) + 1
+    if (granted * 2 > catalogs.size) return
+    throw new OsirisError(
+      'unavailable',
+      `${ACT}: ${granted} of ${catalogs.size} catalogs say that nobody else writes with it, more than half must; those that are gone for good count until they are banned`,
+    )
   }
 
   /** Nobody hears of the new key before it is on disk here: what its owner has lost nobody can make again. */
   async #give(holder: Identity, principal: Principal): Promise<Successor> {
     const { ledger, guard, clock, rootKeys } = this.#init
-    const next = await (rootKeys as RootKeys).next((key) => this.#keys.top.has(key))
+    if (rootKeys === undefined) throw this.#notHere()
+    // Where an earlier rotation could not put it there, its file is the one that the next key goes to.
+    await rootKeys.tookOver(holder)
+    const next = await rootKeys.next((key) => this.#keys.top.has(key))
     ledger.keyring.hold(next)
     guard.hold(next)
     const requester = requesterOf(principal, ADMIN_EVERYWHERE, ledger.authority, clock.now())

@@ -45,6 +45,11 @@ export class SuccessionDesk implements SuccessionDoor {
     return this.#rotation.settle()
   }
 
+  /** The key that holds the root, as far as is known here; nothing where it ended with nobody after it. */
+  holder(): string | undefined {
+    return this.#ledger.authority.verdict.keys.holderOf(this.#ledger.root)
+  }
+
   rotate(options: WriteOptions & { from?: string | undefined }): Promise<Rotated> {
     return this.#rotation.rotate(options)
   }

@@ -178,6 +178,28 @@ export const BUGS: readonly Bug[] = [
     'if (view === undefined || view === content.view) return view !== undefined',
     'if (view !== content.view || view !== undefined) return true',
   ),
+  catalog(
+    'never verify what a checkpoint brought',
+    'checkpoints/checkpoint-room.ts',
+    'this.#ends = [this.#signer.start(), this.#prover.start()]',
+    'this.#ends = [this.#signer.start()]',
+  ),
+  // The root's key
+  catalog(
+    'write as the root without a lease',
+    'witnesses/feed-guard.ts',
+    'for (const key of ledger.keyring.roots) this.hold(key)',
+    'void ledger.keyring',
+  ),
+  catalog('no word of its own about the root', 'witnesses/feed-guard.ts', '...(author === ledger.author ? {}', '...(author !== "" ? {}'),
+  ledger(
+    'go on behind a rotation',
+    'authority-door.ts',
+    'if (hasGivenOn(place, facts)) return',
+    'if (hasGivenOn(place, facts) && place.seq < 0) return',
+  ),
+  ledger('nobody takes over', 'authority-keys.ts', '      key = chosen.to\n', '      return\n'),
+  catalog('overwrite the key that holds the root', 'rotating.ts', 'await rootKeys.tookOver(holder)', 'void holder'),
   // Repair
   catalog('lose gossip and never pull', 'replication.ts', 'if (peer !== undefined) void this.pull(peer)', 'void peer'),
   // Calls

@@ -1,5 +1,5 @@
 /** Who takes part in every run: one universe, its root, its nodes, a hostile one, people with and without grants. The same keys each time, so that what is signed once is judged once. */
-import { createIdentity, type Grant, type Identity, type Invited, issueToken, type Universe, universeId } from '#protocols/access'
+import { createIdentity, type Grant, type Identity, type Invited, issueTokenBy, type Universe, universeId } from '#protocols/access'
 import { createFounding } from '#protocols/catalog'
 import { encode } from '#protocols/codec'
 import type { Caller } from '#protocols/invocation'
@@ -8,6 +8,8 @@ import { EPOCH_MS } from './clock.ts'
 const identityOf = (number: number): Identity => createIdentity(new Uint8Array(32).fill(number))
 
 export const ROOT = identityOf(1)
+/** Above the root, and on no node. */
+const RECOVERY = identityOf(2)
 /** As many as a run can have. */
 export const NODES: readonly Identity[] = Array.from({ length: 6 }, (_, at) => identityOf(10 + at))
 /** A member with a key of its own that keeps to no rule. */
@@ -63,7 +65,7 @@ function foundingEntries(count: number, keepers: number, hasHostile: boolean) {
     expiresAtMs: null,
   }))
   const hostile = { member: HOSTILE.id, name: 'hostile', roles: ['catalog'], grants: [], expiresAtMs: null }
-  return createFounding(ROOT, UNIVERSE, hasHostile ? nodes.toSpliced(1, 0, hostile as never) : nodes, EPOCH_MS - 60_000)
+  return createFounding(ROOT, UNIVERSE, hasHostile ? nodes.toSpliced(1, 0, hostile as never) : nodes, EPOCH_MS - 60_000, RECOVERY.id)
 }
 
 const [, first, second] = foundingEntries(1, 1, true)
@@ -88,20 +90,26 @@ export interface People {
   bob: Caller
   /** Signed by somebody who is not the root. */
   mallory: Caller
+  /** May do everything, whoever holds the root. */
+  boss: Caller
 }
 
-let people: Promise<People> | undefined
-/** Their tokens, signed once. */
-export function peopleOf(): Promise<People> {
-  return (people ??= signAll())
+const people = new Map<boolean, Promise<People>>()
+/** Their tokens, signed once. Where the root is given on, by recovery: they do not end with its key. */
+export function peopleOf(isRuled: boolean): Promise<People> {
+  const known = people.get(isRuled)
+  const signed = known ?? signAll(isRuled ? RECOVERY : ROOT)
+  people.set(isRuled, signed)
+  return signed
 }
 
-async function signAll(): Promise<People> {
-  const token = (root: Identity, subject: string, can: Grant['can']) =>
-    issueToken(root, subject, [{ can, namespaces: [NAMESPACE] }], EPOCH_MS + 3_600_000)
+async function signAll(root: Identity): Promise<People> {
+  const token = (issuer: Identity, subject: string, can: Grant['can'], namespace: string = NAMESPACE) =>
+    issueTokenBy(issuer, universeId(UNIVERSE), subject, [{ can, namespaces: [namespace] }], EPOCH_MS + 3_600_000)
   return {
-    ada: { subject: 'ada', token: await token(ROOT, 'ada', ['deploy']) },
-    bob: { subject: 'bob', token: await token(ROOT, 'bob', ['invoke']) },
+    ada: { subject: 'ada', token: await token(root, 'ada', ['deploy']) },
+    bob: { subject: 'bob', token: await token(root, 'bob', ['invoke']) },
     mallory: { subject: 'mallory', token: await token(FOREIGN_ROOT, 'mallory', ['admin']) },
+    boss: { subject: 'boss', token: await token(root, 'boss', ['admin'], '*') },
   }
 }

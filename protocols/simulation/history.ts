@@ -34,7 +34,18 @@ export class History {
   hostileSeq = 0
   readonly calls = new Map<string, Call>()
   /** How things went, for the trace and to see that a run did something. */
-  readonly counts = { written: 0, refused: 0, values: 0, failures: 0, loans: 0, hints: 0, checkpoints: 0, guests: 0 }
+  readonly counts = {
+    written: 0,
+    refused: 0,
+    values: 0,
+    failures: 0,
+    loans: 0,
+    hints: 0,
+    checkpoints: 0,
+    guests: 0,
+    rotations: 0,
+    joins: 0,
+  }
 
   started(id: string): void {
     const call = this.calls.get(id)

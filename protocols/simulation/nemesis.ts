@@ -23,6 +23,8 @@ const EVIL = [
   'clock',
 ] as const
 type Evil = (typeof EVIL)[number]
+/** What two hosts with one root key may go through: whoever does not hear the other, or ends before the others have what it wrote, may fork (protocols/catalog/README.md, "Not promised"). */
+const TOGETHER: ReadonlySet<Evil> = new Set(['diskFull', 'diskError', 'clock'])
 
 /** Peace around a disk that is set back: nobody can tell a node what it has lost while those who know it are away. */
 const TRUCE_MS = 3500
@@ -55,8 +57,9 @@ export class Nemesis {
 
   /** Evil from now on for so long; longer where those who keep no ledger shall be alone for a while. Returns how long. */
   start(evilMs: number): number {
-    const kinds = this.#dice.shuffled(EVIL).slice(0, 1 + this.#dice.int(5))
-    const isSilent = this.#world.askers.length > 0 && this.#dice.chance(0.5)
+    const possible = this.#world.rulers.length > 1 ? EVIL.filter((each) => TOGETHER.has(each)) : EVIL
+    const kinds = this.#dice.shuffled(possible).slice(0, 1 + this.#dice.int(5))
+    const isSilent = this.#world.rulers.length < 2 && this.#world.askers.length > 0 && this.#dice.chance(0.5)
     const forMs = isSilent ? Math.max(evilMs, SILENCE_MS.from + SILENCE_MS.min) : evilMs
     if (isSilent) this.#world.after(SILENCE_MS.from, () => this.#active && this.#do('silence'))
     const count = 2 + this.#dice.int(7)

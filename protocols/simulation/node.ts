@@ -1,6 +1,6 @@
 /** One node: what outlives its process (key, disk, the fault of its clock) and the production code of its present life. */
 import { Access, type Identity, universeId } from '#protocols/access'
-import { type Catalog, CatalogClient, CatalogService, followStanding, serveCatalog } from '#protocols/catalog'
+import { type Catalog, CatalogClient, CatalogService, type CatalogServiceInit, followStanding, serveCatalog } from '#protocols/catalog'
 import { createEvents, type Events } from '#protocols/events'
 import { ExecutorClient, serveExecutor } from '#protocols/executor'
 import type { Random, Role } from '#protocols/lifecycle'
@@ -12,6 +12,7 @@ import { type ClockError, NodeClock, wallMsOf } from './clock.ts'
 import type { Dice } from './dice.ts'
 import { VirtualDisk } from './disk.ts'
 import { CountingExecutor } from './executor.ts'
+import type { KeyDisk } from './key-disk.ts'
 import type { Owner, Scheduler } from './scheduler.ts'
 import { addressOf, type HeardRecord, VirtualTransport } from './transport.ts'
 import type { Wire } from './wire.ts'
@@ -47,6 +48,11 @@ export interface NodeInit {
   everybody: readonly { name: string; identity: Identity }[]
   /** What the root wrote before. */
   founding: readonly Uint8Array[]
+  /** The root may be given on, so that tokens are judged by who holds it. */
+  isRuled: boolean
+  /** Where the root's keys lie, if any are on this host. */
+  keys: KeyDisk | undefined
+  limits: Partial<CatalogServiceInit['limits']>
   onStart: (id: string) => void
   /** Hears of every record of the DHT that comes to it. */
   onRecord: (record: HeardRecord) => void
@@ -68,6 +74,8 @@ export class Node {
   diedAt: number | undefined
   /** Until then nobody asks it for anything: it meets the others after it lost some of its disk. */
   meetsUntilMs = 0
+  /** It is not there at all before. */
+  absentUntilMs = 0
   readonly #init: NodeInit
   #lives = 0
   #highMs = 0
@@ -80,6 +88,10 @@ export class Node {
     this.clockError = init.clockError
     this.disk = new VirtualDisk(init.scheduler, init.dice.fork(`disk ${init.name}`))
     this.files = new VirtualArtifacts(init.scheduler, init.dice.fork(`files ${init.name}`), this.disk)
+  }
+
+  get keys(): KeyDisk | undefined {
+    return this.#init.keys
   }
 
   get keepsLedger(): boolean {
@@ -147,6 +159,7 @@ export class Node {
     })
     const access = new Access({ root: UNIVERSE.root, clock })
     const parts = this.#catalogOf({ owner, clock, network, access, events, random })
+    if (this.#init.isRuled) access.follow(parts.catalog)
     const { standing } = parts.service ?? parts.catalog
     if (standing !== undefined) followStanding(network, standing)
     const executor = this.#executorOf(parts.catalog, clock, network, access)
@@ -174,7 +187,8 @@ export class Node {
       nodeName: this.name,
       founding: this.#init.founding,
       verifyOn: 'here',
-      limits: CHECKPOINTS,
+      limits: { ...CHECKPOINTS, ...this.#init.limits },
+      rootKeys: this.#init.keys?.open(owner),
     })
     return { catalog: service, service }
   }

@@ -5,6 +5,7 @@ import { DiskCheck } from './checks/disks.ts'
 import { allTogether, MemberCheck } from './checks/members.ts'
 import { judgePromisesKept } from './checks/promises.ts'
 import { ViewCheck } from './checks/views.ts'
+import { Crown } from './crown.ts'
 import { Guests } from './guests.ts'
 import { Hostile } from './hostile.ts'
 import { Nemesis } from './nemesis.ts'
@@ -38,9 +39,9 @@ const LOOK_MS = 250
 const LAST_MS = 5_000
 
 export async function simulate(seed: number, options: RunOptions = {}): Promise<Report> {
-  const people = await peopleOf()
   const trace = new Trace(options.print)
   const world = new World(seed, trace)
+  const people = await peopleOf(world.isRuled)
   const unhandled = (error: unknown) => world.fail('no unhandled rejection', String((error as Error).stack ?? error))
   process.on('unhandledRejection', unhandled)
   await live(world, people)
@@ -75,14 +76,18 @@ async function live(world: World, people: People): Promise<void> {
   workload.start()
   const guests = new Guests(world)
   guests.start()
+  const crown = world.isRuled ? new Crown(world, people) : undefined
+  crown?.start()
   const evilMs = nemesis.start(world.dice.fork('length').between(EVIL_MS.min, EVIL_MS.max))
   await until(BOOT_MS + evilMs)
   workload.stop()
   guests.stop()
+  crown?.stop()
   nemesis.heal()
   hostile?.stop()
   await settle(world, disks, until)
   await lastDeploy(world, disks, workload, until)
+  await crown?.last(until)
   await until(Math.max(...[...world.history.calls.values()].map((call) => call.dueMs), world.now))
   judgePromisesKept(world)
   office.judge()
@@ -129,6 +134,7 @@ function isSettled(world: World, disks: DiskCheck): boolean {
 function stateOf(world: World, node: World['nodes'][number]): string {
   const status = node.ledger?.status()
   if (status === undefined) return `${node.name} is not ready`
+  if (status.unproven > 0) return `${node.name} has not verified ${status.unproven} entries of its checkpoint`
   const heads = status.heads.map((head) => `${head.author.slice(0, 6)}/${head.seq}`)
   return [status.viewDigest.slice(0, 8), ...heads].join(' ')
 }

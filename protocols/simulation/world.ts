@@ -1,10 +1,11 @@
 /** Everything of one run: virtual time, the wire, the nodes, and what is known of what they promised. */
 import type { Role } from '#protocols/lifecycle'
 import { judgeRecord } from './checks/records.ts'
-import { foundingOf, HOSTILE, NODES } from './cast.ts'
+import { foundingOf, HOSTILE, NODES, ROOT } from './cast.ts'
 import { EPOCH_MS } from './clock.ts'
 import { Dice } from './dice.ts'
 import { History } from './history.ts'
+import { KeyDisk } from './key-disk.ts'
 import { Node } from './node.ts'
 import { type Owner, Scheduler } from './scheduler.ts'
 import type { Trace } from './trace.ts'
@@ -23,6 +24,12 @@ const RATE_PPM = 200
 const START_MS = 200
 /** Catalogs of a universe: three mostly, as two of them decide. */
 const KEEPERS = [3, 3, 3, 3, 4, 5] as const
+/** When a catalog comes that has nothing: behind most writes of a run, so that it joins by a checkpoint. */
+const LATE_MS = { min: 1200, max: 4500 }
+/** Fewer entries than a run writes; verified so slowly that kills fall in between. */
+const JOINING = { joinBehind: 4, provePerSecond: 20, checkpointEntries: 3 }
+/** Keys of the root's that one host makes in a run at most. */
+const KEYS_MAX = 40
 const ALL_ROLES: Role[] = ['catalog', 'router', 'executor']
 
 export class World {
@@ -34,6 +41,10 @@ export class World {
   /** Time that belongs to the world and not to a node. */
   readonly owner: Owner = { name: 'world', alive: true, waiting: 0 }
   readonly hasHostile: boolean
+  /** Some hosts have the root's key. */
+  readonly isRuled: boolean
+  /** When the last of those that keep the ledger starts for the first time; 0: with the others. */
+  readonly #late: number
   /** What the root wrote before the run. */
   readonly founding: readonly Uint8Array[]
   violation: Violation | undefined
@@ -51,6 +62,12 @@ export class World {
     this.hasHostile = shape.chance(0.5)
     const founding = foundingOf({ count, keepers, hasHostile: this.hasHostile })
     this.founding = founding
+    const ruling = this.dice.fork('ruling')
+    // Elsewhere the root is away from all nodes, and writes without asking them (`office.ts`).
+    this.isRuled = !this.hasHostile && ruling.chance(0.7)
+    const rulers = this.isRuled ? 1 + Number(ruling.chance(0.4)) : 0
+    const joining = this.dice.fork('joining')
+    this.#late = joining.chance(0.4) ? joining.between(LATE_MS.min, LATE_MS.max) : 0
     const everybody = NODES.slice(0, count).map((identity, at) => ({ name: `n${at + 1}`, identity }))
     const all = this.hasHostile ? [...everybody, { name: 'hostile', identity: HOSTILE }] : everybody
     this.nodes = everybody.map(
@@ -63,7 +80,11 @@ export class World {
           dice: this.dice,
           clockError: { offsetMs: shape.between(-OFFSET_MS, OFFSET_MS), rate: 1 + shape.between(-RATE_PPM, RATE_PPM) / 1e6 },
           everybody: all,
-          founding,
+          // Who comes late has nothing, not even the genesis.
+          founding: this.#late > 0 && at === keepers - 1 ? [] : founding,
+          isRuled: this.isRuled,
+          keys: at < rulers ? new KeyDisk(this.scheduler, ruling.fork(each.name), 100 + at * KEYS_MAX, ROOT) : undefined,
+          limits: this.#late > 0 ? JOINING : {},
           onStart: (id) => this.history.started(id),
           onRecord: (record) => judgeRecord(this, this.nodes[at] as Node, record),
           onHint: () => (this.history.counts.hints += 1),
@@ -75,6 +96,11 @@ export class World {
   /** All who are honest and keep the ledger. */
   get keepers(): Node[] {
     return this.nodes.filter((node) => node.keepsLedger)
+  }
+
+  /** All whose hosts have the root's key, or had. */
+  get rulers(): Node[] {
+    return this.nodes.filter((node) => node.keys !== undefined)
   }
 
   /** All who keep no ledger and ask the others. */
@@ -112,7 +138,7 @@ export class World {
 
   /** Starts a node's process; when its disk refuses, again a little later, as a supervisor does. */
   boot(node: Node): void {
-    if (node.life !== undefined) return
+    if (node.life !== undefined || node.absentUntilMs > this.now) return
     this.note(node.name, 'starts')
     node.start().then(
       () => this.note(node.name, 'is ready'),
@@ -125,7 +151,9 @@ export class World {
   }
 
   bootAll(): void {
-    for (const node of this.nodes) this.after(this.dice.between(0, START_MS), () => this.boot(node))
+    const late = this.#late > 0 ? this.keepers.at(-1) : undefined
+    if (late !== undefined) late.absentUntilMs = this.#late
+    for (const node of this.nodes) this.after(this.dice.between(0, START_MS) + node.absentUntilMs, () => this.boot(node))
   }
 
   kill(node: Node, silently: boolean): void {

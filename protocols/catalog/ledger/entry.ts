@@ -156,8 +156,14 @@ export function createGenesis(root: Identity, universe: Universe, recovery: stri
 }
 
 /** What the root of a universe writes before there is any node, at that time: the genesis, and these admissions. For worlds made beforehand. */
-export function createFounding(root: Identity, universe: Universe, admissions: readonly BodyOf<'admit'>[], wallMs: number): Entry[] {
-  const founding = [openEntry(createGenesis(root, universe))]
+export function createFounding(
+  root: Identity,
+  universe: Universe,
+  admissions: readonly BodyOf<'admit'>[],
+  wallMs: number,
+  recovery: string | null = null,
+): Entry[] {
+  const founding = [openEntry(createGenesis(root, universe, recovery))]
   for (const body of admissions) {
     const before = founding.at(-1) as Entry
     const place = { format: 1 as const, universe: universeId(universe), author: root.id, seq: before.seq + 1, prev: before.hash }

@@ -65,6 +65,11 @@ export class FeedGuard {
     return this.#witnesses.get(author)?.ready()
   }
 
+  /** How many others say now that nobody else writes to this feed. */
+  grantedBy(author: string): number {
+    return this.#witnesses.get(author)?.grantedBy ?? 0
+  }
+
   /**
    * How far a feed goes here, and whether the process that asks may write to it now. `writer`: its key. Throws `forbidden` unless the feed is its own, or the
    * root's and it has shown that it holds that key: whoever could ask for another's feed could keep its owner from writing.
@@ -72,7 +77,9 @@ export class FeedGuard {
   answer(feed: Feed, writer: string, { instance, leaseMs }: Claim): Testimony {
     const { author } = feed
     const { authority, universe } = this.#ledger
-    if (author !== writer && !(authority.isTop(author) && isProven(feed, universe, writer)))
+    // Of a key that gave the root on, too: a host that has not heard of it learns it so, and writes no more.
+    const isRoots = authority.verdict.keys.top.has(author)
+    if (author !== writer && !(isRoots && isProven(feed, universe, writer)))
       throw new OsirisError('forbidden', 'Cannot witness a feed: it is neither the sender’s own nor the root’s, by the ledger here')
     const { seq, hash } = this.#ledger.tip(author)
     return { seq, hash, ...this.#leases.claim(author, instance, leaseMs) }
@@ -88,6 +95,7 @@ export class FeedGuard {
       namesOthers: () => this.#isLost || namesOthers(ledger),
       ask: (peer, claim, timeoutMs) => replication.witness(peer, feed, claim, timeoutMs),
       pull: (peer) => replication.pull(peer),
+      ...(author === ledger.author ? {} : { here: ({ instance, leaseMs }: Claim) => this.#leases.claim(author, instance, leaseMs) }),
       ...{ clock, random, consultMs },
     })
   }

@@ -184,16 +184,19 @@ class Time implements Clock {
 }
 
 /** Processes with one key, each with a feed of its own, and witnesses that all of them reach. */
-function clones(time: Time, random: Random, witnesses: number) {
+function clones(time: Time, random: Random, witnesses: number, areWitnesses = false) {
   const signed = new Map<number, string[]>()
   const all = Array.from({ length: witnesses }, () => ({ leases: new Leases({ clock: time }), feed: [] as string[] }))
   const travel = () => new Promise<void>((resolve) => void time.after(random() * 60, resolve))
   const clone = (name: string) => {
-    const feed: string[] = []
+    const own = { leases: new Leases({ clock: time }), feed: [] as string[] }
+    const { feed } = own
+    const number = areWitnesses ? all.push(own) - 1 : -1
     const take = (from: readonly string[]) => feed.push(...from.slice(feed.length))
     const guard = new Witnesses({
       feed: { seq: () => feed.length, hashAt: (seq) => feed[seq - 1] },
-      others: () => all.map((_, at) => String(at)),
+      others: () => all.flatMap((_, at) => (at === number ? [] : [String(at)])),
+      ...(areWitnesses ? { here: ({ instance, leaseMs }) => own.leases.claim('key', instance, leaseMs) } : {}),
       whose: 'this node',
       namesOthers: () => true,
       ask: async (peer, claim) => {
@@ -249,6 +252,29 @@ it(
       wrote += new Set([...signed.values()].flat().map((hash) => hash.slice(0, 3))).size
     }
     expect(wrote).toBeGreaterThan(380)
+  },
+)
+
+it(
+  'two catalogs that both have the root key, both at work: 0 forks in 200 histories, and in nearly all of them both get to write',
+  { timeout: 30_000 },
+  async () => {
+    let wrote = 0
+    for (let seed = 0; seed < 200; seed += 1) {
+      const time = new Time()
+      const random = sequence(seed)
+      const { signed, clone } = clones(time, random, seed % 4, true)
+      const both = [clone('one'), clone('two')]
+      const refused: unknown[] = []
+      for (const { write } of both)
+        for (let count = 0; count < 12; count += 1)
+          time.after(random() * 12_000, () => void write().catch((error: unknown) => refused.push(error)))
+      await time.pass(40_000)
+      for (const error of refused) expect(error).toMatchObject({ code: 'unavailable' })
+      for (const [seq, hashes] of signed) expect([seed, seq, hashes.length]).toEqual([seed, seq, 1])
+      wrote += new Set([...signed.values()].flat().map((hash) => hash.slice(0, 3))).size
+    }
+    expect(wrote).toBeGreaterThan(360)
   },
 )
 

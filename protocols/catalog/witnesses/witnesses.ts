@@ -52,6 +52,8 @@ export interface WitnessesInit {
   namesOthers: () => boolean
   /** Throws for what is no testimony: nobody can say that there is more of a feed than its author signed. */
   ask: (peer: Peer, claim: Claim, timeoutMs: number) => Promise<Testimony>
+  /** The word of this node itself, where it is a witness of the feed like the others: of two that ask at once neither could have most of them otherwise. */
+  here?: (claim: Claim) => Pick<Testimony, 'granted' | 'waitMs'>
   /** Gets what the peer has and we lack, or proves that it has another branch. */
   pull: (peer: Peer) => Promise<unknown>
   clock: Clock
@@ -62,6 +64,7 @@ export interface WitnessesInit {
 
 interface Round {
   asked: number
+  here: Pick<Testimony, 'granted' | 'waitMs'> | undefined
   /** Are there, and cannot say anything yet. */
   early: number
   answers: { peer: Peer; testimony: Testimony }[]
@@ -74,6 +77,7 @@ export class Witnesses {
   #consulted = false
   #preparing = false
   #untilMs = Number.NEGATIVE_INFINITY
+  #grantedBy = 0
   #running: Promise<void> | undefined
 
   constructor(init: WitnessesInit) {
@@ -90,6 +94,11 @@ export class Witnesses {
       this.#running = undefined
     })
     return this.#running
+  }
+
+  /** How many others granted the lease that runs now; 0 where none does. */
+  get grantedBy(): number {
+    return this.#init.clock.monotonic() < this.#untilMs ? this.#grantedBy : 0
   }
 
   /** Asks ahead of the first write, so that it need not wait. Never rejects. */
@@ -117,6 +126,7 @@ export class Witnesses {
       if (trouble === undefined) {
         if (round.answers.length > 0) this.#consulted = true
         if (leaseMs > 0) this.#untilMs = fromMs + LEASE_MS
+        if (leaseMs > 0) this.#grantedBy = round.answers.filter(({ testimony }) => testimony.granted).length
         return
       }
       if (leaseMs > 0)
@@ -124,7 +134,8 @@ export class Witnesses {
           round.answers.filter(({ testimony }) => testimony.granted).map(({ peer }) => peer),
           0,
         )
-      const againMs = AGAIN_MS * (1 + random()) + Math.max(0, ...round.answers.map(({ testimony }) => testimony.waitMs))
+      const againMs =
+        AGAIN_MS * (1 + random()) + Math.max(0, round.here?.waitMs ?? 0, ...round.answers.map(({ testimony }) => testimony.waitMs))
       if (clock.monotonic() + againMs >= endMs) throw new OsirisError('unavailable', `Cannot write to the ledger: ${trouble}`)
       await new Promise<void>((resolve) => void clock.after(againMs, resolve))
     }
@@ -147,12 +158,13 @@ export class Witnesses {
   }
 
   /** Why this round is not enough to write, if it is not. */
-  #verdict({ asked, early, answers }: Round): string | undefined {
+  #verdict({ asked, early, answers, here }: Round): string | undefined {
     const { whose } = this.#init
     const granted = answers.filter(({ testimony }) => testimony.granted).length
-    const needed = Math.floor((answers.length + early) / 2) + 1
-    if (granted >= needed && granted > 0) return undefined
-    if (granted < answers.length) return `another process is writing with ${whose}'s key`
+    const own = here === undefined ? [] : [here.granted]
+    const needed = Math.floor((answers.length + early + own.length) / 2) + 1
+    if (granted + Number(own[0] ?? false) >= needed && granted > 0) return undefined
+    if (granted < answers.length || own[0] === false) return `another process is writing with ${whose}'s key`
     if (this.#consulted || (answers.length === 0 && early === 0 && !this.#init.namesOthers())) return undefined
     return `none of the other catalogs could say how far ${whose}'s feed goes (${answers.length} of ${asked} answered); it may have been set back`
   }
@@ -161,7 +173,8 @@ export class Witnesses {
   #ask(peers: readonly Peer[], leaseMs: number): Promise<Round> {
     const { ask, clock } = this.#init
     const timeoutMs = this.#consulted ? RENEW_MS : ASK_MS
-    const round: Round = { asked: peers.length, early: 0, answers: [] }
+    const here = this.#init.here?.({ instance: this.#instance, leaseMs })
+    const round: Round = { asked: peers.length, here, early: 0, answers: [] }
     return new Promise((resolve) => {
       let open = peers.length
       let cancelRest = () => {}

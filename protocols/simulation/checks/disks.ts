@@ -17,13 +17,30 @@ export class DiskCheck {
   readonly #world: World
   /** By author and seq: the hash seen first on a disk, and whose disk that was. */
   readonly #seen = new Map<string, { hash: string; node: string }>()
-  readonly #honest: ReadonlySet<string>
+  readonly #honest: Set<string>
+  /** The last entry of keys that were given on, by their own word. */
+  readonly #given = new Map<string, { seq: number; hash: string }>()
   /** Seqs of the hostile member of which two different entries are on honest disks. */
   readonly #forkedAt = new Set<number>()
 
   constructor(world: World) {
     this.#world = world
     this.#honest = new Set([ROOT.id, ...world.nodes.map((node) => node.identity.id)])
+  }
+
+  /** A key that took over from the root is on an honest host before it is told of, and its predecessor writes no more. */
+  #judgeRotation(entry: StoredEntry, node: Node, where: string): void {
+    const last = this.#given.get(entry.author)
+    // What a failed write left behind may have been replaced.
+    const isBehind =
+      last !== undefined && entry.seq > last.seq && hashIn(node.disk.durable().get(keyOf(entry.author, last.seq))) === last.hash
+    if (isBehind) this.#world.fail('nothing follows a rotation', `${where} comes behind entry ${last.seq}`)
+    const to = entry.body['to']
+    if (entry.type !== 'rotate' || typeof to !== 'string' || !this.#honest.has(entry.author)) return
+    this.#given.set(entry.author, { seq: entry.seq, hash: entry.hash })
+    this.#honest.add(to)
+    if (!this.#world.rulers.some((node) => node.keys?.has(to) === true))
+      this.#world.fail('the root is never lost', `${where} gives it on to ${to.slice(0, 6)}, which no host has kept`)
   }
 
   start(): void {
@@ -44,6 +61,7 @@ export class DiskCheck {
     }
     const wrong = this.#wrongWith(entry, place, node)
     if (wrong !== undefined) this.#world.fail(...wrong(where))
+    this.#judgeRotation(entry, node, where)
     this.#judgeFork(entry, node, where)
   }
 

@@ -43,7 +43,8 @@ export class ViewCheck {
     if (life.waiting > WAITING_MAX) this.#world.fail('queues are bounded', `${node.name} has ${life.waiting} things waiting`)
     if (life.service === undefined) return
     const status = life.service.status()
-    const { viewDigest, heads, frozen } = status
+    const { viewDigest, heads, frozen, unproven } = status
+    if (unproven > 0) this.#world.history.counts.joins += 1
     this.#checkpoints.look(node, life.service, status)
     const accused = frozen.find(({ author }) => author !== HOSTILE.id)
     if (accused !== undefined)
