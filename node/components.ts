@@ -238,6 +238,8 @@ async function compose(config: NodeConfig, host: Host, signal: AbortSignal) {
       ledgerEntries: () => catalogService?.status().entries ?? 0,
       ledgerRefusals: () => ({ ...catalogService?.refusals() }),
       joinRefusals: () => ({ ...catalogService?.admitter.refused() }),
+      instances: () => insideOf(executorService).instances?.reduce((sum, { ready: each }) => sum + each, 0) ?? 0,
+      scaling: () => scaling.figures(),
     },
   })
   const acmeOf = ({ acme }: TlsConfig) => {

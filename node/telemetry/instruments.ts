@@ -212,6 +212,18 @@ function gauges(probes: Probes, loop: LoopProbe): Gauge[] {
   return [
     gauge('osiris_calls_in_flight', 'Calls running or queued on this node', () => probes.inFlight()),
     gauge('osiris_members', 'Other nodes this one knows', () => probes.members()),
+    gauge('osiris_instances', 'Instances of functions that are ready on this node', () => probes.instances()),
+    gauge(
+      'osiris_scale_instances_wanted',
+      'Instances that this node wants on all nodes together, of the functions it decides about; the sum over all nodes is that of the universe',
+      () => probes.scaling().wanted,
+    ),
+    gauge(
+      'osiris_scale_instances_ready',
+      'Instances that are ready on all nodes together, of the functions this node decides about',
+      () => probes.scaling().ready,
+    ),
+    gauge('osiris_scale_panics', 'Versions in panic, of the functions this node decides about', () => probes.scaling().panics),
     gauge(
       'osiris_event_loop_held_seconds',
       'Longest time since the last scrape in which this process did not come round to its events, waiting for a processor not counted',

@@ -8,6 +8,9 @@ import type { Instruments } from './instruments.ts'
 export interface Probes {
   inFlight(): number
   members(): number
+  /** Instances ready here; and of the versions this node decides about: instances wanted and ready on all nodes together, and how many are in panic. */
+  instances(): number
+  scaling(): { wanted: number; ready: number; panics: number }
   ledgerEntries(): MaybePromise<number>
   /** Entries refused at the ledger's door since the start, by reason. */
   ledgerRefusals(): Readonly<Record<string, number>>

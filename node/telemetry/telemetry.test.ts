@@ -24,6 +24,8 @@ function metricsOf() {
       members: () => 4,
       ledgerEntries: async () => 5,
       ledgerRefusals: () => ({ signature: 6 }),
+      instances: () => 5,
+      scaling: () => ({ wanted: 4, ready: 3, panics: 1 }),
       joinRefusals: () => ({ used_up: 7 }),
     },
   })

@@ -18,6 +18,7 @@ import { oneConnection } from './figures/one-connection.ts'
 import { overload } from './figures/overload.ts'
 import { remoteCall } from './figures/remote-call.ts'
 import { universeGrowth } from './figures/universe-growth.ts'
+import { scaleOut } from './figures/scale-out.ts'
 import { universeStart } from './figures/universe-start.ts'
 import { warmCall } from './figures/warm-call.ts'
 import { chooseGenerator } from './load/load.ts'
@@ -32,6 +33,7 @@ const FIGURES: Figure[] = [
   kill,
   canary,
   overload,
+  scaleOut,
   universeStart,
   deployEverywhere,
   ledger,

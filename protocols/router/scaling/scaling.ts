@@ -146,6 +146,13 @@ export class Scaling implements Startable {
     return own.map((each) => each.state())
   }
 
+  /** Sums over the versions this node decides about. */
+  figures(): { wanted: number; ready: number; panics: number } {
+    const all = this.wanted()
+    const sum = (of: (each: Wanted) => number) => all.reduce((total, each) => total + of(each), 0)
+    return { wanted: sum((each) => each.instances), ready: sum((each) => each.ready), panics: sum((each) => Number(each.isPanic)) }
+  }
+
   /** Of every version this node decides about. */
   wanted(): Wanted[] {
     return [...this.#decided.values()].map((each) => each.wanted)
