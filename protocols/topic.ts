@@ -56,6 +56,11 @@ export function parseTopicPattern(text: string, home: string): TopicPattern {
   return { namespace, labels, open }
 }
 
+/** Namespaces other than its own whose topics these patterns are about, each once. */
+export function foreignNamespaces(patterns: readonly string[], home: string): string[] {
+  return [...new Set(patterns.map((each) => parseTopicPattern(each, home).namespace))].filter((each) => each !== home)
+}
+
 /** Whether the topic is one of the platform's own events. */
 export function isPlatformTopic(topic: string): boolean {
   return topic === PLATFORM_LABEL || topic.startsWith(`${PLATFORM_LABEL}.`)

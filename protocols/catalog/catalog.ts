@@ -27,6 +27,8 @@ export interface FunctionRecord {
   publishedAt: number
   /** Who asked for it (a caller's subject) and which node's feed says so. */
   publishedBy: string
+  /** The key whose token asked for this version; absent where no token was shown. */
+  asker?: string | undefined
   author: string
 }
 

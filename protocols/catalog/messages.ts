@@ -174,6 +174,7 @@ export const recordSchema = z.strictObject({
   versions: z.int().min(1),
   publishedAt: z.number(),
   publishedBy: z.string(),
+  asker: keySchema.optional(),
   author: keySchema,
 })
 export const recordsSchema = z.array(recordSchema)

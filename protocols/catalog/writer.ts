@@ -6,6 +6,7 @@ import { OsirisError } from '#protocols/errors'
 import { formatRef, type FunctionRef, LIVE } from '#protocols/function'
 import type { Clock, MaybePromise } from '#protocols/lifecycle'
 import { type Manifest, manifestSchema, versionOf } from '#protocols/manifest'
+import { foreignNamespaces } from '#protocols/topic'
 import { identityOf, type Network, type Peer } from '#protocols/network'
 import { spread } from './receipts/acknowledge.ts'
 import type { ArtifactStore } from './artifacts/artifacts.ts'
@@ -79,6 +80,12 @@ export class Writer {
     const checked = parse(manifestSchema, manifest, 'the manifest')
     const { namespace, name, settings } = checked
     const by = await this.#permit(options, namespace)
+    // What is said to others is theirs to give.
+    for (const each of foreignNamespaces(
+      settings.subscribe.map(({ topic }) => topic),
+      namespace,
+    ))
+      await this.#init.access.require(options.caller, 'read', each)
     assertArtifact(checked, artifact)
     const version = versionOf(checked)
     const keys = [functionKey(namespace, name), ...(settings.routes.length > 0 ? ['routes'] : [])]

@@ -17,6 +17,8 @@ export interface Version {
   ordinal: number
   publishedAt: number
   publishedBy: string
+  /** The key whose token asked for it. */
+  asker?: string | undefined
   author: string
   manifest: Manifest
 }
@@ -46,6 +48,8 @@ type Change =
 /** One entry's effect on one function. */
 export interface Fact extends JudgedFact {
   by: string
+  /** Of what is published. */
+  asker?: string | undefined
   name: string
   /** The entry its author saw as the last before. */
   after: string | null
@@ -61,7 +65,8 @@ export function factOf(entry: Line, place: Place = placeOf(entry), shared: Share
     const manifest = shared.manifest(body.manifest)
     const { namespace, name } = manifest
     const change = { type: 'publish' as const, version: entry.known?.version ?? versionOf(manifest), manifest }
-    return { place, basis: common.basis, namespace, by: common.by, name, after: body.after, change }
+    const asker = entry.asker === undefined ? undefined : shared.text(entry.asker.key)
+    return { place, basis: common.basis, namespace, by: common.by, asker, name, after: body.after, change }
   }
   if (entry.type === 'point') {
     const body = bodyOf(entry, 'point')
@@ -112,6 +117,7 @@ function publish(state: FunctionState | undefined, fact: Fact, change: Change & 
     ordinal: versions.length + 1,
     publishedAt: fact.place.wallMs,
     publishedBy: fact.by,
+    asker: fact.asker,
     author: fact.place.author,
     manifest,
   })

@@ -164,6 +164,7 @@ function recordOf(row: Row, version: Version): FunctionRecord {
     versions: versions.length,
     publishedAt: version.publishedAt,
     publishedBy: version.publishedBy,
+    ...(version.asker === undefined ? {} : { asker: version.asker }),
     author: version.author,
   })
   row.records.set(version.version, record)

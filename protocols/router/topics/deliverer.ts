@@ -13,7 +13,7 @@ import { DEPTH_MAX, loopError, memberFor, verdictOf } from './verdict.ts'
 
 export interface DelivererInit {
   router: { trigger(invocation: TriggeredInvocation): Promise<Outcome> }
-  follower: Pick<Follower, 'current' | 'table'>
+  follower: Pick<Follower, 'current' | 'hearersOf' | 'table'>
   clock: Clock
   random: Random
   events: Events
@@ -21,13 +21,13 @@ export interface DelivererInit {
 
 /** The longest a function may run. */
 export const CALL_MS_MAX = 900_000
-/** A loop is told of once a minute. */
+/** The same sentence is told once a minute. */
 const TOLD_MS = 60_000
 const TOLD_MAX = 1024
 
 export class Deliverer {
   readonly #init: DelivererInit
-  /** Loops that were logged, by subscriber and topic: when. */
+  /** What was logged: when. */
   readonly #told = new Map<string, number>()
 
   constructor(init: DelivererInit) {
@@ -39,20 +39,27 @@ export class Deliverer {
     const delivery = decoded(item)
     if (delivery instanceof OsirisError) return { kind: 'dead', error: delivery }
     if (delivery.message.depth > DEPTH_MAX) return { kind: 'dead', error: this.#endLoop(delivery) }
-    const current = { ...delivery, subscriber: await this.#asItIsNow(delivery) }
+    const subscriber = await this.#asItIsNow(delivery)
+    if (subscriber === undefined) return { kind: 'dead', error: notHeard(delivery) }
+    const current = { ...delivery, subscriber }
     const outcome = await this.#init.router.trigger(this.#invocationOf(item, current, signal))
     return verdictOf(outcome, current, item.attempts, random)
   }
 
-  /** Who gets it is settled when a message is accepted; which functions that are, and how patient, is as it is now. Where that cannot be told, as it was. */
-  async #asItIsNow({ message, subscriber }: Delivery): Promise<Subscriber> {
+  /**
+   * Who gets it is settled when a message is accepted; which functions that are, and how patient, is as it is now. Where that cannot be told, as it was.
+   * Undefined: a function of another namespace that does not subscribe any more, or may not hear of it.
+   */
+  async #asItIsNow({ message, subscriber }: Delivery): Promise<Subscriber | undefined> {
+    const { namespace, topic } = message
+    const { follower } = this.#init
     try {
-      await this.#init.follower.current()
+      await follower.current()
+      const all = follower.table.subscribersOf(namespace, topic, await follower.hearersOf(namespace))
+      return all.find((each) => each.id === subscriber.id) ?? (subscriber.namespace === namespace ? subscriber : undefined)
     } catch {
       return subscriber
     }
-    const all = this.#init.follower.table.subscribersOf(message.namespace, message.topic)
-    return all.find((each) => each.id === subscriber.id) ?? subscriber
   }
 
   #invocationOf(item: QueueItem, delivery: Delivery, signal: AbortSignal): TriggeredInvocation {
@@ -76,14 +83,17 @@ export class Deliverer {
 
   #endLoop(delivery: Delivery): OsirisError {
     const error = loopError(delivery)
-    const { message, subscriber } = delivery
-    const what = `${subscriber.id} ${message.namespace}/${message.topic}`
-    const now = this.#init.clock.monotonic()
-    if (now - (this.#told.get(what) ?? Number.NEGATIVE_INFINITY) < TOLD_MS) return error
-    if (this.#told.size >= TOLD_MAX) this.#told.clear()
-    this.#told.set(what, now)
-    this.#init.events.emit('log', { level: 'warn', room: 'topics', text: error.message })
+    this.tell(error.message)
     return error
+  }
+
+  /** For people; the same sentence once a minute. */
+  tell(text: string): void {
+    const now = this.#init.clock.monotonic()
+    if (now - (this.#told.get(text) ?? Number.NEGATIVE_INFINITY) < TOLD_MS) return
+    if (this.#told.size >= TOLD_MAX) this.#told.clear()
+    this.#told.set(text, now)
+    this.#init.events.emit('log', { level: 'warn', room: 'topics', text })
   }
 }
 
@@ -93,4 +103,9 @@ function decoded(item: QueueItem): Delivery | OsirisError {
   } catch (error) {
     return OsirisError.from(error, 'Cannot read a delivery')
   }
+}
+
+function notHeard({ message, subscriber }: Delivery): OsirisError {
+  const what = `"${message.namespace}/${message.topic}" to "${subscriber.id}"`
+  return new OsirisError('forbidden', `Cannot deliver ${what}: it does not subscribe any more, or may not read there`)
 }

@@ -25,6 +25,10 @@ class Listed {
     return [...this.functions.values()]
   }
 
+  grantsOf(): [] {
+    return []
+  }
+
   async get({ namespace, name }: { namespace: string; name: string }): Promise<FunctionRecord> {
     const found = this.functions.get(`${namespace}/${name}`)
     if (found === undefined) throw new OsirisError('not_found', 'no')
@@ -82,7 +86,7 @@ test('of an alias with weights the version with most traffic counts, whichever a
   const events = createEvents()
   const get = ({ selector }: { selector?: string }) =>
     selector === heavy.version ? recordOf(heavy.version, ['heavy']) : recordOf(light.version, ['light'])
-  const follower = new Follower({ catalog: { list: () => [], get }, events, clock: systemClock })
+  const follower = new Follower({ catalog: { list: () => [], get, grantsOf: () => [] }, events, clock: systemClock })
   follower.start()
   await follower.current()
   events.emit('catalog.changed', { namespace: 'demo', name: 'f' })

@@ -1,16 +1,17 @@
 /** Keeps the table of subscriptions up with the catalog: all of it once, then function by function as they change. */
+import { allows } from '#protocols/access'
 import type { Catalog, FunctionRecord } from '#protocols/catalog'
 import { OsirisError } from '#protocols/errors'
 import type { Events } from '#protocols/events'
 import { LIVE } from '#protocols/function'
 import { type Clock, every, type MaybePromise } from '#protocols/lifecycle'
-import { SubscriptionTable } from './subscriptions.ts'
+import { type Subscription, SubscriptionTable } from './subscriptions.ts'
 
 /** A catalog on a peer tells of changes by gossip, which may be lost. */
 const REFRESH_MS = 60_000
 
 export interface FollowerInit {
-  catalog: Pick<Catalog, 'get' | 'list'>
+  catalog: Pick<Catalog, 'get' | 'list' | 'grantsOf'>
   events: Events
   clock: Clock
 }
@@ -49,6 +50,20 @@ export class Follower {
     if (this.#changed.size === 0 && this.#catchingUp === undefined) return
     this.#catchingUp ??= this.#catchUp().finally(() => (this.#catchingUp = undefined))
     return this.#catchingUp
+  }
+
+  /**
+   * Who may hear of the namespace's topics: its own functions, and others whose asker's key holds `read` there now, so that a grant that ends takes what
+   * stood on it along. Rejects where the catalog cannot be asked.
+   */
+  async hearersOf(namespace: string): Promise<(subscription: Subscription) => boolean> {
+    const foreign = this.table.of(namespace).filter((each) => each.namespace !== namespace)
+    const allowed = new Set<string>()
+    for (const key of new Set(foreign.flatMap(({ asker }) => asker ?? []))) {
+      const grants = await this.#init.catalog.grantsOf(key)
+      if (allows({ subject: '', grants }, 'read', namespace)) allowed.add(key)
+    }
+    return ({ namespace: own, asker }) => own === namespace || (asker !== undefined && allowed.has(asker))
   }
 
   #changes(namespace: string | undefined, name: string | undefined): void {

@@ -116,6 +116,65 @@ describe('back-pressure', () => {
   })
 })
 
+describe('topics of another namespace', () => {
+  const read = [{ can: ['read' as const], namespaces: ['demo'] }]
+
+  it('are heard by who holds read there, as long as that is so; by nobody else', async () => {
+    const world = new TopicsWorld()
+    world.grants.set('a'.repeat(64), read)
+    world.grants.set('b'.repeat(64), [{ can: ['admin'], namespaces: ['shop'] }])
+    world.subscribe('demo/own', ['x'])
+    world.subscribe('shop/may', ['demo/x'], 'a'.repeat(64))
+    world.subscribe('shop/may-not', ['demo/x'], 'b'.repeat(64))
+    world.subscribe('shop/nobody', ['demo/x'])
+    await world.queues.start('a')
+    expect(await world.publish('a', 'x', 1)).toMatchObject({ subscribers: 2 })
+    await world.queues.run(1000)
+    expect(world.taken.map((each) => each.function).toSorted()).toEqual(['demo/own', 'shop/may'])
+    expect((await world.queues.end(world.at('a').subscriptions('demo', ADA))).map((each) => each.function)).toEqual([
+      'demo/own',
+      'shop/may',
+    ])
+    world.grants.delete('a'.repeat(64))
+    expect(await world.publish('a', 'x', 2)).toMatchObject({ subscribers: 1 })
+  })
+
+  it('are not delivered any more once the grant has ended, accepted or not', async () => {
+    const world = new TopicsWorld()
+    world.grants.set('a'.repeat(64), read)
+    world.subscribe('shop/may', [{ topic: 'demo/x', backoff: '1s' }], 'a'.repeat(64))
+    await world.queues.start('a')
+    world.behave = async () => ({ code: 'function_failed', started: true })
+    await world.publish('a', 'x', 1)
+    await world.queues.run(100)
+    world.grants.clear()
+    await world.queues.run(10_000)
+    expect(world.given.length).toBe(1)
+    expect(await world.queues.end(world.at('a').deadLetters('shop', 10, ADA))).toMatchObject([{ error: { code: 'forbidden' } }])
+  })
+
+  it('a namespace that has too much waiting misses messages of others, and keeps them from nobody', async () => {
+    const world = new TopicsWorld()
+    world.queues.init = { bounds: { namespaceItems: 3 } }
+    world.grants.set('a'.repeat(64), read)
+    world.subscribe('demo/own', ['x'])
+    world.subscribe('shop/slow', ['demo/x'], 'a'.repeat(64))
+    await world.queues.start('a')
+    world.behave = async ({ function: name }) => {
+      if (name === 'shop/slow') await world.work(60_000)
+      return undefined
+    }
+    const subscribers: number[] = []
+    for (let n = 0; n < 6; n += 1) {
+      subscribers.push((await world.publish('a', 'x', n)).subscribers)
+      await world.queues.run(100)
+    }
+    expect(subscribers).toEqual([2, 2, 2, 1, 1, 1])
+    expect(world.taken.filter((each) => each.function === 'demo/own').length).toBe(6)
+    expect(world.logs.filter((text) => text.startsWith('Passing over shop/slow')).length).toBe(1)
+  })
+})
+
 test('a loop ends at the sixteenth publish: its last message is a dead letter, and it is told of once', async () => {
   const world = new TopicsWorld()
   world.subscribe('demo/ping', ['ping'])

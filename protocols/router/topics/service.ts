@@ -123,7 +123,8 @@ export class TopicsService implements Topics, Startable {
   async subscriptions(namespace: string, caller: Caller): Promise<SubscriptionSummary[]> {
     await this.#require(caller, 'read', namespace)
     await this.#follower.current()
-    return this.#follower.table.of(namespace).map(summaryOf)
+    const mayHear = await this.#follower.hearersOf(namespace)
+    return this.#follower.table.of(namespace).filter(mayHear).map(summaryOf)
   }
 
   async deadLetters(namespace: string, limit: number, caller: Caller): Promise<DeadLetter[]> {
@@ -167,10 +168,24 @@ export class TopicsService implements Topics, Startable {
     await this.#follower.current()
     const publishedAt = this.#init.clock.now()
     const message: Message = { id, namespace, topic, data, key, publishedAt, publishedBy: publishedBy.slice(0, 512), depth, traceparent }
-    const subscribers = this.#follower.table.subscribersOf(namespace, topic).filter((each) => each.namespace === namespace)
+    const subscribers = this.#follower.table.subscribersOf(namespace, topic, await this.#follower.hearersOf(namespace))
     const items = itemsFor(message, subscribers)
-    for (const batch of batchesOf(chosen ? await this.#unknown(items) : items)) await this.#init.queue.add(batch)
-    return { id, subscribers: subscribers.length }
+    let passedOver = 0
+    for (const batch of batchesOf(chosen ? await this.#unknown(items) : items)) passedOver += await this.#note(batch, namespace)
+    return { id, subscribers: subscribers.length - passedOver }
+  }
+
+  /** How many were not noted: another namespace that has too much waiting misses the message, and does not keep it from its own. */
+  async #note(batch: NewItem[], namespace: string): Promise<number> {
+    try {
+      await this.#init.queue.add(batch)
+      return 0
+    } catch (error) {
+      const isOwn = batch[0]?.key.startsWith(`${namespace}/`) !== false
+      if (isOwn || !(error instanceof OsirisError) || error.code !== 'quota_exceeded') throw error
+      this.#deliverer.tell(`Passing over ${batch[0]?.key ?? ''}: ${error.message}`)
+      return batch.length
+    }
   }
 
   /** Those that no router knows: what is known here the queue drops by itself. */
@@ -184,7 +199,7 @@ function withId(message: NewMessage, random: Random): NewMessage & { id: string 
   return { ...message, id: message.id ?? newId(random) }
 }
 
-/** Of one namespace each, because the queue's bounds are a namespace's. */
+/** Of one namespace each, because the queue's bounds are a namespace's; the topic's own first. */
 function batchesOf(items: NewItem[]): NewItem[][] {
   const batches: NewItem[][] = []
   const ofNamespace = Object.values(Object.groupBy(items, (each) => each.key.split('/', 1)[0] as string))

@@ -8,6 +8,8 @@ export interface Subscription {
   namespace: string
   name: string
   pattern: TopicPattern
+  /** The key whose token asked for the version: to hear of another namespace's topics it must hold `read` there. */
+  asker: string | undefined
   group: string | null
   attemptsMax: number
   backoffMs: number
@@ -25,10 +27,10 @@ export interface Subscriber {
 }
 
 /** What a function's live version subscribes to: messages, or the platform's own events (`triggers/events`). */
-export function subscriptionsOf({ namespace, name, manifest }: FunctionRecord, toPlatform = false): Subscription[] {
+export function subscriptionsOf({ namespace, name, manifest, asker }: FunctionRecord, toPlatform = false): Subscription[] {
   return manifest.settings.subscribe.flatMap(({ topic, group, attemptsMax, backoffMs }) => {
     const pattern = parseTopicPattern(topic, namespace)
-    return isPlatformPattern(pattern) !== toPlatform ? [] : [{ namespace, name, pattern, group, attemptsMax, backoffMs }]
+    return isPlatformPattern(pattern) !== toPlatform ? [] : [{ namespace, name, pattern, asker, group, attemptsMax, backoffMs }]
   })
 }
 
@@ -76,10 +78,10 @@ export class SubscriptionTable {
   }
 
   /** Whom a message concerns, by id: each group and each function by itself once, whatever the number of its patterns that cover the topic. */
-  subscribersOf(namespace: string, topic: string): Subscriber[] {
+  subscribersOf(namespace: string, topic: string, mayHear: (subscription: Subscription) => boolean = () => true): Subscriber[] {
     const labels = topic.split('.')
     const found = new Map<string, Subscriber>()
-    for (const each of this.of(namespace)) if (coversTopic(each.pattern, labels)) addTo(found, each)
+    for (const each of this.of(namespace)) if (coversTopic(each.pattern, labels) && mayHear(each)) addTo(found, each)
     return [...found.values()].toSorted((a, b) => compare(a.id, b.id))
   }
 }

@@ -1,5 +1,5 @@
 /** Routers with topics on a memory mesh, in virtual time, over queues whose disks survive them; functions that count what they are given. */
-import type { Access } from '#protocols/access'
+import type { Access, Grant } from '#protocols/access'
 import type { FunctionRecord } from '#protocols/catalog'
 import { type ErrorCode, OsirisError } from '#protocols/errors'
 import { createEvents, type Events } from '#protocols/events'
@@ -40,6 +40,8 @@ export class TopicsWorld {
   behave: Behaviour = async () => undefined
   /** What a caller may do; default: everything. */
   access: Pick<Access, 'require'> = { require: async ({ subject }) => ({ subject, grants: [] }) }
+  /** What keys hold. */
+  readonly grants = new Map<string, Grant[]>()
   readonly #topics = new Map<string, TopicsService>()
   readonly #functions = new Map<string, FunctionRecord>()
   readonly #events = new Set<Events>()
@@ -52,7 +54,11 @@ export class TopicsWorld {
       this.#events.add(events)
       events.on('log', ({ text }) => this.logs.push(text))
       const { random } = this.dice.fork(`${name} ${clock.now()}`)
-      const catalog = { list: async () => [...this.#functions.values()], get: async (ref: Ref) => this.#record(ref) }
+      const catalog = {
+        list: async () => [...this.#functions.values()],
+        get: async (ref: Ref) => this.#record(ref),
+        grantsOf: (key: string) => this.grants.get(key) ?? [],
+      }
       const topics: TopicsService = new TopicsService({
         ...{ queue, network, clock, random, events, catalog, access: { require: (...words) => this.access.require(...words) } },
         router: { trigger: (invocation) => this.#run(invocation, topics) },
@@ -67,9 +73,11 @@ export class TopicsWorld {
     return this.#topics.get(name) as TopicsService
   }
 
-  subscribe(name: string, subscribe: Subscribe): void {
+  /** `asker`: the key that asked for it. */
+  subscribe(name: string, subscribe: Subscribe, asker?: string): void {
     const [namespace = '', short = ''] = name.split('/')
-    this.#functions.set(name, new FakeCatalog().add(namespace, short, { subscribe }).get({ namespace, name: short }) as FunctionRecord)
+    const record = new FakeCatalog().add(namespace, short, { subscribe }).get({ namespace, name: short }) as FunctionRecord
+    this.#functions.set(name, { ...record, asker })
     for (const events of this.#events) events.emit('catalog.changed', { namespace, name: short })
   }
 
