@@ -134,6 +134,19 @@ export function catalogSuite(title: string, make: () => Promise<CatalogUnderTest
       expect((await catalog.status()).entries).toBe(before + 1)
     })
 
+    it("a function that is to hear of another namespace's topics takes the right to read there, and the record says who asked", async () => {
+      const { manifest, artifact } = aFunction('hears')
+      const subscribe = [{ topic: 'other/orders.*', group: null, attemptsMax: 8, backoffMs: 1000 }]
+      const hearing = { ...manifest, settings: { ...manifest.settings, subscribe } }
+      const write = async (namespaces: string[]) =>
+        catalog.publish(hearing, artifact, { ...options, caller: await universe.caller('eve', ['deploy'], namespaces) })
+      await expect(write(['demo'])).rejects.toMatchObject({ code: 'forbidden', message: expect.stringContaining('"other"') })
+      expect((await write(['demo', 'other'])).record).toMatchObject({
+        publishedBy: 'eve (root)',
+        asker: expect.stringMatching(/^[0-9a-f]{64}$/),
+      })
+    })
+
     it('a caller without the grant may not write', async () => {
       const { manifest, artifact } = aFunction('closed')
       const reader = await universe.caller('eve', ['read', 'invoke'], ['*'])
