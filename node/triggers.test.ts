@@ -66,7 +66,7 @@ it('a publish and a member that leaves come to the functions that subscribed, ea
   expect(names().toSorted()).toEqual(['ear', 'greet'])
   expect(new Set(told.map((each) => each.id)).size).toBe(told.length)
   ear.close()
-}, 90_000)
+}, 120_000)
 
 it('each tick of a real mesh is fired once, whoever owns it, and every node tells of it', async () => {
   const config = { schedule: '* * * * * *', egress: [url] }
@@ -87,4 +87,4 @@ it('each tick of a real mesh is fired once, whoever owns it, and every node tell
   const ids = heard.map(([id]) => id)
   expect(new Set(ids).size).toBe(ids.length)
   for (const [id, cron, at] of heard) expect([id, cron]).toEqual([`demo/tell@${new Date(at).toISOString()}`, '* * * * * *'])
-}, 60_000)
+}, 120_000)
