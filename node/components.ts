@@ -4,28 +4,23 @@
  * Each role is had as a service (it lives here) or as a client (it lives on a peer), with the same face. That is decided here, once;
  * nobody else knows. `start()` runs down this page, `stop()` runs up.
  */
+import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
 import { Access, formatJoinToken, universeId } from '#protocols/access'
 import { BuilderClient, BuilderService, serveBuilder } from '#protocols/builder'
-import {
-  askToJoin,
-  CatalogClient,
-  CatalogService,
-  DirectoryArtifacts,
-  followStanding,
-  type JoinAnswer,
-  serveArtifacts,
-  serveCatalog,
-} from '#protocols/catalog'
+import { CatalogClient, CatalogService, DirectoryArtifacts, followStanding, serveArtifacts, serveCatalog } from '#protocols/catalog'
 import { OsirisError } from '#protocols/errors'
-import { createEvents, type Events } from '#protocols/events'
-import { ExecutorClient, ExecutorService, serveExecutor } from '#protocols/executor'
+import { createEvents } from '#protocols/events'
+import { ExecutorClient, ExecutorService, Poster, serveExecutor } from '#protocols/executor'
 import { every, type Role, type Startable, systemClock } from '#protocols/lifecycle'
-import { createLibp2pNetwork, identityOf, loadLibp2p, type Network } from '#protocols/network'
+import { createLibp2pNetwork, loadLibp2p } from '#protocols/network'
 import {
   askForSchedules,
   PlatformEvents,
   Promoter,
+  type Calls,
+  CallsClient,
+  CallsService,
   QueueService,
   Quotas,
   type Router,
@@ -33,6 +28,7 @@ import {
   RouterService,
   Scaling,
   Schedules,
+  serveCalls,
   serveRouter,
   serveSchedules,
   serveTopics,
@@ -46,7 +42,7 @@ import type { NodeConfig, TlsConfig } from '#node/config'
 import { createAcme, HttpServer } from '#node/http'
 import { createLogger, logEvents, Metrics } from '#node/telemetry'
 import type { RunningNode } from '#node/universe'
-import { Admission } from './admission.ts'
+import { admissionOf } from './admitting.ts'
 import { doorsOf } from './doors.ts'
 import { writesOf } from './canaries.ts'
 import { Draining } from './draining.ts'
@@ -171,7 +167,7 @@ async function compose(config: NodeConfig, host: Host, signal: AbortSignal) {
         egressPrivate: config.egressPrivate,
         codeStore: host.codeStore,
         shareOf: (record) => scaling.parts.shareOf(record),
-        doors: () => doorsOf({ http: http.url, p2p: network.addresses() }, network.members.list()),
+        doors: () => nodeDoors(),
       })
     : undefined
 
@@ -212,10 +208,13 @@ async function compose(config: NodeConfig, host: Host, signal: AbortSignal) {
   const queue = has('router') ? new QueueService({ network, storage: host.store.storage, clock, random, events }) : undefined
   const router: Router = routerService ?? new RouterClient({ network, clock, random })
   const topicsService =
-    routerService === undefined || queue === undefined
-      ? undefined
-      : new TopicsService({ ...{ catalog, network, access, clock, random, events }, queue, router: routerService })
+    routerService && queue && new TopicsService({ ...{ catalog, network, access, clock, random, events }, queue, router: routerService })
   const topics: Topics = topicsService ?? new TopicsClient({ network, clock, random })
+  const nodeDoors = () => doorsOf({ http: http.url, p2p: network.addresses() }, network.members.list())
+  const outside = new Poster({ clock, allowPrivate: config.egressPrivate, doors: nodeDoors })
+  const callsService =
+    routerService && queue && new CallsService({ queue, access, outside, clock, random, randomBytes, router: routerService })
+  const calls: Calls = callsService ?? new CallsClient({ network, random })
   const schedules =
     routerService === undefined
       ? undefined
@@ -270,7 +269,7 @@ async function compose(config: NodeConfig, host: Host, signal: AbortSignal) {
     domains,
     scaling,
     drain: (timeoutMs) => draining.drain(timeoutMs),
-    ...{ router, topics, catalog, builder, network, access, joinToken, metrics, clock, random, events },
+    ...{ router, topics, calls, catalog, builder, network, access, joinToken, metrics, clock, random, events },
     schedules: (caller, namespace) => schedules?.list(namespace) ?? askForSchedules(network, caller, namespace),
     limits: { drainMs: config.drainTimeoutMs },
     ...(config.tls === undefined ? {} : { tls: { ...config.tls, acme: acmeOf(config.tls) } }),
@@ -304,6 +303,7 @@ async function compose(config: NodeConfig, host: Host, signal: AbortSignal) {
             ]),
         ...(routerService === undefined ? [] : [serveRouter(network, routerService)]),
         ...(topicsService === undefined ? [] : [serveTopics(network, topicsService)]),
+        ...(callsService === undefined ? [] : [serveCalls(network, callsService)]),
         ...(schedules === undefined ? [] : [serveSchedules(network, schedules, access)]),
         every(
           clock,
@@ -332,7 +332,7 @@ async function compose(config: NodeConfig, host: Host, signal: AbortSignal) {
       ...roles,
       http,
       doors,
-      ...[topicsService, queue, schedules, platformEvents].filter((each) => each !== undefined),
+      ...[topicsService, callsService, queue, schedules, platformEvents].filter((each) => each !== undefined),
     ] satisfies Startable[],
     node: (stop: () => Promise<void>): RunningNode => ({
       name: config.name,
@@ -350,46 +350,6 @@ async function compose(config: NodeConfig, host: Host, signal: AbortSignal) {
       stop,
     }),
   }
-}
-
-interface AdmissionParts {
-  config: NodeConfig
-  host: Host
-  network: Network
-  catalog: CatalogService | CatalogClient
-  catalogService: CatalogService | undefined
-  events: Events
-}
-
-/** Whoever holds the root key lets itself in; a key that another took over from is nothing special any more. */
-function admissionOf({ config, host, network, catalog, catalogService, events }: AdmissionParts): Admission {
-  const { name, roles } = config
-  const member = identityOf(network.peer) ?? ''
-  const isRoot = () => host.rootKeys.held.some(({ id }) => catalogService?.authority().isTop(id) === true)
-  const letSelfIn = async (service: CatalogService): Promise<JoinAnswer> => {
-    try {
-      await service.admitter.admitSelf(name, roles)
-      return { state: 'admitted' }
-    } catch (error) {
-      return { state: 'waiting', reason: (error as Error).message }
-    }
-  }
-  const askOthers = async (signal: AbortSignal): Promise<JoinAnswer> => {
-    const answer = await askToJoin(network, { name, roles, invited: host.invited, signal })
-    // Twice: one that was on its way before may have been refused.
-    for (let times = 0; times < 2 && answer.state === 'admitted' && !isIn(); times += 1) await catalog.standing?.catchUp(answer.by ?? '')
-    return answer
-  }
-  const isIn = () => roles.every((role) => catalog.standing?.rolesOf(network.peer).has(role))
-  return new Admission({
-    ask: (signal) => (catalogService !== undefined && isRoot() ? letSelfIn(catalogService) : askOthers(signal)),
-    isIn: () => (roles.length === 0 ? true : catalogService?.admitter.hasLetIn(member, roles)),
-    onChange: (listener) => {
-      const stops = [network.members.onChange(listener), catalogService?.authority().onChange(listener)]
-      return () => stops.forEach((stop) => stop?.())
-    },
-    ...{ nodeName: name, clock: systemClock, events },
-  })
 }
 
 /** In reverse; one part's trouble does not keep the others from stopping. */

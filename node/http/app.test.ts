@@ -296,6 +296,8 @@ describe('/v1/openapi.json', () => {
       '/metrics',
       '/readyz',
       '/v1/call/{namespace}/{name}',
+      '/v1/calls',
+      '/v1/calls/{id}',
       '/v1/domains',
       '/v1/domains/{host}/verification',
       '/v1/drain',

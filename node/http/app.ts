@@ -12,12 +12,13 @@ import type { Caller } from '#protocols/invocation'
 import type { MaybePromise } from '#protocols/lifecycle'
 import type { Functions } from '#protocols/management'
 import type { Network } from '#protocols/network'
-import type { Domains, Quotas, Scaling, Schedule, Topics } from '#protocols/router'
+import type { Calls, Domains, Quotas, Scaling, Schedule, Topics } from '#protocols/router'
 import { define, type ManagementEnv, problemResponse } from './define.ts'
 import { describeDirectPaths } from './described.ts'
 import type { HttpLimits } from './limits.ts'
 import { createUnknown } from './unknown.ts'
 import { reportUnexpected } from './report.ts'
+import { cancelCall, getCall, listCalls } from './routes/calls.ts'
 import {
   deleteFunction,
   deletePromotion,
@@ -61,6 +62,7 @@ export interface AppParts {
   domains?: Pick<Domains, 'list' | 'verify'> | undefined
   joinToken: () => string
   schedules: (caller: Caller, namespace?: string) => MaybePromise<Schedule[]>
+  calls: Calls
   /** Base URL of this server. */
   url: () => string
   limits: HttpLimits
@@ -113,6 +115,9 @@ export function createApp(parts: AppParts): App {
   define(app, 'get', '/v1/topics/{namespace}/dead/{id}', getDeadLetter(parts))
   define(app, 'post', '/v1/topics/{namespace}/dead/{id}/replay', replayDeadLetter(parts))
   define(app, 'delete', '/v1/topics/{namespace}/dead/{id}', removeDeadLetter(parts))
+  define(app, 'get', '/v1/calls', listCalls(parts))
+  define(app, 'get', '/v1/calls/{id}', getCall(parts))
+  define(app, 'delete', '/v1/calls/{id}', cancelCall(parts))
   define(app, 'get', '/v1/nodes', listNodes(parts))
   define(app, 'post', '/v1/drain', drainNode(parts))
   define(app, 'get', '/v1/network', getNetwork(parts))

@@ -1,6 +1,7 @@
 /** Paths that are answered before hono, as OpenAPI describes them. */
 import { type OpenAPIHono, z } from '@hono/zod-openapi'
 import { problemAnswer, type ManagementEnv } from './define.ts'
+import { submittedSchema } from './schemas.ts'
 
 const functionParams = z.object({ namespace: z.string(), name: z.string().openapi({ description: 'NAME[@VERSION|ALIAS]' }) })
 const argumentsSchema = z.array(z.unknown()).openapi({ description: 'The arguments, in order' })
@@ -22,24 +23,31 @@ const keyHeader = {
   }),
 }
 const callHeaders = steeringHeaders.extend(keyHeader)
+const deferHeaders = callHeaders.extend({
+  prefer: z.string().optional().openapi({ description: 'respond-async: the call is accepted with 202, and asked about at /v1/calls/{id}' }),
+  'osiris-callback': z.string().max(2048).optional().openapi({
+    description: 'With respond-async: the URL that is told what came of the call, signed (Osiris-Signature: t=SECONDS,v1=HMAC)',
+  }),
+})
 const json = (schema: z.ZodType) => ({ 'application/json': { schema } })
 const security = [{ token: [] }, {}]
 const tags = ['functions at work']
 
 const value = { description: "The function's value; headers tell version, node, hops and timing", content: json(z.unknown()) }
 const socket = { description: 'A WebSocket, where the request asks for one and the function answers with one' }
+const accepted = { description: 'Accepted: on the disk of three routers, as far as there are', content: json(submittedSchema) }
 const anything = { description: "Whatever the function answers, with the platform's headers added" }
 
 export function describeDirectPaths({ openAPIRegistry }: OpenAPIHono<ManagementEnv>): void {
   const call = '/v1/call/{namespace}/{name}'
-  const responses = { 200: value, default: problemAnswer }
+  const responses = { 200: value, 202: accepted, default: problemAnswer }
   openAPIRegistry.registerPath({
     method: 'post',
     path: call,
     tags,
     security,
     summary: 'Calls a value function; no body means no arguments',
-    request: { params: functionParams, headers: callHeaders, body: { content: json(argumentsSchema) } },
+    request: { params: functionParams, headers: deferHeaders, body: { content: json(argumentsSchema) } },
     responses,
   })
   openAPIRegistry.registerPath({
@@ -48,7 +56,7 @@ export function describeDirectPaths({ openAPIRegistry }: OpenAPIHono<ManagementE
     tags,
     security,
     summary: 'The same for callers without a body: each arg is JSON where it parses, else a string',
-    request: { params: functionParams, headers: callHeaders, query: z.object({ arg: z.array(z.string()).optional() }) },
+    request: { params: functionParams, headers: deferHeaders, query: z.object({ arg: z.array(z.string()).optional() }) },
     responses,
   })
   for (const method of ['get', 'post', 'put', 'patch', 'delete', 'options'] as const) {
@@ -58,7 +66,7 @@ export function describeDirectPaths({ openAPIRegistry }: OpenAPIHono<ManagementE
       tags,
       security,
       summary: 'Reaches a web function; it sees everything after its name, byte for byte',
-      request: { params: functionParams.extend({ rest: z.string() }), headers: callHeaders },
+      request: { params: functionParams.extend({ rest: z.string() }), headers: deferHeaders },
       responses: { ...(method === 'get' ? { 101: socket } : {}), 200: anything, default: problemAnswer },
     })
   }

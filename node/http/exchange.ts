@@ -3,6 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Caller, Invocation, Invoker, Outcome, Payload, Target } from '#protocols/invocation'
 import type { Events } from '#protocols/events'
 import type { Clock } from '#protocols/lifecycle'
+import type { Calls } from '#protocols/router'
 import { discardBody, isDiscardable } from './body.ts'
 import type { NamedCaller } from './callers.ts'
 import { type Connection, connectionOf, type Flight } from './connection.ts'
@@ -13,6 +14,7 @@ import { respond, respondError } from './respond.ts'
 
 export interface DirectParts {
   router: Invoker
+  calls: Calls
   callers: NamedCaller
   invocations: Invocations
   clock: Clock
@@ -79,7 +81,7 @@ export function refuseRequest(
   discardBody(request, parts.clock)
 }
 
-function endExchange(exchange: Exchange): void {
+export function endExchange(exchange: Exchange): void {
   exchange.connection.end(exchange.flight)
   discardBody(exchange.request, exchange.parts.clock)
 }

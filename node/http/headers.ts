@@ -17,7 +17,7 @@ const HOP_BY_HOP = new Set([
 ])
 
 /** Of a request: what is said to the platform, not to the function. */
-const ENDS_HERE = new Set([...HOP_BY_HOP, 'expect', 'osiris-token', STICKY_HEADER, VERSION_HEADER])
+const ENDS_HERE = new Set([...HOP_BY_HOP, 'expect', 'osiris-token', 'osiris-callback', STICKY_HEADER, VERSION_HEADER])
 
 /**
  * Refuses what proxies and servers read differently: a second `Host` (RFC 9112 section 3.2), and a body in a coding beside `chunked`, which nobody here

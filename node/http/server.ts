@@ -10,7 +10,7 @@ import { type Clock, every, type MaybePromise, type Random, type Role, type Star
 import type { Access } from '#protocols/access'
 import { Functions, type NodeSummary } from '#protocols/management'
 import type { Network } from '#protocols/network'
-import type { Domains, Quotas, Scaling, Schedule, Topics } from '#protocols/router'
+import type { Calls, Domains, Quotas, Scaling, Schedule, Topics } from '#protocols/router'
 import type { Traits } from '#protocols/traits'
 import { OsirisError } from '#protocols/errors'
 import { Addresses } from './addresses.ts'
@@ -77,6 +77,7 @@ export interface HttpServerInit {
   joinToken: () => string
   /** Functions with a schedule (of a namespace); those of namespaces the caller may not read may be among them. */
   schedules: (caller: Caller, namespace?: string) => MaybePromise<Schedule[]>
+  calls: Calls
   metrics: { contentType: string; text(): Promise<string> }
   clock: Clock
   random: Random
@@ -119,7 +120,7 @@ export class HttpServer implements Startable {
     const rules = { audience: init.universe.id, ...(init.developer === undefined ? {} : { developer: init.developer }) }
     const callers = createNamedCallers(access, rules)
     const invocations = new Invocations({ clock, random, timeoutMs: this.#limits.callTimeoutMs })
-    this.#parts = { router, callers, invocations, clock, events, limits: this.#limits }
+    this.#parts = { router, calls: init.calls, callers, invocations, clock, events, limits: this.#limits }
     this.#hosts = createHosts(init.domain)
     this.#call = createCallRoute(this.#parts)
     this.#fetch = createFetchRoute(this.#parts)
@@ -267,7 +268,7 @@ export class HttpServer implements Startable {
       if (way === 'route')
         return this.#fetch(request, response, { host: host.name, method: request.method ?? 'GET', path: pathOf(url) }, url)
       const target = fetchTarget(url)
-      this.#fetch(request, response, target.ref, target.url)
+      this.#fetch(request, response, target.ref, target.url, target.ref)
     } catch (error) {
       refuseRequest(this.#parts, request, response, error)
     }

@@ -1,5 +1,6 @@
 export type * from './executor.ts'
 export type { WallState, WallsMode } from './walls/report.ts'
+export { Poster } from './egress/index.ts'
 export { ExecutorClient, type ExecutorClientInit } from './client.ts'
 export type { ExecutorLimits } from './limits/limits.ts'
 export { serveExecutor } from './serve.ts'

@@ -13,7 +13,7 @@ const ROOT = createIdentity(new Uint8Array(32).fill(7))
 export const accessOf = () => new Access({ root: ROOT.id, clock: systemClock })
 
 export async function callerWith(namespace: string): Promise<Caller> {
-  const token = await issueToken(ROOT, 'ada', [{ can: ['invoke'], namespaces: [namespace] }], Date.now() + 60_000)
+  const token = await issueToken(ROOT, 'ada', [{ can: ['invoke'], namespaces: [namespace] }], Date.now() + 3_600_000)
   return { subject: 'ada', token }
 }
 

@@ -140,6 +140,14 @@ export class RouterService implements Router {
     throw new OsirisError('forbidden', `Cannot start "${namespace}/${name}": ${what}`)
   }
 
+  /** What would be called now, and that the caller may: the record. Nothing is placed. Rejects with what `invoke` refuses a call with before that. */
+  async admit(invocation: Invocation): Promise<FunctionRecord> {
+    const { override } = invocation
+    const resolved =
+      override === undefined ? this.#judged(invocation, this.#resolver.resolve(invocation)) : this.#overridden(invocation, override)
+    return (await resolved).record
+  }
+
   async #judged(invocation: Invocation, pending: MaybePromise<Resolved>, access?: Promise<void>): Promise<Resolved> {
     const resolved = await pending
     await (access ?? this.#allow(invocation, resolved))

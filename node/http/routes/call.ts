@@ -4,6 +4,7 @@ import type { FunctionRef } from '#protocols/function'
 import type { FoundCaller } from '#node/access'
 import { collectIn } from '../collect.ts'
 import { beginExchange, type DirectParts, type DirectRoute, type Exchange, invoke, refuse } from '../exchange.ts'
+import { isAsync, submit } from '../submit.ts'
 import { argumentsOf, callTarget } from '../target.ts'
 
 /** Paths whose function is remembered; beyond it the memory starts anew, which bounds what invented names can cost. */
@@ -37,9 +38,10 @@ export function createCallRoute(parts: DirectParts): DirectRoute {
 
 function readArguments(exchange: Exchange, target: FunctionRef, url: string, found: FoundCaller): void {
   const { parts, request } = exchange
-  if (request.method === 'GET') return invoke(exchange, target, { kind: 'call', args: Buffer.from(argumentsOf(url)) }, found.caller)
+  const run = isAsync(request) ? submit : invoke
+  if (request.method === 'GET') return run(exchange, target, { kind: 'call', args: Buffer.from(argumentsOf(url)) }, found.caller)
   collectIn(exchange, parts.limits.argumentsBytesMax, (body) =>
-    invoke(exchange, target, { kind: 'call', args: body.length === 0 ? NO_ARGUMENTS : body }, found.caller),
+    run(exchange, target, { kind: 'call', args: body.length === 0 ? NO_ARGUMENTS : body }, found.caller),
   )
 }
 

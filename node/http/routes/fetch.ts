@@ -1,24 +1,26 @@
 /** Web functions on node's own streams: by name (`/v1/fetch/{ns}/{name}/*`), by host (`{name}.{ns}.localhost`), or by the routes users publish. */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { FoundCaller } from '#node/access'
+import type { FunctionRef } from '#protocols/function'
 import type { Body, Target } from '#protocols/invocation'
 import { lengthOf, streamBody, tooLarge } from '../body.ts'
 import { collectIn } from '../collect.ts'
 import { beginExchange, type DirectParts, type Exchange, invoke, refuse } from '../exchange.ts'
 import { requestHeaders } from '../headers.ts'
+import { isAsync, submit } from '../submit.ts'
 
 /** A body up to here is held and handed over at once: it fits one frame to a peer, and costs no flow control. */
 const COLLECTED_BYTES_MAX = 64 * 1024
 
-/** `url` is what the function sees: path and query as the client sent them, without the platform's prefix. */
-export type FetchRoute = (request: IncomingMessage, response: ServerResponse, target: Target, url: string) => void
+/** `mayDefer`: the function by name, where `Prefer: respond-async` is said to the platform. `url` is what the function sees: path and query as the client sent them, without the platform's prefix. */
+export type FetchRoute = (request: IncomingMessage, response: ServerResponse, target: Target, url: string, mayDefer?: FunctionRef) => void
 
 export function createFetchRoute(parts: DirectParts): FetchRoute {
-  return (request, response, target, url) => {
+  return (request, response, target, url, mayDefer) => {
     const exchange = beginExchange(parts, request, response)
     const run = (found: FoundCaller): void => {
       try {
-        readBody(exchange, (body) => send(exchange, target, url, found, body))
+        readBody(exchange, (body) => send(exchange, { target, url, mayDefer }, found, body))
       } catch (error) {
         refuse(exchange, error)
       }
@@ -29,7 +31,13 @@ export function createFetchRoute(parts: DirectParts): FetchRoute {
   }
 }
 
-function send(exchange: Exchange, target: Target, url: string, found: FoundCaller, body: Body | undefined): void {
+interface Reached {
+  target: Target
+  url: string
+  mayDefer: FunctionRef | undefined
+}
+
+function send(exchange: Exchange, { target, url, mayDefer }: Reached, found: FoundCaller, body: Body | undefined): void {
   const { request } = exchange
   const payload = {
     kind: 'fetch',
@@ -38,6 +46,7 @@ function send(exchange: Exchange, target: Target, url: string, found: FoundCalle
     headers: requestHeaders(request.rawHeaders, found.consumed),
     ...(body === undefined ? {} : { body }),
   } as const
+  if (mayDefer !== undefined && isAsync(request)) return submit(exchange, mayDefer, payload, found.caller)
   invoke(exchange, target, payload, found.caller)
 }
 

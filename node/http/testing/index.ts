@@ -7,6 +7,7 @@ import type { Member } from '#protocols/network'
 import { HttpServer, type HttpServerInit } from '../server.ts'
 import { FakeBuilder } from './builder.ts'
 import { FakeCatalog } from './catalog.ts'
+import { createCalls } from './calls.ts'
 import { FakeRouter } from './router.ts'
 import { FakeTopics } from './topics.ts'
 
@@ -69,6 +70,7 @@ export async function createFakeNode(
       status: () => ({ capacity: 4, inFlight: 0, functions: 0, warm: [] }),
     },
     router: ownRouter ?? router,
+    calls: await createCalls({ router, access, events }),
     catalog,
     builder: new FakeBuilder(),
     topics,

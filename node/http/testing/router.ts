@@ -44,6 +44,13 @@ export class FakeRouter implements Invoker {
     }
   }
 
+  /** What would be called, and that the caller may. */
+  async admit({ target, caller }: Invocation): Promise<FunctionRecord> {
+    const record = await this.#resolve(target)
+    await this.#access.requireInvoke(caller, record.namespace, record.manifest.settings.access === 'public')
+    return record
+  }
+
   async #resolve(target: Target): Promise<FunctionRecord> {
     if (!isRouteTarget(target)) return this.#catalog.get(target)
     const found = (await this.#catalog.routes()).find((each) => each.route === target.path)

@@ -1,4 +1,5 @@
 export type { Resolve } from './dial.ts'
 export { systemResolve } from './dial.ts'
 export { takeFrame } from './take-frame.ts'
+export { Poster } from './post.ts'
 export { Egress } from './service.ts'

@@ -1,5 +1,4 @@
 /** Everything functions of this node fetch: whose it is, whether there is room, and its end with its call. */
-import { networkInterfaces } from 'node:os'
 import { portOf } from '#protocols/egress'
 import { OsirisError } from '#protocols/errors'
 import type { Events } from '#protocols/events'
@@ -10,18 +9,15 @@ import { DO, type WireFetch } from '../frames.ts'
 import type { InstanceSlot } from '../function-state.ts'
 import { countRequest } from '../limits/requests.ts'
 import { Account, type EgressLimits } from './account.ts'
-import { plainAddress } from './addresses.ts'
 import { ByteBudgets } from './budget.ts'
 import type { DialInit, Resolve } from './dial.ts'
 import { Exchange } from './exchange.ts'
 import { brokenBytes, exceeded } from './failures.ts'
 import type { EgressPolicy } from './guard.ts'
+import { OwnAddresses } from './own-addresses.ts'
 
 /** Refusals that are answered, of one call; beyond it the function waits until its deadline. */
 const REFUSALS_MAX = 1000
-
-/** Asking for them takes 60 µs, and is done twice per connection. */
-const OWN_ADDRESSES_MS = 1000
 
 export interface EgressInit {
   clock: Clock
@@ -43,12 +39,13 @@ export class Egress {
   readonly #open = new Map<InstanceSlot, Map<number, Exchange>>()
   /** Fetches of instances without an open call: of modules that load, mostly. */
   readonly #homeless = new WeakMap<InstanceSlot, number>()
-  #own: { addresses: ReadonlySet<string>; until: number } = { addresses: new Set(), until: Number.NEGATIVE_INFINITY }
+  readonly #own: OwnAddresses
   #count = 0
 
   constructor(init: EgressInit) {
     const { clock, limits, resolve, ca } = init
     this.#init = init
+    this.#own = new OwnAddresses(clock)
     this.#budgets = new ByteBudgets(clock, limits.egressBytesPerMinute)
     this.#dialing = { clock, resolve, connectMs: limits.egressConnectMs, policy: () => this.#policy(), ...(ca === undefined ? {} : { ca }) }
   }
@@ -159,13 +156,7 @@ export class Egress {
 
   #policy(): EgressPolicy {
     const { allowPrivate, doors } = this.#init
-    return { allowPrivate, doors: doors(), ownAddresses: this.#ownAddresses() }
-  }
-
-  #ownAddresses(): ReadonlySet<string> {
-    const now = this.#init.clock.monotonic()
-    if (now >= this.#own.until) this.#own = { addresses: ownAddresses(), until: now + OWN_ADDRESSES_MS }
-    return this.#own.addresses
+    return { allowPrivate, doors: doors(), ownAddresses: this.#own.get() }
   }
 }
 
@@ -187,10 +178,4 @@ function answerNo(slot: InstanceSlot, id: number, error: OsirisError): void {
 
 function overBudget(namespace: string, bytesPerMinute: number): OsirisError {
   return exceeded(`namespace "${namespace}" has used its ${bytesPerMinute} bytes per minute`)
-}
-
-function ownAddresses(): ReadonlySet<string> {
-  const own = new Set<string>()
-  for (const all of Object.values(networkInterfaces())) for (const { address } of all ?? []) own.add(plainAddress(address))
-  return own
 }

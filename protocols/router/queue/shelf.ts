@@ -38,6 +38,8 @@ export class Shelf {
   readonly #storage: Storage
   readonly #commit: GroupCommit
   readonly #items = new Map<string, Stored>()
+  /** Payloads and answers on their way to the disk: whoever sees the head may ask for them. */
+  readonly #unwritten = new Map<string, Uint8Array>()
   /** Ids of what is over, and of dead letters, each in the order in which they came to it. */
   readonly #ended = new Set<string>()
   readonly #dead = new Map<string, Set<string>>()
@@ -88,7 +90,19 @@ export class Shelf {
     const operations = all.flatMap(({ stored, parts }) => this.#operations(stored, parts ?? {}))
     for (const { stored } of all) this.#place(stored)
     const dropped = all.flatMap(({ stored }) => this.#dropped(stored.head))
-    await this.#write([...operations, ...dropped])
+    const parts = all.flatMap(({ stored, parts: { payload, answer } = {} }) => {
+      const { id } = stored.head
+      return [
+        ...(payload === undefined ? [] : [[payloadKey(id), payload] as const]),
+        ...(answer === undefined ? [] : [[answerKey(id), answer] as const]),
+      ]
+    })
+    for (const [key, bytes] of parts) this.#unwritten.set(key, bytes)
+    try {
+      await this.#write([...operations, ...dropped])
+    } finally {
+      for (const [key, bytes] of parts) if (this.#unwritten.get(key) === bytes) this.#unwritten.delete(key)
+    }
   }
 
   /** It was never here. */
@@ -111,6 +125,8 @@ export class Shelf {
 
   async #read(key: string, bytes: number): Promise<Uint8Array | undefined> {
     if (bytes === 0) return new Uint8Array()
+    const unwritten = this.#unwritten.get(key)
+    if (unwritten !== undefined) return unwritten
     const [value] = await readValues(this.#storage, [key])
     const record = unsealRecord(value)
     return record?.bytes.length === bytes ? record.bytes : undefined

@@ -1,0 +1,43 @@
+/** `/v1/calls…`: what became of calls that nobody waited for. Judged by the router that holds them. */
+import { assertName } from '#protocols/function'
+import { textOfCall } from '#protocols/router'
+import type { AppParts } from '../app.ts'
+import { queryAs, type Route } from '../define.ts'
+import { callSchema, callsQuerySchema, callsSchema } from '../schemas.ts'
+
+export function listCalls({ calls }: AppParts): Route {
+  return {
+    summary: 'Calls of a namespace that nobody waited for; takes a grant to invoke in it',
+    query: callsQuerySchema,
+    answers: { 200: { description: 'Newest first, without what came of them', schema: callsSchema } },
+    async handle(context) {
+      const { namespace, limit } = queryAs(context, callsQuerySchema)
+      assertName(namespace, 'a namespace')
+      return context.json({ calls: await calls.list(namespace, limit, context.env.found.caller) })
+    },
+  }
+}
+
+export function getCall({ calls }: AppParts): Route {
+  return {
+    summary:
+      'What became of a call: for whoever may invoke in its namespace; where a stranger called a public function, for whoever knows its id',
+    params: ['id'],
+    answers: { 200: { description: 'Kept for an hour after its end', schema: callSchema } },
+    handle: async (context) => json(textOfCall(await calls.get(context.req.param('id') ?? '', context.env.found.caller))),
+  }
+}
+
+export function cancelCall({ calls }: AppParts): Route {
+  return {
+    summary: 'Cancels a call: a queued one never begins, a running one is aborted, of one that is over nothing changes',
+    params: ['id'],
+    answers: { 200: { description: 'What became of it', schema: callSchema } },
+    handle: async (context) => json(textOfCall(await calls.cancel(context.req.param('id') ?? '', context.env.found.caller))),
+  }
+}
+
+/** The value stands there as the function made it. */
+function json(text: string): Response {
+  return new Response(text, { headers: { 'content-type': 'application/json' } })
+}

@@ -1,0 +1,57 @@
+/** Asynchronous calls through a member with the router role. */
+import { encode } from '#protocols/codec'
+import type { Caller, Invocation } from '#protocols/invocation'
+import { encodeInvocation } from '#protocols/invocation-wire'
+import type { Random } from '#protocols/lifecycle'
+import type { Message, Network } from '#protocols/network'
+import { askRouter } from '../ask.ts'
+import type { Calls, CallStatus } from './calls.ts'
+import { CALLS_PROTOCOL, type CallsRequest, decodeAnswer, wireCaller } from './messages.ts'
+
+export interface CallsClientInit {
+  network: Pick<Network, 'members' | 'request'>
+  random: Random
+}
+
+/** A write to three disks, one of which may be slow; what other routers know. */
+const TIMEOUT_MS = 15_000
+
+export class CallsClient implements Calls {
+  readonly #init: CallsClientInit
+
+  constructor(init: CallsClientInit) {
+    this.#init = init
+  }
+
+  async submit({ callback = null, invocation }: { callback?: string | null; invocation: Invocation }): Promise<{ id: string }> {
+    const { head, body } = encodeInvocation({ ...invocation, deadlineAt: 0 }, 0)
+    const request: CallsRequest = { type: 'submit', invocation: head, callback }
+    const message = { head: encode(request), ...(body === undefined ? {} : { body }) }
+    return decodeAnswer('submit', await this.#send(message, 'Cannot take the call'))
+  }
+
+  async get(id: string, caller: Caller): Promise<CallStatus> {
+    return (await decodeAnswer(
+      'get',
+      await this.#ask({ type: 'get', id, caller: wireCaller(caller) }, `Cannot find call ${id}`),
+    )) as CallStatus
+  }
+
+  async cancel(id: string, caller: Caller): Promise<CallStatus> {
+    const request: CallsRequest = { type: 'cancel', id, caller: wireCaller(caller) }
+    return (await decodeAnswer('cancel', await this.#ask(request, `Cannot cancel call ${id}`))) as CallStatus
+  }
+
+  async list(namespace: string, limit: number, caller: Caller): Promise<CallStatus[]> {
+    const request: CallsRequest = { type: 'list', namespace, limit, caller: wireCaller(caller) }
+    return (await decodeAnswer('list', await this.#ask(request, `Cannot list calls of "${namespace}"`))) as CallStatus[]
+  }
+
+  #ask(request: CallsRequest, act: string): Promise<Message> {
+    return this.#send({ head: encode(request) }, act)
+  }
+
+  #send(message: Message, act: string): Promise<Message> {
+    return askRouter(this.#init, { protocol: CALLS_PROTOCOL, message, timeoutMs: TIMEOUT_MS, act })
+  }
+}

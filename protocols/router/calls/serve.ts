@@ -1,0 +1,37 @@
+/** Asynchronous calls, opened to nodes without the role. The caller's token came along: it is judged here. */
+import { collect } from '#protocols/body'
+import { decodeAs } from '#protocols/codec'
+import { decodeInvocation } from '#protocols/invocation-wire'
+import type { IncomingRequest, Network } from '#protocols/network'
+import { CALL_BYTES_MAX, type Calls, type NewCall } from './calls.ts'
+import { callerOf, CALLS_PROTOCOL, type CallsRequest, encodeAnswer, requestSchema } from './messages.ts'
+
+/** Answers peers until the returned function is called. */
+export function serveCalls(network: Pick<Network, 'handle'>, calls: Calls): () => void {
+  return network.handle(CALLS_PROTOCOL, async (incoming) => {
+    const request = decodeAs(requestSchema, incoming.head, 'a request about calls')
+    return encodeAnswer(await answer(calls, request, incoming))
+  })
+}
+
+async function answer(calls: Calls, request: CallsRequest, incoming: IncomingRequest): Promise<unknown> {
+  switch (request.type) {
+    case 'submit':
+      return calls.submit(await callOf(request, incoming))
+    case 'get':
+      return calls.get(request.id, callerOf(request.caller))
+    case 'cancel':
+      return calls.cancel(request.id, callerOf(request.caller))
+    case 'list':
+      return calls.list(request.namespace, request.limit, callerOf(request.caller))
+  }
+}
+
+async function callOf(
+  { invocation: head, callback }: Extract<CallsRequest, { type: 'submit' }>,
+  { body }: IncomingRequest,
+): Promise<NewCall> {
+  const whole = body === undefined ? {} : { body: await collect(body, CALL_BYTES_MAX, 'the call') }
+  const invocation = await decodeInvocation({ head, ...whole }, { now: 0 })
+  return callback === null ? { invocation } : { invocation, callback }
+}

@@ -1,0 +1,182 @@
+/** Asynchronous calls on a router: takes them in, begins those that the queue hands out here, and tells of those that any router holds. */
+import type { Access } from '#protocols/access'
+import { digestOf } from '#protocols/codec'
+import { OsirisError } from '#protocols/errors'
+import { failed, type Caller, type Invocation, isRouteTarget, type Outcome } from '#protocols/invocation'
+import type { Clock, Random, Startable } from '#protocols/lifecycle'
+import type { ItemDetail, Queue, QueueHandler, QueueItem, Verdict } from '../queue/queue.ts'
+import type { RouterService } from '../service.ts'
+import { callbackItem, callbackKeyOf, judgeCallback, makeCallbacks, type Outside } from './callbacks.ts'
+import { CALL_LIFE_MS, CALL_MS_MAX, type Calls, type CallStatus, LISTED_MAX, type NewCall, RESULT_KEEP_MS } from './calls.ts'
+import {
+  aboutOf,
+  answerOf,
+  CALL_KIND,
+  callOf,
+  type Callback,
+  isOpen,
+  itemIdOf,
+  payloadOf,
+  statusOf,
+  textOf,
+  withOutcome,
+} from './records.ts'
+import { courseOf, pauseMs } from './verdict.ts'
+
+export interface CallsServiceInit {
+  queue: Queue
+  router: Pick<RouterService, 'invoke' | 'admit'>
+  access: Pick<Access, 'requireInvoke' | 'mayInvoke'>
+  outside: Outside
+  clock: Clock
+  random: Random
+  /** Not to be guessed. */
+  randomBytes: (length: number) => Uint8Array
+}
+
+type Attempt = Parameters<QueueHandler>[1]
+
+/** Besides the function's own time: to find and reach it, and to take its answer. */
+const LEASE_MS = CALL_MS_MAX + 10_000
+/** Calls under way from this router; executors have queues and bounds of their own. */
+const CONCURRENCY = 128
+const ATTEMPTS_MAX = 100
+/** To find the function, on a peer where the ledger is not here. */
+const SUBMIT_MS = 10_000
+const ID_PATTERN = /^[0-9a-f]{32}$/
+
+export class CallsService implements Calls, Startable {
+  readonly #init: CallsServiceInit
+  #stops: (() => void)[] = []
+
+  constructor(init: CallsServiceInit) {
+    this.#init = init
+  }
+
+  async start(): Promise<void> {
+    if (this.#stops.length > 0) return
+    const { queue, outside, clock } = this.#init
+    const handle = (item: QueueItem, attempt: Attempt) => this.#make(item, attempt)
+    const ended = (item: QueueItem, error: OsirisError) => this.#give(item, failed(error, {}, error.code === 'outcome_unknown'), false)
+    this.#stops = [
+      queue.handle(CALL_KIND, handle, { concurrency: CONCURRENCY, leaseMs: LEASE_MS, attemptsMax: ATTEMPTS_MAX, ended }),
+      makeCallbacks(queue, outside, clock),
+    ]
+  }
+
+  async stop(): Promise<void> {
+    for (const stop of this.#stops.splice(0)) stop()
+  }
+
+  async submit(call: NewCall): Promise<{ id: string }> {
+    const { queue, router, access, clock, randomBytes } = this.#init
+    const id = Buffer.from(randomBytes(16)).toString('hex')
+    const invocation = invocationOf(call.invocation, id, clock.monotonic() + SUBMIT_MS)
+    const { namespace, name, manifest } = await router.admit(invocation)
+    const open = !(await access.mayInvoke(invocation.caller, namespace))
+    const callback = this.#callbackOf(call, namespace, open)
+    const payload = await payloadOf(invocation, callback, clock.monotonic())
+    const key = `${namespace}/${name}`
+    const once = !manifest.settings.idempotent
+    await queue.add([
+      { id: itemIdOf(id), key, kind: CALL_KIND, payload, about: aboutOf(open), expiresAt: clock.now() + CALL_LIFE_MS, once },
+    ])
+    return { id }
+  }
+
+  async get(id: string, caller: Caller): Promise<CallStatus> {
+    return statusOf(await this.#found(id, caller))
+  }
+
+  async cancel(id: string, caller: Caller): Promise<CallStatus> {
+    await this.#found(id, caller)
+    await this.#init.queue.cancel(itemIdOf(id))
+    return this.get(id, caller)
+  }
+
+  async list(namespace: string, limit: number, caller: Caller): Promise<CallStatus[]> {
+    const { queue, access } = this.#init
+    await access.requireInvoke(caller, namespace, false)
+    const items = await queue.list({ kind: CALL_KIND, key: `${namespace}/`, limit: Math.min(limit, LISTED_MAX) })
+    return Promise.all(items.map(statusOf))
+  }
+
+  async #found(id: string, caller: Caller): Promise<ItemDetail> {
+    const { queue, access } = this.#init
+    const item = ID_PATTERN.test(id) ? await queue.look(itemIdOf(id)) : undefined
+    if (item === undefined) {
+      const state = `no call has this id, or what came of it is no longer kept`
+      throw new OsirisError('not_found', `Cannot find call ${JSON.stringify(id.slice(0, 64))}: ${state}`)
+    }
+    if (!isOpen(item.about)) await access.requireInvoke(caller, namespaceOf(item.key), false)
+    return item
+  }
+
+  /** Strangers may call a public function, and not have this universe call somebody else. */
+  #callbackOf({ callback, invocation: { caller } }: NewCall, namespace: string, open: boolean): Callback | undefined {
+    if (callback === undefined) return undefined
+    const { token } = caller
+    if (token === undefined)
+      throw new OsirisError('unauthenticated', 'Cannot call back: it takes a token, which the signature is made with')
+    if (open) throw new OsirisError('forbidden', `Cannot call back: it takes a grant to invoke in namespace "${namespace}"`)
+    judgeCallback(callback, this.#init.outside)
+    return { url: callback, key: callbackKeyOf(token) }
+  }
+
+  async #make(item: QueueItem, attempt: Attempt): Promise<Verdict> {
+    const { router, clock, random } = this.#init
+    const { signal } = attempt
+    const { invocation } = await callOf(item.payload, clock, signal)
+    const outcome = await router.invoke(invocation)
+    const course = courseOf(outcome, { idempotent: !item.once, cancelled: attempt.cancelled(), aborted: signal.aborted })
+    if (course === 'over') return this.#give(item, outcome, attempt.cancelled() && outcome.kind === 'failed')
+    if (course === 'unknown') return this.#give(item, failed(givenUp(item), outcome.meta, true), false)
+    const error = outcome.kind === 'failed' ? outcome.error : givenUp(item)
+    const isStart = outcome.kind === 'failed' && outcome.started
+    const afterMs = pauseMs(clock.now() - item.addedAt, random())
+    return isStart ? { kind: 'again', error, afterMs } : { kind: 'again', error, afterMs, counts: false }
+  }
+
+  /** Whoever wants to be told is noted before the call is over: with it, that would be lost. */
+  async #give(item: QueueItem, result: Outcome, cancelled: boolean): Promise<Exclude<Verdict, { kind: 'again' }>> {
+    const { queue, clock } = this.#init
+    const { outcome, answer } = await answerOf(result, cancelled)
+    const callback = await callbackIn(item, clock)
+    if (callback !== undefined) {
+      const now = clock.now()
+      const waiting = await statusOf({ ...item, state: 'running', bytes: item.payload.length, attempts: item.attempts - 1 })
+      const told = await withOutcome({ ...waiting, state: cancelled ? 'cancelled' : 'done', endedAt: now }, outcome)
+      const call = item.id.slice(itemIdOf('').length)
+      // A queue that is full does not undo the call.
+      await queue.add([callbackItem(call, item.key, callback, Buffer.from(textOf(told)), now)]).catch(() => {})
+    }
+    return { kind: 'done', answer, keepMs: RESULT_KEEP_MS }
+  }
+}
+
+async function callbackIn({ payload }: QueueItem, clock: Clock): Promise<Callback | undefined> {
+  try {
+    return (await callOf(payload, clock, new AbortController().signal)).callback
+  } catch {
+    // A payload that was damaged.
+    return undefined
+  }
+}
+
+/** Another id than the call's: logs show it to whoever may read them, and the call's own opens what came of it. */
+function invocationOf(submitted: Invocation, id: string, deadlineAt: number): Invocation {
+  const call: Invocation = { ...submitted, id: digestOf(Buffer.from(id)).slice(0, 32), deadlineAt, hops: 0, depth: 0 }
+  // Nobody waits above it.
+  for (const key of ['signal', 'chain', 'path'] as const) Reflect.deleteProperty(call, key)
+  if (isRouteTarget(call.target) || call.payload.kind === 'event')
+    throw new OsirisError('invalid_argument', 'Cannot take the call: it names no function, or is no call of one')
+  return call
+}
+
+function givenUp({ key }: QueueItem): OsirisError {
+  return new OsirisError('outcome_unknown', `Cannot tell how "${key}" ended: the router that waited for it gave it up`)
+}
+
+function namespaceOf(key: string): string {
+  return key.slice(0, key.indexOf('/'))
+}
