@@ -4,6 +4,7 @@ import { createIdentity, createUniverse, type Identity, universeId } from '#prot
 import { createEvents } from '#protocols/events'
 import { systemClock } from '#protocols/lifecycle'
 import { aFunction } from '../catalog.fixture.ts'
+import { agreeToRotation } from './authority-facts.ts'
 import { admission, scope } from './authority.world.ts'
 import type { BodyOf, EntryType } from './bodies.ts'
 import { createGenesis, type Entry, type Envelope, Refusal, signEntry } from './entry.ts'
@@ -164,6 +165,19 @@ function envelopeOf({ bytes: _bytes, hash: _hash, ...envelope }: Entry): Envelop
 
 describe('append()', () => {
   const append = <T extends EntryType>(type: T, body: BodyOf<T>) => ledger.append(type, body, 'ada')
+
+  // Simulator, seed 215: a feed that was refused for this was left alone, and with it the universe's next root.
+  it('waits for the rotation by which a key took over the root, and refuses its entries when peers have none', async () => {
+    const heir = createIdentity()
+    const proof = agreeToRotation(heir, universeId(universe), root.id)
+    const body = { from: root.id, to: heir.id, seq: ledger.tip(root.id).seq + 1, proof }
+    const rotation = next(root, { type: 'rotate', body, grant: null })
+    const hlc = { wallMs: rotation.hlc.wallMs + 1, counter: 0 }
+    const first = next(heir, { type: 'admit', body: admission(person, SPACES), grant: null, hlc })
+    expect(ledger.judge(ledger.open(first.bytes))).toBe('gap')
+    expect(() => ledger.judge(ledger.open(first.bytes), true)).toThrow('not the root')
+    expect([await outcomeOf(rotation), await outcomeOf(first)]).toEqual(['stored', 'stored'])
+  })
 
   it('names the grant it stands on, and uses the root only where its own key may not', async () => {
     expect(await append('publish', manifestOf('team-a'))).toMatchObject({ author: node.id, grant: admitted.hash })

@@ -4,7 +4,7 @@ import { isOwnRotation } from './authority-keys.ts'
 import { CHAIN_MAX, faultOf, isExpired, needsOf, needsOfGrant } from './authority-rules.ts'
 import { comparePlaces, type Line, type Place, placeOf } from './entry.ts'
 
-/** `unknown`: what it stands on is not here yet. Otherwise why it is refused, or nothing. */
+/** `unknown`: what it stands on is not here yet; whose key took over from whose may be among that. Otherwise why it is refused, or nothing. */
 export type DoorVerdict = { unknown: string } | { refused: string } | undefined
 
 /**
@@ -25,7 +25,8 @@ function judgeAuthor(entry: Line, fact: AuthorityFact | undefined, facts: Author
   const chain = chainOf(entry.grant, facts)
   const [by] = chain
   if (by === undefined) return { unknown: 'the grant it names is not here' }
-  if (!reaches(by.subject, place.author, place, facts)) return { refused: "the grant it names is not its author's" }
+  if (!reaches(by.subject, place.author, place, facts))
+    return { unknown: "the grant it names is not its author's, as far as is known here" }
   const uncovered = faultOf(place, needsOf(entry, fact), fact, by, chain)
   if (uncovered !== undefined) return { refused: uncovered }
   return judgeAdmission(place, by, facts) ?? (fact === undefined ? undefined : judgeTarget(fact, chain, facts))
@@ -35,7 +36,7 @@ function judgeTop(place: Place, fact: AuthorityFact | undefined, facts: Authorit
   if (fact?.kind === 'genesis' && !isGenesis(fact, facts.root)) return { refused: 'only the root may write a genesis, as its first entry' }
   if (isTop(place.author, place, facts)) return undefined
   if (facts.genesis === undefined) return { unknown: 'the genesis is not here' }
-  return { refused: 'it names no grant, and its author is not the root' }
+  return { unknown: 'it names no grant, and its author is not the root, as far as is known here' }
 }
 
 /** The root, the recovery key, or who took over from one of them before this place, as far as is known here. */
@@ -51,12 +52,15 @@ function judgeAsker(entry: Line, fact: AuthorityFact | undefined, facts: Authori
   const place = placeOf(entry)
   if (asker.grant === null) {
     if (isTop(asker.key, place, facts)) return undefined
-    return facts.genesis === undefined ? { unknown: 'the genesis is not here' } : { refused: 'whoever asked for it is not the root' }
+    return {
+      unknown: facts.genesis === undefined ? 'the genesis is not here' : 'whoever asked for it is not the root, as far as is known here',
+    }
   }
   const chain = chainOf(asker.grant, facts, (each) => each.under ?? each.basis)
   const [held] = chain
   if (held === undefined) return { unknown: 'the grant of whoever asked for it is not here' }
-  if (!reaches(held.subject, asker.key, place, facts)) return { refused: 'the grant it names is not of the key that asked for it' }
+  if (!reaches(held.subject, asker.key, place, facts))
+    return { unknown: 'the grant it names is not of the key that asked for it, as far as is known here' }
   const needs = fact === undefined ? needsOf(entry, fact) : fact.kind === 'grant' ? needsOfGrant(fact) : []
   const fault = faultOf(place, needs, undefined, held, chain)
   return fault === undefined ? undefined : { refused: `of the key that asked for it: ${fault}` }
@@ -81,7 +85,7 @@ function judgeInvitation({ place, under, invited }: GrantFact, facts: AuthorityF
   const issuers = giver === undefined ? [facts.root, facts.genesis?.recovery ?? facts.root] : [giver.subject]
   return issuers.some((each) => reaches(each, invited.issuer, place, facts))
     ? undefined
-    : { refused: 'whoever signed its invitation may not invite' }
+    : { unknown: 'whoever signed its invitation may not invite, as far as is known here' }
 }
 
 /** Only members have feeds: a grant alone lets a person sign tokens, not write. */
