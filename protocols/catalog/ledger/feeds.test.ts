@@ -190,3 +190,32 @@ it('a full disk refuses typed, keeps nothing half-written, and takes the same en
   for (const entry of entries) expect(await feeds.add(entry)).toBe('stored')
   expect(durable).toHaveLength(3)
 })
+
+// Simulator, seed 769: the entry came back with a restart, when another writer of the feed had taken its place.
+it('what a failed write left on the disk is in doubt until it is taken away, or written after all', async () => {
+  const [first, second] = chain(2) as [Entry, Entry]
+  let isLate = false
+  const storage = storageThat(async (write) => {
+    await write()
+    if (isLate) throw new Error('EIO: i/o error, fsync')
+  })
+  const feeds = new Feeds({ storage, onDurable: () => {} })
+  await feeds.add(first)
+  expect(feeds.inDoubt(author.id)).toBe(false)
+  isLate = true
+  for (let time = 0; time < 2; time += 1) {
+    await expect(feeds.add(second)).rejects.toThrow('EIO')
+    expect([(await keysOf(storage)).length, feeds.tip(author.id).seq]).toEqual([2, 1])
+  }
+  isLate = false
+  expect(feeds.inDoubt(author.id)).toBe(true)
+  await feeds.settled()
+  expect([(await keysOf(storage)).length, feeds.inDoubt(author.id)]).toEqual([1, false])
+  expect((await reloaded(storage)).seen.map(({ hash }) => hash)).toEqual([first.hash])
+
+  isLate = true
+  await expect(feeds.add(second)).rejects.toThrow('EIO')
+  isLate = false
+  await feeds.add(second)
+  expect(feeds.inDoubt(author.id)).toBe(false)
+})

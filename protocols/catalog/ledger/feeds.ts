@@ -34,6 +34,8 @@ interface Feed {
   written: Promise<void>
   /** Seq the disk once promised; more than `durable.seq` after damage, until peers have filled it again. */
   promised: number
+  /** The last seq that a failed write may have left on the disk; 0: none. */
+  doubtful: number
 }
 
 /** So that keys stand in the order of seqs. */
@@ -239,14 +241,27 @@ export class Feeds {
   async cut(tips: ReadonlyMap<string, Tip>): Promise<void> {
     const operations = [...tips].flatMap(([author, tip]) => {
       const feed = this.#feedOf(author)
-      const last = Math.max(feed.hashes.length, feed.promised)
+      const last = Math.max(feed.hashes.length, feed.promised, feed.doubtful)
       feed.durable = feed.pending = tip
       feed.hashes.length = Math.min(feed.hashes.length, tip.seq)
       for (const [key, each] of this.#damaged) if (each.author === author && each.seq > tip.seq) this.#damaged.delete(key)
       const gone = Array.from({ length: Math.max(0, last - tip.seq) }, (_, at) => del(recordKey(author, tip.seq + 1 + at)))
       return [...gone, tip.hash === null ? del(headKey(author)) : put(headKey(author), encode({ seq: tip.seq, hash: tip.hash }))]
     })
-    await this.#commit.write(operations, () => {})
+    await this.#commit.write(operations, () => {
+      for (const author of tips.keys()) this.#feedOf(author).doubtful = 0
+    })
+  }
+
+  /**
+   * Whether a write of this feed failed of which something may be on the disk nonetheless: an entry that nobody heard of, and that would be there after a
+   * restart. It begins to be taken away.
+   */
+  inDoubt(author: string): boolean {
+    const feed = this.#feeds.get(author)
+    if (feed === undefined || feed.doubtful <= feed.durable.seq) return false
+    if (feed.pending === feed.durable) this.cut(new Map([[author, feed.durable]])).catch(() => {})
+    return true
   }
 
   #write(entry: Entry): Promise<void> {
@@ -287,6 +302,7 @@ export class Feeds {
 
   #forgetPending(): void {
     for (const feed of this.#feeds.values()) {
+      if (feed.pending.seq > feed.durable.seq) feed.doubtful = Math.max(feed.doubtful, feed.pending.seq)
       feed.pending = feed.durable
       feed.hashes.length = feed.durable.seq
     }
@@ -312,7 +328,7 @@ export class Feeds {
   #feedOf(author: string): Feed {
     let feed = this.#feeds.get(author)
     if (feed === undefined) {
-      feed = { durable: NO_TIP, pending: NO_TIP, hashes: [], written: Promise.resolve(), promised: 0 }
+      feed = { durable: NO_TIP, pending: NO_TIP, hashes: [], written: Promise.resolve(), promised: 0, doubtful: 0 }
       this.#feeds.set(author, feed)
     }
     return feed

@@ -126,14 +126,11 @@ export class Ledger {
 
   /** Begins to read everything on disk again, `perSecond` records a second. Returns the way to stop. */
   scrub(perSecond: number): () => void {
-    const scrub = new Scrub({
-      feeds: this.#feeds,
-      clock: this.#clock,
-      perSecond,
+    return new Scrub({
+      ...{ feeds: this.#feeds, clock: this.#clock, perSecond },
       onDamage: (records) => this.#warn(`${records} records of the ledger are damaged on disk: fetching them from peers`),
       onError: (error) => this.#warn(`Cannot read the ledger through: ${String(error)}`),
-    })
-    return scrub.start()
+    }).start()
   }
 
   /** Resolves when no write is on its way and the checkpoint is as far as the feeds. */
@@ -264,6 +261,10 @@ export class Ledger {
 
   tip(author: string): Tip {
     return this.#feeds.tip(author)
+  }
+
+  inDoubt(author: string): boolean {
+    return this.#feeds.inDoubt(author)
   }
 
   /** The next seq of each feed in which these heads are ahead, those above all others first since these stand on them, and each record that is damaged here. */
