@@ -2,6 +2,7 @@
 import { OsirisError } from '#protocols/errors'
 import { assertName, formatRef, type FunctionRef, LIVE, parseRef } from '#protocols/function'
 import { parseTopicRef } from '#protocols/topic'
+import { callsOver, startOptions } from './calls.ts'
 import { diffVersions } from './diff.ts'
 import { createNamespace } from './namespace.ts'
 import { promoted } from '#protocols/promotion'
@@ -14,18 +15,22 @@ import type {
   Osiris,
   QuotasOfOsiris,
   SelectorTargets,
+  StartOptions,
 } from './osiris.ts'
 import type { Transport } from './transport.ts'
 
 export function createClient(transport: Transport): Osiris {
   const call = async <T>(ref: string, ...args: unknown[]): Promise<T> =>
     JSON.parse(await transport.call(parseRef(ref), textOf(ref, args))) as T
+  const calls = callsOver(transport)
   return {
     call,
     once: (idempotencyKey) => ({
       call: async <T>(ref: string, ...args: unknown[]) =>
         JSON.parse(await transport.call(parseRef(ref), textOf(ref, args), { idempotencyKey })) as T,
     }),
+    start: async <T>(ref: string, args: unknown[] = [], options: StartOptions = {}) =>
+      calls.at<T>((await transport.start(parseRef(ref), textOf(ref, args), startOptions(ref, options))).id),
     fetch: async (ref, input, init) => transport.fetch(parseRef(ref), new Request(input, init)),
     namespace<T>(namespace: string): NamespaceFunctions<T> {
       assertName(namespace, 'a namespace')
@@ -35,6 +40,7 @@ export function createClient(transport: Transport): Osiris {
     publish: async (topic, data, options = {}) => transport.publish(parseTopicRef(topic), dataOf(topic, data), options),
     functions: functionsOver(transport),
     topics: transport.topics,
+    calls,
     namespaces: namespacesOver(transport),
     grants: grantsOver(transport),
     quotas: quotasOver(transport),
@@ -145,6 +151,7 @@ function wholeOf(text: string): FunctionRef {
 }
 
 function textOf(ref: string, args: unknown[]): string {
+  if (!Array.isArray(args)) throw new OsirisError('invalid_argument', `Cannot call "${ref}": its arguments are no array`)
   try {
     return JSON.stringify(args)
   } catch (error) {

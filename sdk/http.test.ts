@@ -105,6 +105,21 @@ describe('trouble', () => {
     await expect(osiris.fetch('demo/site', 'http://x/')).rejects.toMatchObject(expected)
   })
 
+  it('a call that was not accepted but answered, as Prefer went lost on the way, is outcome_unknown', async () => {
+    const seen: unknown[] = []
+    const osiris = await connect(
+      await serve(({ method, url, headers }, response) => {
+        seen.push([method, url, headers.prefer, headers['osiris-callback']])
+        response.end('{"hello":"Ada"}')
+      }),
+    )
+    await expect(osiris.start('demo/greet', [], { callback: 'https://bücher.example/ö' })).rejects.toMatchObject({
+      code: 'outcome_unknown',
+      message: expect.stringContaining('may have run'),
+    })
+    expect(seen).toEqual([['POST', '/v1/call/demo/greet', 'respond-async', 'https://xn--bcher-kva.example/%C3%B6']])
+  })
+
   it('an answer of something in between is told as such', async () => {
     const osiris = await connect(
       await serve((_request, response) => {
@@ -128,14 +143,18 @@ describe('nameOf()', () => {
 })
 
 describe('the HTTP client', () => {
-  it('loads nothing but the SDK and the three words it may know: it runs in browsers', () => {
+  it('loads nothing but the SDK and the four words it may know: it runs in browsers', () => {
     expect(loadedBy('./index.ts').toSorted()).toEqual([
       '#protocols/errors',
       '#protocols/function',
       '#protocols/promotion',
+      '#protocols/topic',
+      './calls.ts',
       './client.ts',
       './diff.ts',
+      './http-calls.ts',
       './http-errors.ts',
+      './http-topics.ts',
       './http.ts',
       './index.ts',
       './namespace.ts',

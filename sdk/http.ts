@@ -4,6 +4,7 @@ import { OsirisError } from '#protocols/errors'
 import { formatRef, type FunctionRef } from '#protocols/function'
 import type { Deploy, WriteChoice } from '#protocols/management'
 import { errorOf, isProblem, unreached } from './http-errors.ts'
+import { callsOverHttp } from './http-calls.ts'
 import { topicsOver } from './http-topics.ts'
 import type { Transport } from './transport.ts'
 
@@ -51,8 +52,8 @@ export function httpTransport(options: HttpOptions): Transport {
     return jsonOf<T>(act, method, path, body === undefined ? undefined : JSON.stringify(body))
   }
 
-  const jsonOf = async <T>(act: string, method: string, path: string, text?: string): Promise<T> => {
-    const sent = text === undefined ? { method } : { method, body: text, headers: { 'content-type': 'application/json' } }
+  const jsonOf = async <T>(act: string, method: string, path: string, text?: string, headers: Record<string, string> = {}): Promise<T> => {
+    const sent = text === undefined ? { method } : { method, body: text, headers: { 'content-type': 'application/json', ...headers } }
     return JSON.parse(await textOf(await send(act, path, sent), act, base)) as T
   }
 
@@ -79,6 +80,7 @@ export function httpTransport(options: HttpOptions): Transport {
       return response
     },
     ...topicsOver(jsonOf),
+    ...callsOverHttp(jsonOf),
     deploy({ namespace, name, ack, timeoutMs, ...body }: Deploy) {
       const query = queryOf({ ack, timeoutMs })
       return json(`deploy "${namespace}/${name}"`, 'PUT', pathOf({ namespace, name }) + query, body)

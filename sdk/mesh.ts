@@ -4,7 +4,7 @@ import { type Catalog, grantsWhere } from '#protocols/catalog'
 import { domainClaims, domainRecord } from '#protocols/domain'
 import { OsirisError } from '#protocols/errors'
 import type { FunctionRef } from '#protocols/function'
-import type { Caller, FetchPayload, Invoker, Outcome, Payload } from '#protocols/invocation'
+import type { Caller, FetchPayload, Invocation, Invoker, Outcome, Payload } from '#protocols/invocation'
 import type { Clock, MaybePromise } from '#protocols/lifecycle'
 import {
   byName,
@@ -18,11 +18,12 @@ import {
   textOfSuccession,
 } from '#protocols/management'
 import type { Network } from '#protocols/network'
-import type { Schedule, Topics } from '#protocols/router'
+import { type Calls, type Schedule, textOfCall, type Topics } from '#protocols/router'
 import { universeId } from '#protocols/access'
 import { IDEMPOTENCY_HEADER, idempotencyKeyOf } from '#protocols/idempotency'
 import { steer, type Steering, STICKY_HEADER, VERSION_HEADER } from '#protocols/steering'
 import { responseOf, streamOfRequest } from './mesh-fetch.ts'
+import type { CallStatus } from './osiris.ts'
 import type { CallOptions, Transport } from './transport.ts'
 
 const BUILD_TIMEOUT_MS = 60_000
@@ -33,6 +34,7 @@ const CALL_TIMEOUT_MS = 900_000
 export interface MeshParts {
   router: Invoker
   topics: Topics
+  calls: Calls
   catalog: Catalog
   builder: Builder
   network: Pick<Network, 'peer' | 'members' | 'addresses' | 'connections'>
@@ -49,23 +51,17 @@ export interface MeshParts {
 }
 
 export function meshTransport(parts: MeshParts): Transport {
-  const { router, topics, catalog, builder, network, universe, caller, clock } = parts
+  const { router, topics, calls, catalog, builder, network, universe, caller, clock } = parts
   const functions = new Functions({
     ...{ catalog, builder, clock, random: Math.random },
     ...{ buildTimeoutMs: BUILD_TIMEOUT_MS, writeTimeoutMs: WRITE_TIMEOUT_MS },
   })
+  const invocationOf = (target: FunctionRef, payload: Payload): Invocation => ({
+    ...{ id: invocationId(), target, payload, caller, hops: 0, depth: 0 },
+    deadlineAt: clock.monotonic() + (parts.timeoutMs ?? CALL_TIMEOUT_MS),
+  })
   const invoke = (target: FunctionRef, payload: Payload, signal?: AbortSignal, steering: Steering & CallOptions = {}): Promise<Outcome> =>
-    router.invoke({
-      ...steering,
-      id: invocationId(),
-      target,
-      payload,
-      caller,
-      deadlineAt: clock.monotonic() + (parts.timeoutMs ?? CALL_TIMEOUT_MS),
-      hops: 0,
-      depth: 0,
-      ...(signal === undefined ? {} : { signal }),
-    })
+    router.invoke({ ...steering, ...invocationOf(target, payload), ...(signal === undefined ? {} : { signal }) })
 
   return {
     async call(ref, args, { idempotencyKey } = {}) {
@@ -91,6 +87,13 @@ export function meshTransport(parts: MeshParts): Transport {
       steer(steering, request.headers.get(STICKY_HEADER), request.headers.get(VERSION_HEADER))
       const body = request.body === null ? {} : { body: streamOfRequest(request.body) }
       return responseOf(await invoke(ref, { ...payload, ...body }, request.signal, steering))
+    },
+    start: (ref, args, options) =>
+      calls.submit({ ...options, invocation: invocationOf(ref, { kind: 'call', args: new TextEncoder().encode(args) }) }),
+    calls: {
+      get: async (id) => statusOf(await calls.get(id, caller)),
+      cancel: async (id) => statusOf(await calls.cancel(id, caller)),
+      list: (namespace, limit) => calls.list(namespace, limit, caller),
     },
     publish: (ref, data, options) => topics.publish({ ...ref, ...options, data: new TextEncoder().encode(data) }, caller),
     topics: {
@@ -140,6 +143,11 @@ export function meshTransport(parts: MeshParts): Transport {
     rotateRoot: (from, { ack = 'committed', timeoutMs = WRITE_TIMEOUT_MS }) => catalog.succession.rotate({ caller, ack, timeoutMs, from }),
     close: () => parts.stop(),
   }
+}
+
+/** With the value instead of its text. */
+function statusOf(status: Awaited<ReturnType<Calls['get']>>): CallStatus {
+  return JSON.parse(textOfCall(status)) as CallStatus
 }
 
 function invocationId(): string {

@@ -32,7 +32,7 @@ import type { DomainSummary } from '#protocols/domain'
 import type { Schedule } from '#protocols/router'
 import type { ScaleConfig } from '#protocols/scale'
 import type { Commitment, HandedIn, HolderReceipt, Receipt, Rotated } from '#protocols/catalog'
-import type { DeadLetter, PublishedMessage, SubscriptionSummary } from '#protocols/router'
+import type { CallStatus as RoutersStatus, DeadLetter, PublishedMessage, SubscriptionSummary } from '#protocols/router'
 
 export type {
   CanaryPlan,
@@ -93,6 +93,12 @@ export interface Osiris {
    */
   once(idempotencyKey: string): Pick<Osiris, 'call'>
   /**
+   * Calls a value function without waiting for it: resolves when the call is on the disks of three routers (of all, where there are fewer), and then outlives the
+   * node that took it. A function that is not `idempotent: true` is started once at most. Rejects with what stands in the way of calling it, `payload_too_large`
+   * beyond 4 MiB, `egress_denied` for a callback that nodes may not reach, `unauthenticated` for one without a token; `outcome_unknown`: it may have been accepted.
+   */
+  start<T = unknown>(ref: string, args?: unknown[], options?: StartOptions): Promise<StartedCall<T>>
+  /**
    * Reaches a web function. It sees path and query of the request's URL; over HTTP the host is the node's own. The answer is the function's, whatever its status;
    * only an error of the platform rejects. Redirects are not followed.
    */
@@ -105,6 +111,7 @@ export interface Osiris {
   publish(topic: string, data?: unknown, options?: MessageOptions): Promise<PublishedMessage>
   readonly functions: FunctionsOfOsiris
   readonly topics: TopicsOfOsiris
+  readonly calls: CallsOfOsiris
   readonly namespaces: NamespacesOfOsiris
   readonly grants: GrantsOfOsiris
   readonly quotas: QuotasOfOsiris
@@ -132,6 +139,46 @@ export interface Osiris {
   rotateRoot(from: string, choice?: WriteChoice): Promise<Rotated>
   /** Ends what `connect` opened. Idempotent. */
   close(): Promise<void>
+}
+
+export interface StartOptions {
+  /** Told when the call is done: a signed POST of its status to this URL (`Osiris-Callback` of protocols/router/calls). Takes a token with a grant to invoke. */
+  callback?: string
+}
+
+/** What came of it is kept for an hour after its end, at most. Methods reject with `not_found` (forgotten, or never there), `forbidden`, `unauthenticated`, and as any other. */
+export interface StartedCall<T = unknown> {
+  /** 32 hex characters, good on every node. Of a public function that a stranger called, whoever has it may read and cancel the call. */
+  readonly id: string
+  status(): Promise<CallStatus<T>>
+  /**
+   * Waits for the end by asking again and again (25 ms apart at first, then up to a second), at most an hour and a quarter, by when every call is over; resolves to
+   * the value, or rejects with the error of the call: `outcome_unknown` where it may have run when its router was lost, `conflict` where it was cancelled. `not_found`
+   * also where the result is no longer kept. When an answer about it cannot be had, that error; it may be asked again.
+   */
+  result(options?: WaitOptions): Promise<T>
+  /** One that is queued never begins, one that runs is aborted, of one that is over nothing changes. */
+  cancel(): Promise<CallStatus<T>>
+}
+
+export interface WaitOptions {
+  /** No look begins later: then `deadline_exceeded`, and the call goes on. */
+  timeoutMs?: number
+}
+
+/** Times in milliseconds since 1970. `error`: of a call that failed; of one that waits, what came of its last attempt. */
+export interface CallStatus<T = unknown> extends Omit<RoutersStatus, 'value'> {
+  /** Of a value function that is done. */
+  value?: T
+}
+/** Without what came of it. */
+export type CallSummary = Omit<RoutersStatus, 'value' | 'response' | 'version' | 'node'>
+
+export interface CallsOfOsiris {
+  /** Newest first; at most `limit` (default 100, at most 1,000). Takes a grant to invoke in the namespace. */
+  list(namespace: string, limit?: number): Promise<CallSummary[]>
+  /** A call that was started elsewhere, by its id; asks nobody yet. Throws `invalid_argument`. */
+  at<T = unknown>(id: string): StartedCall<T>
 }
 
 export interface MessageOptions {

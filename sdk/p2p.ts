@@ -7,7 +7,7 @@ import { createEvents } from '#protocols/events'
 import type { Caller } from '#protocols/invocation'
 import { systemClock } from '#protocols/lifecycle'
 import { createLibp2pNetwork, type Network } from '#protocols/network'
-import { askForSchedules, RouterClient, TopicsClient } from '#protocols/router'
+import { askForSchedules, CallsClient, RouterClient, TopicsClient } from '#protocols/router'
 import type { JoinOptions } from './index.ts'
 import { meshTransport } from './mesh.ts'
 import type { Transport } from './transport.ts'
@@ -45,7 +45,8 @@ export async function joinTransport(options: JoinOptions): Promise<Transport> {
   }
   const router = new RouterClient({ ...shared, network })
   const topics = new TopicsClient({ ...shared, network })
-  const clients = { router, topics, builder: new BuilderClient({ ...shared, network }), catalog }
+  const calls = new CallsClient({ network, random: Math.random })
+  const clients = { router, topics, calls, builder: new BuilderClient({ ...shared, network }), catalog }
   const timeout = options.timeoutMs === undefined ? {} : { timeoutMs: options.timeoutMs }
   const joinToken = formatJoinToken({ universe, bootstrap })
   const schedules = (namespace?: string) => askForSchedules(network, caller, namespace)

@@ -11,6 +11,7 @@ export interface OpenSdk {
 const GREET = 'export default function greet(name: string, times = 1) { return { hello: name, times } }'
 const GREET_2 = 'export default function greet(name: string) { return `2 ${name}` }'
 const FAIL = 'export default function fail() { throw new Error("on purpose") }'
+const SLOW = 'export default () => new Promise((resolve) => setTimeout(resolve, 20_000))'
 const NOTHING = 'export default function nothing() {}'
 const SITE = `export default {
   async fetch(request) {
@@ -32,7 +33,7 @@ export function sdkSuite(name: string, open: () => Promise<OpenSdk>): void {
     beforeAll(async () => {
       opened = await open()
       osiris = opened.osiris
-      for (const [each, source] of Object.entries({ greet: GREET, fail: FAIL, 'say-nothing': NOTHING, site: SITE })) {
+      for (const [each, source] of Object.entries({ greet: GREET, fail: FAIL, slow: SLOW, 'say-nothing': NOTHING, site: SITE })) {
         await osiris.deploy({ namespace: 'sdk', name: each, source })
       }
       await eventually(() => osiris.call('sdk/greet', 'Ada'))
@@ -70,6 +71,41 @@ export function sdkSuite(name: string, open: () => Promise<OpenSdk>): void {
         const order = osiris.once(`order-${crypto.randomUUID()}`)
         expect(await order.call('sdk/greet', 'Ada', 2)).toEqual({ hello: 'Ada', times: 2 })
         await expect(osiris.once('x'.repeat(257)).call('sdk/greet', 'Ada')).rejects.toMatchObject({ code: 'invalid_argument' })
+      })
+    })
+
+    describe('start() and calls', () => {
+      it('gives an id at once, then what came of it', async () => {
+        const started = await osiris.start<{ hello: string }>('sdk/greet', ['Ada', 2])
+        expect(await started.result()).toEqual({ hello: 'Ada', times: 2 })
+        const { id } = started
+        const status = await osiris.calls.at(id).status()
+        expect(status).toMatchObject({ id, function: 'sdk/greet', state: 'done', attempts: 1, value: { hello: 'Ada', times: 2 } })
+        expect((await osiris.calls.list('sdk')).map((each) => each.id)).toContain(id)
+        expect(await (await osiris.start('sdk/say-nothing')).result()).toBe(null)
+      })
+
+      it('result() rejects as the call did, or when it takes too long', async () => {
+        await expect((await osiris.start('sdk/fail')).result()).rejects.toMatchObject({
+          code: 'function_failed',
+          message: expect.stringContaining('on purpose'),
+        })
+        const slow = await osiris.start('sdk/slow')
+        await expect(slow.result({ timeoutMs: 1 })).rejects.toMatchObject({ code: 'deadline_exceeded' })
+        await slow.cancel()
+        await expect(slow.result()).rejects.toMatchObject({ code: 'conflict' })
+        expect((await slow.cancel()).state).toBe('cancelled')
+      })
+
+      it('refuses what cannot be called, called back or asked for', async () => {
+        await expect(osiris.start('sdk/unknown')).rejects.toMatchObject({ code: 'not_found' })
+        await expect(osiris.start('sdk/greet', [1n])).rejects.toMatchObject({ code: 'invalid_argument' })
+        await expect(osiris.start('sdk/greet', 'Ada' as never)).rejects.toMatchObject({ code: 'invalid_argument' })
+        for (const callback of ['nowhere', 'ftp://example.org/'])
+          await expect(osiris.start('sdk/greet', [], { callback })).rejects.toMatchObject({ code: 'invalid_argument' })
+        await expect(osiris.calls.at('0'.repeat(32)).status()).rejects.toMatchObject({ code: 'not_found' })
+        expect(() => osiris.calls.at('..')).toThrow(expect.objectContaining({ code: 'invalid_argument' }))
+        await expect(osiris.calls.list('Not A Name')).rejects.toMatchObject({ code: 'invalid_argument' })
       })
     })
 

@@ -21,6 +21,7 @@ sdkSuite('the mesh, roles in this process', async () => {
     catalog,
     builder,
     topics: init.topics,
+    calls: init.calls,
     network,
     universe,
     caller,

@@ -26,7 +26,16 @@ import type {
 } from '#protocols/management'
 import type { Schedule } from '#protocols/router'
 import type { TopicRef } from '#protocols/topic'
-import type { GrantFilter, LedgerOptions, MessageOptions, PublishedMessage, TopicsOfOsiris } from './osiris.ts'
+import type {
+  CallsOfOsiris,
+  CallStatus,
+  GrantFilter,
+  LedgerOptions,
+  MessageOptions,
+  PublishedMessage,
+  StartOptions,
+  TopicsOfOsiris,
+} from './osiris.ts'
 
 export interface CallOptions {
   idempotencyKey?: string
@@ -35,6 +44,13 @@ export interface CallOptions {
 export interface Transport {
   /** `args` is the text of a JSON array; the result is the text of a JSON value. */
   call(ref: FunctionRef, args: string, options?: CallOptions): Promise<string>
+  /** `args` as in `call`. */
+  start(ref: FunctionRef, args: string, options: StartOptions): Promise<{ id: string }>
+  readonly calls: {
+    get(id: string): Promise<CallStatus>
+    cancel(id: string): Promise<CallStatus>
+    list(namespace: string, limit: number): ReturnType<CallsOfOsiris['list']>
+  }
   fetch(ref: FunctionRef, request: Request): Promise<Response>
   deploy(deploy: Deploy): Promise<Deployed>
   /** `data` is JSON text. */

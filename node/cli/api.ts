@@ -6,6 +6,8 @@ export type NodeApi = Pick<
   Osiris,
   | 'call'
   | 'once'
+  | 'start'
+  | 'calls'
   | 'deploy'
   | 'functions'
   | 'namespaces'

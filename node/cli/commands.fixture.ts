@@ -7,6 +7,7 @@ import { afterEach, beforeEach } from 'vitest'
 import { OsirisError } from '#protocols/errors'
 import type { SuccessionText } from '#protocols/management'
 import type {
+  CallStatus,
   CanaryStatus,
   DomainSummary,
   Deployed,
@@ -20,6 +21,8 @@ import type {
   Schedule,
   VersionDiff,
   DeadLetter,
+  StartedCall,
+  StartOptions,
   SubscriptionSummary,
 } from '#sdk'
 import type { NodeApi } from './api.ts'
@@ -90,6 +93,7 @@ export function node(
     quotas?: QuotaSummary[]
     scale?: ScaleSummary
     left?: number
+    calls?: CallStatus[]
     canary?: CanaryStatus[]
     domains?: DomainSummary[]
     diff?: VersionDiff
@@ -104,7 +108,20 @@ export function node(
   const detail = () => {
     throw new OsirisError('not_found', 'Cannot find "demo/greet"')
   }
+  const callWith = <T>(id: string): CallStatus<T> => {
+    const found = answers.calls?.find((each) => each.id === id)
+    if (found === undefined) throw new OsirisError('not_found', 'Cannot find the call')
+    return found as CallStatus<T>
+  }
+  const started = <T>(id: string): StartedCall<T> => ({
+    id,
+    status: () => note(() => callWith<T>(id), 'status', id),
+    result: (options) => note(() => callWith<T>(id).value as T, 'result', id, options),
+    cancel: () => note(() => callWith<T>(id), 'cancelCall', id),
+  })
   return {
+    start: <T>(ref: string, args?: unknown[], options?: StartOptions) => note(() => started<T>('made-up'), 'start', ref, args, options),
+    calls: { at: started, list: (namespace, limit) => note(() => answers.calls ?? [], 'calls', namespace, limit) },
     call: <T>(ref: string, ...args: unknown[]) => note(() => answers.call as T, 'call', ref, ...args),
     once: (key) => ({ call: <T>(ref: string, ...args: unknown[]) => note(() => answers.call as T, 'once', key, ref, ...args) }),
     deploy: (deploy) =>

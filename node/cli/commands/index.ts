@@ -13,6 +13,7 @@ export const nouns: readonly Noun[] = [
   { name: 'universe', about: 'a whole mesh on this machine: start, status, add, kill, stop', load: () => import('./universe.ts') },
   { name: 'deploy', about: 'publish a function, or every function of a folder with osiris.yaml', load: () => import('./deploy.ts') },
   { name: 'call', about: 'call a function and print its value', load: () => import('./call.ts') },
+  { name: 'calls', about: 'calls that nobody waits for: list, show, cancel', load: () => import('./calls.ts') },
   { name: 'function', about: 'list, show, versions, rollback, remove', load: () => import('./function.ts') },
   { name: 'topic', about: 'messages to whoever subscribes: publish, list, dead, replay, remove', load: () => import('./topic.ts') },
   { name: 'schedule', about: 'functions that run by the clock: list', load: () => import('./schedule.ts') },

@@ -20,6 +20,15 @@ import { streamOf } from '#protocols/body'
 type Web = { fetch(request: Request): Promise<Response> }
 type Default = Web | ((...args: unknown[]) => unknown)
 
+/** Nobody waits any more: an executor would end the run. */
+function aborted(signal: AbortSignal | undefined): Promise<never> {
+  return new Promise((_, reject) => {
+    const end = () => reject(new OsirisError('deadline_exceeded', 'Cannot finish: the caller is gone'))
+    if (signal?.aborted === true) end()
+    signal?.addEventListener('abort', end, { once: true })
+  })
+}
+
 export class FakeRouter implements Invoker {
   readonly #catalog: Catalog
   readonly #access: Access
@@ -38,7 +47,7 @@ export class FakeRouter implements Invoker {
       const record = await this.#resolve(invocation.target)
       await this.#access.requireInvoke(invocation.caller, record.namespace, record.manifest.settings.access === 'public')
       meta = { version: record.version, node: 'node-1', hops: 0, timing: { route: 0.25, queue: 0, cold: 0, run: 1.5, cpu: 1.25 } }
-      return await this.#run(record, invocation, meta)
+      return await Promise.race([this.#run(record, invocation, meta), aborted(invocation.signal)])
     } catch (error) {
       return failed(OsirisError.from(error, 'Cannot run the function', 'function_failed'), meta, true)
     }

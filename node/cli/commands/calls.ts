@@ -1,0 +1,73 @@
+/** `osiris calls …`: what became of calls that nobody waited for (`osiris call --async`). */
+import type { Command } from 'commander'
+import { OsirisError } from '#protocols/errors'
+import type { CallStatus, CallSummary } from '#sdk'
+import { wholeNumber } from '../arguments.ts'
+import type { Context } from '../context.ts'
+import { renderTable } from '../table.ts'
+
+export function register(program: Command, context: Context): void {
+  const noun = program.command('calls').description('Calls that nobody waits for: osiris call --async starts them.')
+  noun
+    .command('list [namespace]')
+    .description('Calls of a namespace, newest first; those that are over for an hour at most.')
+    .option('--limit <n>', 'at most so many', '100')
+    .addHelpText('after', '\nExamples:\n  $ osiris calls list demo\n  $ osiris calls list --namespace demo --limit 10 --json')
+    .action((namespace: string | undefined, { limit }: { limit: string }) => list(namespace, limit, context))
+  noun
+    .command('show <id>')
+    .description('All that is known of a call, as JSON: its state, and its value, response or error when it is done.')
+    .addHelpText('after', '\nA call that failed is shown like any other, with exit code 0; 3 is a call that nobody knows (any more).')
+    .action((id: string) => show(id, context))
+  noun
+    .command('cancel <id>')
+    .description('A call that is queued never begins, one that runs is aborted, of one that is over nothing changes.')
+    .action((id: string) => cancel(id, context))
+}
+
+async function list(given: string | undefined, limit: string, context: Context): Promise<void> {
+  const { json, namespace } = context.globals()
+  const wanted = given ?? namespace
+  if (wanted === undefined) throw new OsirisError('invalid_argument', 'Cannot tell whose calls are meant: give the namespace')
+  const calls = await (await context.connect()).calls.list(wanted, wholeNumber(limit, '--limit', 1, 1000))
+  if (json === true) return context.json({ calls })
+  if (calls.length === 0)
+    return context.io.err(`No calls in "${wanted}" that nobody waits for. Start one: osiris call ${wanted}/NAME --async\n`)
+  context.io.out(
+    renderTable(
+      ['ID', 'FUNCTION', 'STATE', 'ATTEMPTS', 'STARTED', 'ENDED', 'WHY'],
+      calls.map((each) => [
+        each.id,
+        each.function,
+        each.state,
+        String(each.attempts),
+        timeOf(each.createdAt),
+        each.endedAt === null ? '' : timeOf(each.endedAt),
+        whyOf(each),
+      ]),
+    ),
+  )
+}
+
+async function show(id: string, context: Context): Promise<void> {
+  context.json(await (await context.connect()).calls.at(id).status())
+}
+
+async function cancel(id: string, context: Context): Promise<void> {
+  const status = await (await context.connect()).calls.at(id).cancel()
+  if (context.globals().json === true) return context.json(status)
+  context.io.err(`${saidOf(status)}\n`)
+}
+
+function saidOf({ id, state }: CallStatus): string {
+  if (state === 'cancelled') return `Cancelled ${id}`
+  return state === 'done' ? `Call ${id} was over before: osiris calls show ${id}` : `Call ${id} is ${state}, and being cancelled`
+}
+
+function whyOf({ error }: CallSummary): string {
+  return error === undefined ? '' : `${error.code}: ${error.message.slice(0, 120)}`
+}
+
+function timeOf(ms: number): string {
+  return `${new Date(ms).toISOString().slice(0, 19)}Z`
+}

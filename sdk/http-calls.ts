@@ -1,0 +1,30 @@
+/** Calls that nobody waits for, over HTTP. */
+import { OsirisError } from '#protocols/errors'
+import { formatRef, type FunctionRef } from '#protocols/function'
+import type { CallStatus, CallSummary, StartOptions } from './osiris.ts'
+import type { Transport } from './transport.ts'
+
+/** Sends text as it is, and gives the JSON of the answer. */
+type Send = <T>(act: string, method: string, path: string, text?: string, headers?: Record<string, string>) => Promise<T>
+
+export function callsOverHttp(send: Send): Pick<Transport, 'start' | 'calls'> {
+  const at = (id: string) => `/v1/calls/${encodeURIComponent(id)}`
+  return {
+    async start(ref: FunctionRef, args: string, { callback }: StartOptions) {
+      const act = `start "${formatRef(ref)}"`
+      const headers = { prefer: 'respond-async', ...(callback === undefined ? {} : { 'osiris-callback': callback }) }
+      const answer = await send<{ id?: unknown } | null>(act, 'POST', `/v1/call/${formatRef(ref)}`, args, headers)
+      if (typeof answer?.id === 'string') return { id: answer.id }
+      const state = 'the answer has no id: something on the way may have taken the header Prefer off, and the function may have run'
+      throw new OsirisError('outcome_unknown', `Cannot ${act}: ${state}`)
+    },
+    calls: {
+      get: (id) => send<CallStatus>(`find call ${id}`, 'GET', at(id)),
+      cancel: (id) => send<CallStatus>(`cancel call ${id}`, 'DELETE', at(id)),
+      async list(namespace, limit) {
+        const query = new URLSearchParams({ namespace, limit: String(limit) }).toString()
+        return (await send<{ calls: CallSummary[] }>(`list calls of "${namespace}"`, 'GET', `/v1/calls?${query}`)).calls
+      },
+    },
+  }
+}
