@@ -1,13 +1,16 @@
 /** Both sides of one rule: a feed has one writer at a time, and it knows the feed's end. This node asks the others about the feeds it writes, and answers about theirs. */
 import type { Identity } from '#protocols/access'
 import { OsirisError } from '#protocols/errors'
-import type { Clock, MaybePromise, Random } from '#protocols/lifecycle'
+import { type Clock, every, type MaybePromise, type Random } from '#protocols/lifecycle'
 import type { Members } from '#protocols/network'
 import { type Feed, isProven, proveFeed } from './feed-proof.ts'
 import type { Ledger } from '../ledger/ledger.ts'
 import { Leases } from './leases.ts'
 import type { Replication } from '../replication.ts'
-import { type Claim, type Testimony, Witnesses } from './witnesses.ts'
+import { type Claim, LEASE_MS, type Testimony, Witnesses } from './witnesses.ts'
+
+/** Often enough that a lease is asked for again before it runs out. */
+const DOUBT_MS = LEASE_MS / 2
 
 export interface FeedGuardInit {
   ledger: Ledger
@@ -21,11 +24,13 @@ export interface FeedGuardInit {
 export class FeedGuard {
   readonly #ledger: Ledger
   readonly #members: Members
+  readonly #clock: Clock
   readonly #leases: Leases
   /** By author. */
   readonly #witnesses = new Map<string, Witnesses>()
   readonly #init: FeedGuardInit
   #unprepare = () => {}
+  #unwatch = () => {}
   #isLost = false
 
   constructor(init: FeedGuardInit) {
@@ -33,6 +38,7 @@ export class FeedGuard {
     this.#init = init
     this.#ledger = ledger
     this.#members = members
+    this.#clock = clock
     this.#leases = new Leases({ clock })
     this.#witnesses.set(ledger.author, this.#witnessesOf({ author: ledger.author }, 'this node'))
     for (const key of ledger.keyring.roots) this.hold(key)
@@ -53,10 +59,17 @@ export class FeedGuard {
     const prepare = () => this.#witnesses.forEach((each) => void each.prepare())
     this.#unprepare = this.#members.onChange(prepare)
     prepare()
+    this.#unwatch = every(
+      this.#clock,
+      DOUBT_MS,
+      () => this.#settleDoubts(),
+      () => {},
+    )
   }
 
   async stop(): Promise<void> {
     this.#unprepare()
+    this.#unwatch()
     await Promise.all([...this.#witnesses.values()].map((each) => each.release()))
   }
 
@@ -86,6 +99,11 @@ export class FeedGuard {
       throw new OsirisError('overloaded', 'Cannot witness a feed: what a write that failed left of it here is being taken away; ask again')
     const { seq, hash } = this.#ledger.tip(author)
     return { seq, hash, ...this.#leases.claim(author, instance, leaseMs) }
+  }
+
+  /** Nobody else continues a feed of which a failed write may have left something here: the lease stays with this node until that is gone from its disk. */
+  async #settleDoubts(): Promise<void> {
+    for (const [author, witnesses] of this.#witnesses) if (this.#ledger.inDoubt(author)) await witnesses.ready()
   }
 
   #witnessesOf(feed: Feed, whose: string): Witnesses {
