@@ -118,7 +118,7 @@ it('a detached universe is ready when the command returns, shows what DESIGN 4.6
   const status = await statusOf()
   expect(status).toEqual(JSON.parse(started.out))
   expect(status.nodes.map((each) => Object.keys(each))).toEqual(
-    Array.from({ length: 3 }, () => ['name', 'roles', 'http', 'p2p', 'pid', 'peers', 'functions']),
+    Array.from({ length: 3 }, () => ['name', 'roles', 'http', 'p2p', 'pid', 'peers', 'functions', 'instances']),
   )
   expect(status.nodes.map(({ name, peers, functions }) => ({ name, peers, functions }))).toEqual(
     ['node-1', 'node-2', 'node-3'].map((name) => ({ name, peers: 1, functions: 2 })),
