@@ -171,7 +171,7 @@ export interface CallStatus<T = unknown> extends Omit<RoutersStatus, 'value'> {
   /** Of a value function that is done. */
   value?: T
 }
-/** Without what came of it. */
+/** Without what came of it; of one that is over, `attempts` and `error` lack the last attempt. */
 export type CallSummary = Omit<RoutersStatus, 'value' | 'response' | 'version' | 'node'>
 
 export interface CallsOfOsiris {

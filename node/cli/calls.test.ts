@@ -43,7 +43,7 @@ it('list shows the calls of a namespace; nothing in it steers the terminal', asy
   const { out } = await osiris(['calls', 'list', 'demo', '--limit', '5'], api())
   const rows = out.split('\n').map((line) => line.split(/ {2,}/))
   expect(rows[1]).toEqual([queued.id, 'demo/greet', 'queued', '0', '2026-01-01T00:00:00Z', 'overloaded: Cannot place: \\u001b[31mfull'])
-  expect(rows[2]).toEqual([done.id, 'demo/greet', 'done', '1', '2026-01-01T00:00:00Z', '2026-01-01T00:00:02Z'])
+  expect(rows[2]).toEqual([done.id, 'demo/greet', 'done', '2026-01-01T00:00:00Z', '2026-01-01T00:00:02Z'])
   expect(JSON.parse((await osiris(['calls', 'list', '--namespace', 'demo', '--json'], api())).out)).toEqual({ calls: [queued, done] })
   expect(asked).toEqual([
     ['calls', 'demo', 5],

@@ -40,7 +40,8 @@ async function list(given: string | undefined, limit: string, context: Context):
         each.id,
         each.function,
         each.state,
-        String(each.attempts),
+        // The last one is known with what came of it, which lists do not have.
+        each.endedAt === null ? String(each.attempts) : '',
         timeOf(each.createdAt),
         each.endedAt === null ? '' : timeOf(each.endedAt),
         whyOf(each),
