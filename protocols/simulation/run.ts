@@ -89,6 +89,8 @@ async function live(world: World, people: People): Promise<void> {
   await lastDeploy(world, disks, workload, until)
   await crown?.last(until)
   await until(Math.max(...[...world.history.calls.values()].map((call) => call.dueMs), world.now))
+  // The last answer may be a millisecond old.
+  await settle(world, disks, until)
   judgePromisesKept(world)
   office.judge()
   guests.judge()
