@@ -47,6 +47,9 @@ async function done(...args: string[]): Promise<void> {
   if (code !== 0) throw new Error(`osiris ${args.join(' ')} ended with ${code}: ${err}`)
 }
 
+/** What `fixtures/functions/osiris.yaml` deploys. */
+const FUNCTIONS = 8
+
 const status = async (name = 'default') => JSON.parse((await osiris('universe', 'status', name, '--json')).out) as UniverseStatus
 const eventually = async <T>(what: () => Promise<T>, holds: (value: T) => boolean, boundMs = 10_000): Promise<T> => {
   const end = performance.now() + boundMs
@@ -63,7 +66,7 @@ const call = async (http: string, args: unknown[]) => {
 }
 
 it('every node answers a call, whatever its roles', async () => {
-  const { nodes } = await eventually(status, (each) => each.nodes.every((node) => node.peers === 4 && node.functions === 4))
+  const { nodes } = await eventually(status, (each) => each.nodes.every((node) => node.peers === 4 && node.functions === FUNCTIONS))
   for (const { http } of nodes) {
     expect(await call(http, ['Ada', 2])).toEqual({ status: 200, value: { hello: 'Ada', times: 2 } })
     expect((await osiris('call', 'demo/greet', '"Ada"', '2', '--node', http)).out).toBe('{"hello":"Ada","times":2}\n')
@@ -115,14 +118,14 @@ it('an executor killed during calls costs nothing but typed errors, and comes ba
   expect(answers.slice(-50).every((each) => each === 200)).toBe(true)
   expect((await status()).nodes[1]).toMatchObject({ pid: null })
   expect((await osiris('universe', 'add', 'node-2')).code).toBe(0)
-  const back = await eventually(status, (each) => each.nodes[1]?.functions === 4 && each.nodes[1].peers === 4)
+  const back = await eventually(status, (each) => each.nodes[1]?.functions === FUNCTIONS && each.nodes[1].peers === 4)
   expect(await call(back.nodes[1]?.http ?? '', ['Ada'])).toMatchObject({ status: 200 })
 })
 
 it('a node that joins late serves what was there', async () => {
   const added = await osiris('universe', 'add', '--roles', 'catalog,executor,router')
   expect(added.code).toBe(0)
-  await eventually(status, (each) => each.nodes[5]?.functions === 4)
+  await eventually(status, (each) => each.nodes[5]?.functions === FUNCTIONS)
   expect(await call(added.out.trim(), ['Eve'])).toEqual({ status: 200, value: { hello: 'Eve', times: 1 } })
 })
 
