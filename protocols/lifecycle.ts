@@ -20,6 +20,11 @@ export interface Clock {
 /** Uniform in [0, 1). */
 export type Random = () => number
 
+/** So many hex characters by chance: 32 of them name something in the whole universe. */
+export function hexOf(random: Random, characters: number): string {
+  return Array.from({ length: characters }, () => Math.floor(random() * 16).toString(16)).join('')
+}
+
 export const systemClock: Clock = {
   now: () => Date.now(),
   monotonic: () => performance.now(),

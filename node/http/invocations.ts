@@ -1,7 +1,7 @@
 /** HTTP request → Invocation. Past this file nobody speaks of HTTP. */
 import type { IncomingMessage } from 'node:http'
 import type { Caller, Invocation, Payload, Target } from '#protocols/invocation'
-import type { Clock, Random } from '#protocols/lifecycle'
+import { type Clock, hexOf, type Random } from '#protocols/lifecycle'
 import { SOCKET_MS_MAX } from '#protocols/socket'
 import { IDEMPOTENCY_HEADER, idempotencyKeyOf } from '#protocols/idempotency'
 import { steer, STICKY_HEADER, VERSION_HEADER } from '#protocols/steering'
@@ -27,7 +27,7 @@ export class Invocations {
   constructor(init: InvocationsInit) {
     this.#clock = init.clock
     this.#timeoutMs = init.timeoutMs
-    this.#prefix = Array.from({ length: 16 }, () => Math.floor(init.random() * 16).toString(16)).join('')
+    this.#prefix = hexOf(init.random, 16)
   }
 
   /** Throws `invalid_argument` for headers that cannot mean a version, or a key. */
@@ -45,9 +45,14 @@ export class Invocations {
     const { traceparent, [STICKY_HEADER]: sticky, [VERSION_HEADER]: override, [IDEMPOTENCY_HEADER]: key } = request.headers
     if (sticky !== undefined || override !== undefined) steer(invocation, sticky, override)
     if (key !== undefined && mayHaveEffect(payload)) keyed(invocation, key, request)
-    if (typeof traceparent === 'string' && TRACEPARENT.test(traceparent)) invocation.traceparent = traceparent
+    if (isTraceparent(traceparent)) invocation.traceparent = traceparent
     return invocation
   }
+}
+
+/** Others are passed over: they trace nothing. */
+export function isTraceparent(value: unknown): value is string {
+  return typeof value === 'string' && TRACEPARENT.test(value)
 }
 
 /** Reading twice is reading. */

@@ -3,7 +3,7 @@ import { type Canary, canaryKey, canaryOf, stepsFrom } from '#protocols/canary'
 import type { Catalog, FunctionRecord, Receipt, WriteOptions } from '#protocols/catalog'
 import { OsirisError } from '#protocols/errors'
 import { LIVE } from '#protocols/function'
-import type { Clock, Random } from '#protocols/lifecycle'
+import { type Clock, hexOf, type Random } from '#protocols/lifecycle'
 import { promoted } from '#protocols/promotion'
 import type { CanaryPlan, CanaryStatus, CanaryWritten } from './management.ts'
 
@@ -43,7 +43,7 @@ export async function startCanary(
   const targets = promoted(base, record.version, weight)
   const now = clock.now()
   const canary: Canary = {
-    ...{ id: idOf(random), alias, version: record.version, base, steps: stepsFrom(weight), step: 0, watchMs },
+    ...{ id: hexOf(random, 32), alias, version: record.version, base, steps: stepsFrom(weight), step: 0, watchMs },
     ...{ startedAt: now, since: now, state: 'running', settled: false, why: '', by },
   }
   const set = { type: 'set' as const, namespace, key: canaryKey(name), value: JSON.stringify(canary) }
@@ -73,8 +73,4 @@ export function statusOf({ alias, version, steps, step, watchMs, startedAt, sinc
 export async function promotionOf(init: Pick<CanariesInit, 'catalog'>, { namespace, name }: FunctionRecord): Promise<CanaryStatus | null> {
   const canary = await canaryFor(init, namespace, name)
   return canary === null ? null : statusOf(canary)
-}
-
-function idOf(random: Random): string {
-  return Array.from({ length: 32 }, () => Math.floor(random() * 16).toString(16)).join('')
 }

@@ -3,6 +3,7 @@ import { DATA_BYTES_MAX, type Topics } from '#protocols/router'
 import type { AppParts } from '../app.ts'
 import { bodyTextOf, queryAs, type ManagementContext, type Route } from '../define.ts'
 import { requireIn } from '../guard.ts'
+import { isTraceparent } from '../invocations.ts'
 import {
   deadLetterSchema,
   deadLettersQuerySchema,
@@ -15,7 +16,6 @@ import {
 } from '../schemas.ts'
 
 const LETTER = ['namespace', 'id']
-const TRACEPARENT = /^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/
 
 export function publishMessage({ access, topics }: AppParts): Route {
   return {
@@ -111,5 +111,5 @@ function letterOf(context: ManagementContext): { namespace: string; id: string }
 
 function traceOf(context: ManagementContext): { traceparent?: string } {
   const traceparent = context.req.header('traceparent')
-  return traceparent !== undefined && TRACEPARENT.test(traceparent) ? { traceparent } : {}
+  return isTraceparent(traceparent) ? { traceparent } : {}
 }

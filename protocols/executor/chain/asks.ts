@@ -5,7 +5,7 @@
 import { OsirisError } from '#protocols/errors'
 import { type FunctionRef, parseRef } from '#protocols/function'
 import type { Chain, Invocation, LimitName, Outcome } from '#protocols/invocation'
-import type { Clock, Random } from '#protocols/lifecycle'
+import { type Clock, hexOf, type Random } from '#protocols/lifecycle'
 import type { Call } from '../call.ts'
 import type { CallOut, PublishOut } from '../executor.ts'
 import { DO, type WireAsk, type WireCall } from '../frames.ts'
@@ -60,7 +60,7 @@ async function run(slot: InstanceSlot, { ref, args }: WireCall, callId: number, 
   const may = init.chains.spend(chain, { timeoutMs, signal: asker.ending })
   if (!(may instanceof Promise ? await may : may)) throw tooMany(name, path, init.chains.callsMax)
   if (asker.isOver) throw isOver(ref)
-  const outcome = await init.callOut({ id: idOf(init.random), ...invocationFor(asker, target, args, path, chain) })
+  const outcome = await init.callOut({ id: hexOf(init.random, 32), ...invocationFor(asker, target, args, path, chain) })
   asker.wentHops(outcome.meta.hops)
   return valueOf(outcome, ref)
 }
@@ -89,10 +89,6 @@ function valueOf(outcome: Outcome, ref: string): Uint8Array {
 
 function isOver(ref: string): OsirisError {
   return new OsirisError('deadline_exceeded', `Cannot call "${ref}": the call that asked for it is over`)
-}
-
-function idOf(random: Random): string {
-  return Buffer.from(Array.from({ length: 16 }, () => Math.floor(random() * 256))).toString('hex')
 }
 
 function matches(pattern: string, name: string): boolean {

@@ -1,8 +1,8 @@
 /** Topics through a member with the router role. */
-import { OsirisError } from '#protocols/errors'
 import type { Caller } from '#protocols/invocation'
-import type { Clock, Random } from '#protocols/lifecycle'
+import { type Clock, hexOf, type Random } from '#protocols/lifecycle'
 import type { Message as WireMessage, Network, Peer } from '#protocols/network'
+import { askRouter } from '../ask.ts'
 import { decodeAnswer, encodePublish, encodeRequest, type Publisher, type TopicsRequest, TOPICS_PROTOCOL, wireCaller } from './messages.ts'
 import type {
   DeadLetter,
@@ -20,8 +20,6 @@ export interface TopicsClientInit {
   random: Random
 }
 
-/** Another router is asked only where the network proves that the one before saw nothing. */
-const ATTEMPTS_MAX = 3
 /** A write to three disks, one of which may be slow; a list asks every router. */
 const TIMEOUT_MS = 10_000
 
@@ -74,7 +72,7 @@ export class TopicsClient implements Topics {
   }
 
   async #publish(message: NewMessage, by: Publisher): Promise<PublishedMessage> {
-    const id = message.id ?? newId(this.#init.random)
+    const id = message.id ?? hexOf(this.#init.random, 32)
     const act = `Cannot publish to "${message.namespace}/${message.topic}"`
     return decodeAnswer(
       'publish',
@@ -86,34 +84,7 @@ export class TopicsClient implements Topics {
     return this.#send(encodeRequest(request), `Cannot ask about topics of "${request.namespace}"`)
   }
 
-  async #send(message: WireMessage, act: string): Promise<WireMessage> {
-    const { network } = this.#init
-    let last: unknown
-    for (const peer of this.#routers()) {
-      try {
-        return await network.request(peer, TOPICS_PROTOCOL, message, { timeoutMs: TIMEOUT_MS })
-      } catch (error) {
-        last = error
-        if (!(error instanceof OsirisError) || error.details?.['sent'] !== false) break
-      }
-    }
-    const members = network.members.list().length + 1
-    if (last === undefined) throw new OsirisError('unavailable', `${act}: no member runs router (members: ${members})`)
-    throw OsirisError.from(last, act)
+  #send(message: WireMessage, act: string): Promise<WireMessage> {
+    return askRouter(this.#init, { protocol: TOPICS_PROTOCOL, message, timeoutMs: TIMEOUT_MS, act })
   }
-
-  /** Connected ones first, drawn at random, so that those who ask spread. */
-  #routers(): Peer[] {
-    const { network, random } = this.#init
-    const ranked = network.members.withRole('router').map(({ peer, connected }) => ({ peer, rank: (connected ? 0 : 1) + random() }))
-    return ranked
-      .toSorted((a, b) => a.rank - b.rank)
-      .slice(0, ATTEMPTS_MAX)
-      .map(({ peer }) => peer)
-  }
-}
-
-/** 32 hex characters. */
-export function newId(random: Random): string {
-  return Buffer.from(Array.from({ length: 16 }, () => Math.floor(random() * 256))).toString('hex')
 }

@@ -2,10 +2,9 @@
 import { OsirisError } from '#protocols/errors'
 import type { Events } from '#protocols/events'
 import type { Outcome } from '#protocols/invocation'
-import type { Clock, Random } from '#protocols/lifecycle'
+import { type Clock, hexOf, type Random } from '#protocols/lifecycle'
 import type { TriggeredInvocation } from '#protocols/trigger'
 import type { QueueItem, Verdict } from '../queue/queue.ts'
-import { newId } from './client.ts'
 import type { Follower } from './follower.ts'
 import { decodeDelivery, type Delivery, eventOf } from './message.ts'
 import type { Subscriber } from './subscriptions.ts'
@@ -67,7 +66,7 @@ export class Deliverer {
     const { id, key, namespace, topic, depth, traceparent } = message
     const name = memberFor(subscriber, key ?? id, item.attempts)
     return {
-      id: newId(this.#init.random),
+      id: hexOf(this.#init.random, 32),
       target: { namespace: subscriber.namespace, name },
       payload: { kind: 'event', handler: 'message', event: eventOf(delivery, item.attempts) },
       caller: { subject: `topic:${namespace}/${topic}`.slice(0, 256) },

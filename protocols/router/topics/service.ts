@@ -3,11 +3,11 @@ import type { Access } from '#protocols/access'
 import { OsirisError } from '#protocols/errors'
 import { isName } from '#protocols/function'
 import type { Caller } from '#protocols/invocation'
-import type { Random, Startable } from '#protocols/lifecycle'
+import { hexOf, type Random, type Startable } from '#protocols/lifecycle'
 import type { Network, Peer } from '#protocols/network'
 import type { NewItem, Queue } from '../queue/queue.ts'
 import { ownerOf } from '../triggers/owner.ts'
-import { newId, TopicsClient } from './client.ts'
+import { TopicsClient } from './client.ts'
 import { CALL_MS_MAX, Deliverer, type DelivererInit } from './deliverer.ts'
 import { deadLetterOf, detailOf, isOf, notThere, summaryOf } from './dead-letters.ts'
 import { Follower, type FollowerInit } from './follower.ts'
@@ -196,7 +196,7 @@ export class TopicsService implements Topics, Startable {
 }
 
 function withId(message: NewMessage, random: Random): NewMessage & { id: string } {
-  return { ...message, id: message.id ?? newId(random) }
+  return { ...message, id: message.id ?? hexOf(random, 32) }
 }
 
 /** Of one namespace each, because the queue's bounds are a namespace's; the topic's own first. */

@@ -1,7 +1,7 @@
 /** One tick as a call: made until it was started once, or it is late. */
 import type { FunctionRecord } from '#protocols/catalog'
 import type { Outcome } from '#protocols/invocation'
-import type { Clock, Random } from '#protocols/lifecycle'
+import { type Clock, hexOf, type Random } from '#protocols/lifecycle'
 import type { TriggeredInvocation } from '#protocols/trigger'
 import { LATE_MS, type ScheduleSettings, tickIdOf } from './due.ts'
 
@@ -53,7 +53,7 @@ function invocationOf({ record, settings, tickAt, clock, random }: FireInit, dea
     lateMs: Math.max(0, clock.now() - tickAt),
   }
   return {
-    id: Array.from({ length: 32 }, () => Math.floor(random() * 16).toString(16)).join(''),
+    id: hexOf(random, 32),
     target: { namespace, name },
     payload: { kind: 'event', handler: 'scheduled', event: Buffer.from(JSON.stringify(event)) },
     caller: { subject: 'schedule' },
