@@ -79,6 +79,8 @@ export class TestMesh {
       logLevel: 'error',
       dht: true,
       drainTimeoutMs: 2000,
+      bodyTimeoutMs: 30_000,
+      connectionsPerAddress: 4000,
     }
   }
 

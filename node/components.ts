@@ -271,7 +271,11 @@ async function compose(config: NodeConfig, host: Host, signal: AbortSignal) {
     drain: (timeoutMs) => draining.drain(timeoutMs),
     ...{ router, topics, calls, catalog, builder, network, access, joinToken, metrics, clock, random, events },
     schedules: (caller, namespace) => schedules?.list(namespace) ?? askForSchedules(network, caller, namespace),
-    limits: { drainMs: config.drainTimeoutMs },
+    limits: {
+      drainMs: config.drainTimeoutMs,
+      bodyTimeoutMs: config.bodyTimeoutMs,
+      connectionsPerAddressMax: config.connectionsPerAddress,
+    },
     ...(config.tls === undefined ? {} : { tls: { ...config.tls, acme: acmeOf(config.tls) } }),
   })
 

@@ -203,6 +203,23 @@ export const configKeys: readonly ConfigKey[] = [
     reason: 'copies fetched for calls; the longest unused go first. What this node itself is to keep comes on top',
   },
   {
+    key: 'bodyTimeout',
+    env: 'OSIRIS_BODY_TIMEOUT',
+    flag: '--body-timeout <duration>',
+    about: 'how long a client of the HTTP door may take to send arguments, a management body, or a body of up to 64 KiB; then 408',
+    default: () => '30s',
+    reason:
+      'each of them is held in memory until it is whole; raise it for clients on slow lines. Larger bodies stream, and may take their time',
+  },
+  {
+    key: 'connectionsPerAddress',
+    env: 'OSIRIS_CONNECTIONS_PER_ADDRESS',
+    flag: '--connections-per-address <connections>',
+    about: 'connections to the HTTP door from one address; further ones are refused (503)',
+    default: () => '4000',
+    reason: 'one address may not have all 10,000; behind a proxy, which is one address for all clients, set 10000',
+  },
+  {
     key: 'domain',
     env: 'OSIRIS_DOMAIN',
     flag: '--domain <domain>',

@@ -38,6 +38,8 @@ it('with nothing said, every default of the table holds', async () => {
     walls: 'auto',
     egressPrivate: false,
     artifactCacheBytes: 1024 ** 3,
+    bodyTimeoutMs: 30_000,
+    connectionsPerAddress: 4000,
     domain: 'localhost',
     logLevel: 'info',
     dht: true,
@@ -53,6 +55,17 @@ it('a certificate goes with its key, and the door for both has a port', async ()
   expect((await load({ flags: { acme: 'letsencrypt', acmeEmail: acme.email } })).tls).toEqual({ port: 4749, acme })
   await expect(load({ flags: { acme: 'somebody' } })).rejects.toThrow('--acme: expected the URL of an ACME directory')
   await expect(load({ flags: { tlsCert: files.cert } })).rejects.toThrow('--tls-cert: goes with --tls-key, which is not set')
+})
+
+it('slow clients and crowds at the HTTP door are the operator’s to bound', async () => {
+  const set = { bodyTimeoutMs: 120_000, connectionsPerAddress: 10_000 }
+  expect(await load({ yaml: 'bodyTimeout: 2m\nconnectionsPerAddress: 10000\n' })).toMatchObject(set)
+  expect(await load({ env: { OSIRIS_BODY_TIMEOUT: '2m', OSIRIS_CONNECTIONS_PER_ADDRESS: '10000' } })).toMatchObject(set)
+  expect(await load({ flags: { bodyTimeout: '2m', connectionsPerAddress: '10000' } })).toMatchObject(set)
+  await expect(load({ flags: { bodyTimeout: '10ms' } })).rejects.toThrow('--body-timeout: must be between 1000 and 900000')
+  await expect(load({ env: { OSIRIS_CONNECTIONS_PER_ADDRESS: '10001' } })).rejects.toThrow(
+    'OSIRIS_CONNECTIONS_PER_ADDRESS: expected a whole number between 1 and 10000',
+  )
 })
 
 it('flags beat the environment, which beats the file, which beats the default', async () => {

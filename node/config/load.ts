@@ -49,7 +49,20 @@ async function settle(values: Record<string, unknown>): Promise<NodeConfig> {
   const raw = nodeConfigSchema.parse(values)
   const join = raw.universeKey === undefined ? raw.join : [...raw.join, raw.universeKey]
   const tokens = join.filter(isJoinToken).map(parseJoinToken)
-  const { data, state, universeKey: _key, drainTimeout, artifactCache, tlsCert, tlsKey, httpsPort, acme, acmeEmail, ...rest } = raw
+  const {
+    data,
+    state,
+    universeKey: _key,
+    drainTimeout,
+    bodyTimeout,
+    artifactCache,
+    tlsCert,
+    tlsKey,
+    httpsPort,
+    acme,
+    acmeEmail,
+    ...rest
+  } = raw
   return {
     ...rest,
     limits: executorLimits(raw.limits ?? {}),
@@ -59,6 +72,7 @@ async function settle(values: Record<string, unknown>): Promise<NodeConfig> {
     developerToken: raw.developerToken ?? (raw.developer ? tokens.find((each) => each.token !== undefined)?.token : undefined),
     artifactCacheBytes: artifactCache,
     drainTimeoutMs: drainTimeout,
+    bodyTimeoutMs: bodyTimeout,
     tls: tlsOf(filesOf(tlsCert, tlsKey), acme === undefined ? undefined : { directory: acme, email: acmeEmail }, httpsPort),
   }
 }

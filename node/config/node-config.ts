@@ -46,6 +46,10 @@ export interface NodeConfig {
   egressPrivate: boolean
   /** Disk for artifacts that other nodes keep as well. */
   artifactCacheBytes: number
+  /** From a request's head to the end of a body that the HTTP door holds. */
+  bodyTimeoutMs: number
+  /** To the HTTP door, from one address. */
+  connectionsPerAddress: number
   /** Functions answer at NAME.NAMESPACE.DOMAIN. */
   domain: string
   /** HTTPS besides HTTP. */

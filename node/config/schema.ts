@@ -65,6 +65,8 @@ export const nodeConfigSchema = z.strictObject({
   walls: z.enum(['required', 'auto', 'off'], 'expected required, auto or off'),
   egressPrivate: flag,
   artifactCache: byteSize(0, 1024 * 1024 * 1024 * 1024),
+  bodyTimeout: durationMs(1000, 900_000),
+  connectionsPerAddress: integer(1, 10_000),
   domain: z.string().regex(/^[a-z0-9-]+(\.[a-z0-9-]+)*$/i, 'expected a domain such as example.org'),
   tlsCert: path.optional(),
   tlsKey: path.optional(),
