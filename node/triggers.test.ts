@@ -8,9 +8,11 @@ import { connect, type Osiris } from '#sdk'
 import { until } from '#protocols/until'
 import { TestMesh } from './components.fixture.ts'
 
-/** Tells a server of each tick; as a web function without fetch. */
-const TELL = (url: string) => `export default { async scheduled(event, env, ctx) {
-  ctx.waitUntil(fetch('${url}', { method: 'POST', body: JSON.stringify([event.id, event.cron, event.scheduledTime]) }))
+/** Tells a server of each tick, and of what a function that takes a token answers; as a web function without fetch. */
+const TELL = (url: string) => `import { call } from 'osiris/function'
+export default { async scheduled(event, env, ctx) {
+  const told = await call('demo/guarded').catch((error) => error.message)
+  ctx.waitUntil(fetch('${url}', { method: 'POST', body: JSON.stringify([event.id, event.cron, event.scheduledTime, told]) }))
 } }`
 
 let mesh: TestMesh
@@ -20,7 +22,7 @@ let osiris: Osiris
 let routers: RunningNode[]
 /** It only runs functions. */
 let worker: RunningNode
-const heard: [id: string, cron: string, at: number][] = []
+const heard: [id: string, cron: string, at: number, told: unknown][] = []
 
 beforeAll(async () => {
   server = createServer((request, response) => {
@@ -69,7 +71,8 @@ it('a publish and a member that leaves come to the functions that subscribed, ea
 }, 120_000)
 
 it('each tick of a real mesh is fired once, whoever owns it, and every node tells of it', async () => {
-  const config = { schedule: '* * * * * *', egress: [url] }
+  await osiris.deploy({ namespace: 'demo', name: 'guarded', source: 'export default () => 7', language: 'javascript' })
+  const config = { schedule: '* * * * * *', egress: [url], calls: ['demo/guarded'] }
   await osiris.deploy({ namespace: 'demo', name: 'tell', source: TELL(url), language: 'javascript', config })
   await until(() => heard.length >= 2, 30_000)
   const [schedule] = await osiris.schedules('demo')
@@ -86,5 +89,5 @@ it('each tick of a real mesh is fired once, whoever owns it, and every node tell
   expect(after?.last).toMatchObject({ by: after?.owner })
   const ids = heard.map(([id]) => id)
   expect(new Set(ids).size).toBe(ids.length)
-  for (const [id, cron, at] of heard) expect([id, cron]).toEqual([`demo/tell@${new Date(at).toISOString()}`, '* * * * * *'])
+  for (const [id, cron, at, told] of heard) expect([id, cron, told]).toEqual([`demo/tell@${new Date(at).toISOString()}`, '* * * * * *', 7])
 }, 120_000)

@@ -45,7 +45,12 @@ describe('an invocation', () => {
   })
   test('carries who is above it and who counts its chain, and refuses more than there may be', () => {
     const chain = { id: 'c'.repeat(32), at: '12D3KooW' }
-    for (const lineage of [{ path: ['demo/a'] }, { chain }, { chain, path: ['demo/a', 'demo/b'], sticky: 'ada' }])
+    for (const lineage of [
+      { path: ['demo/a'] },
+      { chain },
+      { chain, path: ['demo/a', 'demo/b'], sticky: 'ada' },
+      { path: ['demo/a'], by: 'd'.repeat(64) },
+    ])
       expect(decodeInvocation(encodeInvocation({ ...invocation, ...lineage }, 500), { now: 0 })).toEqual({
         ...invocation,
         ...lineage,
@@ -56,6 +61,7 @@ describe('an invocation', () => {
       { path: Array.from({ length: 17 }, () => 'demo/a') },
       { path: ['x'.repeat(128)] },
       { chain: { id: 'short', at: '' } },
+      { path: ['demo/a'], by: 'v1' },
     ])
       expect(() => decodeInvocation(encodeInvocation({ ...invocation, ...wrong }, 0), { now: 0 })).toThrow(
         expect.objectContaining({ code: 'invalid_argument' }),

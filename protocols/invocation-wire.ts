@@ -71,10 +71,11 @@ export function encodeInvocation(invocation: Invocation | PlacedInvocation, now:
     'version' in invocation ? invocation.version : null,
     payload.kind === 'call' ? null : payloadFields(payload),
   ]
-  const { sticky, override, trigger, chain, path, idempotencyKey: key } = invocation
-  if ((sticky ?? override ?? trigger ?? chain ?? path ?? key) !== undefined)
+  const { sticky, override, trigger, chain, path, idempotencyKey: key, by } = invocation
+  if ((sticky ?? override ?? trigger ?? chain ?? path ?? key ?? by) !== undefined)
     fields.push(sticky ?? null, override ?? null, trigger === undefined ? null : [trigger.kind, trigger.id], lineageFields(chain, path))
-  if (key !== undefined) fields.push([key, invocation.origin ?? null])
+  if ((key ?? by) !== undefined) fields.push(key === undefined ? null : [key, invocation.origin ?? null])
+  if (by !== undefined) fields.push(by)
   const head = encode(fields)
   const body = payload.kind === 'call' ? payload.args : payload.kind === 'event' ? payload.event : payload.body
   return body === undefined ? { head } : { head, body }
@@ -134,6 +135,7 @@ function invocationOf(fields: unknown[], payload: Payload, arrival: Arrival): In
   if (fields[13] !== undefined && fields[13] !== null) invocation.trigger = triggerOf(fields[13])
   lineageInto(invocation, fields[14])
   keyInto(invocation, fields[15])
+  if (fields[16] !== undefined) invocation.by = versionOf(fields[16])
   if (arrival.signal !== undefined) invocation.signal = arrival.signal
   return invocation
 }
@@ -179,6 +181,11 @@ function lineageInto(invocation: Invocation, value: unknown): void {
   }
   if (path.length > PATH_MAX) throw malformed('an invocation', `its path is longer than ${PATH_MAX}`)
   if (path.length > 0) invocation.path = path.map((each) => textOf(each, 127, 'path'))
+}
+
+function versionOf(value: unknown): string {
+  if (typeof value === 'string' && VERSION_PATTERN.test(value)) return value
+  throw malformed('an invocation', 'the version that calls is none')
 }
 
 function triggerOf(value: unknown): Trigger {

@@ -96,6 +96,8 @@ export interface Invocation {
   depth: number
   /** The functions above it, `namespace/name` each, the outermost first; the last of them called. Absent where no function did. At most 16. */
   path?: string[]
+  /** The version of the last function of `path`: what it may call by itself counts besides its caller's grants (`#protocols/access`, `calling.ts`). */
+  by?: string
   /** Absent for the first call of a chain. */
   chain?: Chain
   /** W3C trace context, when the caller sent one. */

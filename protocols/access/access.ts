@@ -7,8 +7,9 @@ import { decodeJwt, jwtVerify, SignJWT } from 'jose'
 import { z } from 'zod'
 import { dropOldest } from '#protocols/bounded'
 import { OsirisError } from '#protocols/errors'
-import type { Caller } from '#protocols/invocation'
+import type { Caller, Invocation } from '#protocols/invocation'
 import type { Clock, MaybePromise } from '#protocols/lifecycle'
+import { type Callee, type CallingFunction, namesCallee } from './calling.ts'
 import { type Identity, keySchema, publicKeyOf } from './identity.ts'
 import { allows, ANONYMOUS, CAPABILITIES, type Capability, type Grant, narrowed, type Principal } from './policy.ts'
 import { universeId } from './universe.ts'
@@ -30,6 +31,15 @@ interface Verified {
   /** Until when, on the monotonic clock, its issuer is not asked about. */
   freshUntil: number
 }
+
+/** On the monotonic clock. */
+interface Held {
+  grants: readonly Grant[]
+  freshUntil: number
+}
+
+/** A function's version as the ledger has it; throws or rejects with `not_found`. */
+export type VersionSource = (namespace: string, name: string, version: string) => MaybePromise<CallingFunction>
 
 const claimsSchema = z.object({
   /** The key that signed it; absent: the root. */
@@ -81,6 +91,8 @@ export class Access {
   readonly #root: string
   readonly #clock: Clock
   readonly #verified = new Map<string, Verified>()
+  /** What keys hold that had functions published. */
+  readonly #held = new Map<string, Held>()
   #issuers: Issuers | undefined
   /** The first root holds nothing any more, as was heard last. */
   #rootEnded = false
@@ -99,6 +111,7 @@ export class Access {
   /** What issuers hold has changed: they are asked about again. */
   reconsider(): void {
     for (const each of this.#verified.values()) each.freshUntil = 0
+    this.#held.clear()
   }
 
   /** The principal behind a caller; at once when its token was seen before. Rejects with `unauthenticated` for a token that is wrong, expired or of another universe. */
@@ -133,6 +146,47 @@ export class Access {
       () => true,
       () => false,
     )
+  }
+
+  /**
+   * The same for a call that may come from a function (`calling.ts`): its caller may invoke there, or it may itself. At once as `requireInvoke`. Rejects with
+   * what `versionOf` rejects with, but for `not_found`.
+   */
+  requireCall(
+    { caller, path, by }: Pick<Invocation, 'caller' | 'path' | 'by'>,
+    callee: Callee,
+    isPublic: boolean,
+    versionOf: VersionSource,
+  ): MaybePromise<void> {
+    const title = path?.at(-1)
+    if (isPublic || by === undefined || title === undefined) return this.requireInvoke(caller, callee.namespace, isPublic)
+    const may = this.mayInvoke(caller, callee.namespace)
+    if (may === true) return
+    return this.#requireFunction(may, title, by, callee, versionOf)
+  }
+
+  async #requireFunction(mayCaller: MaybePromise<boolean>, title: string, version: string, callee: Callee, versionOf: VersionSource) {
+    if (await mayCaller) return
+    const [namespace = '', name = ''] = title.split('/')
+    const by = await found(() => versionOf(namespace, name, version))
+    const act = `Cannot call "${callee.namespace}/${callee.name}" for "${title.slice(0, 127)}"`
+    if (by === undefined) throw new OsirisError('forbidden', `${act}: it has no such version`)
+    if (!namesCallee(by, callee)) throw new OsirisError('forbidden', `${act}: it does not name it under "calls"`)
+    if (namespace === callee.namespace) return
+    const grants = by.asker === undefined ? [] : await this.#heldNow(by.asker)
+    if (allows({ subject: title, grants }, 'invoke', callee.namespace)) return
+    const state = `neither its caller nor the key that had it published may invoke in namespace "${callee.namespace}"`
+    throw new OsirisError('forbidden', `${act}: ${state}`)
+  }
+
+  async #heldNow(key: string): Promise<readonly Grant[]> {
+    const now = this.#clock.monotonic()
+    const known = this.#held.get(key)
+    if (known !== undefined && known.freshUntil > now) return known.grants
+    const grants = (await this.#issuers?.grantsOf(key)) ?? []
+    dropOldest(this.#held, CACHE_MAX)
+    this.#held.set(key, { grants, freshUntil: now + FRESH_MS })
+    return grants
   }
 
   /** What was verified before, while that still holds. */
@@ -193,6 +247,15 @@ export class Access {
 
 /** What the universe began with: the root holds all, until the ledger says that another key took over. */
 const EVERYTHING: readonly Grant[] = Object.freeze([{ can: ['admin'], namespaces: ['*'] }])
+
+async function found(get: () => MaybePromise<CallingFunction>): Promise<CallingFunction | undefined> {
+  try {
+    return await get()
+  } catch (error) {
+    if (error instanceof OsirisError && (error.code === 'not_found' || error.code === 'invalid_argument')) return undefined
+    throw error
+  }
+}
 
 function requireAllowed(principal: Principal, action: Capability, namespace: string): void {
   if (allows(principal, action, namespace)) return

@@ -1,4 +1,5 @@
 export * from './access.ts'
+export * from './calling.ts'
 export * from './identity.ts'
 export * from './invitation.ts'
 export * from './policy.ts'

@@ -52,6 +52,30 @@ test('a function that is not public needs its caller’s own token, whoever pass
   expect(valueOf(await parts.executor.invoke(callOf(record, [], { caller: { subject: 'ada', token } })))).toBe(1)
 })
 
+test('a function of a namespace calls another of it on its own account, by the word of a member that runs functions and of no other', async () => {
+  const callee = world.define('export default () => 1', { config: { access: 'token' } })
+  const by = world.define('export default () => 1', { config: { calls: [`demo/${callee.name}`] } })
+  const other = world.define('export default () => 1', { config: { calls: ['demo/other'] } })
+  const runner = parts.mesh.network({ name: 'runner', roles: ['executor'] })
+  await runner.start()
+  await until(
+    () => parts.there.members.get(runner.peer)?.roles.includes('executor') === true && runner.connections().includes(parts.there.peer),
+  )
+  const byRunner = new ExecutorClient({ network: runner, clock: systemClock }).at(parts.there.peer)
+  const from = ({ name, version }: { name: string; version: string }) => ({ path: [`demo/${name}`], by: version })
+  expect(valueOf(await byRunner.invoke(callOf(callee, [], from(by))))).toBe(1)
+  expect(await parts.executor.invoke(callOf(callee, [], from(by)))).toMatchObject({ error: { code: 'unauthenticated' }, started: false })
+  for (const lie of [from(other), { ...from(by), path: ['demo/other'] }, { ...from(by), path: ['shop/a', 'shop/b'] }])
+    expect(await byRunner.invoke(callOf(callee, [], lie))).toMatchObject({ error: { code: 'forbidden' }, started: false })
+})
+
+test('who runs no functions names none above its call', async () => {
+  const who = world.define(`import { caller } from 'osiris/function'\nexport default () => caller() ?? null`, {
+    config: { access: 'public' },
+  })
+  expect(valueOf(await parts.executor.invoke(callOf(who, [], { path: ['demo/admin'] })))).toBeNull()
+})
+
 test('a call that nobody’s token stands behind takes a router’s word, and a function that asked for it', async () => {
   const asked = world.define('export default () => 1', { config: { access: 'token', subscribe: ['orders.*'] } })
   const silent = world.define('export default () => 1', { config: { access: 'token' } })

@@ -249,6 +249,11 @@ export class ExecutorService implements Executor, Startable, CallOwner, WorkerLi
     throw otherFunction(invocation, `${known.namespace}/${known.name}`)
   }
 
+  /** As the catalog has it now, in use here or not. Throws or rejects with `not_found`, `unavailable`. */
+  versionOf(namespace: string, name: string, version: string): MaybePromise<FunctionRecord> {
+    return this.#init.code.record(namespace, name, version)
+  }
+
   #invoke(invocation: PlacedInvocation, fn: FunctionState): Promise<Outcome> {
     const now = this.#clock.monotonic()
     const { use } = fn

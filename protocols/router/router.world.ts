@@ -30,6 +30,7 @@ export class FakeCatalog implements Pick<Catalog, 'get' | 'routes'> {
     aliases: Record<string, AliasTargets> = {},
     version = versionFor(name),
     live = version,
+    asker?: string,
   ): this {
     const settings = settingsOf(functionConfigSchema.parse(config))
     const record: FunctionRecord = {
@@ -53,6 +54,7 @@ export class FakeCatalog implements Pick<Catalog, 'get' | 'routes'> {
       publishedAt: 0,
       publishedBy: 'ada',
       author: 'a'.repeat(64),
+      asker,
     }
     if (!this.#records.has(`${namespace}/${name}`)) this.#records.set(`${namespace}/${name}`, record)
     this.#records.set(`${namespace}/${name}@${version}`, record)

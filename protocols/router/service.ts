@@ -1,5 +1,5 @@
 /** Resolve, place, hand over. Everything a warm call on this node passes is in memory and synchronous up to the executor. */
-import type { Access } from '#protocols/access'
+import type { Access, VersionSource } from '#protocols/access'
 import type { Catalog, FunctionRecord } from '#protocols/catalog'
 import { OsirisError } from '#protocols/errors'
 import { LIVE } from '#protocols/function'
@@ -27,7 +27,7 @@ import { answeredWithin, isUpgrade } from './sockets.ts'
 
 export interface RouterServiceInit extends AttemptsInit {
   catalog: Pick<Catalog, 'get' | 'routes'>
-  access: Pick<Access, 'requireInvoke' | 'mayInvoke' | 'principalOf'>
+  access: Pick<Access, 'requireInvoke' | 'requireCall' | 'mayInvoke' | 'principalOf'>
   /** For calls that carry a key; absent: each of them is a call of its own. */
   network?: KeepingInit['network']
   /** What operators allow namespaces; absent: everything. */
@@ -50,12 +50,14 @@ export class RouterService implements Router {
   /** Of calls that carry a key. */
   readonly keeping: Keeping | undefined
   readonly #quotas: RouterServiceInit['quotas']
+  readonly #versionOf: VersionSource
 
   constructor(init: RouterServiceInit) {
     this.clock = init.clock
     this.#resolver = new Resolver(init)
     this.#access = init.access
     this.#quotas = init.quotas
+    this.#versionOf = (namespace, name, selector) => init.catalog.get({ namespace, name, selector })
     this.#attempts = new Attempts(init)
     this.keeping = init.network && new Keeping({ network: init.network, clock: init.clock })
   }
@@ -159,8 +161,8 @@ export class RouterService implements Router {
     return this.#resolver.resolveOverride(target, override, (namespace) => this.#access.requireInvoke(caller, namespace, false))
   }
 
-  #allow({ caller, target }: Invocation, { record }: Resolved): MaybePromise<void> {
-    return this.#access.requireInvoke(caller, record.namespace, isOpen(target, record))
+  #allow(invocation: Invocation, { record }: Resolved): MaybePromise<void> {
+    return this.#access.requireCall(invocation, record, isOpen(invocation.target, record), this.#versionOf)
   }
 
   #handOver(invocation: Invocation, { record, params }: Resolved): Promise<Outcome> {

@@ -10,7 +10,7 @@ export interface CountingInit {
   name: string
   clock: Clock
   dice: Dice
-  record: (invocation: PlacedInvocation) => MaybePromise<FunctionRecord>
+  record: (invocation: Pick<PlacedInvocation, 'target' | 'version'>) => MaybePromise<FunctionRecord>
   /** Hears of every start. */
   onStart: (id: string) => void
 }
@@ -35,6 +35,10 @@ export class CountingExecutor implements Pick<Executor, 'invoke' | 'isWarm' | 'h
 
   recordOf(invocation: PlacedInvocation): MaybePromise<FunctionRecord> {
     return this.#init.record(invocation)
+  }
+
+  versionOf(namespace: string, name: string, version: string): MaybePromise<FunctionRecord> {
+    return this.#init.record({ target: { namespace, name }, version })
   }
 
   isWarm(): boolean {

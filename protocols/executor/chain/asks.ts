@@ -2,6 +2,7 @@
  * What a running function asks of its node while it runs: calls of other functions, messages to topics, on its caller's account, within its own time, depth and chain. Who calls
  * is what this node runs there: a worker only says for which of the open calls of that instance it asks.
  */
+import { namesCallee } from '#protocols/access'
 import { OsirisError } from '#protocols/errors'
 import { type FunctionRef, parseRef } from '#protocols/function'
 import type { Chain, Invocation, LimitName, Outcome } from '#protocols/invocation'
@@ -47,7 +48,7 @@ async function run(slot: InstanceSlot, { ref, args }: WireCall, callId: number, 
   const target = parseRef(ref)
   const name = `${target.namespace}/${target.name}`
   const { fn } = slot
-  if (!fn.record.manifest.settings.calls.some((pattern) => matches(pattern, name)))
+  if (!namesCallee(fn.record, target))
     throw new OsirisError('forbidden', `Cannot call "${ref}": "${fn.title}" does not name it under "calls"`)
   const asker = askerOf(slot, callId)
   if (asker === undefined) throw isOver(ref)
@@ -60,7 +61,11 @@ async function run(slot: InstanceSlot, { ref, args }: WireCall, callId: number, 
   const may = init.chains.spend(chain, { timeoutMs, signal: asker.ending })
   if (!(may instanceof Promise ? await may : may)) throw tooMany(name, path, init.chains.callsMax)
   if (asker.isOver) throw isOver(ref)
-  const outcome = await init.callOut({ id: hexOf(init.random, 32), ...invocationFor(asker, target, args, path, chain) })
+  const outcome = await init.callOut({
+    id: hexOf(init.random, 32),
+    ...invocationFor(asker, target, args, path, chain),
+    by: fn.record.version,
+  })
   asker.wentHops(outcome.meta.hops)
   return valueOf(outcome, ref)
 }
@@ -89,10 +94,6 @@ function valueOf(outcome: Outcome, ref: string): Uint8Array {
 
 function isOver(ref: string): OsirisError {
   return new OsirisError('deadline_exceeded', `Cannot call "${ref}": the call that asked for it is over`)
-}
-
-function matches(pattern: string, name: string): boolean {
-  return pattern.endsWith('*') ? name.startsWith(pattern.slice(0, -1)) : pattern === name
 }
 
 function reply(slot: InstanceSlot, askId: number, isError: boolean, json: Uint8Array): void {

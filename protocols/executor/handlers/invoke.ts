@@ -1,4 +1,4 @@
-import type { Access } from '#protocols/access'
+import { type Access, asTold, type VersionSource } from '#protocols/access'
 import type { FunctionRecord } from '#protocols/catalog'
 import type { PlacedInvocation } from '#protocols/invocation'
 import { decodePlacedInvocation, encodeOutcome } from '#protocols/invocation-wire'
@@ -8,8 +8,12 @@ import { asksFor, isTriggered } from '#protocols/trigger'
 import type { Executor } from '../executor.ts'
 
 export interface InvokeParts {
-  executor: Pick<Executor, 'invoke'> & { recordOf(invocation: PlacedInvocation): MaybePromise<FunctionRecord>; now(): number }
-  access: Pick<Access, 'requireInvoke'>
+  executor: Pick<Executor, 'invoke'> & {
+    recordOf(invocation: PlacedInvocation): MaybePromise<FunctionRecord>
+    versionOf: VersionSource
+    now(): number
+  }
+  access: Pick<Access, 'requireCall'>
   members: Pick<Members, 'get'>
   /** What a namespace may use in all, whoever places its calls; absent: everything. */
   door?: Door | undefined
@@ -22,16 +26,19 @@ export interface Door {
 
 /**
  * The router has judged the caller already; a peer's word is not enough, so this node judges again by the record it knows itself. A router's word is enough
- * for a call that nobody's token stands behind, where the function asked for such calls.
+ * for a call that nobody's token stands behind, where the function asked for such calls. Which function calls is the word of a member that runs or places
+ * functions; what that one may call, the ledger's.
  */
 export function handleInvoke({ executor, access, members, door }: InvokeParts): RequestHandler {
+  const versionOf: VersionSource = (namespace, name, version) => executor.versionOf(namespace, name, version)
   return async (request) => {
-    const invocation = await decodePlacedInvocation(request, { now: executor.now(), signal: request.signal })
-    const { namespace, manifest } = await executor.recordOf(invocation)
-    const isOwed =
-      isTriggered(invocation) && asksFor(manifest.settings, invocation) && members.get(request.peer)?.roles.includes('router') === true
-    if (!isOwed) await access.requireInvoke(invocation.caller, namespace, manifest.settings.access === 'public')
-    const leave = door?.enter(namespace)
+    const from = members.get(request.peer)
+    const invocation = asTold(await decodePlacedInvocation(request, { now: executor.now(), signal: request.signal }), from)
+    const record = await executor.recordOf(invocation)
+    const { settings } = record.manifest
+    const isOwed = isTriggered(invocation) && asksFor(settings, invocation) && from?.roles.includes('router') === true
+    if (!isOwed) await access.requireCall(invocation, record, settings.access === 'public', versionOf)
+    const leave = door?.enter(record.namespace)
     const outcome = await executor.invoke(invocation)
     leave?.(outcome.meta.timing.cpu)
     return encodeOutcome(outcome)

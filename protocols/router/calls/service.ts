@@ -167,7 +167,7 @@ async function callbackIn({ payload }: QueueItem, clock: Clock): Promise<Callbac
 function invocationOf(submitted: Invocation, id: string, deadlineAt: number): Invocation {
   const call: Invocation = { ...submitted, id: digestOf(Buffer.from(id)).slice(0, 32), deadlineAt, hops: 0, depth: 0 }
   // Nobody waits above it.
-  for (const key of ['signal', 'chain', 'path'] as const) Reflect.deleteProperty(call, key)
+  for (const key of ['signal', 'chain', 'path', 'by'] as const) Reflect.deleteProperty(call, key)
   if (isRouteTarget(call.target) || call.payload.kind === 'event')
     throw new OsirisError('invalid_argument', 'Cannot take the call: it names no function, or is no call of one')
   return call

@@ -1,3 +1,4 @@
+import { asTold } from '#protocols/access'
 import type { Invocation } from '#protocols/invocation'
 import { decodeInvocation, encodeOutcome } from '#protocols/invocation-wire'
 import type { Clock } from '#protocols/lifecycle'
@@ -13,7 +14,9 @@ export function handleInvoke(router: Router, members: Pick<Members, 'get'>, cloc
 }
 
 /** Where a caller without a token is, a member may tell of its own callers. A peer that is none speaks for itself alone. */
-export function withOrigin(invocation: Invocation, from: Peer, members: Pick<Members, 'get'>): Invocation {
-  if (invocation.idempotencyKey === undefined || (members.get(from)?.roles.length ?? 0) > 0) return invocation
+export function withOrigin(told: Invocation, from: Peer, members: Pick<Members, 'get'>): Invocation {
+  const member = members.get(from)
+  const invocation = asTold(told, member)
+  if (invocation.idempotencyKey === undefined || (member?.roles.length ?? 0) > 0) return invocation
   return { ...invocation, origin: from }
 }

@@ -71,6 +71,10 @@ class FakeInstances {
   recordOf(): never {
     throw new OsirisError('not_found', 'Cannot run: this is a test')
   }
+
+  versionOf(): never {
+    return this.recordOf()
+  }
 }
 
 export interface ScalingNode {

@@ -243,6 +243,7 @@ describe('who may not', () => {
     const runner = new TopicsClient({ network: executor, clock, random: () => 0.5 })
     expect(await world.queues.end(codeOf(runner.publishFrom(message, from)))).toBe('ok')
     expect(await world.queues.end(codeOf(runner.publishFrom({ ...message, namespace: 'shop' }, from)))).toBe('forbidden')
+    expect(await world.queues.end(codeOf(runner.publishFrom(message, { ...from, name: 'demo/nobody' })))).toBe('forbidden')
     await world.queues.run(1000)
     expect(world.taken.map((each) => each.function)).toEqual(['demo/f'])
   })

@@ -108,8 +108,22 @@ export class TopicsService implements Topics, Startable {
   async #originOf({ namespace, topic }: NewMessage, by: Publisher): Promise<Origin> {
     if ('caller' in by) return { publishedBy: await this.requirePublisher(by.caller, namespace), depth: 0 }
     const { name, subject, depth } = by.from
-    if (name.split('/', 1)[0] === namespace) return { publishedBy: `${name} for ${subject}`, depth: depth + 1 }
-    throw new OsirisError('forbidden', `Cannot publish to "${namespace}/${topic}": "${name}" may publish to topics of its own namespace`)
+    const [own, fn = ''] = name.split('/')
+    const act = `Cannot publish to "${namespace}/${topic}"`
+    if (own !== namespace) throw new OsirisError('forbidden', `${act}: "${name}" may publish to topics of its own namespace`)
+    if (!(await this.#isFunction(namespace, fn))) throw new OsirisError('forbidden', `${act}: there is no function "${name.slice(0, 127)}"`)
+    return { publishedBy: `${name} for ${subject}`, depth: depth + 1 }
+  }
+
+  /** Who runs functions may speak for those that are, and for no others. */
+  async #isFunction(namespace: string, name: string): Promise<boolean> {
+    try {
+      await this.#init.catalog.get({ namespace, name })
+      return true
+    } catch (error) {
+      if (error instanceof OsirisError && (error.code === 'not_found' || error.code === 'invalid_argument')) return false
+      throw error
+    }
   }
 
   /** Another router, where it is not this one. */

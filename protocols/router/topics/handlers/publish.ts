@@ -1,3 +1,4 @@
+import { speaksForFunctions } from '#protocols/access'
 import { OsirisError } from '#protocols/errors'
 import type { IncomingRequest, Members, Message } from '#protocols/network'
 import { callerOf, encodeAnswer, messageOf, type PublishRequest } from '../messages.ts'
@@ -5,7 +6,7 @@ import type { TopicsService } from '../service.ts'
 
 /**
  * A token is judged here as a local one is. That a function publishes is the word of whoever runs it, or of a router that passes it on: it is taken from
- * members that were let in as that.
+ * members that were let in as that, of functions that the ledger has.
  */
 export async function handlePublish(
   topics: TopicsService,
@@ -21,7 +22,6 @@ export async function handlePublish(
 }
 
 function requireRunner(members: Pick<Members, 'get'>, peer: string, { namespace, topic }: PublishRequest): void {
-  const roles = members.get(peer)?.roles ?? []
-  if (roles.includes('executor') || roles.includes('router')) return
+  if (speaksForFunctions(members.get(peer))) return
   throw new OsirisError('forbidden', `Cannot publish to "${namespace}/${topic.slice(0, 255)}" for a function: the sender runs none`)
 }
