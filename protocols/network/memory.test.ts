@@ -118,6 +118,20 @@ describe('MemoryMesh faults', () => {
     await until(() => a.members.list().length === 1)
     await mesh.stop()
   })
+
+  it('who starts later and knows nobody is found by those that remember it, who have found each other', async () => {
+    const mesh = new MemoryMesh()
+    const a = mesh.network({ name: 'a', roles: ['router'] })
+    const late = mesh.network({ name: 'late', roles: ['router'], bootstrap: [] })
+    const storage = { load: async () => [`/memory/late/p2p/${late.peer}`], save: async () => {} }
+    await start([a])
+    const remembers = mesh.network({ name: 'b', roles: ['router'], bootstrap: a.addresses(), storage })
+    await start([remembers])
+    await until(() => remembers.members.list().length === 1)
+    await start([late])
+    await until(() => late.members.list().length === 2)
+    await mesh.stop()
+  })
 })
 
 async function start(nodes: readonly Network[]): Promise<void> {

@@ -26,14 +26,15 @@ export interface NeighboursInit {
 /** Nobody waits for these dials; on a machine short of processor, giving up early would only waste what was done. */
 const DIAL_TIMEOUT_MS = 10_000
 const BACKOFF_MS = { first: 250, most: 5_000 }
-/** Members that fell silent are tried again for this long: after a partition both halves have neighbours and neither is alone. */
+/** Members that fell silent, and those remembered from before this start, are tried again for this long: after a partition both halves have neighbours and neither is alone. */
 const LOST_MS = 10 * 60_000
 const REMEMBERED_MAX = 64
-const SAVE_EVERY_MS = 5_000
+const SAVE_EVERY_MS = 1_000
 
 export class Neighbours {
   readonly #init: NeighboursInit
-  readonly #lost = new Map<Peer, { addresses: string[]; since: number }>()
+  /** By peer, or by an address that names none. */
+  readonly #lost = new Map<string, { addresses: string[]; since: number }>()
   readonly #tries = new Map<string, { failures: number; nextAt: number; busy: boolean }>()
   /** Members being dialled now. */
   #meeting = 0
@@ -50,6 +51,8 @@ export class Neighbours {
     this.#stopped = false
     try {
       this.#known = (await this.#init.storage?.load()) ?? []
+      // Who starts later than this node may know nobody's address any more: then only those it knew can find it.
+      for (const address of this.#known) this.#miss(peerInAddress(address) ?? address, [address])
     } catch (error) {
       this.#init.onError(error)
     }
@@ -70,8 +73,7 @@ export class Neighbours {
 
   /** The member fell silent without a goodbye. */
   lost(member: Member): void {
-    dropOldest(this.#lost, REMEMBERED_MAX)
-    this.#lost.set(member.peer, { addresses: member.addresses, since: this.#init.clock.monotonic() })
+    this.#miss(member.peer, member.addresses)
   }
 
   /** Once a second: dials whom it should know and does not. */
@@ -118,6 +120,12 @@ export class Neighbours {
   #isDue(key: string): boolean {
     const known = this.#tries.get(key)
     return known === undefined || (!known.busy && this.#init.clock.monotonic() >= known.nextAt)
+  }
+
+  #miss(key: string, addresses: readonly string[]): void {
+    const before = this.#lost.get(key)?.addresses ?? []
+    dropOldest(this.#lost, REMEMBERED_MAX)
+    this.#lost.set(key, { addresses: [...new Set([...before, ...addresses])], since: this.#init.clock.monotonic() })
   }
 
   async #try(key: string, dial: () => Promise<unknown>): Promise<void> {

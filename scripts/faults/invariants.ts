@@ -23,8 +23,11 @@ export async function agree(nodes: readonly FaultNode[], settleMs: number): Prom
     const seen = await Promise.all(nodes.map(statusOf))
     const tookMs = Math.round(performance.now() - startedAt)
     if (new Set(seen.map(({ state }) => state)).size === 1 && !seen[0]?.state.includes('no answer')) return { tookMs, problems: [] }
-    if (tookMs > settleMs)
-      return { tookMs, problems: [`no agreement after ${tookMs} ms: ${seen.map(({ name, state }) => `${name} ${state}`).join('; ')}`] }
+    if (tookMs > settleMs) {
+      const sights = await Promise.all(nodes.map(sightOf))
+      const apart = seen.map(({ name, state }, at) => `${name} ${state}, ${sights[at]}`)
+      return { tookMs, problems: [`no agreement after ${tookMs} ms: ${apart.join('; ')}`] }
+    }
     await sleep(LOOK_MS)
   }
 }
@@ -37,6 +40,13 @@ async function statusOf({ name, client }: FaultNode): Promise<{ name: string; st
   } catch (error) {
     return { name, state: `no answer: ${(error as Error).message}` }
   }
+}
+
+/** Whom a node is connected to, and whom it takes for a catalog. */
+async function sightOf({ client }: FaultNode): Promise<string> {
+  const [network, members] = await Promise.all([client?.network(), client?.nodes()]).catch(() => [])
+  const catalogs = members?.filter(({ roles }) => roles.includes('catalog')).map(({ name }) => name) ?? []
+  return `${network?.connections ?? 'no'} connections, catalogs: ${catalogs.join(' ') || 'none'}`
 }
 
 /** What one node shows. */
