@@ -239,6 +239,7 @@ async function compose(config: NodeConfig, host: Host, signal: AbortSignal) {
       joinRefusals: () => ({ ...catalogService?.admitter.refused() }),
       instances: () => insideOf(executorService).instances?.reduce((sum, { ready: each }) => sum + each, 0) ?? 0,
       scaling: () => scaling.figures(),
+      quotas: () => quotas?.figures() ?? [],
     },
   })
   const acmeOf = ({ acme }: TlsConfig) => {

@@ -22,6 +22,11 @@ const coldMeta = {
   peakMemoryBytes: 5_000_000,
 }
 
+const rateLimit = [
+  { name: 'calls', q: 100, w: 1, r: 99, t: 1 },
+  { name: 'concurrent', q: 5, qu: 'concurrent-requests', r: 4 },
+]
+
 describe('an invocation', () => {
   test('arrives as it left, one hop further, its deadline on the receiver’s clock', () => {
     const arrived = decodeInvocation(encodeInvocation(invocation, 500), { now: 70_000 })
@@ -184,8 +189,24 @@ describe('an outcome', () => {
     ['a response without a body', { kind: 'response', status: 204, headers: [], meta }],
     ['a value after a cold start', { kind: 'value', value: Buffer.from('1'), meta: coldMeta }],
     ['a value of a known instance', { kind: 'value', value: Buffer.from('1'), meta: { ...meta, peakMemoryBytes: 7 } }],
+    ['a value under a quota', { kind: 'value', value: Buffer.from('1'), meta: { ...meta, rateLimit } }],
+    ['a cold value under a quota', { kind: 'value', value: Buffer.from('1'), meta: { ...coldMeta, rateLimit } }],
   ])('%s arrives as it left', (_, outcome) => {
     expect(decodeOutcome(encodeOutcome(outcome))).toEqual(outcome)
+  })
+  test('what no field of HTTP could say of a quota is left out', () => {
+    for (const forged of [
+      [],
+      [{ name: 'x"\r\n', q: 1, r: 0 }],
+      [{ name: 'calls', q: -1, r: 0 }],
+      [null],
+      Array(5).fill(rateLimit[0]),
+      'x',
+    ]) {
+      const told = { ...meta, rateLimit: forged as typeof rateLimit }
+      expect(decodeOutcome(encodeOutcome({ kind: 'value', value: Buffer.from('1'), meta: told }))).toMatchObject({ meta })
+      expect(decodeOutcome(encodeOutcome({ kind: 'value', value: Buffer.from('1'), meta: told }))).not.toHaveProperty('meta.rateLimit')
+    }
   })
   test('a failure keeps code, sentence, stack, details and the proof of not-started', () => {
     const error = new OsirisError('overloaded', 'Cannot run: full', { details: { retryAfterMs: 10 }, functionStack: 'at greet' })

@@ -29,6 +29,7 @@ import {
 } from './invocation.ts'
 import { idempotencyKeyOf } from './idempotency.ts'
 import type { MaybePromise } from './lifecycle.ts'
+import { rateLimitsOf } from './rate-limit.ts'
 import { steer } from './steering.ts'
 
 /** The same shape as a network Message. */
@@ -239,13 +240,17 @@ export function encodeOutcome(outcome: Outcome): WireMessage {
 }
 
 /** What a newer version appends is ignored by older peers; what an older one leaves out is nothing. */
-function metaFields({ version, node, hops, timing, peakMemoryBytes }: OutcomeMeta): unknown[] {
+function metaFields({ version, node, hops, timing, peakMemoryBytes, rateLimit }: OutcomeMeta): unknown[] {
   const { route, queue, cold, run, cpu, coldParts } = timing
   const fields: unknown[] = [version, node, hops, finite(route), finite(queue), finite(cold), finite(run), finite(cpu)]
-  if (peakMemoryBytes !== undefined || coldParts !== undefined) fields.push(finite(peakMemoryBytes ?? 0))
-  if (coldParts !== undefined)
-    fields.push([finite(coldParts.artifact), finite(coldParts.isolate), finite(coldParts.compile), finite(coldParts.first)])
+  if ((peakMemoryBytes ?? coldParts ?? rateLimit) !== undefined) fields.push(finite(peakMemoryBytes ?? 0))
+  if ((coldParts ?? rateLimit) !== undefined) fields.push(coldParts === undefined ? null : coldFields(coldParts))
+  if (rateLimit !== undefined) fields.push(rateLimit)
   return fields
+}
+
+function coldFields({ artifact, isolate, compile, first }: ColdParts): number[] {
+  return [finite(artifact), finite(isolate), finite(compile), finite(first)]
 }
 
 /** Details travel as JSON text, so that nothing a function put there can fail the encoding. */
@@ -288,9 +293,9 @@ function responseOf(fields: unknown[], meta: OutcomeMeta, body: Body | undefined
 }
 
 function metaOf(value: unknown): OutcomeMeta {
-  const [version, node, hops, route, queue, cold, run, cpu, peak, parts] = listOf(value, 7, 'meta')
+  const [version, node, hops, route, queue, cold, run, cpu, peak, parts, limits] = listOf(value, 7, 'meta')
   const timing: Timing = { route: spanOf(route), queue: spanOf(queue), cold: spanOf(cold), run: spanOf(run), cpu: spanOf(cpu ?? 0) }
-  if (parts !== undefined) timing.coldParts = coldPartsOf(parts)
+  if (parts !== undefined && parts !== null) timing.coldParts = coldPartsOf(parts)
   const meta: OutcomeMeta = {
     version: textOf(version, 64, 'version'),
     node: textOf(node, 256, 'node'),
@@ -298,6 +303,8 @@ function metaOf(value: unknown): OutcomeMeta {
     timing,
   }
   if (peak !== undefined && peak !== 0) meta.peakMemoryBytes = countOf(peak, Number.MAX_SAFE_INTEGER, 'memory')
+  const rateLimit = limits === undefined ? undefined : rateLimitsOf(limits)
+  if (rateLimit !== undefined) meta.rateLimit = rateLimit
   return meta
 }
 

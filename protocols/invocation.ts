@@ -5,6 +5,7 @@
  */
 import type { FunctionRef } from './function.ts'
 import type { OsirisError } from './errors.ts'
+import type { RateLimit } from './rate-limit.ts'
 
 /**
  * Bytes over time. The consumer sets the pace: the next chunk is asked for only when the last one was taken.
@@ -208,6 +209,8 @@ export interface OutcomeMeta {
    * call whose turns are slow, and else after every 256th; absent before. Not the call's own share where calls overlap.
    */
   peakMemoryBytes?: number
+  /** What its namespace's quota leaves at the node that placed it; absent where none holds. */
+  rateLimit?: readonly RateLimit[]
 }
 
 /** Exactly three endings: a value (or a response), a typed error, and the typed error `outcome_unknown`. `invoke` never rejects. */

@@ -33,10 +33,25 @@ const json = (schema: z.ZodType) => ({ 'application/json': { schema } })
 const security = [{ token: [] }, {}]
 const tags = ['functions at work']
 
-const value = { description: "The function's value; headers tell version, node, hops and timing", content: json(z.unknown()) }
+const field = (description: string) => z.string().optional().openapi({ description })
+/** https://www.ietf.org/archive/id/draft-ietf-httpapi-ratelimit-headers-10.txt */
+const answerHeaders = z.object({
+  'osiris-version': field('The version that ran'),
+  'osiris-node': field('The node that ran it'),
+  'osiris-hops': field('Mesh hops to it'),
+  'server-timing': field('Milliseconds of route, queue, cold, run and cpu'),
+  'ratelimit-policy': field('Where the namespace has a quota: its limits, such as "calls";q=100;w=1'),
+  ratelimit: field('What is left of them at the node that placed the call, and when there is more: "calls";r=99;t=1'),
+})
+
+const value = {
+  description: "The function's value; headers tell version, node, hops and timing",
+  headers: answerHeaders,
+  content: json(z.unknown()),
+}
 const socket = { description: 'A WebSocket, where the request asks for one and the function answers with one' }
 const accepted = { description: 'Accepted: on the disk of three routers, as far as there are', content: json(submittedSchema) }
-const anything = { description: "Whatever the function answers, with the platform's headers added" }
+const anything = { description: "Whatever the function answers, with the platform's headers added", headers: answerHeaders }
 
 export function describeDirectPaths({ openAPIRegistry }: OpenAPIHono<ManagementEnv>): void {
   const call = '/v1/call/{namespace}/{name}'

@@ -1,6 +1,6 @@
 /** An error as HTTP carries it: RFC 9457 problem documents. The one place where errors become HTTP. */
-import { z } from 'zod'
 import { type ErrorCode, errorStatus, OsirisError } from '#protocols/errors'
+import { rateLimitFields, rateLimitsOf } from '#protocols/rate-limit'
 
 export interface Problem {
   status: number
@@ -44,37 +44,11 @@ function headersOf(error: OsirisError, length: number): string[] {
   if (error.code === 'method_not_allowed' && Array.isArray(allow)) headers.push('allow', allow.join(', '))
   if (error.code === 'unauthenticated') headers.push('www-authenticate', 'Bearer realm="osiris"')
   if (RETRYABLE.has(error.code) || error.details?.['retryAfterMs'] !== undefined) headers.push('retry-after', String(retryAfterOf(error)))
-  pushRateLimits(headers, error.details?.['rateLimit'])
+  // Details come from other nodes.
+  const limits = rateLimitsOf(error.details?.['rateLimit'])
+  if (limits !== undefined) headers.push(...rateLimitFields(limits))
   return headers
 }
-
-/** https://www.ietf.org/archive/id/draft-ietf-httpapi-ratelimit-headers-10.txt: which policy was met, and what is left of it. */
-function pushRateLimits(headers: string[], limits: unknown): void {
-  const items = rateLimitsSchema.safeParse(limits).data
-  if (items === undefined) return
-  const policies = items.map(
-    ({ name, q, w, qu }) => `"${name}";q=${q}${w === undefined ? '' : `;w=${w}`}${qu === undefined ? '' : `;qu="${qu}"`}`,
-  )
-  const states = items.map(({ name, r, t }) => `"${name}";r=${r}${t === undefined ? '' : `;t=${t}`}`)
-  headers.push('ratelimit-policy', policies.join(', '), 'ratelimit', states.join(', '))
-}
-
-const countSchema = z.int().min(0).max(999_999_999_999_999)
-const wordSchema = z.string().regex(/^[a-z-]{1,32}$/)
-/** Details come from other nodes: what would not fit the fields is left out. */
-const rateLimitsSchema = z
-  .array(
-    z.object({
-      name: wordSchema,
-      q: countSchema,
-      w: countSchema.optional(),
-      qu: wordSchema.optional(),
-      r: countSchema,
-      t: countSchema.optional(),
-    }),
-  )
-  .min(1)
-  .max(4)
 
 function retryAfterOf(error: OsirisError): number {
   const ms = error.details?.['retryAfterMs']

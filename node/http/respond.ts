@@ -3,6 +3,7 @@ import type { ServerResponse } from 'node:http'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { OsirisError } from '#protocols/errors'
 import { type ByteStream, type Outcome, type OutcomeMeta, type ResponseOutcome, serverTiming } from '#protocols/invocation'
+import { rateLimitFields } from '#protocols/rate-limit'
 import { declaredLength, responseHeaders } from './headers.ts'
 import { problemOf } from './problem.ts'
 
@@ -166,4 +167,5 @@ export function pushMeta(headers: string[], meta: OutcomeMeta): void {
   if (meta.version !== '') headers.push('osiris-version', meta.version)
   if (meta.node !== '') headers.push('osiris-node', meta.node)
   headers.push('osiris-hops', String(meta.hops), 'server-timing', serverTiming(meta))
+  if (meta.rateLimit !== undefined && !headers.includes('ratelimit')) headers.push(...rateLimitFields(meta.rateLimit))
 }

@@ -77,6 +77,7 @@ export class Instruments {
       ...egressCounters(init.egress),
       droppedLines(init.logs),
       ...refusals(init.probes),
+      ...quotaFigures(init.probes),
       ...gauges(init.probes, this.#loop),
     ]
     for (const metric of others) this.#registry.registerMetric(metric)
@@ -196,6 +197,46 @@ function refusals(probes: Probes): Counter<'reason'>[] {
   return [
     counter('osiris_ledger_refusals_total', "Entries refused at this node's door of the ledger, by reason", () => probes.ledgerRefusals()),
     counter('osiris_join_refusals_total', 'Nodes that asked this one to be let in and were not, by reason', () => probes.joinRefusals()),
+  ]
+}
+
+/** The namespaces among them are bounded where they are counted. */
+function quotaFigures(probes: Probes): (Counter<string> | Gauge<string>)[] {
+  return [
+    new Counter({
+      name: 'osiris_quota_calls_total',
+      help: `Calls placed by this node in namespaces with a quota: let in, or refused by it (the first hundred namespaces by name)`,
+      labelNames: ['namespace', 'result'],
+      registers: [],
+      collect() {
+        this.reset()
+        for (const { namespace, admitted, refused } of probes.quotas()) {
+          this.inc({ namespace, result: 'admitted' }, admitted)
+          this.inc({ namespace, result: 'refused' }, refused)
+        }
+      },
+    }),
+    new Counter({
+      name: 'osiris_quota_cpu_seconds_total',
+      help: 'Processor time of calls placed by this node in namespaces with a quota',
+      labelNames: ['namespace'],
+      registers: [],
+      collect() {
+        this.reset()
+        for (const { namespace, cpuMs } of probes.quotas()) this.inc({ namespace }, cpuMs / 1000)
+      },
+    }),
+    new Gauge({
+      name: 'osiris_quota_used_ratio',
+      help: 'How much of the part of a quota that this node gives out is used, from 0 to 1, by limit',
+      labelNames: ['namespace', 'limit'],
+      registers: [],
+      collect() {
+        this.reset()
+        for (const { namespace, used } of probes.quotas())
+          for (const [limit, ratio] of Object.entries(used)) this.set({ namespace, limit }, ratio)
+      },
+    }),
   ]
 }
 

@@ -2,6 +2,7 @@
 import type { EventMap, Events } from '#protocols/events'
 import type { ColdParts, LimitName } from '#protocols/invocation'
 import type { MaybePromise } from '#protocols/lifecycle'
+import type { QuotaFigures } from '#protocols/router'
 import type { Instruments } from './instruments.ts'
 
 /** What is looked up when somebody asks, rather than counted. */
@@ -11,6 +12,8 @@ export interface Probes {
   /** Instances ready here; and of the versions this node decides about: instances wanted and ready on all nodes together, and how many are in panic. */
   instances(): number
   scaling(): { wanted: number; ready: number; panics: number }
+  /** Of calls placed here under quotas; by namespace, of which there are at most a hundred and one. */
+  quotas(): readonly QuotaFigures[]
   ledgerEntries(): MaybePromise<number>
   /** Entries refused at the ledger's door since the start, by reason. */
   ledgerRefusals(): Readonly<Record<string, number>>

@@ -27,6 +27,10 @@ function metricsOf() {
       instances: () => 5,
       scaling: () => ({ wanted: 4, ready: 3, panics: 1 }),
       joinRefusals: () => ({ used_up: 7 }),
+      quotas: () => [
+        { namespace: 'demo', admitted: 8, refused: 9, cpuMs: 1500, used: { callsPerSecond: 0.25 } },
+        { namespace: '(others)', admitted: 1, refused: 0, cpuMs: 0, used: {} },
+      ],
     },
   })
   return { events, metrics }
@@ -52,6 +56,19 @@ describe('Metrics', () => {
     const { metrics } = metricsOf()
     expect(await metrics.text()).toContain('osiris_ledger_refusals_total{reason="signature",node="node-1"} 6')
     expect(await metrics.text()).toContain('osiris_join_refusals_total{reason="used_up",node="node-1"} 7')
+    metrics.stop()
+  })
+
+  it('tells what came of quotas, by namespace, the same at each scrape', async () => {
+    const { metrics } = metricsOf()
+    await metrics.text()
+    const text = await metrics.text()
+    expect(text).toContain('osiris_quota_calls_total{namespace="demo",result="admitted",node="node-1"} 8')
+    expect(text).toContain('osiris_quota_calls_total{namespace="demo",result="refused",node="node-1"} 9')
+    expect(text).toContain('osiris_quota_cpu_seconds_total{namespace="demo",node="node-1"} 1.5')
+    expect(text.match(/^osiris_quota_used_ratio.*$/gm)).toEqual([
+      'osiris_quota_used_ratio{namespace="demo",limit="callsPerSecond",node="node-1"} 0.25',
+    ])
     metrics.stop()
   })
 

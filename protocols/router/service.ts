@@ -18,6 +18,7 @@ import { asksFor, type TriggeredInvocation } from '#protocols/trigger'
 import type { Domains } from './domains/domains.ts'
 import { Keeping, type KeepingInit } from './idempotency/keeping.ts'
 import { idOf, scopeOf, wholeRequest } from './idempotency/request.ts'
+import type { Gate } from './quotas/gate.ts'
 import type { Quotas } from './quotas/quotas.ts'
 import { Attempts, type AttemptsInit } from './attempts.ts'
 import { SOCKET_MS_MAX } from '#protocols/socket'
@@ -181,8 +182,15 @@ export class RouterService implements Router {
     const running = isUpgrade(placed)
       ? answeredWithin(settings.execution.timeoutMs, placed, this.clock, (each) => this.#attempts.run(each, settings))
       : this.#attempts.run(placed, settings)
-    if (gate !== undefined) void running.then(({ meta }) => this.#quotas?.leave(gate, meta.timing.cpu))
-    return settings.access === 'public' ? running.then((outcome) => this.#forPublic(outcome, invocation.caller, record)) : running
+    const leaving = gate === undefined ? running : this.#leaving(running, gate)
+    return settings.access === 'public' ? leaving.then((outcome) => this.#forPublic(outcome, invocation.caller, record)) : leaving
+  }
+
+  /** The answer of a call under a quota says what is left of it. */
+  async #leaving(running: Promise<Outcome>, gate: Gate): Promise<Outcome> {
+    const outcome = await running
+    const rateLimit = this.#quotas?.leave(gate, outcome.meta.timing.cpu)
+    return rateLimit === undefined ? outcome : { ...outcome, meta: { ...outcome.meta, rateLimit } }
   }
 
   /** Anybody may call a public function; its stack is for callers who hold a grant to. Others get its sentence. */

@@ -49,6 +49,13 @@ describe('calls with a key', () => {
     await through(0, keyed('another'))
     expect(starts()).toBe(2)
   })
+  test('do not tell again what was left of a quota then', async () => {
+    const rateLimit = [{ name: 'calls', q: 5, w: 1, r: 4 }]
+    for (const each of world.executors)
+      each.behave = async (_, meta) => ({ kind: 'value', value: Buffer.from('1'), meta: { ...meta, rateLimit } })
+    expect(await through(0, keyed('k'))).toMatchObject({ meta: { rateLimit } })
+    expect(await through(1, keyed('k'))).not.toHaveProperty('meta.rateLimit')
+  })
   test('a second one waits for the first', async () => {
     const gate = Promise.withResolvers<void>()
     slow(gate.promise)

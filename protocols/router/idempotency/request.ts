@@ -43,8 +43,15 @@ function pathOf(url: string): string {
   return pathname + search
 }
 
-/** An answer that can be kept, where it can; and what the caller gets, which may go on as a stream. */
+/** An answer that can be kept, where it can; and what the caller gets, which may go on as a stream. What is kept does not tell of a quota as it was then. */
 export async function keepable(outcome: Outcome): Promise<{ answer: Outcome; kept: WholeOutcome | undefined }> {
+  const { answer, kept } = await wholeOf(outcome)
+  if (kept?.meta.rateLimit === undefined) return { answer, kept }
+  const { rateLimit: _, ...meta } = kept.meta
+  return { answer, kept: { ...kept, meta } }
+}
+
+async function wholeOf(outcome: Outcome): Promise<{ answer: Outcome; kept: WholeOutcome | undefined }> {
   if (outcome.kind !== 'response') return { answer: outcome, kept: outcome }
   const { body, ...head } = outcome
   if (body === undefined) return { answer: outcome, kept: head }

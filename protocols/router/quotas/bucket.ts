@@ -23,6 +23,11 @@ export class Bucket {
     return this.#level
   }
 
+  /** From 0 to 1. */
+  fullness(now: number): number {
+    return Math.min(1, Math.max(0, this.level(now) / this.#capacity))
+  }
+
   /** Takes one, where there is one. */
   take(now: number): boolean {
     if (this.level(now) < 1) return false

@@ -10,8 +10,10 @@ import { until } from '#protocols/until'
 import { accessOf, callOf, demoCatalog, FakeExecutor, FakeMembers } from '../router.world.ts'
 import { RouterService } from '../service.ts'
 import { Bucket } from './bucket.ts'
+import { FigureBook } from './figures.ts'
 import { Gate } from './gate.ts'
 import { quotaOf, quotaSchema } from '#protocols/quota'
+import { rateLimitsOf } from '#protocols/rate-limit'
 import { Quotas } from './quotas.ts'
 import { shareOf } from './shares.ts'
 
@@ -83,6 +85,51 @@ describe('Gate', () => {
     })
     expect(gate.enter(500)).toBeUndefined()
   })
+  it('says what is left of each limit at any time, and when there is more', () => {
+    const gate = at({ callsPerSecond: 10, concurrent: 3, cpuSecondsPerHour: 36 })
+    const full = [
+      { name: 'calls', q: 10, w: 1, r: 10 },
+      { name: 'concurrent', q: 3, qu: 'concurrent-requests', r: 3 },
+      { name: 'cpu', q: 36, w: 3600, qu: 'cpu-seconds', r: 36 },
+    ]
+    expect(gate.limits(0)).toEqual(full)
+    gate.enter(0)
+    expect(gate.limits(0).slice(0, 2)).toEqual([
+      { ...full[0], r: 9, t: 1 },
+      { ...full[1], r: 2 },
+    ])
+    expect(gate.used(0)).toEqual({ callsPerSecond: expect.closeTo(0.1), concurrent: expect.closeTo(1 / 3), cpuPerHour: 0 })
+    gate.leave(1500, 0)
+    expect(gate.limits(0).slice(1)).toEqual([full[1], { ...full[2], r: 34, t: 50 }])
+    gate.set({ concurrent: 3 }, 0.34, 0)
+    expect(gate.limits(0)).toEqual([{ ...full[1], r: 1 }])
+  })
+  it('whatever is asked of it, what it tells is whole numbers that nobody has less than, and an empty limit says when it is not', () => {
+    const step = fc.tuple(fc.nat(3000), fc.boolean(), fc.double({ min: 0, max: 5000, noNaN: true }))
+    const quotas = fc.record({
+      callsPerSecond: fc.double({ min: 0.01, max: 50, noNaN: true }),
+      concurrent: fc.integer({ min: 1, max: 5 }),
+      cpuSecondsPerHour: fc.double({ min: 0.1, max: 100, noNaN: true }),
+    })
+    fc.assert(
+      fc.property(quotas, fc.double({ min: 0.05, max: 1, noNaN: true }), fc.array(step, { maxLength: 50 }), (quota, share, steps) => {
+        const gate = new Gate('demo', quota, 0)
+        gate.set(quota, share, 0)
+        let now = 0
+        for (const [ms, isEnter, cpuMs] of steps) {
+          now += ms
+          if (isEnter) gate.enter(now)
+          else if (gate.inFlight > 0) gate.leave(cpuMs, now)
+          const limits = gate.limits(now)
+          expect(rateLimitsOf(limits)).toEqual(limits)
+          for (const { name, q, r, t } of limits) {
+            expect(r).toBeLessThanOrEqual(q)
+            expect(r > 0 || name !== 'calls' || (t ?? 0) > 0).toBe(true)
+          }
+        }
+      }),
+    )
+  })
   it('counts calls under way, and one that ends makes room', () => {
     const gate = at({ concurrent: 1 })
     expect(gate.enter(0)).toBeUndefined()
@@ -103,8 +150,16 @@ describe('Gate', () => {
     for (let each = 0; each < 5; each++) gate.enter(1000)
     gate.leave(0, 1000)
     expect(gate.enter(1000)).toBeUndefined()
-    expect(gate.refused).toBe(5)
   })
+})
+
+test('figures are of at most a hundred namespaces by name, whoever calls', () => {
+  const book = new FigureBook()
+  for (let each = 0; each < 500; each++) book.of(`n${each}`).admitted++
+  const list = book.list()
+  expect(list).toHaveLength(101)
+  expect(list.at(-1)).toEqual(['(others)', { admitted: 400, refused: 0, cpuMs: 0 }])
+  expect(book.of('n7')).toBe(list[7]?.[1])
 })
 
 test('a quota that cannot be read bounds nothing', () => {
@@ -180,12 +235,20 @@ describe('Quotas', () => {
     }
     expect([enter('demo'), enter('demo'), enter('demo')]).toEqual([true, true, 'quota_exceeded'])
     expect([enter('other'), enter('other')]).toEqual([true, 'quota_exceeded'])
+    expect(quotas.figures()).toEqual([
+      { namespace: 'demo', admitted: 2, refused: 1, cpuMs: 0, used: { concurrent: 1 } },
+      { namespace: 'other', admitted: 1, refused: 1, cpuMs: 0, used: { concurrent: 1 } },
+    ])
     settings = [quota('demo', { concurrent: 3 })]
     await quotas.round()
     expect([enter('demo'), enter('demo'), enter('other')]).toEqual([true, 'quota_exceeded', false])
     settings = []
     await quotas.round()
     expect(enter('demo')).toBe(false)
+    expect(quotas.figures().map(({ namespace, used }) => [namespace, used])).toEqual([
+      ['demo', {}],
+      ['other', {}],
+    ])
     await quotas.stop()
     await mesh.stop()
   })
@@ -259,16 +322,23 @@ describe('a router', () => {
       leave: (_, cpuMs) => {
         left.push(cpuMs)
         gate.leave(cpuMs, 0)
+        return gate.limits(0)
       },
     })
     expect(await router.invoke(callOf('greet'))).toMatchObject({ error: { code: 'unauthenticated' } })
     expect(gate.asked).toBe(0)
     const outcomes = await Promise.all([router.invoke(callOf('open')), router.invoke(callOf('open'))])
-    expect(outcomes[0]).toMatchObject({ kind: 'value' })
+    expect(outcomes[0]).toMatchObject({ kind: 'value', meta: { rateLimit: [{ name: 'concurrent', q: 1, r: 1 }] } })
     expect(outcomes[1]).toMatchObject({ kind: 'failed', started: false, error: { code: 'quota_exceeded' } })
     expect(executor.started).toBe(1)
     expect(left).toEqual([1])
     expect(await router.invoke(callOf('open'))).toMatchObject({ kind: 'value' })
+  })
+
+  it('without a quota says nothing of one', async () => {
+    const { router } = routerWith({ enter: () => undefined, leave: () => [] })
+    const { meta } = await router.invoke(callOf('open'))
+    expect('rateLimit' in meta).toBe(false)
   })
 
   it('at five times what a namespace may have answers those it refuses at once, lets in what it may, and is itself again at once', async () => {
@@ -280,7 +350,10 @@ describe('a router', () => {
         if (refusal !== undefined) throw refusal
         return gate
       },
-      leave: (_, cpuMs) => gate.leave(cpuMs, clock.at),
+      leave: (_, cpuMs) => {
+        gate.leave(cpuMs, clock.at)
+        return gate.limits(clock.at)
+      },
     })
     const second = async (perSecond: number) => {
       let served = 0

@@ -9,8 +9,10 @@ import { isName } from '#protocols/function'
 import { type Clock, every, type Startable } from '#protocols/lifecycle'
 import { isLimitName } from '#protocols/invocation'
 import type { Network, Peer } from '#protocols/network'
+import { FigureBook, type QuotaFigures } from './figures.ts'
 import { Gate } from './gate.ts'
 import { EVERY_NAMESPACE, type Quota, quotaOf } from '#protocols/quota'
+import type { RateLimit } from '#protocols/rate-limit'
 import { shareOf } from './shares.ts'
 
 /** Gossip of what is asked of each node: `[[namespace, calls per second], …]`, once a round, while anything is. */
@@ -55,6 +57,7 @@ export class Quotas implements Startable {
   /** What is given out here; and, for calls that others place here, all of it: whoever placed them gave out its part already. */
   readonly #gates = new Map<string, Gate>()
   readonly #doors = new Map<string, Gate>()
+  readonly #figures = new FigureBook()
   readonly #demand = new Map<string, number>()
   readonly #told = new Map<Peer, Told>()
   #stops: (() => void)[] = []
@@ -92,7 +95,7 @@ export class Quotas implements Startable {
   readonly door = {
     enter: (namespace: string): ((cpuMs: number) => void) | undefined => {
       const gate = this.#isQuiet ? undefined : this.#through(this.#gateOf(this.#doors, namespace))
-      return gate && ((cpuMs) => this.leave(gate, cpuMs))
+      return gate && ((cpuMs) => gate.leave(cpuMs, this.#init.clock.monotonic()))
     },
   }
 
@@ -106,8 +109,11 @@ export class Quotas implements Startable {
     throw refusal
   }
 
-  leave(gate: Gate, cpuMs: number): void {
-    gate.leave(cpuMs, this.#init.clock.monotonic())
+  /** What is left of the quota now. */
+  leave(gate: Gate, cpuMs: number): RateLimit[] {
+    const now = this.#init.clock.monotonic()
+    gate.leave(cpuMs, now)
+    return gate.limits(now)
   }
 
   /** What holds for a namespace, and what of it is used here. */
@@ -116,6 +122,14 @@ export class Quotas implements Startable {
     if (quota === undefined) return undefined
     const gate = this.#gates.get(namespace)
     return { namespace, quota, share: gate?.share ?? this.#shareOf(namespace), inFlight: gate?.inFlight ?? 0 }
+  }
+
+  /** Of calls placed here since the start; at most a hundred namespaces by name. */
+  figures(): QuotaFigures[] {
+    const now = this.#init.clock.monotonic()
+    return this.#figures
+      .list()
+      .map(([namespace, figures]) => ({ namespace, ...figures, used: this.#gates.get(namespace)?.used(now) ?? {} }))
   }
 
   /** Reads what was decided, measures, tells the others, and takes its part anew. Public for tests; runs once a second. */
@@ -148,7 +162,7 @@ export class Quotas implements Startable {
     if (quota === undefined) return undefined
     if (gates.size >= GATES_MAX) dropIdle(gates)
     const now = this.#init.clock.monotonic()
-    const gate = new Gate(namespace, quota, now)
+    const gate = new Gate(namespace, quota, now, gates === this.#gates ? this.#figures.of(namespace) : undefined)
     if (gates === this.#gates) gate.set(quota, this.#shareOf(namespace), now)
     gates.set(namespace, gate)
     return gate
