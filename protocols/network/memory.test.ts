@@ -130,6 +130,7 @@ describe('MemoryMesh faults', () => {
     await until(() => remembers.members.list().length === 1)
     await start([late])
     await until(() => late.members.list().length === 2)
+    expect(remembers.connections()).toContain(late.peer)
     await mesh.stop()
   })
 })

@@ -46,7 +46,7 @@ async function statusOf({ name, client }: FaultNode): Promise<{ name: string; st
 async function sightOf({ client }: FaultNode): Promise<string> {
   const [network, members] = await Promise.all([client?.network(), client?.nodes()]).catch(() => [])
   const catalogs = members?.filter(({ roles }) => roles.includes('catalog')).map(({ name }) => name) ?? []
-  return `${network?.connections ?? 'no'} connections, catalogs: ${catalogs.join(' ') || 'none'}`
+  return `${network?.connections.length ?? 'no'} connections, catalogs: ${catalogs.join(' ') || 'none'}`
 }
 
 /** What one node shows. */
