@@ -1,7 +1,7 @@
-/** Signing a recovery on a machine that is no node: what a node says is checked, what is signed is a rotation that every node can judge. */
+/** Signing rotations on a machine that is no node: what a node says is checked, what is signed is a rotation that every node can judge. */
 import type { Identity } from '#protocols/access'
-import { checkSuccession, openRotation, signRotation } from '#protocols/catalog'
-import { type SuccessionText, successionOfText } from '#protocols/management'
+import { checkSuccession, openRotation, signGiving, signRotation, universeOfSuccession } from '#protocols/catalog'
+import { type GivingText, type SuccessionText, successionOfText, textOfGiving } from '#protocols/management'
 
 /** A rotation as it is handed in. */
 export interface SignedRotation {
@@ -25,6 +25,11 @@ export function prepareRecovery(said: SuccessionText, recovery: Identity) {
     sign: (to: Identity, from: string, pin: number, nowMs: number) =>
       openSigned(signRotation(checked, { recovery, to, from, pin, nowMs }).bytes),
   }
+}
+
+/** What gives a person's key on in the universe that a node belongs to. Throws `invalid_argument`, `unavailable`. */
+export function signGivingFor(said: SuccessionText, from: Identity, to: Identity): GivingText {
+  return textOfGiving(signGiving(from, to, universeOfSuccession(successionOfText(said))))
 }
 
 /** Throws `invalid_argument` for what is none. */

@@ -85,6 +85,43 @@ it('a universe for development: whoever asks from this machine goes on as the de
   expect((await client.succession()).keys.at(-1)?.key).toBe(to)
 }, 30_000)
 
+it("a person's key: what it held is the next one's, which takes the place of its file; a command that was ended on the way goes on", async () => {
+  const founder = await mesh.add(['router', 'catalog', 'builder', 'executor'], { developer: false })
+  const bare = await mesh.enterBy(await mesh.root(), founder, 'bare', ['router'])
+  const key = (await osiris({}, 'key', 'new')).out.trim()
+  const path = join(mesh.config('cli', []).stateDir, 'osiris', 'keys', 'default.key')
+  const keyAt = async (file: string) => createIdentity(Buffer.from((await readFile(file, 'utf8')).trim(), 'hex')).id
+  const rotate = (...words: string[]) => osiris({}, 'key', 'rotate', '--node', bare.http, '--key', 'default', ...words)
+  const deploy = async () => {
+    const universe = universeId(parseJoinToken(founder.joinToken).universe)
+    const words = ['--can', 'deploy', '--namespace', 'demo', '--universe', universe, '--node', bare.http]
+    const client = await connect({ url: bare.http, token: (await osiris({}, 'token', 'create', ...words)).out.trim() })
+    return client.deploy({ namespace: 'demo', name: 'greet', source: 'export default () => 1' })
+  }
+  // Whom nobody gave anything has nothing to give on; what was made for it is used later.
+  expect(await rotate()).toMatchObject({ code: 3, err: expect.stringContaining('holds nothing') })
+  const next = await keyAt(`${path}.next`)
+  expect(await keyAt(path)).toBe(key)
+  const grant = ['grant', 'add', key, '--can', 'deploy', '--namespace', 'demo', '--node', founder.http]
+  expect(await osiris({ OSIRIS_TOKEN: founder.developerToken }, ...grant)).toMatchObject({ code: 0 })
+  await deploy()
+  // As if it had been killed between the answer and the file.
+  const [old, waiting] = [await readFile(path, 'utf8'), await readFile(`${path}.next`, 'utf8')]
+  expect(await rotate()).toMatchObject({ code: 0, out: `${next}\n`, err: expect.stringContaining('Gave on') })
+  expect([await keyAt(path), await keyAt(`${path}.old-${key.slice(0, 8)}`)]).toEqual([next, key])
+  await writeFile(path, old)
+  await writeFile(`${path}.next`, waiting, { mode: 0o600 })
+  await expect(deploy()).rejects.toThrow('malformed')
+  expect(await rotate()).toMatchObject({ code: 0, out: `${next}\n`, err: expect.stringContaining('given on before') })
+  expect(await keyAt(path)).toBe(next)
+  expect((await deploy()).changed).toBe(false)
+  const elsewhere = await osiris({}, 'key', 'new', 'other')
+  expect(await rotate('--to', 'other')).toMatchObject({ code: 0, out: elsewhere.out })
+  expect(await keyAt(path)).toBe(next)
+  expect(await rotate('--from', key)).toMatchObject({ code: 2 })
+  expect(await osiris({}, 'key', 'rotate', '--to', 'other', '--node', bare.http)).toMatchObject({ code: 2 })
+}, 60_000)
+
 it('keys on disk: what an earlier rotation saved is used, unless it was used already; what is no key is refused', async () => {
   const dir = dirOf('keys')
   await mkdir(dir, { recursive: true })

@@ -57,6 +57,7 @@ export function createClient(transport: Transport): Osiris {
     succession: () => transport.succession(),
     handIn: (entry) => transport.handIn(entry),
     rotateRoot: (from, choice = {}) => transport.rotateRoot(from, choice),
+    rotateKey: (giving, choice = {}) => transport.rotateKey(giving, choice),
     close: () => transport.close(),
   }
 }

@@ -142,6 +142,7 @@ export function httpTransport(options: HttpOptions): Transport {
     ledgerRecords: (from) => json('read the ledger', 'GET', `/v1/ledger/records${queryOf({ ...from })}`),
     succession: () => json('read the keys of the universe', 'GET', '/v1/ledger/succession'),
     handIn: (entry) => json('hand in the rotation', 'POST', '/v1/ledger/entries', { entry }),
+    rotateKey: (giving, choice) => json('give on the key', 'POST', `/v1/keys/rotation${queryOf({ ...choice })}`, giving),
     rotateRoot: (from, choice) => json('rotate the root key', 'POST', `/v1/ledger/rotation${queryOf({ ...choice })}`, { from }),
     async close() {},
   }

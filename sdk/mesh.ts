@@ -15,6 +15,7 @@ import {
   quotaSummaries,
   scaleSummary,
   textOfRecords,
+  givingOfText,
   textOfSuccession,
 } from '#protocols/management'
 import type { Network } from '#protocols/network'
@@ -141,6 +142,8 @@ export function meshTransport(parts: MeshParts): Transport {
     succession: async () => textOfSuccession(await catalog.succession.tell('')),
     handIn: (entry) => catalog.succession.handIn(new Uint8Array(Buffer.from(entry, 'base64')), ''),
     rotateRoot: (from, { ack = 'committed', timeoutMs = WRITE_TIMEOUT_MS }) => catalog.succession.rotate({ caller, ack, timeoutMs, from }),
+    rotateKey: (giving, { ack = 'committed', timeoutMs = WRITE_TIMEOUT_MS }) =>
+      catalog.succession.give(givingOfText(giving), '', { ack, timeoutMs }),
     close: () => parts.stop(),
   }
 }

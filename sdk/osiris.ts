@@ -22,6 +22,7 @@ import type {
   QuotaSummary,
   ScaleSummary,
   SelectorTargets,
+  GivingText,
   SuccessionText,
   VersionChange,
   VersionDiff,
@@ -137,6 +138,11 @@ export interface Osiris {
   handIn(entry: string): Promise<HandedIn>
   /** Replaces the root key `from`, on the node that holds it (over HTTP, asked of that node), by one that it makes; takes a token that `from` signed, which ends with it. The same again changes nothing. */
   rotateRoot(from: string, choice?: WriteChoice): Promise<Rotated>
+  /**
+   * Gives a person's key on to another one: what `from` holds (grants, namespaces) is `to`'s from now on, tokens of `from` end. Takes no token: both keys signed
+   * (`given` by `from`, `proof` by `to`, 64 bytes each in base64: `osiris key rotate --key`). The same again changes nothing.
+   */
+  rotateKey(giving: GivingText, choice?: WriteChoice): Promise<Rotated>
   /** Ends what `connect` opened. Idempotent. */
   close(): Promise<void>
 }

@@ -13,6 +13,7 @@ import type {
   LedgerConflicts,
   LedgerPage,
   LedgerRecords,
+  GivingText,
   SuccessionText,
   NamespaceSummary,
   NetworkSummary,
@@ -81,5 +82,6 @@ export interface Transport {
   succession(): Promise<SuccessionText>
   handIn(entry: string): Promise<HandedIn>
   rotateRoot(from: string, choice: WriteChoice): Promise<Rotated>
+  rotateKey(giving: GivingText, choice: WriteChoice): Promise<Rotated>
   close(): Promise<void>
 }

@@ -28,6 +28,7 @@ export type NodeApi = Pick<
   | 'succession'
   | 'handIn'
   | 'rotateRoot'
+  | 'rotateKey'
 >
 
 /** Opens a client; injected, so that commands are tested without a node. */

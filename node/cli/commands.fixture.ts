@@ -169,6 +169,7 @@ export function node(
     ledgerRecords: (from) => note(() => ({ entries: [], heads: [], proofs: [], next: null }), 'records', from),
     succession: () => note(() => ({ genesis: null, keys: answers.keys ?? [] }), 'succession'),
     rotateRoot: (from, choice) => note(() => ({ from, to: 'b'.repeat(64), changed: true, receipt }), 'rotateRoot', from, choice),
+    rotateKey: ({ from, to }, choice) => note(() => ({ from, to, changed: true, receipt }), 'rotateKey', from, choice),
     handIn: (entry) => note(() => ({ author: 'a', seq: 1, hash: 'h', changed: true, holders: 1, catalogs: 1 }), 'handIn', entry),
     ledger: (options) =>
       note(

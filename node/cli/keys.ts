@@ -1,6 +1,6 @@
 /** People's keys on this machine: one file each, for its owner's eyes only. What a file holds is never printed. */
-import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
-import { join, resolve } from 'node:path'
+import { closeSync, existsSync, fsyncSync, openSync, readdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs'
+import { dirname, join, resolve } from 'node:path'
 import { configHome, type Env, makeFolder } from '#node/config'
 import type { Identity } from '#protocols/access'
 import { OsirisError } from '#protocols/errors'
@@ -83,4 +83,45 @@ export async function identityIn(path: string): Promise<Identity> {
   const text = readFileSync(path, 'utf8').trim()
   if (!PUBLIC_KEY.test(text)) throw new OsirisError('invalid_argument', `Cannot use the key in ${path}: expected 64 hex characters`)
   return createIdentity(Buffer.from(text, 'hex'))
+}
+
+/** The key that is in a file, else one made now: whole and on disk when it resolves, whatever becomes of the power. Throws `unavailable`. */
+export async function keyIn(path: string): Promise<Identity> {
+  if (existsSync(path)) return identityIn(path)
+  const { createIdentity } = await import('#protocols/access')
+  const made = createIdentity()
+  written(path, () => saveKey(path, made))
+  return made
+}
+
+/** Puts the key of `nextPath` in the place of `old`, of which a copy stays beside it. Any end in the middle leaves one of them at `path`. Where the copy is. Throws `unavailable`. */
+export function replaceKey(path: string, old: Identity, nextPath: string): string {
+  const copy = `${path}.old-${old.id.slice(0, 8)}`
+  written(path, () => {
+    saveKey(copy, old)
+    moveFile(nextPath, path)
+  })
+  return copy
+}
+
+function saveKey(path: string, { seed }: Identity): void {
+  const temporary = `${path}.new`
+  writeFileSync(temporary, `${Buffer.from(seed).toString('hex')}\n`, { mode: 0o600, flush: true })
+  moveFile(temporary, path)
+}
+
+function moveFile(from: string, to: string): void {
+  renameSync(from, to)
+  if (process.platform === 'win32') return
+  const folder = openSync(dirname(to), 'r')
+  fsyncSync(folder)
+  closeSync(folder)
+}
+
+function written(path: string, write: () => void): void {
+  try {
+    write()
+  } catch (error) {
+    throw new OsirisError('unavailable', `Cannot keep a key beside ${path}: ${(error as Error).message}`, { cause: error })
+  }
 }

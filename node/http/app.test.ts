@@ -310,6 +310,7 @@ describe('/v1/openapi.json', () => {
       '/v1/functions/{namespace}/{name}/versions',
       '/v1/grants',
       '/v1/grants/{hash}',
+      '/v1/keys/rotation',
       '/v1/ledger',
       '/v1/ledger/conflicts',
       '/v1/ledger/entries',

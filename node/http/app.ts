@@ -30,7 +30,7 @@ import {
   putPromotion,
 } from './routes/functions.ts'
 import { getConflicts, getLedger, getRecords } from './routes/ledger.ts'
-import { getSuccession, handInEntry, rotateRoot } from './routes/succession.ts'
+import { getSuccession, giveKey, handInEntry, rotateRoot } from './routes/succession.ts'
 import { addGrant, listGrants, revokeGrant } from './routes/grants.ts'
 import { createNamespace, listNamespaces, putOwner } from './routes/namespaces.ts'
 import { getJoinToken, getNetwork } from './routes/network.ts'
@@ -128,6 +128,7 @@ export function createApp(parts: AppParts): App {
   define(app, 'get', '/v1/ledger/succession', getSuccession(parts))
   define(app, 'post', '/v1/ledger/entries', handInEntry(parts))
   define(app, 'post', '/v1/ledger/rotation', rotateRoot(parts))
+  define(app, 'post', '/v1/keys/rotation', giveKey(parts))
   describeDirectPaths(app)
   app.doc31('/v1/openapi.json', DOCUMENT)
 

@@ -313,11 +313,16 @@ export const successionSchema = z.object({
 export const handInSchema = z.strictObject({
   entry: z.base64().min(1).max(90_000).openapi({ description: 'Base64 of the entry as signed' }),
 })
+const signatureSchema = z.base64().length(88).openapi({ description: 'Base64 of an Ed25519 signature' })
+/** `proof` is signed by `to`, `given` by `from`. */
+export const givingSchema = z.strictObject({ from: keySchema, to: keySchema, proof: signatureSchema, given: signatureSchema })
 /** `from`: the key that holds the root now and shall end; the same again changes nothing. */
 export const rotateSchema = z.strictObject({ from: keySchema })
 export const rotatedSchema = z.object({
   from: z.string(),
-  to: z.string().openapi({ description: 'The key that holds the root from now on; the node that answers made it and keeps it' }),
+  to: z
+    .string()
+    .openapi({ description: 'The key that holds from now on what "from" held; of the root, the node that answers made it and keeps it' }),
   changed: z.boolean().openapi({ description: 'false: it had been before' }),
   receipt: receiptSchema,
 })

@@ -245,14 +245,22 @@ export interface HandedIn {
   catalogs: number
 }
 
-/** The root's key was replaced: from now on `to` holds what `from` held. */
+/** A key was replaced: from now on `to` holds what `from` held. */
 export interface Rotated {
   from: string
   to: string
   /** `false`: it had been before. */
   changed: boolean
-  /** Of the last entry of `from`. */
+  /** Of the entry that says so; of a key with a feed its last one. */
   receipt: Receipt
+}
+
+/** Somebody gives their key on to another one, for one universe. Each 64 bytes: `proof` the signature of `to`, `given` that of `from` (`signGiving`). */
+export interface Giving {
+  from: string
+  to: string
+  proof: Uint8Array
+  given: Uint8Array
 }
 
 /** What anybody may ask, whatever they may do (`sender` tells whose allowance it is), and what only the root may. */
@@ -272,6 +280,13 @@ export interface SuccessionDoor {
    * rotation is under way), `unavailable` (the other catalogs do not say that nobody else writes with it), `storage_full`, `not_committed`.
    */
   rotate(options: WriteOptions & { from?: string | undefined }): Promise<Rotated>
+  /**
+   * A person's key is given on: `to` holds what `from` held (grants, namespaces), and whatever `from` signed (tokens, invitations) has no effect any more. Written by
+   * a member with the root key, whoever is asked. Takes no token: both keys have signed; the same again changes nothing. Throws `invalid_argument` (a signature is wrong,
+   * a node's or the root's key, or `to` holds something already), `not_found` (`from` holds nothing), `conflict` (it was given on to another), `forbidden` (it has ended),
+   * `rate_limited`, `unavailable` (nobody who could write it is there), `storage_full`, `not_committed`.
+   */
+  give(giving: Giving, sender: string, options: Pick<WriteOptions, 'ack' | 'timeoutMs'>): Promise<Rotated>
 }
 
 export interface Catalog {

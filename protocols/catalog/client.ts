@@ -50,6 +50,7 @@ import {
   recordSchema,
   recordsPageSchema,
   recordsSchema,
+  rotatedSchema,
   routesAnswerSchema,
   routesSchema,
   statusSchema,
@@ -101,6 +102,10 @@ export class CatalogClient implements Catalog, Startable {
     tell: async () => decodeAs(successionSchema, (await this.#members.read({ type: 'succession' })).body, 'the keys above all others'),
     handIn: async (bytes) =>
       decodeAs(handedInSchema, (await this.#members.write({ type: 'hand-in' }, HAND_IN_MS, bytes)).head, 'the answer to a rotation'),
+    give: async (giving, _sender, { ack, timeoutMs }) => {
+      const { head } = await this.#members.write({ type: 'give', ...giving, ack, timeoutMs }, timeoutMs)
+      return decodeAs(rotatedSchema, head, 'the answer to a rotation')
+    },
     rotate: async () => {
       throw new OsirisError('forbidden', 'Cannot rotate the root key: this node does not hold it; ask the one that does, over HTTP')
     },

@@ -9,7 +9,7 @@ export { createFounding, createGenesis, openEntries, signEntry } from './ledger/
 export type { JoinFault } from './admission/admitter.ts'
 export { askToJoin, type JoinAnswer } from './admission/joining.ts'
 export type { RootKeys } from './rotating.ts'
-export { checkSuccession, openRotation, signRotation } from './ledger/rotation.ts'
+export { checkSuccession, openRotation, signGiving, signRotation, universeOfSuccession } from './ledger/rotation.ts'
 export { Ledger } from './ledger/ledger.ts'
 export { type Reopenable, ReopeningStorage } from './ledger/reopening.ts'
 export { grantsWhere, visiblePowers } from './powers/powers.ts'

@@ -9,7 +9,7 @@ import { OsirisError } from '#protocols/errors'
 import { ROLES } from '#protocols/lifecycle'
 import { digestSchema, manifestSchema, nameSchema, versionSchema } from '#protocols/manifest'
 import { ID_BYTES, packIds, unpackIds } from './id-set.ts'
-import { cancelSchema, scopeSchema, settingSchema, targetsSchema, timeSchema } from './ledger/bodies.ts'
+import { cancelSchema, scopeSchema, settingSchema, signatureSchema, targetsSchema, timeSchema } from './ledger/bodies.ts'
 import type { Head } from './ledger/feeds.ts'
 import { REFUSED_MAX } from './ledger/checkpoints/adoption.ts'
 import { FROZEN_MAX } from './ledger/forks/frozen.ts'
@@ -107,6 +107,12 @@ export const requestSchema = z.discriminatedUnion('type', [
   /** `known`: the digest of the settings the asker has. */
   z.strictObject({ type: z.literal('settings'), known: digestSchema.optional(), ...readSchema }),
   z.strictObject({ type: z.literal('succession') }),
+  /** A person's key is given on. `passedOn`: by a catalog that may not write it itself. */
+  z.strictObject({
+    type: z.literal('give'),
+    ...{ from: keySchema, to: keySchema, proof: signatureSchema, given: signatureSchema },
+    ...{ passedOn: z.literal(true).optional(), ack: writeSchema.ack, timeoutMs: writeSchema.timeoutMs },
+  }),
   /** The rotation is the body. */
   z.strictObject({ type: z.literal('hand-in') }),
   /** For members without the ledger. Entries about authority: with `ids` those, else all their ids, unless `known` (their digest, `admission/follower.ts`) says the same. */
@@ -137,7 +143,7 @@ export const requestSchema = z.discriminatedUnion('type', [
    */
   z.strictObject({
     type: z.literal('witness'),
-    feed: z.strictObject({ author: keySchema, proof: z.instanceof(Uint8Array).refine((bytes) => bytes.length === 64) }).optional(),
+    feed: z.strictObject({ author: keySchema, proof: signatureSchema }).optional(),
     known: digestSchema.nullable(),
     instance: z.string().min(1).max(64),
     leaseMs: z.int().min(0).max(LEASE_HELD_MS),
@@ -215,6 +221,7 @@ export const receiptSchema = commitmentSchema.extend({
   hash: digestSchema,
   holders: z.array(z.string()),
 })
+export const rotatedSchema = z.strictObject({ from: keySchema, to: keySchema, changed: z.boolean(), receipt: receiptSchema })
 export const publishedSchema = z.strictObject({ record: recordSchema, receipt: receiptSchema, changed: z.boolean() })
 export const headSchema = z.strictObject({ author: keySchema, seq: z.int().min(1), hash: digestSchema })
 export const headsSchema = z.array(headSchema).max(FEEDS_MAX)

@@ -11,6 +11,7 @@ import { compare } from './handlers/compare.ts'
 import { conflicts } from './handlers/conflicts.ts'
 import { entries } from './handlers/entries.ts'
 import { get } from './handlers/get.ts'
+import { give } from './handlers/give.ts'
 import { grants } from './handlers/grants.ts'
 import { handIn } from './handlers/hand-in.ts'
 import { heads } from './handlers/heads.ts'
@@ -69,6 +70,7 @@ const handlers: { [T in RequestType]: Handler<T> } = {
   records,
   conflicts,
   succession,
+  give,
   'hand-in': handIn,
 }
 

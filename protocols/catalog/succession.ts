@@ -3,7 +3,8 @@ import { OsirisError } from '#protocols/errors'
 import type { Events } from '#protocols/events'
 import type { Peer } from '#protocols/network'
 import { Allowance } from './allowance.ts'
-import type { HandedIn, Rotated, Succession, SuccessionDoor, WriteOptions } from './catalog.ts'
+import type { Giving, HandedIn, Rotated, Succession, SuccessionDoor, WriteOptions } from './catalog.ts'
+import { GivingDesk, type GivingDeskInit } from './giving.ts'
 import { authorityFactOf, type RotateFact } from './ledger/authority-facts.ts'
 import type { Keys } from './ledger/authority-keys.ts'
 import { type Entry, ENTRY_BYTES_MAX, Refusal } from './ledger/entry.ts'
@@ -19,8 +20,7 @@ const PULLED_MAX = 3
 const TOLD_MAX = 16
 const PUSH_MS = 2000
 
-export interface SuccessionDeskInit extends Omit<RootRotationInit, 'onError'> {
-  replication: Replication
+export interface SuccessionDeskInit extends Omit<RootRotationInit, 'onError'>, GivingDeskInit {
   events: Events
 }
 
@@ -30,10 +30,12 @@ export class SuccessionDesk implements SuccessionDoor {
   readonly #asking: Allowance
   readonly #locks = new Locks()
   readonly #rotation: RootRotation
+  readonly #giving: GivingDesk
 
-  constructor({ events, replication, ...init }: SuccessionDeskInit) {
+  constructor({ events, ...init }: SuccessionDeskInit) {
     this.#ledger = init.ledger
-    this.#replication = replication
+    this.#replication = init.replication
+    this.#giving = new GivingDesk(init)
     this.#asking = new Allowance({ clock: init.clock, ...ASKING })
     const warn = (error: unknown) =>
       events.emit('log', { level: 'warn', room: 'catalog', text: `The root's key is not in its place on disk: ${String(error)}` })
@@ -52,6 +54,12 @@ export class SuccessionDesk implements SuccessionDoor {
 
   rotate(options: WriteOptions & { from?: string | undefined }): Promise<Rotated> {
     return this.#rotation.rotate(options)
+  }
+
+  /** As `SuccessionDoor`. `passedOn`: by a catalog that may not write it itself. */
+  async give(giving: Giving, sender: string, options: Pick<WriteOptions, 'ack' | 'timeoutMs'>, passedOn = false): Promise<Rotated> {
+    this.#spend(sender)
+    return this.#giving.give(giving, options, !passedOn)
   }
 
   /** Throws `rate_limited`, `unavailable` where the disk is damaged at these places. */

@@ -262,6 +262,14 @@ export interface SuccessionText {
   keys: { key: string; of: 'root' | 'recovery'; last: string | null }[]
 }
 
+/** A person's key is given on (`Giving`), signatures in base64. */
+export interface GivingText {
+  from: string
+  to: string
+  proof: string
+  given: string
+}
+
 /** Part of a node's ledger as bytes that prove themselves (`RecordsPage`), in base64. */
 export interface LedgerRecords {
   entries: { author: string; seq: number; bytes: string; receipts: { holder: string; bytes: string }[] }[]

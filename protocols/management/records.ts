@@ -1,6 +1,6 @@
 /** The ledger's bytes, to and from the text that JSON carries. Pure. */
-import type { RecordsPage, Succession } from '#protocols/catalog'
-import type { LedgerRecords, SuccessionText } from './management.ts'
+import type { Giving, RecordsPage, Succession } from '#protocols/catalog'
+import type { GivingText, LedgerRecords, SuccessionText } from './management.ts'
 
 export function textOfRecords({ entries, heads, proofs, next }: RecordsPage): LedgerRecords {
   return {
@@ -32,6 +32,14 @@ export function textOfSuccession({ genesis, keys }: Succession): SuccessionText 
 
 export function successionOfText({ genesis, keys }: SuccessionText): Succession {
   return { genesis: orNull(genesis), keys: keys.map(({ last, ...each }) => ({ ...each, last: orNull(last) })) }
+}
+
+export function textOfGiving({ proof, given, ...keys }: Giving): GivingText {
+  return { ...keys, proof: textOf(proof), given: textOf(given) }
+}
+
+export function givingOfText({ proof, given, ...keys }: GivingText): Giving {
+  return { ...keys, proof: bytesOf(proof), given: bytesOf(given) }
 }
 
 const orNull = (text: string | null): Uint8Array | null => (text === null ? null : bytesOf(text))

@@ -1,8 +1,10 @@
 /** `osiris key …`: who you are. */
 import type { Command } from 'commander'
+import { OsirisError } from '#protocols/errors'
 import { withAck } from '../acknowledging.ts'
 import type { Context } from '../context.ts'
 import { chosenKey, createKey, DEFAULT_KEY, keyNames, keysDir, readKey } from '../keys.ts'
+import type { GiveWords } from '../giving.ts'
 import { printableLine } from '../printable.ts'
 import type { RecoverWords } from '../recovering.ts'
 import type { RotateWords } from '../rotating.ts'
@@ -26,17 +28,31 @@ export function register(program: Command, context: Context): void {
     .description(`Print the public half of a key (without a name: of "${DEFAULT_KEY}", or of the only one).`)
     .action((name: string | undefined) => show(name ?? chosenKey(context.io.env, 'osiris key show NAME'), context))
   withAck(noun.command('rotate'))
-    .description('Replace the root key while it is safe, on the running node that holds it, which makes and keeps the next one.')
-    .option('--from <key>', 'key that ends (default: the one that holds the root now); the same again changes nothing')
+    .description(
+      'Replace a key while it is safe: one of yours (--key), or, without, the root key, on the running node that holds it, which makes and keeps the next one.',
+    )
+    .option('--key <file>', 'key of yours that ends: its name, or its file; what it holds in the universe goes to the next one')
+    .option('--to <file>', 'with --key: the key that takes over (default: one made now, which takes the place of the file)')
+    .option('--from <key>', 'root key that ends (default: the one that holds the root now); the same again changes nothing')
     .addHelpText(
       'after',
       `
 What is in the ledger stands: members, grants, namespaces. Tokens and join tokens that the old key signed end.
-Of a key that is lost or stolen: osiris key recover
-Example:
-  $ osiris key rotate --node http://127.0.0.1:4747`,
+Of a root key that is lost or stolen: osiris key recover. Of your own: whoever gave you your rights revokes them (osiris grant revoke).
+Ended on the way, the same command goes on where it was.
+Examples:
+  $ osiris key rotate --node http://127.0.0.1:4747
+  $ osiris key rotate --key default`,
     )
-    .action(async (words: RotateWords) => {
+    .action(async ({ key, ...words }: RotateWords & Partial<GiveWords>) => {
+      if (key !== undefined && words.from !== undefined)
+        throw new OsirisError('invalid_argument', '--from: it names a root key; with --key, the key of yours that ends is meant')
+      if (key === undefined && words.to !== undefined)
+        throw new OsirisError('invalid_argument', '--to: the node that holds the root makes the next key itself; --to goes with --key')
+      if (key !== undefined) {
+        const { giveKey } = await import('../giving.ts')
+        return giveKey({ ...words, key }, context)
+      }
       const { rotate } = await import('../rotating.ts')
       await rotate(words, context)
     })

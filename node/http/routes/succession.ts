@@ -1,9 +1,9 @@
-/** `/v1/ledger/succession`, `/v1/ledger/entries`: replacing a root key that is lost or stolen. Open to everybody: what counts is signed by the recovery key. `/v1/ledger/rotation`: replacing a healthy one, for the root alone. */
-import { textOfSuccession } from '#protocols/management'
+/** `/v1/ledger/succession`, `/v1/ledger/entries`: replacing a root key that is lost or stolen. Open to everybody: what counts is signed by the recovery key. `/v1/ledger/rotation`: replacing a healthy one, for the root alone. `/v1/keys/rotation`: a person's key. */
+import { givingOfText, textOfSuccession } from '#protocols/management'
 import type { AppParts } from '../app.ts'
 import { bodyAs, type ManagementContext, type Route } from '../define.ts'
 import { requireToken } from '../guard.ts'
-import { handedInSchema, handInSchema, rotatedSchema, rotateSchema, successionSchema, writeQuerySchema } from '../schemas.ts'
+import { givingSchema, handedInSchema, handInSchema, rotatedSchema, rotateSchema, successionSchema, writeQuerySchema } from '../schemas.ts'
 import { writeOptionsOf } from './functions.ts'
 
 /** The longest entry in base64, and room. */
@@ -44,6 +44,21 @@ export function rotateRoot({ access, catalog, limits }: AppParts): Route {
       const caller = await requireToken(access, context.env.found, 'rotate the root key')
       const { from } = await bodyAs(context, rotateSchema, ROTATION_BYTES_MAX, 'the rotation')
       return context.json(await catalog.succession.rotate({ ...writeOptionsOf(context, caller, limits), from }))
+    },
+  }
+}
+
+export function giveKey({ catalog, limits }: AppParts): Route {
+  return {
+    summary:
+      "Gives a person's key on to another one: grants and namespaces follow, tokens of the old one end. Needs no token: both keys have signed; the same again changes nothing",
+    query: writeQuerySchema,
+    body: givingSchema,
+    answers: { 200: { description: 'The new key holds what the old one held', schema: rotatedSchema } },
+    async handle(context) {
+      const giving = givingOfText(await bodyAs(context, givingSchema, ROTATION_BYTES_MAX, 'the rotation'))
+      const { ack, timeoutMs } = writeOptionsOf(context, { subject: 'anonymous' }, limits)
+      return context.json(await catalog.succession.give(giving, senderOf(context), { ack, timeoutMs }))
     },
   }
 }

@@ -34,6 +34,9 @@ export class FakeCatalog implements Catalog {
     handIn: async () => {
       throw new OsirisError('forbidden', 'Cannot take in the rotation: there is no recovery key')
     },
+    give: async ({ from, to }, _sender, options) => {
+      return { from, to, changed: true, receipt: this.#write('rotate', { from, to }, { ...options, caller: { subject: 'key' } }) }
+    },
     rotate: async ({ from = '', ...options }) => {
       const to = 'b'.repeat(64)
       return { from, to, changed: true, receipt: this.#write('rotate', { from, to }, options) }

@@ -113,6 +113,7 @@ function judgeTarget(fact: AuthorityFact, chain: readonly GrantFact[], facts: Au
 }
 
 function rotateFault(fact: Extract<AuthorityFact, { kind: 'rotate' }>): string | undefined {
+  if (!fact.given) return 'what it carries is no signature of the key that ends'
   if (fact.place.author !== fact.from) return fact.basis === null ? undefined : 'only the root may give on the key of another'
   return isOwnRotation(fact) ? undefined : 'the key that takes over has not signed for it'
 }

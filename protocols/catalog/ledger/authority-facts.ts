@@ -62,6 +62,8 @@ export interface RotateFact extends Common {
   seq: number
   /** Whether `to` signed that it takes over. */
   agreed: boolean
+  /** Whether the signature of `from` that it carries, if any, is one. */
+  given: boolean
 }
 
 export interface GenesisFact extends Common {
@@ -75,6 +77,11 @@ export type AuthorityFact = GrantFact | RevokeFact | CancelFact | BanFact | Rota
 /** What `to` signs to take over from `from`. 64 bytes. */
 export function agreeToRotation(to: Identity, universe: string, from: string): Uint8Array<ArrayBuffer> {
   return new Uint8Array(to.sign(rotationBytes(universe, from, to.id)))
+}
+
+/** What `from` signs to give itself on to `to`. 64 bytes. */
+export function giveOn(from: Identity, universe: string, to: string): Uint8Array<ArrayBuffer> {
+  return new Uint8Array(from.sign(givingBytes(universe, from.id, to)))
 }
 
 /** What was read of an entry at the door is asked for again when it is on disk. */
@@ -145,6 +152,7 @@ const readers: Readonly<Record<string, Reader | undefined>> = {
     to: body.to,
     seq: body.seq,
     agreed: isAgreed(body, entry.universe),
+    given: body.given === undefined || isGiven({ ...body, given: body.given }, entry.universe),
   })),
 }
 
@@ -169,12 +177,22 @@ function pinsOf(pins: BodyOf<'revoke'>['pins']): Pins {
   return new Map(pins.map(({ author, seq }) => [author, seq]))
 }
 
-function isAgreed({ from, to, proof }: BodyOf<'rotate'>, universe: string): boolean {
+/** Whether `from` signed that it gives itself on to `to`. */
+export function isGiven({ from, to, given }: { from: string; to: string; given: Uint8Array }, universe: string): boolean {
+  return verifySignature(publicKeyOf(from), givingBytes(universe, from, to), given)
+}
+
+/** Whether `to` signed that it takes over from `from`. */
+export function isAgreed({ from, to, proof }: Pick<BodyOf<'rotate'>, 'from' | 'to' | 'proof'>, universe: string): boolean {
   return proof !== null && verifySignature(publicKeyOf(to), rotationBytes(universe, from, to), proof)
 }
 
 function rotationBytes(universe: string, from: string, to: string): Uint8Array {
   return Buffer.concat([Buffer.from('osiris/rotate/1\0'), encode({ universe, from, to })])
+}
+
+function givingBytes(universe: string, from: string, to: string): Uint8Array {
+  return Buffer.concat([Buffer.from('osiris/give/1\0'), encode({ universe, from, to })])
 }
 
 /** Facts by what they are looked up by. Any order in; `add` is idempotent. */

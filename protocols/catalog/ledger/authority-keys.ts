@@ -68,12 +68,12 @@ export class Keys {
     return since
   }
 
-  /** Whether `key` spoke for `subject` (`undefined`: the root) at this place: it had taken over by then, and had not given on. */
+  /** Whether `key` spoke for `subject` (`undefined`: the root) at this place: it had taken over by then, and had not given on before. */
   speaksFor(subject: string | undefined, key: string, place: Place): boolean {
     const since = subject === undefined ? (this.top.has(key) ? this.top.get(key) : false) : this.holdsFor(subject, key)
     if (since === false || (since !== undefined && comparePlaces(since, place) >= 0)) return false
     const next = this.successors.get(key)
-    return next === undefined || comparePlaces(place, next.place) < 0
+    return next === undefined || comparePlaces(place, next.place) <= 0
   }
 
   /** The key that holds now what `subject` was given; `undefined` when it ended with nobody after it. */

@@ -86,15 +86,20 @@ export const grantSchema = z.strictObject({
 export const revokeSchema = z.strictObject({ grant: digestSchema, pins: pinsSchema })
 /** Ends a token or an invitation that this key signed, from here on. By a holder of `admin` on `*`. */
 export const cancelSchema = z.strictObject({ issuer: keySchema, token: z.string().regex(/^[0-9a-f]{32,64}$/) })
-/** `to` takes over what `from` held; `from` ends at `seq`. By `from` itself, with `to`'s signature in `proof`, or by the root or the recovery key. */
+export const signatureSchema = z.custom<Uint8Array>(
+  (value) => value instanceof Uint8Array && value.length === 64,
+  'a signature has 64 bytes',
+)
+/**
+ * `to` takes over what `from` held; `from` ends at `seq`. By `from` itself, with `to`'s signature in `proof`, or by the root or the recovery key.
+ * `given`: where somebody without a feed gives their key on, that key's signature, so that anybody sees who wanted it.
+ */
 export const rotateSchema = z.strictObject({
   from: keySchema,
   to: keySchema,
   seq: z.int().min(0),
-  proof: z
-    .instanceof(Uint8Array)
-    .refine((bytes) => bytes.length === 64, 'a signature has 64 bytes')
-    .nullable(),
+  proof: signatureSchema.nullable(),
+  given: signatureSchema.optional(),
 })
 
 /** Hash of the entry which the author saw as the last before: what lets a lost concurrent edit be told from one that was overwritten on purpose. */

@@ -1,8 +1,8 @@
 /** Signing a rotation away from any node: what a node says is checked by the signatures in it. Pure. */
 import type { Identity } from '#protocols/access'
 import { OsirisError } from '#protocols/errors'
-import type { Succession } from '../catalog.ts'
-import { agreeToRotation } from './authority-facts.ts'
+import type { Giving, Succession } from '../catalog.ts'
+import { agreeToRotation, giveOn } from './authority-facts.ts'
 import { bodyOf } from './bodies.ts'
 import { type Entry, openEntry, Refusal, signEntry } from './entry.ts'
 import { HLC_ZERO, observe, tick } from './hlc.ts'
@@ -18,10 +18,7 @@ export interface CheckedSuccession {
 
 /** Throws `invalid_argument` for what does not hold, `forbidden` where `recovery` is not the key of this universe that may recover it. */
 export function checkSuccession(said: Succession, recovery: string): CheckedSuccession {
-  if (said.genesis === null) throw new OsirisError('unavailable', `${ACT}: the node has no genesis yet; ask another one`)
-  const genesis = opened(said.genesis)
-  const body = bodyOf(genesis, 'genesis')
-  if (body === undefined || body.root !== genesis.author || genesis.seq !== 1) throw contradiction('its genesis is none')
+  const { genesis, body } = genesisIn(said)
   const own = said.keys.find((each) => each.key === recovery && each.of === 'recovery')
   if (own === undefined || (said.keys.filter((each) => each.of === 'recovery').length === 1 && body.recovery !== recovery))
     throw new OsirisError(
@@ -62,6 +59,16 @@ export function signRotation({ universe, roots, last }: CheckedSuccession, { rec
   return signEntry(recovery, { ...place, hlc, type: 'rotate', body, by: 'recovery', grant: null })
 }
 
+/** Which universe it is, by its genesis. Throws `invalid_argument`, `unavailable`. */
+export function universeOfSuccession(said: Succession): string {
+  return genesisIn(said).genesis.universe
+}
+
+/** By both keys, for one universe: `to` takes over what `from` holds there. */
+export function signGiving(from: Identity, to: Identity, universe: string): Giving {
+  return { from: from.id, to: to.id, proof: agreeToRotation(to, universe, from.id), given: giveOn(from, universe, to.id) }
+}
+
 /** A rotation that was signed before. Throws `invalid_argument`. */
 export function openRotation(bytes: Uint8Array): { entry: Entry; from: string; to: string; pin: number } {
   const entry = opened(bytes)
@@ -71,6 +78,14 @@ export function openRotation(bytes: Uint8Array): { entry: Entry; from: string; t
 }
 
 const ACT = 'Cannot sign the rotation'
+
+function genesisIn({ genesis: bytes }: Succession) {
+  if (bytes === null) throw new OsirisError('unavailable', `${ACT}: the node has no genesis yet; ask another one`)
+  const genesis = opened(bytes)
+  const body = bodyOf(genesis, 'genesis')
+  if (body === undefined || body.root !== genesis.author || genesis.seq !== 1) throw contradiction('its genesis is none')
+  return { genesis, body }
+}
 
 function opened(bytes: Uint8Array): Entry {
   try {

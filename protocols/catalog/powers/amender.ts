@@ -1,16 +1,17 @@
 /** Changes to who may do what: judged here for whoever asks, written here or by a member that holds what it takes. */
 import type { Access, Principal } from '#protocols/access'
-import { decodeAs, encode, parse } from '#protocols/codec'
+import { decodeAs, parse } from '#protocols/codec'
 import { OsirisError } from '#protocols/errors'
 import type { Clock } from '#protocols/lifecycle'
-import type { Network, Peer } from '#protocols/network'
+import type { Network } from '#protocols/network'
 import { assertQuota } from '#protocols/quota'
 import type { AuthorityChange, Powers, Receipt, WriteOptions } from '../catalog.ts'
 import type { Ledger } from '../ledger/ledger.ts'
 import { type Requester, requesterOf } from '../ledger/asker.ts'
 import { adminOn, needsOfSetting } from '../ledger/authority-rules.ts'
 import { PINS_MAX, type BodyOf } from '../ledger/bodies.ts'
-import { changeSchema, PROTOCOL, receiptSchema } from '../messages.ts'
+import { changeSchema, receiptSchema } from '../messages.ts'
+import { mayNot, passOn } from '../passing-on.ts'
 import { assertMayAmend } from './powers.ts'
 import type { Replication } from '../replication.ts'
 import type { Writer } from '../writer.ts'
@@ -23,13 +24,6 @@ export interface AmenderInit {
   access: Access
   clock: Clock
 }
-
-/** Members asked for one change; whoever holds the root key is among the first few in most universes. */
-const ASKED_MAX = 16
-/** What a member is given beyond its own waiting for receipts. */
-const GRACE_MS = 1000
-/** How long what another member wrote is fetched before the answer. */
-const PULL_MS = 500
 
 type Written = {
   type: 'namespace' | 'grant' | 'revoke' | 'cancel' | 'setting'
@@ -48,8 +42,8 @@ export class Amender {
     return { namespaces: [...ledger.authority.namespaces()], grants: ledger.authority.records(clock.now()) }
   }
 
-  /** `passOn`: whether another member may be asked to write it. */
-  async amend(change: AuthorityChange, options: WriteOptions, passOn: boolean): Promise<Receipt> {
+  /** `mayPassOn`: whether another member may be asked to write it. */
+  async amend(change: AuthorityChange, options: WriteOptions, mayPassOn: boolean): Promise<Receipt> {
     const { access, ledger, clock } = this.#init
     const checked = parse(changeSchema, change, 'the change')
     const principal = await access.principalOf(options.caller)
@@ -60,8 +54,9 @@ export class Amender {
     const { type, body } = this.#entryOf(checked, isTop ? undefined : principal)
     const fault = ledger.faultOfSigning(type, body)
     if (fault === undefined) return this.#write(checked, { type, body }, principal, options)
-    if (!passOn) throw new OsirisError(fault.code, fault.message, { details: { standing: false } })
-    return this.#passOn(checked, options, fault)
+    if (!mayPassOn) throw mayNot(fault)
+    const head = await passOn(this.#init, { type: 'amend', change: checked, ...options, passedOn: true }, options.timeoutMs, fault)
+    return decodeAs(receiptSchema, head, 'the answer to amend')
   }
 
   async #write(change: AuthorityChange, { type, body }: Written, principal: Principal, options: WriteOptions): Promise<Receipt> {
@@ -81,37 +76,12 @@ export class Amender {
     return requesterOf(principal, adminOn(namespaces), ledger.authority, clock.now())
   }
 
-  /** One member after the other until one holds what it takes; each judges the caller again. */
-  async #passOn(change: AuthorityChange, options: WriteOptions, fault: OsirisError): Promise<Receipt> {
-    const { network, replication } = this.#init
-    const head = encode({ type: 'amend', change, ...options, passedOn: true })
-    let failure = fault
-    for (const peer of replication.others().slice(0, ASKED_MAX)) {
-      try {
-        const answer = await network.request(peer, PROTOCOL, { head }, { timeoutMs: options.timeoutMs + GRACE_MS })
-        await this.#fetchFrom(peer)
-        return decodeAs(receiptSchema, answer.head, 'the answer to amend')
-      } catch (error) {
-        const known = OsirisError.from(error, 'Cannot change who may do what', 'unavailable')
-        const goesOn = known.code === 'unavailable' || known.details?.['standing'] === false
-        if (!goesOn) throw known
-        if (known.code === 'unavailable') failure = known
-      }
-    }
-    throw failure
-  }
-
   #assertNotOver(change: AuthorityChange): void {
     if (change.type !== 'grant' || change.expiresAtMs === null || change.expiresAtMs > this.#init.clock.now()) return
     throw new OsirisError(
       'invalid_argument',
       `Cannot give the grant: it ended at ${new Date(change.expiresAtMs).toISOString()}, before it is given`,
     )
-  }
-
-  /** So that whoever asked sees the change where they asked for it. */
-  async #fetchFrom(peer: Peer): Promise<void> {
-    await this.#init.replication.pull(peer, PULL_MS).catch(() => false)
   }
 
   /** `giver`: whoever asks, unless it is the root. */

@@ -5,7 +5,7 @@ import { encode } from '#protocols/codec'
 /** A feed somebody is about to write to; without `proof` the sender's own. */
 export interface Feed {
   author: string
-  proof?: Uint8Array<ArrayBuffer> | undefined
+  proof?: Uint8Array | undefined
 }
 
 /** `writer`: the key of the node that will write. */
