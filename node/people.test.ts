@@ -1,6 +1,7 @@
 /** People with keys, on real nodes: through HTTP of a node with the ledger, of one without, and as a peer. */
 import { afterAll, beforeAll, expect, it } from 'vitest'
-import { createIdentity, type Grant, type Identity, issueTokenBy, parseJoinToken, universeId } from '#protocols/access'
+import { WebSocket } from 'ws'
+import { createIdentity, type Grant, type Identity, issueTokenBy, parseJoinToken, tokenNameOf, universeId } from '#protocols/access'
 import { until } from '#protocols/until'
 import { connect, type Osiris } from '#sdk'
 import type { RunningNode } from '#node/universe'
@@ -123,3 +124,59 @@ it('within 5 s of a revocation every door refuses, and what was deployed stays',
     await Promise.all(doors.map((each) => each.close()))
   }
 })
+
+const LIVE = `export default { fetch(request) {
+  if (request.headers.get('upgrade') !== 'websocket') return new Response(new ReadableStream({ async pull(controller) {
+    await new Promise((resolve) => setTimeout(resolve, 100))
+    controller.enqueue(new TextEncoder().encode('data: tick\\n\\n'))
+  } }), { headers: { 'content-type': 'text/event-stream' } })
+  const [client, server] = Object.values(new WebSocketPair())
+  server.accept()
+  server.send('welcome')
+  return new Response(null, { status: 101, webSocket: client })
+} }`
+
+/** What becomes of a socket and of events that this token opened at that node. */
+async function live({ http }: RunningNode, token: string): Promise<{ closed: Promise<number>; ended: Promise<string> }> {
+  const path = '/v1/fetch/demo/live/'
+  const socket = new WebSocket(http.replace('http', 'ws') + path, { headers: { 'osiris-token': token } })
+  const closed = new Promise<number>((resolve) => socket.on('close', resolve))
+  await new Promise((resolve, reject) => socket.on('message', resolve).on('error', reject))
+  const events = await fetch(http + path, { headers: { 'osiris-token': token } })
+  const reader = (events.body as ReadableStream<Uint8Array>).getReader()
+  await reader.read()
+  const read = async (): Promise<string> => {
+    try {
+      while (!(await reader.read()).done);
+      return 'whole'
+    } catch {
+      return 'cut'
+    }
+  }
+  return { closed, ended: read() }
+}
+
+it('a socket and a stream end with the token that opened them, on nodes with and without router and ledger', async () => {
+  const door = await mesh.add(['executor'])
+  const owner = await connect({ url: founder.http, token: await tokenOf(ada) })
+  const execution = { timeout: '1m', cpu: '1m' } as const
+  await owner.deploy({ namespace: 'demo', name: 'live', source: LIVE, language: 'javascript', config: { execution } })
+  const revoked = await tokenOf(ada)
+  const kept = await live(founder, await tokenOf(ada))
+  let isKept = true
+  void Promise.race([kept.closed, kept.ended]).then(() => (isKept = false))
+  const doors = [founder, bare, door]
+  for (const each of doors) await until(async () => (await fetch(`${each.http}/v1/fetch/demo/live/`, { method: 'HEAD' })).ok, 10_000, 50)
+  const ending = await Promise.all(doors.map((each) => live(each, revoked)))
+  const short = await tokenOf(ada, { expiresAtMs: Date.now() + 6000 })
+  const expiring = await Promise.all(doors.map((each) => live(each, short)))
+  const { issuer, id } = tokenNameOf(revoked) ?? { issuer: '', id: '' }
+  await owner.tokens.revoke(issuer, id)
+  const revokedAt = performance.now()
+  expect(await Promise.all(ending.map(({ closed }) => closed))).toEqual([1008, 1008, 1008])
+  expect(await Promise.all(ending.map(({ ended }) => ended))).toEqual(['cut', 'cut', 'cut'])
+  expect(performance.now() - revokedAt).toBeLessThan(6000)
+  expect(await Promise.all(expiring.map(({ closed }) => closed))).toEqual([1008, 1008, 1008])
+  expect(await Promise.all(expiring.map(({ ended }) => ended))).toEqual(['cut', 'cut', 'cut'])
+  expect(isKept).toBe(true)
+}, 40_000)

@@ -30,6 +30,8 @@ export const CLOSED = {
   none: 1005,
   /** Never sent: the connection ended without a word. */
   lost: 1006,
+  /** Who opened it may not any more. */
+  policy: 1008,
   tooBig: 1009,
   failed: 1011,
 } as const

@@ -132,7 +132,9 @@ export class ClientSocket {
       }
       if (!hasClosed) this.close(CLOSED.failed, 'the function ended')
     } catch (error) {
-      this.close(CLOSED.failed, error instanceof OsirisError ? error.code : 'the function said nothing that can be read')
+      const code = error instanceof OsirisError ? error.code : undefined
+      const isOver = code === 'unauthenticated' || code === 'forbidden'
+      this.close(isOver ? CLOSED.policy : CLOSED.failed, code ?? 'the function said nothing that can be read')
     }
     this.#isFunctionThrough = true
     this.#mayBeOver()

@@ -175,6 +175,15 @@ describe('a WebSocket', () => {
     for (const each of served) each.say(undefined)
   })
 
+  it('is 1008 when what let its client in does not hold any more', async () => {
+    const { served, open } = await start()
+    const { closed } = await opened(open())
+    served[0]?.say(new OsirisError('unauthenticated', 'Cannot accept the token: it has expired'))
+    await until(() => closed() !== undefined)
+    expect(closed()).toEqual({ code: 1008, reason: 'unauthenticated' })
+    served[0]?.say(undefined)
+  })
+
   it('that nobody uses is closed with 1001, and a client that gives no sign of life is cut', async () => {
     const { served, open } = await start({ limits: { socketPingMs: 50, socketIdleMs: 200 } })
     const quiet = await opened(open())

@@ -64,6 +64,15 @@ export function tokenNameOf(token: string): { issuer: string; id: string } | und
   }
 }
 
+/** When it ends, in milliseconds since the epoch, for whoever has verified it. `undefined` for what is none. */
+export function tokenEndOf(token: string): number | undefined {
+  try {
+    return claimsSchema.parse(decodeJwt(token)).exp * 1000
+  } catch {
+    return undefined
+  }
+}
+
 /** Signs a token as the root. `expiresAtMs` is wall-clock milliseconds. */
 export function issueToken(root: Identity, subject: string, grants: Grant[], expiresAtMs: number): Promise<string> {
   return signToken(root, universeId({ root: root.id }), subject, grants, expiresAtMs)

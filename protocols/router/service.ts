@@ -1,5 +1,5 @@
 /** Resolve, place, hand over. Everything a warm call on this node passes is in memory and synchronous up to the executor. */
-import type { Access, VersionSource } from '#protocols/access'
+import { type Access, tokenEndOf, type VersionSource } from '#protocols/access'
 import type { Catalog, FunctionRecord } from '#protocols/catalog'
 import { OsirisError } from '#protocols/errors'
 import { LIVE } from '#protocols/function'
@@ -25,6 +25,7 @@ import { SOCKET_MS_MAX } from '#protocols/socket'
 import { type Resolved, Resolver } from './resolve.ts'
 import type { Router } from './router.ts'
 import { answeredWithin, isUpgrade } from './sockets.ts'
+import { Standing } from './standing.ts'
 
 export interface RouterServiceInit extends AttemptsInit {
   catalog: Pick<Catalog, 'get' | 'routes'>
@@ -52,11 +53,13 @@ export class RouterService implements Router {
   readonly keeping: Keeping | undefined
   readonly #quotas: RouterServiceInit['quotas']
   readonly #versionOf: VersionSource
+  readonly #standing: Standing
 
   constructor(init: RouterServiceInit) {
     this.clock = init.clock
     this.#resolver = new Resolver(init)
     this.#access = init.access
+    this.#standing = new Standing(init.clock)
     this.#quotas = init.quotas
     this.#versionOf = (namespace, name, selector) => init.catalog.get({ namespace, name, selector })
     this.#attempts = new Attempts(init)
@@ -182,8 +185,26 @@ export class RouterService implements Router {
     const running = isUpgrade(placed)
       ? answeredWithin(settings.execution.timeoutMs, placed, this.clock, (each) => this.#attempts.run(each, settings))
       : this.#attempts.run(placed, settings)
-    const leaving = gate === undefined ? running : this.#leaving(running, gate)
-    return settings.access === 'public' ? leaving.then((outcome) => this.#forPublic(outcome, invocation.caller, record)) : leaving
+    const left = gate === undefined ? running : this.#leaving(running, gate)
+    const told = settings.access === 'public' ? left.then((outcome) => this.#forPublic(outcome, invocation.caller, record)) : left
+    // What functions call ends with whoever called the first of them.
+    if (invocation.payload.kind !== 'fetch' || invocation.caller.token === undefined || invocation.path !== undefined) return told
+    return told.then((outcome) => this.#standingBy(outcome, invocation, record))
+  }
+
+  /** An answer that goes on as a stream does so for as long as its caller's token lets it in. */
+  #standingBy(outcome: Outcome, invocation: Invocation, record: FunctionRecord): Outcome {
+    const { caller, override, target } = invocation
+    if (outcome.kind !== 'response' || outcome.body === undefined || outcome.body instanceof Uint8Array) return outcome
+    const { namespace, name, version } = record
+    const { token = '' } = caller
+    const isPublic = override === undefined && isOpen(target, record)
+    const judge = async () => {
+      await this.#access.principalOf(caller)
+      await this.#access.requireCall({ caller }, record, isPublic, this.#versionOf)
+    }
+    const pass = { key: `${namespace}/${name}@${version} ${isPublic} ${token}`, endsAtMs: tokenEndOf(token), judge }
+    return { ...outcome, body: this.#standing.during(outcome.body, pass) }
   }
 
   /** The answer of a call under a quota says what is left of it. */
