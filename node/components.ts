@@ -117,7 +117,8 @@ async function compose(config: NodeConfig, host: Host, signal: AbortSignal) {
     universe,
     listen: config.p2pListen,
     bootstrap: host.bootstrap,
-    beat: { name: config.name, roles: config.roles, capacity: config.capacity, ...traits },
+    // Nobody's calls are taken before the doors are open.
+    beat: { name: config.name, roles: config.roles, capacity: 0, ...traits },
     dht: config.dht,
     storage: host.knownPeers,
     clock,
@@ -319,7 +320,7 @@ async function compose(config: NodeConfig, host: Host, signal: AbortSignal) {
       )
       await scaling.start()
       closers.push(() => void scaling.stop())
-      network.advertise({ ...load(), http: http.url })
+      network.advertise({ ...load(), http: http.url, capacity: config.capacity })
       ready = true
     },
     stop: async () => {

@@ -38,6 +38,10 @@ export const BEAT_BYTES_MAX = 8 * 1024
 export const BEAT_INTERVAL_MS = 1_000
 /** Among more members each beats every other second: all hear all, so what a node hears grows with their number. */
 export const BEAT_CROWD = 16
+/** How often a node beats that sees so many members. */
+export function beatEveryMs(members: number): number {
+  return members < BEAT_CROWD ? BEAT_INTERVAL_MS : 2 * BEAT_INTERVAL_MS
+}
 /** Beats that answer a change keep this distance. */
 export const BEAT_GAP_MS = 100
 /** Below the 5 s of the contract by the sweep's own interval. */

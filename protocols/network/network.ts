@@ -53,7 +53,7 @@ export interface Beat {
   /** What its operator says of it, at most 16 of at most 64 characters, and where it is. Absent: nothing was said. */
   labels?: Record<string, string>
   region?: string
-  /** Calls it may run at once, over all functions. */
+  /** Calls it may run at once, over all functions; 0 while it starts. */
   capacity: number
   /** Calls running or queued now. */
   inFlight: number

@@ -2,7 +2,7 @@
 import type { Identity } from '#protocols/access'
 import { type Clock, every } from '#protocols/lifecycle'
 import { type HeardBeat, signBeat } from './beats.ts'
-import { BEAT_CROWD, BEAT_GAP_MS, BEAT_INTERVAL_MS } from './limits.ts'
+import { BEAT_GAP_MS, BEAT_INTERVAL_MS, beatEveryMs } from './limits.ts'
 import type { Beat } from './network.ts'
 
 export interface OwnBeatInit {
@@ -91,7 +91,7 @@ export class OwnBeat {
   /** One that was sent early counts, and timers are late. */
   async #tick(): Promise<void> {
     const { clock, members } = this.#init
-    const intervalMs = members() < BEAT_CROWD ? BEAT_INTERVAL_MS : 2 * BEAT_INTERVAL_MS
+    const intervalMs = beatEveryMs(members())
     if (intervalMs === BEAT_INTERVAL_MS || clock.monotonic() - this.#sentAt > intervalMs - BEAT_INTERVAL_MS / 2) await this.#send()
   }
 

@@ -14,7 +14,7 @@ import { firstAnswer, type Running } from './hedge.ts'
 import { Underway } from './quotas/underway.ts'
 import { isStream, ReplayableBody } from './replay.ts'
 import { RetryBudget } from './resilience/retry-budget.ts'
-import { hopMarginMs, mayStartAgain, mayTryElsewhere, pauseMs } from './retry.ts'
+import { hopMarginMs, mayStartAgain, mayTryElsewhere, neverLeft, pauseMs } from './retry.ts'
 
 export interface AttemptsInit {
   /** This node's own, when it has the role. */
@@ -118,19 +118,31 @@ export class Attempts {
     return candidate instanceof LocalCandidate ? candidate.executor.invoke(invocation) : this.#there(candidate, invocation)
   }
 
-  /** One that takes long is started at another member as well. */
+  /** One that takes long is started at another member as well; where too many are, it asks again later. */
   async #hedged(candidate: Anybody, course: Course, afterMs: number): Promise<Outcome> {
     const one = this.#cancellable(candidate, course.placed)
+    for (let waitMs = afterMs; ; waitMs *= 2) {
+      const soon = await this.#within(waitMs, one.outcome)
+      if (soon !== undefined) return soon
+      if (!this.#hasAnotherAttempt(course)) return one.outcome
+      const purpose = this.#chooser.isInTrouble(course.placed.version, candidate) ? 'failure' : 'hedge'
+      if (!this.#budget.take(this.#clock.monotonic(), purpose)) continue
+      const other = this.#choose(course)
+      if (other === undefined) return one.outcome
+      course.tried.push(other)
+      const { outcome, isStartedTwice } = await firstAnswer(one, this.#cancellable(other, course.placed))
+      course.startedAgain = isStartedTwice
+      return outcome
+    }
+  }
+
+  /** `undefined` where it takes longer. */
+  async #within(ms: number, outcome: Promise<Outcome>): Promise<Outcome | undefined> {
     const patience = Promise.withResolvers<undefined>()
-    const cancelTimer = this.#clock.after(afterMs, () => patience.resolve(undefined))
-    const soon = await Promise.race([one.outcome, patience.promise])
+    const cancelTimer = this.#clock.after(ms, () => patience.resolve(undefined))
+    const soon = await Promise.race([outcome, patience.promise])
     cancelTimer()
-    if (soon !== undefined) return soon
-    const other = this.#hasAnotherAttempt(course) ? this.#choose(course) : undefined
-    if (other === undefined || !this.#budget.take(this.#clock.monotonic())) return one.outcome
-    course.tried.push(other)
-    course.startedAgain = true
-    return firstAnswer(one, this.#cancellable(other, course.placed))
+    return soon
   }
 
   #cancellable(candidate: Anybody, placed: PlacedInvocation): Running {
@@ -171,7 +183,7 @@ export class Attempts {
   /** The failure, or what another attempt made of it. */
   async #next(outcome: FailedOutcome, course: Course): Promise<Outcome> {
     const again = !mayTryElsewhere(outcome) && course.wishes.idempotent && !course.startedAgain && mayStartAgain(outcome)
-    if ((mayTryElsewhere(outcome) || again) && this.#hasAnotherAttempt(course) && this.#budget.take(this.#clock.monotonic())) {
+    if ((mayTryElsewhere(outcome) || again) && this.#hasAnotherAttempt(course) && this.#mayAfford(outcome, course)) {
       course.startedAgain ||= again
       await this.#pause(course)
       const other = await this.#attempt(course)
@@ -179,6 +191,13 @@ export class Attempts {
     }
     course.body?.commit()
     return outcome
+  }
+
+  /** What never left this node costs nobody, as long as there is somebody in no trouble to go to. */
+  #mayAfford(outcome: FailedOutcome, { placed: { version }, wishes: { place }, tried }: Course): boolean {
+    const isFree =
+      neverLeft(outcome) && this.#chooser.candidates.fitting(version, place).some((each) => !each.avoided && !tried.includes(each))
+    return isFree || this.#budget.take(this.#clock.monotonic(), 'failure')
   }
 
   /** Calls that failed together do not come back together. */

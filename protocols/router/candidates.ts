@@ -4,7 +4,7 @@ import type { ErrorCode } from '#protocols/errors'
 import type { Executor, ExecutorStatus } from '#protocols/executor'
 import type { FailedOutcome, Outcome } from '#protocols/invocation'
 import type { Clock } from '#protocols/lifecycle'
-import type { Member, Members, Peer } from '#protocols/network'
+import { beatEveryMs, type Member, type Members, type Peer } from '#protocols/network'
 import { fits, type Place, type Traits } from '#protocols/traits'
 import { type Candidate, homesOf, seedOf } from './placement.ts'
 import {
@@ -31,6 +31,10 @@ const LATENCY_GUESS_MS = 0
 const STATUS_AGE_MS = 20
 /** Of a judgement the oldest calls under way are enough. */
 const UNDER_WAY_MAX = 8
+/** Beats that are missing until a member that does not answer either is taken for frozen or cut off: half of one more than the next. */
+const BEATS_MISSED = 1.5
+/** And so long it has not answered: a part of what beats take. */
+const UNANSWERED = 0.5
 /** Versions that ask for labels or regions, of which it is kept who fits. */
 const VERSIONS_MAX = 1024
 const CAUSES: Partial<Record<ErrorCode, Cause>> = {
@@ -51,6 +55,7 @@ export class RemoteCandidate implements Candidate, Measured {
   readonly seed: number
   readonly #clock: Clock
   readonly #member: Member
+  readonly #beatMs: () => number
   /** Handed over from here and not ended, oldest first; newer than any beat. */
   readonly #handed = new Set<Handed>()
   /** How many of them are of which version. */
@@ -61,10 +66,12 @@ export class RemoteCandidate implements Candidate, Measured {
   latencyMs = LATENCY_GUESS_MS
   #breaker: BreakerState = CLOSED
 
-  constructor(member: Member, clock: Clock) {
+  /** `beatMs`: how often members beat. */
+  constructor(member: Member, clock: Clock, beatMs: () => number) {
     this.peer = member.peer
     this.seed = seedOf(member.peer)
     this.#member = member
+    this.#beatMs = beatMs
     this.#clock = clock
   }
 
@@ -85,8 +92,19 @@ export class RemoteCandidate implements Candidate, Measured {
     return this.#handed.size
   }
 
+  /** One that starts takes nothing yet. */
   get avoided(): boolean {
-    return this.#breaker.kind !== 'closed' && !mayAsk(this.#breaker, this.#clock.monotonic())
+    if (this.#breaker.kind === 'closed') return this.#member.capacity === 0
+    return !mayAsk(this.#breaker, this.#clock.monotonic()) || this.#isUnheard
+  }
+
+  /** Neither its beats nor an answer have come when they should have. */
+  get isSilent(): boolean {
+    return this.#isUnheard && this.oldestMs >= UNANSWERED * this.#beatMs()
+  }
+
+  get #isUnheard(): boolean {
+    return this.#clock.monotonic() - this.#member.seenAt > BEATS_MISSED * this.#beatMs()
   }
 
   get isClosed(): boolean {
@@ -298,10 +316,12 @@ export class Candidates {
     return count
   }
 
+  readonly #beatMs = (): number => beatEveryMs(this.#members.list().length)
+
   #keep(member: Member): RemoteCandidate {
     const known = this.#byPeer.get(member.peer)
     if (known?.isOf(member) === true) return known
     this.#onNew(member.peer)
-    return new RemoteCandidate(member, this.#clock)
+    return new RemoteCandidate(member, this.#clock, this.#beatMs)
   }
 }

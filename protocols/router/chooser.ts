@@ -77,6 +77,12 @@ export class Chooser {
     return place(version, untried, knowledge, this.#init.random)
   }
 
+  /** Whether the member is in trouble, by what is known now. */
+  isInTrouble(version: string, member: Anybody): boolean {
+    if (!(member instanceof RemoteCandidate)) return false
+    return !member.isClosed || (this.#measures.doubts(version, member) && this.#judge(version, member))
+  }
+
   /** Takes in how a call ended at a member. `isCutOff`: its caller left, or did not want it any more. */
   learn(candidate: RemoteCandidate, handed: Handed, outcome: Outcome, isCutOff: boolean): void {
     const tookMs = candidate.ended(handed, outcome)
@@ -115,11 +121,10 @@ export class Chooser {
 
   /** Whether the member is passed over from now on, by what its calls of this version took and how they ended. */
   #judge(version: string, member: RemoteCandidate): boolean {
-    const verdict = this.#measures.judge(version, member)
+    const verdict = member.isSilent ? 'unreachable' : this.#measures.judge(version, member)
     if (verdict === undefined || this.candidates.troubled() + 1 > this.candidates.all().length * EJECTED_MAX) return false
     if (!member.open(verdict, false)) return false
-    const than = verdict === 'slow' ? 'take much longer there than elsewhere' : 'fail there much more often than elsewhere'
-    this.#tell('warn', passing(member, `calls of version ${version.slice(0, 12)} ${than}`))
+    this.#tell('warn', passing(member, reasonOf(verdict, version)))
     return true
   }
 
@@ -149,6 +154,12 @@ export class Chooser {
     const { events } = this.#init
     if (events.has('log')) events.emit('log', { level, room: 'router', text })
   }
+}
+
+function reasonOf(verdict: 'unreachable' | 'slow' | 'failing', version: string): string {
+  if (verdict === 'unreachable') return 'neither its beats nor its answers come'
+  const than = verdict === 'slow' ? 'take much longer there than elsewhere' : 'fail there much more often than elsewhere'
+  return `calls of version ${version.slice(0, 12)} ${than}`
 }
 
 function passing({ name }: RemoteCandidate, reason: string): string {

@@ -30,6 +30,11 @@ export function mayStartAgain(outcome: FailedOutcome): boolean {
   return EFFECT_UNKNOWN.has(outcome.error.code)
 }
 
+/** Nobody but this node had to do with the attempt: no connection could be made. */
+export function neverLeft({ error: { code, details } }: FailedOutcome): boolean {
+  return code === 'unavailable' && details?.['sent'] === false
+}
+
 /** The longest pause before the first attempt that is not the first; twice as long before the next. */
 const PAUSE_MS = 10
 /** At most this part of what is left is spent on waiting, or kept for the answer's way back. */

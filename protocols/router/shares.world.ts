@@ -52,8 +52,10 @@ export class VirtualClock implements Clock {
 /** How an executor answers: after how long, and with what. It may change while calls run. */
 export interface Manner {
   ms: number
-  /** Before the start; after it; or bytes that nobody can read. Absent: a value. */
-  answers?: 'overloaded' | 'not_found' | 'function_failed' | 'garbage'
+  /** Before the start; after it; bytes that nobody can read, or an end of the connection; no connection. Absent: a value. */
+  answers?: 'overloaded' | 'not_found' | 'function_failed' | 'garbage' | 'unreachable'
+  /** Neither beats nor answers come. */
+  isFrozen?: boolean
   claims?: { capacity?: number; inFlight?: number }
   /** What it says its function took, when that is not so. */
   claimsRunMs?: number
@@ -69,6 +71,8 @@ export interface CallSeen {
 
 const NAMES = ['e1', 'e2', 'e3', 'e4', 'e5']
 const HONEST: Manner = { ms: 5 }
+const BEAT_MS = 500
+const STARTED: ReadonlySet<Manner['answers']> = new Set([undefined, 'function_failed', 'garbage'])
 
 /** Five executors; `manners` by rank for the function `name`: the first is its home's. */
 export function sharesWorld(name: string, manners: readonly Manner[]) {
@@ -83,21 +87,38 @@ export function sharesWorld(name: string, manners: readonly Manner[]) {
   const aborted: string[] = []
   /** What was left at each start. */
   const deadlines: number[] = []
+  /** Ways to end the connection under each call that is under way. */
+  const links = new Map(NAMES.map((peer) => [peer, new Set<() => void>()]))
+  const beat = () => {
+    for (const each of members.list()) if (mannerOf.get(each.peer)?.isFrozen !== true) each.seenAt = clock.monotonic()
+    clock.after(BEAT_MS, beat)
+  }
+  beat()
   const invoke = (peer: string) => async (invocation: PlacedInvocation) => {
     const asked = askedFor.get(invocation.id) ?? []
     askedFor.set(invocation.id, [...asked, peer])
     const { ms, answers, claimsRunMs } = mannerOf.get(peer) as Manner
     const timing = { route: 0, queue: 0, cold: 0, run: claimsRunMs ?? ms, cpu: 0 }
     const meta: OutcomeMeta = { version: invocation.version, node: peer, hops: 1, timing }
-    if (answers === undefined || answers === 'function_failed') starts.set(invocation.id, (starts.get(invocation.id) ?? 0) + 1)
+    if (STARTED.has(answers)) starts.set(invocation.id, (starts.get(invocation.id) ?? 0) + 1)
     const { promise, resolve } = Promise.withResolvers<void>()
-    clock.after(ms, resolve)
+    const manner = mannerOf.get(peer) as Manner
+    const answer = () => (manner.isFrozen === true ? clock.after(BEAT_MS, answer) : resolve())
+    clock.after(ms, answer)
+    let isLost = false
+    const lose = () => {
+      isLost = true
+      resolve()
+    }
+    links.get(peer)?.add(lose)
     deadlines.push(invocation.deadlineAt - clock.monotonic())
     invocation.signal?.addEventListener('abort', () => {
       aborted.push(peer)
       resolve()
     })
     await promise
+    links.get(peer)?.delete(lose)
+    if (isLost) return answerOf('garbage', meta)
     if (invocation.signal?.aborted === true)
       return failed(new OsirisError('deadline_exceeded', 'Cannot finish: its caller left'), meta, true)
     return answerOf(answers, meta)
@@ -128,6 +149,12 @@ export function sharesWorld(name: string, manners: readonly Manner[]) {
     ...{ clock, calls, call, starts, aborted, deadlines, members, order, router },
     home: homeOf(versionFor(name), seeds)?.peer as string,
     manner: (rank: number) => mannerOf.get(order[rank] as string) as Manner,
+    /** As `kill -9`: the connection ends under every call, and there is no other. */
+    kill(rank: number) {
+      const peer = order[rank] as string
+      Object.assign(mannerOf.get(peer) as Manner, { ms: 1, answers: 'unreachable' })
+      for (const lose of links.get(peer) ?? []) lose()
+    },
     /** One after the other, `gapMs` between them. */
     async sequence(count: number, gapMs = 20) {
       const before = calls.length
@@ -174,6 +201,10 @@ function answerOf(answers: Manner['answers'], meta: OutcomeMeta): Outcome {
     case 'overloaded':
     case 'not_found':
       return failed(new OsirisError(answers, `Cannot run: ${answers}`), meta)
+    case 'unreachable': {
+      const unsent = { details: { sent: false } }
+      return failed(new OsirisError('unavailable', 'Cannot dial: the connection was refused', unsent), meta)
+    }
     case 'function_failed':
       return failed(new OsirisError('function_failed', 'Cannot finish: it threw'), meta, true)
     case 'garbage':
