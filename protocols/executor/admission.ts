@@ -46,10 +46,20 @@ export function mayWait(limits: AdmissionLimits, node: Held, demand: Held, tenan
   return !(othersWait && node.running >= capacity && tenancy.running >= Math.ceil(capacity / tenancy.namespaces))
 }
 
+/** Open sockets that hold no slot: each is some tens of KiB of the node, and runs only when somebody says something. */
+const SOCKETS_MAX = 8192
+
+/** Whether one more may give its slot back. A namespace may have as many as it leaves free, so that whoever comes next finds room. */
+export function maySettle(sockets: number, ofNamespace: number, max = SOCKETS_MAX): boolean {
+  return ofNamespace < max - sockets
+}
+
 export class Admission implements Held {
   readonly limits: AdmissionLimits
   running = 0
   waiting = 0
+  /** Open, and no longer among those that run. */
+  sockets = 0
 
   constructor(limits: AdmissionLimits) {
     this.limits = limits

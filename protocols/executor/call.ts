@@ -22,6 +22,8 @@ export interface CallOwner {
   now(): number
   /** The call holds no slot any more; `outcome` is what was answered. */
   over(call: Call): void
+  /** It was answered by a WebSocket, and goes on. */
+  settled(call: Call): void
   answered(call: Call, outcome: Outcome): void
 }
 
@@ -54,6 +56,8 @@ export class Call {
   #ending: AbortController | undefined
   isAnswered = false
   isOver = false
+  /** An open socket that holds no slot of the node. */
+  isSettled = false
   /** Set while a request's body is on its way in. */
   requestBody: RequestBody | undefined
   /** Set where its client asks for a WebSocket. */
@@ -134,6 +138,7 @@ export class Call {
       this.#answer({ kind: 'response', status, headers, body: this.#body, meta })
     }
     if ((b & CLOSED) !== 0) this.end()
+    else if (status === SWITCHING) this.#owner.settled(this)
   }
 
   onChunk(bytes: Uint8Array): void {

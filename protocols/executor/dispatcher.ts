@@ -1,7 +1,7 @@
 /** Finds each call an instance: one with room, one to be started, or a place in the queue until either is there. */
 import { OsirisError } from '#protocols/errors'
 import type { Clock } from '#protocols/lifecycle'
-import { type Admission, nextInTurn } from './admission.ts'
+import { type Admission, maySettle, nextInTurn } from './admission.ts'
 import type { Call } from './call.ts'
 import type { CodeSource } from './executor.ts'
 import { DO } from './frames.ts'
@@ -94,14 +94,35 @@ export class Dispatcher {
     const { slot, fn } = call
     if (slot === undefined) return
     slot.worker.calls.delete(call.id)
-    this.#admission.running--
-    fn.use.running--
+    this.#freed(call)
     fn.use.ended++
     fn.running--
     slot.inFlight--
     if (slot.inFlight === 0) this.#memory.end(slot)
     if (slot.inFlight === 0 && slot.spoiled) this.retire(slot)
     if (this.waiting.size > 0 && this.#shortage.mayAdvance(this.waiting.size, this.#memory.roomMb)) this.advance()
+  }
+
+  /** It has become a socket, which may be open for a day: its slot is for the next call, its instance and its place in the function stay. */
+  settle(call: Call): void {
+    const { use } = call.fn
+    if (call.isSettled || !maySettle(this.#admission.sockets, use.sockets)) return
+    this.#freed(call)
+    call.isSettled = true
+    this.#admission.sockets++
+    use.sockets++
+    if (this.waiting.size > 0) this.advance()
+  }
+
+  /** What it holds of the node. */
+  #freed({ isSettled, fn: { use } }: Call): void {
+    if (isSettled) {
+      this.#admission.sockets--
+      use.sockets--
+    } else {
+      this.#admission.running--
+      use.running--
+    }
   }
 
   loaded(slot: InstanceSlot): void {

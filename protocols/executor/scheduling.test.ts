@@ -3,8 +3,9 @@ import fc from 'fast-check'
 import { afterEach, describe, expect, test } from 'vitest'
 import type { Invocation, Outcome } from '#protocols/invocation'
 import { systemClock } from '#protocols/lifecycle'
-import { mayRunNow, mayWait, nextInTurn } from './admission.ts'
-import { callOf, serviceIn, valueOf, World } from './executor.world.ts'
+import { until } from '#protocols/until'
+import { mayRunNow, maySettle, mayWait, nextInTurn } from './admission.ts'
+import { callOf, requestOf, serviceIn, valueOf, World } from './executor.world.ts'
 import type { ExecutorService } from './service.ts'
 
 const world = new World()
@@ -57,6 +58,21 @@ describe('who may run, and who may wait', () => {
         const full = { running: given.capacity, waiting: flood.waiting + othersWaiting }
         const beside = mayWait(given, full, { running: 0, waiting: 0 }, { ...flood, running: given.capacity, namespaces: 2 })
         return (!alone || flood.waiting < given.queueMax - flood.waiting) && !beside
+      }),
+    )
+  })
+  test('open sockets of one namespace leave room for those of the next, and all together have a bound', () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 1, max: 64 }), fc.array(fc.nat(5), { maxLength: 300 }), (max, opening) => {
+        const held = new Map<number, number>()
+        let all = 0
+        for (const namespace of opening) {
+          const own = held.get(namespace) ?? 0
+          if (!maySettle(all, own, max)) continue
+          held.set(namespace, own + 1)
+          all++
+        }
+        return all <= max && (all === max || maySettle(all, 0, max)) && (held.size !== 1 || all <= Math.ceil(max / 2))
       }),
     )
   })
@@ -260,4 +276,39 @@ test('a namespace that computes more than the operator gives to one is throttled
   }
   expect(refused).toMatchObject({ error: { code: 'quota_exceeded', details: { limit: 'namespaceCpu' } }, started: false })
   expect(valueOf(await executor.invoke(callOf(modest, [1])))).toBe(1)
+})
+
+describe('open sockets', () => {
+  const SOCKET = `export default { fetch() {
+    const [client, server] = Object.values(new WebSocketPair()); server.accept()
+    return new Response(null, { status: 101, webSocket: client })
+  } }`
+
+  test('hold a place of their function and none of the node: however many are open, calls run', async () => {
+    const executor = await start({ capacity: 2, limits: { queueMax: 0 } })
+    const chat = world.define(SOCKET, { namespace: 'chat', config: { execution: { concurrency: 3 }, scale: { max: 1 } } })
+    const gone = new AbortController()
+    async function* silence(): AsyncGenerator<Uint8Array> {
+      await new Promise((resolve) => gone.signal.addEventListener('abort', resolve))
+      yield* []
+    }
+    const open = () =>
+      executor.invoke(
+        requestOf(
+          chat,
+          { upgrade: 'websocket', headers: [['upgrade', 'websocket']], body: silence() },
+          { deadlineAt: systemClock.monotonic() + 3_600_000, signal: gone.signal },
+        ),
+      )
+    for (let each = 0; each < 3; each++) expect(await open()).toMatchObject({ kind: 'response', status: 101 })
+    expect(executor.status().inFlight).toBe(0)
+    expect(executor.instances()).toMatchObject([{ running: 3 }])
+    expect(await open()).toMatchObject({ kind: 'failed', error: { code: 'overloaded' } })
+    expect(valueOf(await executor.invoke(callOf(world.define(WAIT), [1])))).toBe(1)
+    gone.abort()
+    await until(() => executor.instances().every(({ running }) => running === 0))
+    expect(executor.status().inFlight).toBe(0)
+    const again = await executor.invoke(callOf(world.define(WAIT), [1]))
+    expect(valueOf(again)).toBe(1)
+  })
 })

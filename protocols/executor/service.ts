@@ -317,6 +317,10 @@ export class ExecutorService implements Executor, Startable, CallOwner, WorkerLi
     this.#egress.over(call)
   }
 
+  settled(call: Call): void {
+    this.#dispatcher.settle(call)
+  }
+
   answered(call: Call, outcome: Outcome): void {
     const { events } = this.#init
     if (outcome.kind === 'failed') tellLimit(this.#init.events, call.fn.record, outcome.error)
@@ -393,11 +397,8 @@ export class ExecutorService implements Executor, Startable, CallOwner, WorkerLi
     for (const fn of end.blamed) this.#pool.quarantine(fn.version)
     const { namespace, pid } = worker
     if (namespace !== null) this.#init.events.emit('worker.ended', { namespace, pid, reason: end.reason })
-    if (end.code !== 'stopped') for (const fn of [...end.blamed, ...worker.compiled, ...heldBy(worker)]) this.#compiled.drop(fn)
+    if (end.code !== 'stopped')
+      for (const fn of [...end.blamed, ...worker.compiled, ...[...worker.slots.values()].map((slot) => slot.fn)]) this.#compiled.drop(fn)
     this.#dispatcher.ended(worker, end)
   }
-}
-
-function heldBy(worker: WorkerProcess): FunctionState[] {
-  return [...worker.slots.values()].map((slot) => slot.fn)
 }

@@ -8,6 +8,8 @@ export interface NamespaceUse {
   /** Calls, over all its functions. */
   running: number
   waiting: number
+  /** Open ones that are not among those that run. */
+  sockets: number
   /** When a call of it last came in, taken or not. */
   askedAt: number
   /** More calls than this do not run at once; for processor time, and infinite while there is enough for all. */
@@ -126,6 +128,7 @@ export class Shares {
       use = {
         namespace,
         running: 0,
+        sockets: 0,
         waiting: 0,
         askedAt: 0,
         runningMax: Number.POSITIVE_INFINITY,
