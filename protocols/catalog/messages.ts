@@ -249,6 +249,7 @@ export const entriesSchema = z.array(z.instanceof(Uint8Array))
 export const witnessAnswerSchema = z.strictObject({
   seq: z.int().min(0),
   hash: digestSchema.nullable(),
+  doubt: z.strictObject({ seq: z.int().min(1), hash: digestSchema.nullable() }).nullable(),
   granted: z.boolean(),
   waitMs: z.int().min(0).max(LEASE_HELD_MS),
 })

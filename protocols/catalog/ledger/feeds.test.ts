@@ -201,21 +201,72 @@ it('what a failed write left on the disk is in doubt until it is taken away, or 
   })
   const feeds = new Feeds({ storage, onDurable: () => {} })
   await feeds.add(first)
-  expect(feeds.inDoubt(author.id)).toBe(false)
+  expect(feeds.endOf(author.id).doubt).toBe(null)
   isLate = true
   for (let time = 0; time < 2; time += 1) {
     await expect(feeds.add(second)).rejects.toThrow('EIO')
     expect([(await keysOf(storage)).length, feeds.tip(author.id).seq]).toEqual([2, 1])
   }
   isLate = false
-  expect(feeds.inDoubt(author.id)).toBe(true)
+  expect(feeds.endOf(author.id)).toEqual({ seq: 1, hash: first.hash, doubt: { seq: 2, hash: second.hash } })
   await feeds.settled()
-  expect([(await keysOf(storage)).length, feeds.inDoubt(author.id)]).toEqual([1, false])
+  expect([(await keysOf(storage)).length, feeds.endOf(author.id).doubt]).toEqual([1, null])
   expect((await reloaded(storage)).seen.map(({ hash }) => hash)).toEqual([first.hash])
 
   isLate = true
   await expect(feeds.add(second)).rejects.toThrow('EIO')
   isLate = false
   await feeds.add(second)
-  expect(feeds.inDoubt(author.id)).toBe(false)
+  expect(feeds.endOf(author.id).doubt).toBe(null)
+})
+
+it('a doubt names the entry that may be there, the last of several, and none where it may be one or another', async () => {
+  const entries = chain(3)
+  const { bytes: _bytes, hash: _hash, ...envelope } = entries[2] as Entry
+  const another = signEntry(author, { ...envelope, body: { text: 'another' } })
+  let isBroken = false
+  const storage = storageThat((write) => (isBroken ? Promise.reject(new Error('EIO')) : write()))
+  const feeds = new Feeds({ storage, onDurable: () => {} })
+  await feeds.add(entries[0] as Entry)
+  isBroken = true
+  const failing = async (...some: (Entry | undefined)[]) => {
+    const writes = Promise.allSettled(some.map((entry) => feeds.add(entry as Entry)))
+    const during = feeds.endOf(author.id).doubt
+    await writes
+    return [during, feeds.endOf(author.id).doubt]
+  }
+  const [two, three] = [1, 2].map((at) => ({ seq: at + 1, hash: entries[at]?.hash }))
+  expect(await failing(entries[1], entries[2])).toEqual([three, three])
+  await feeds.settled()
+  expect(await failing(entries[1])).toEqual([three, three])
+  await feeds.settled()
+  const either = { seq: 3, hash: null }
+  expect(await failing(entries[1], another)).toEqual([either, either])
+  await feeds.settled()
+  isBroken = false
+  await feeds.add(entries[1] as Entry)
+  expect(feeds.endOf(author.id)).toMatchObject({ ...two, doubt: either })
+  await feeds.settled()
+  expect(feeds.endOf(author.id)).toEqual({ ...two, doubt: null })
+})
+
+it('a feed of which others have more is not continued, whether or not the disk took what they showed', async () => {
+  const entries = chain(4)
+  let isBroken = false
+  const storage = storageThat((write) => (isBroken ? Promise.reject(new Error('EIO')) : write()))
+  const feeds = new Feeds({ storage, onDurable: () => {} })
+  await feeds.add(entries[0] as Entry)
+  isBroken = true
+  for (const at of [1, 3]) {
+    expect(feeds.hear(entries[at] as Entry)).toBe(at === 1 ? 'next' : 'gap')
+    await feeds.add(entries[at] as Entry).catch(() => {})
+    expect(feeds.isCut(author.id)).toBe(true)
+  }
+  isBroken = false
+  for (const at of [1, 2, 3]) {
+    expect(feeds.isCut(author.id)).toBe(true)
+    await feeds.add(entries[at] as Entry)
+  }
+  expect(feeds.isCut(author.id)).toBe(false)
+  expect(feeds.hear(entries[3] as Entry)).toBe('known')
 })

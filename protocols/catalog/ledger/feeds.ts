@@ -3,10 +3,10 @@
  * On disk: `entry/<author>/<seq>` → SHA-256 and bytes; `head/<author>` → seq and hash of the last one, written in the same batch, so that
  * a tail the store lost without saying so is noticed.
  */
-import { z } from 'zod'
-import { decodeAs, encode } from '#protocols/codec'
+import { encode } from '#protocols/codec'
 import { OsirisError } from '#protocols/errors'
-import { compareText, type Entry, type Line, openEntry, Refusal, reopenEntry } from './entry.ts'
+import { compareText, type Entry, type Line, Refusal, reopenEntry } from './entry.ts'
+import { del, follows, headKey, isSigned, promisedSeq, put, readRecord, recordKey, seqIn } from './feed-records.ts'
 import { compareHlc, type Hlc, HLC_ZERO } from './hlc.ts'
 import { GroupCommit, readUpToDamage, readValues, sealRecord, type Storage, storageError, unsealRecord } from '#protocols/storage'
 
@@ -23,6 +23,15 @@ export interface Tip {
   hlc: Hlc
 }
 
+/** What a disk says of a feed. */
+export interface FeedEnd {
+  /** The last entry on it; `null` for seq 0. */
+  seq: number
+  hash: string | null
+  /** The last of what may be behind it: a write is on its way, or failed. `hash` is `null` where it may be one entry or another. */
+  doubt: { seq: number; hash: string | null } | null
+}
+
 interface Feed {
   /** On disk. */
   durable: Tip
@@ -34,17 +43,15 @@ interface Feed {
   written: Promise<void>
   /** Seq the disk once promised; more than `durable.seq` after damage, until peers have filled it again. */
   promised: number
-  /** The last seq that a failed write may have left on the disk; 0: none. */
-  doubtful: number
+  /** By seq, what failed writes may have left on the disk behind `durable`; `null`: one of several. */
+  doubts: Map<number, string | null>
+  /** The last seq of which another node showed a signed entry. */
+  heard: number
 }
 
-/** So that keys stand in the order of seqs. */
-const SEQ_DIGITS = 16
 /** Entries read before the last of them is verified and all are taken over: of a long feed, never more are in memory as a whole. */
 const LOADED_AT_ONCE = 1024
 const NO_TIP: Tip = Object.freeze({ seq: 0, hash: null, hlc: HLC_ZERO })
-/** What `head/<author>` holds. */
-export const headSchema = z.strictObject({ seq: z.int().min(1), hash: z.string() })
 
 export class Feeds {
   readonly #storage: Storage
@@ -132,7 +139,7 @@ export class Feeds {
         isWhole = false
       }
       if (batch.length === LOADED_AT_ONCE) admit()
-      seen = Number(key.slice(-SEQ_DIGITS))
+      seen = seqIn(key)
     }
     admit()
     return seen
@@ -154,10 +161,18 @@ export class Feeds {
     return heads.toSorted((a, b) => compareText(a.author, b.author))
   }
 
-  /** Whether the disk once held more of this feed than it does now: continuing it would fork it. */
+  /** Whether there is more of this feed than is here, as far as this node knows: its disk once held it, or others have it. Continuing it would fork it. */
   isCut(author: string): boolean {
     const feed = this.#feeds.get(author)
-    return feed !== undefined && feed.pending.seq < feed.promised
+    return feed !== undefined && feed.pending.seq < Math.max(feed.promised, feed.heard)
+  }
+
+  /** As `judge`, for an entry that another node has: the feed is not continued here without it, whatever becomes of it now. */
+  hear(entry: Entry): 'next' | 'known' | 'gap' {
+    const verdict = this.judge(entry)
+    const feed = this.#feeds.get(entry.author)
+    if (feed !== undefined) feed.heard = Math.max(feed.heard, entry.seq)
+    return verdict
   }
 
   /** Whether this entry comes next, is there already, or comes too early. Throws `Refusal` (`chain`, `order`, `fork`). */
@@ -238,10 +253,15 @@ export class Feeds {
   }
 
   /** Takes out what lies behind these tips, while no write is on its way; in force at once. Resolves when it is gone from the disk, too. */
-  async cut(tips: ReadonlyMap<string, Tip>): Promise<void> {
+  cut(tips: ReadonlyMap<string, Tip>): Promise<void> {
+    for (const [author, { seq }] of tips) this.#feedOf(author).heard = seq
+    return this.#clear(tips)
+  }
+
+  async #clear(tips: ReadonlyMap<string, Tip>): Promise<void> {
     const operations = [...tips].flatMap(([author, tip]) => {
       const feed = this.#feedOf(author)
-      const last = Math.max(feed.hashes.length, feed.promised, feed.doubtful)
+      const last = Math.max(feed.hashes.length, feed.promised, ...feed.doubts.keys())
       feed.durable = feed.pending = tip
       feed.hashes.length = Math.min(feed.hashes.length, tip.seq)
       for (const [key, each] of this.#damaged) if (each.author === author && each.seq > tip.seq) this.#damaged.delete(key)
@@ -249,19 +269,19 @@ export class Feeds {
       return [...gone, tip.hash === null ? del(headKey(author)) : put(headKey(author), encode({ seq: tip.seq, hash: tip.hash }))]
     })
     await this.#commit.write(operations, () => {
-      for (const author of tips.keys()) this.#feedOf(author).doubtful = 0
+      for (const author of tips.keys()) this.#feedOf(author).doubts.clear()
     })
   }
 
-  /**
-   * Whether a write of this feed failed of which something may be on the disk nonetheless: an entry that nobody heard of, and that would be there after a
-   * restart. It begins to be taken away.
-   */
-  inDoubt(author: string): boolean {
-    const feed = this.#feeds.get(author)
-    if (feed === undefined || feed.doubtful <= feed.durable.seq) return false
-    if (feed.pending === feed.durable) this.cut(new Map([[author, feed.durable]])).catch(() => {})
-    return true
+  /** How far a feed goes on this disk, and what may be there after a restart besides. What failed writes left of it begins to be taken away. */
+  endOf(author: string): FeedEnd {
+    const { durable, pending, hashes, doubts } = this.#feeds.get(author) ?? newFeed()
+    const { seq, hash } = durable
+    if (doubts.size > 0 && pending === durable) this.#clear(new Map([[author, durable]])).catch(() => {})
+    const last = Math.max(pending.seq, ...doubts.keys())
+    if (last === seq) return { seq, hash, doubt: null }
+    const isOne = [...doubts].every(([at, each]) => each !== null && each === (hashes[at - 1] ?? each))
+    return { seq, hash, doubt: { seq: last, hash: isOne ? (hashes[last - 1] ?? doubts.get(last) ?? null) : null } }
   }
 
   #write(entry: Entry): Promise<void> {
@@ -274,6 +294,7 @@ export class Feeds {
     const written = this.#commit.write(operations, () => {
       feed.durable = tip
       feed.promised = Math.max(feed.promised, tip.seq)
+      feed.doubts.delete(tip.seq)
       this.#fresh.push(entry)
     })
     // Whoever brings the same entry meanwhile waits for the same write, and hears of its failure too.
@@ -302,7 +323,11 @@ export class Feeds {
 
   #forgetPending(): void {
     for (const feed of this.#feeds.values()) {
-      if (feed.pending.seq > feed.durable.seq) feed.doubtful = Math.max(feed.doubtful, feed.pending.seq)
+      for (let seq = feed.durable.seq + 1; seq <= feed.pending.seq; seq += 1) {
+        const hash = feed.hashes[seq - 1] as string
+        const before = feed.doubts.get(seq)
+        feed.doubts.set(seq, before === undefined || before === hash ? hash : null)
+      }
       feed.pending = feed.durable
       feed.hashes.length = feed.durable.seq
     }
@@ -328,57 +353,13 @@ export class Feeds {
   #feedOf(author: string): Feed {
     let feed = this.#feeds.get(author)
     if (feed === undefined) {
-      feed = { durable: NO_TIP, pending: NO_TIP, hashes: [], written: Promise.resolve(), promised: 0, doubtful: 0 }
+      feed = newFeed()
       this.#feeds.set(author, feed)
     }
     return feed
   }
 }
 
-function recordKey(author: string, seq: number): string {
-  return `entry/${author}/${seq.toString().padStart(SEQ_DIGITS, '0')}`
-}
-
-function headKey(author: string): string {
-  return `head/${author}`
-}
-
-function put(key: string, value: Uint8Array) {
-  return { type: 'put' as const, key, value }
-}
-
-function del(key: string) {
-  return { type: 'del' as const, key }
-}
-
-function readRecord(value: Uint8Array): Entry | undefined {
-  const record = unsealRecord(value)
-  if (record === undefined) return undefined
-  try {
-    return reopenEntry(record.bytes, record.hash)
-  } catch {
-    return undefined
-  }
-}
-
-function follows(entry: Entry, author: string, before: { seq: number; hash: string | null }): boolean {
-  return entry.author === author && entry.seq === before.seq + 1 && entry.prev === before.hash
-}
-
-function isSigned(entry: Entry): boolean {
-  try {
-    openEntry(entry.bytes)
-    return true
-  } catch {
-    return false
-  }
-}
-
-/** A head record that cannot be read promises at least what is there. */
-function promisedSeq(value: Uint8Array, known: number): number {
-  try {
-    return decodeAs(headSchema, value, 'a head record').seq
-  } catch {
-    return known
-  }
+function newFeed(): Feed {
+  return { durable: NO_TIP, pending: NO_TIP, hashes: [], written: Promise.resolve(), promised: 0, doubts: new Map(), heard: 0 }
 }

@@ -28,7 +28,7 @@ import { faultOfSigning, signerFor } from './authority-signer.ts'
 import { nextEntry, type NextEntryInit, readyToWrite, writableTip } from './next-entry.ts'
 import { Places } from './places.ts'
 import { type EntryLine, readLog } from './entry-line.ts'
-import { Feeds, type Head, type Tip } from './feeds.ts'
+import { type FeedEnd, Feeds, type Head, type Tip } from './feeds.ts'
 import { type ForkProof, openProof, proveFork } from './forks/forks.ts'
 import { Frozen, type FrozenAuthor } from './forks/frozen.ts'
 import { drifts, type Hlc, HLC_ZERO, observe } from './hlc.ts'
@@ -263,8 +263,8 @@ export class Ledger {
     return this.#feeds.tip(author)
   }
 
-  inDoubt(author: string): boolean {
-    return this.#feeds.inDoubt(author)
+  endOf(author: string): FeedEnd {
+    return this.#feeds.endOf(author)
   }
 
   /** The next seq of each feed in which these heads are ahead, those above all others first since these stand on them, and each record that is damaged here. */
@@ -361,7 +361,7 @@ export class Ledger {
   #place(entry: Entry): 'next' | 'known' | 'gap' {
     if (entry.seq >= this.#frozen.from(entry.author)) throw new Refusal('frozen', 'its author wrote two entries with one seq')
     try {
-      return this.#feeds.judge(entry)
+      return this.#feeds.hear(entry)
     } catch (error) {
       if (error instanceof Refusal && error.reason === 'fork') this.accuse(entry).catch((failure: unknown) => this.#warn(String(failure)))
       throw error

@@ -61,7 +61,7 @@ export function writableTip(feeds: Feeds, author: string, frozenFrom: number): T
   if (feeds.isCut(author)) {
     throw new OsirisError(
       'unavailable',
-      'Cannot write to the ledger: this node lost part of its own feed and has not got it back from peers',
+      'Cannot write to the ledger: there is more of the feed than this node has, and peers have not brought it',
     )
   }
   if (tip.seq + 1 < frozenFrom) return tip

@@ -85,7 +85,7 @@ export class FeedGuard {
 
   /**
    * How far a feed goes here, and whether the process that asks may write to it now. `writer`: its key. Throws `forbidden` unless the feed is its own, or the
-   * root's and it has shown that it holds that key: whoever could ask for another's feed could keep its owner from writing. Throws `overloaded` while it cannot say.
+   * root's and it has shown that it holds that key: whoever could ask for another's feed could keep its owner from writing.
    */
   answer(feed: Feed, writer: string, { instance, leaseMs }: Claim): Testimony {
     const { author } = feed
@@ -94,16 +94,13 @@ export class FeedGuard {
     const isRoots = authority.verdict.keys.top.has(author)
     if (author !== writer && !(isRoots && isProven(feed, universe, writer)))
       throw new OsirisError('forbidden', 'Cannot witness a feed: it is neither the sender’s own nor the root’s, by the ledger here')
-    // Else another writer takes the place of an entry that comes back here with a restart.
-    if (this.#ledger.inDoubt(author))
-      throw new OsirisError('overloaded', 'Cannot witness a feed: what a write that failed left of it here is being taken away; ask again')
-    const { seq, hash } = this.#ledger.tip(author)
-    return { seq, hash, ...this.#leases.claim(author, instance, leaseMs) }
+    return { ...this.#ledger.endOf(author), ...this.#leases.claim(author, instance, leaseMs) }
   }
 
-  /** Nobody else continues a feed of which a failed write may have left something here: the lease stays with this node until that is gone from its disk. */
+  /** Nobody else continues a feed that a write of this node is on its way to, or may have left something of here: the lease stays until it is there, or gone. */
   async #settleDoubts(): Promise<void> {
-    for (const [author, witnesses] of this.#witnesses) if (this.#ledger.inDoubt(author)) await witnesses.ready()
+    const doubted = [...this.#witnesses].filter(([author]) => this.#ledger.endOf(author).doubt !== null)
+    await Promise.allSettled(doubted.map(async ([, witnesses]) => witnesses.ready()))
   }
 
   #witnessesOf(feed: Feed, whose: string): Witnesses {

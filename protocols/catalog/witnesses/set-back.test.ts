@@ -2,6 +2,7 @@
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import { until } from '#protocols/until'
 import { aFunction, type CatalogNode, CatalogUniverse, copyOf, untilEqual, untilMembers } from '../catalog.fixture.ts'
+import { LEASE_HELD_MS } from './witnesses.ts'
 
 let universe: CatalogUniverse
 beforeEach(() => {
@@ -29,7 +30,12 @@ it('a disk set back while all who know what was on it are away: the key ends bef
   await a.stop()
   await before.stop()
   universe.mesh.heal()
-  const restored = await universe.node('a', { storage: old, artifacts: a.artifacts, seed: a.identity.seed, limits: { consultMs: 500 } })
+  const restored = await universe.node('a', {
+    storage: old,
+    artifacts: a.artifacts,
+    seed: a.identity.seed,
+    limits: { consultMs: LEASE_HELD_MS + 500 },
+  })
   await until(() => restored.network.members.withRole('catalog').length === 1)
   await publish(restored, 'instead', 'accepted')
   const b = await universe.node('b', { storage: before.storage, artifacts: before.artifacts, seed: before.identity.seed })

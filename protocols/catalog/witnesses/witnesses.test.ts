@@ -5,12 +5,12 @@ import { OsirisError } from '#protocols/errors'
 import type { Clock, Random } from '#protocols/lifecycle'
 import { sequence } from '#protocols/network'
 import { until } from '#protocols/until'
-import { aFunction, type CatalogNode, CatalogUniverse, copyOf, untilEqual, untilMembers } from '../catalog.fixture.ts'
+import { aFunction, type CatalogNode, CatalogUniverse, copyOf, storageThat, untilEqual, untilMembers } from '../catalog.fixture.ts'
 import type { Storage } from '#protocols/storage'
 import { fixedRootKeys } from '../rotating.ts'
 import { proveFeed } from './feed-proof.ts'
 import { Leases } from './leases.ts'
-import { LEASE_HELD_MS, Witnesses } from './witnesses.ts'
+import { LEASE_HELD_MS, type Testimony, Witnesses } from './witnesses.ts'
 
 describe('a node whose disk was set back', () => {
   let universe: CatalogUniverse
@@ -107,6 +107,31 @@ describe('a node whose disk was set back', () => {
     expect(guests.map(isIn)).toEqual(answers.map((each) => each.status === 'fulfilled'))
   })
 
+  // Simulator, seed 6697: the one had heard of an entry that its disk did not take, and the other, whose disk failed then, said that it could not say.
+  it('two machines that hold the root key, and whose disks fail one after the other, write one feed of the root', async () => {
+    const disks = { founder: new Disk(), other: new Disk() }
+    const limits = { consultMs: LEASE_HELD_MS + 500 }
+    const founder = await universe.node('founder', { isFounder: true, storage: disks.founder.storage, limits })
+    const other = await universe.node('other', { rootKeys: fixedRootKeys(universe.root), storage: disks.other.storage, limits })
+    await untilMembers([founder, other], 1)
+    const admit = (node: CatalogNode) => node.service.admit(createIdentity().id, 'guest', ['router'], [])
+    await admit(founder)
+    await untilEqual([founder, other])
+    disks.other.state = 'full'
+    const { seq } = await admit(founder)
+    await until(() => disks.other.failed > 0)
+    disks.founder.state = 'late'
+    await expect(admit(founder)).rejects.toMatchObject({ code: 'storage_full' })
+    // What the founder may have written comes back with a restart: it keeps the lease, and the other keeps it for it, however its own disk does.
+    await expect(admit(other)).rejects.toMatchObject({ code: 'unavailable' })
+    disks.other.state = 'well'
+    disks.founder.state = 'well'
+    await until(async () => (await admit(other).catch(() => undefined)) !== undefined, 10_000)
+    expect((await admit(founder)).seq).toBeGreaterThan(seq + 1)
+    await untilEqual([founder, other])
+    for (const { service } of [founder, other]) expect([service.status().frozen, service.refusals().fork ?? 0]).toEqual([[], 0])
+  })
+
   it('nobody gets the lease of the root feed without showing its key', async () => {
     const founder = await universe.node('founder', { isFounder: true })
     const thief = createIdentity()
@@ -157,6 +182,18 @@ describe('a node whose disk was set back', () => {
   }
 })
 
+/** A store whose writes fail when told to; `late`: when they are there. */
+class Disk {
+  state: 'well' | 'full' | 'late' = 'well'
+  failed = 0
+  readonly storage = storageThat(async (write) => {
+    if (this.state !== 'full') await write()
+    if (this.state === 'well') return
+    this.failed += 1
+    throw new Error('ENOSPC: no space left on device, write')
+  })
+}
+
 /** Time that passes when told to. */
 class Time implements Clock {
   #ms = 0
@@ -205,6 +242,7 @@ function clones(time: Time, random: Random, witnesses: number, areWitnesses = fa
         const answer = {
           seq: witness.feed.length,
           hash: witness.feed.at(-1) ?? null,
+          doubt: null,
           ...witness.leases.claim('key', claim.instance, claim.leaseMs),
         }
         await travel()
@@ -302,7 +340,7 @@ it('once consulted, a node that is cut off goes on; one that never was does not'
       namesOthers: () => true,
       ask: async () => {
         if (cut) throw new OsirisError('deadline_exceeded', 'no answer')
-        return { seq: 0, hash: null, granted: true, waitMs: 0 }
+        return { seq: 0, hash: null, doubt: null, granted: true, waitMs: 0 }
       },
       pull: async () => {},
       clock: time,
@@ -318,4 +356,35 @@ it('once consulted, a node that is cut off goes on; one that never was does not'
   void Promise.resolve(make().ready()).catch((error: OsirisError) => ended.push(error.code))
   await time.pass(20_000)
   expect(ended).toEqual(['first', 'unavailable'])
+})
+
+it('who may have entries on its disk that are not the writer’s is no witness that nobody else writes', async () => {
+  const time = new Time()
+  let doubt: Testimony['doubt'] = null
+  const witnesses = new Witnesses({
+    feed: { seq: () => 2, hashAt: (seq) => ['one', 'two'][seq - 1] },
+    others: () => ['b'],
+    whose: 'the root',
+    namesOthers: () => true,
+    ask: async () => ({ seq: 1, hash: 'one', doubt, granted: true, waitMs: 0 }),
+    here: () => ({ granted: true, waitMs: 0 }),
+    pull: async () => {},
+    clock: time,
+    random: sequence(1),
+    consultMs: 400,
+  })
+  const written = async () => {
+    let said: unknown
+    void Promise.resolve(witnesses.ready()).then(
+      () => (said = witnesses.grantedBy),
+      (error: OsirisError) => (said = error.code),
+    )
+    time.after(2000, () => {})
+    await time.pass(time.now() + 2000)
+    return said
+  }
+  const said: unknown[] = []
+  for (doubt of [null, { seq: 2, hash: 'two' }, { seq: 2, hash: 'another' }, { seq: 3, hash: 'three' }, { seq: 2, hash: null }])
+    said.push(await written())
+  expect(said).toEqual([1, 1, 'unavailable', 'unavailable', 'unavailable'])
 })

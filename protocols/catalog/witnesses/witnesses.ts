@@ -10,6 +10,7 @@
 import { OsirisError } from '#protocols/errors'
 import type { Clock, MaybePromise, Random } from '#protocols/lifecycle'
 import type { Peer } from '#protocols/network'
+import type { FeedEnd } from '../ledger/feeds.ts'
 
 /** How long a lease counts here. */
 export const LEASE_MS = 1000
@@ -33,10 +34,7 @@ export interface Claim {
 }
 
 /** What another catalog says about this node's feed; where it says other than what is here, the entry itself has shown it. */
-export interface Testimony {
-  seq: number
-  /** `null` for seq 0. */
-  hash: string | null
+export interface Testimony extends FeedEnd {
   granted: boolean
   waitMs: number
 }
@@ -126,7 +124,7 @@ export class Witnesses {
       if (trouble === undefined) {
         if (round.answers.length > 0) this.#consulted = true
         if (leaseMs > 0) this.#untilMs = fromMs + LEASE_MS
-        if (leaseMs > 0) this.#grantedBy = round.answers.filter(({ testimony }) => testimony.granted).length
+        if (leaseMs > 0) this.#grantedBy = round.answers.filter(({ testimony }) => this.#isFree(testimony)).length
         return
       }
       if (leaseMs > 0)
@@ -157,14 +155,19 @@ export class Witnesses {
       : undefined
   }
 
+  /** Not where this node's next entry could meet another one that comes back with a restart of the witness. */
+  #isFree({ granted, doubt }: Testimony): boolean {
+    return granted && (doubt === null || this.#init.feed.hashAt(doubt.seq) === doubt.hash)
+  }
+
   /** Why this round is not enough to write, if it is not. */
   #verdict({ asked, early, answers, here }: Round): string | undefined {
     const { whose } = this.#init
-    const granted = answers.filter(({ testimony }) => testimony.granted).length
+    const granted = answers.filter(({ testimony }) => this.#isFree(testimony)).length
     const own = here === undefined ? [] : [here.granted]
     const needed = Math.floor((answers.length + early + own.length) / 2) + 1
     if (granted + Number(own[0] ?? false) >= needed && granted > 0) return undefined
-    if (granted < answers.length || own[0] === false) return `another process is writing with ${whose}'s key`
+    if (granted < answers.length || own[0] === false) return `another process is writing with ${whose}'s key, or may have written`
     if (this.#consulted || (answers.length === 0 && early === 0 && !this.#init.namesOthers())) return undefined
     return `none of the other catalogs could say how far ${whose}'s feed goes (${answers.length} of ${asked} answered); it may have been set back`
   }

@@ -4,7 +4,7 @@ import type { ArtifactStore } from '../../artifacts/artifacts.ts'
 import type { RecordsPage } from '../../catalog.ts'
 import { Audit } from './audit.ts'
 import type { AuditSummary } from './audit-report.ts'
-import { headSchema } from '../feeds.ts'
+import { headSchema } from '../feed-records.ts'
 import { ENCODINGS, type Storage, unsealRecord } from '#protocols/storage'
 
 /** Keys in their order put the entries of a feed in theirs, and before heads, proofs and receipts. */
