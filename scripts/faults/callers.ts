@@ -21,6 +21,8 @@ type Name = (typeof FUNCTIONS)[number]
 export interface CallersInit {
   count: number
   seed: number
+  /** Between two calls of one caller, at most. */
+  pauseMs?: number
   /** Who may be asked now. */
   nodes: () => readonly FaultNode[]
 }
@@ -37,6 +39,8 @@ export class Callers {
   /** By node: since `mark`, when the first call that began after it was answered. */
   readonly first = new Map<string, number>()
   readonly tookMs: number[] = []
+  /** How the questions to each node ended since `mark`; a call that is asked again elsewhere counts at both. */
+  readonly byNode = new Map<string, Tally>()
   readonly #init: CallersInit
   readonly #dice: Dice[]
   readonly #next: number[]
@@ -65,6 +69,7 @@ export class Callers {
   mark(): number {
     this.first.clear()
     this.tookMs.length = 0
+    this.byNode.clear()
     return (this.#markedAt = performance.now())
   }
 
@@ -77,10 +82,8 @@ export class Callers {
       const name = dice.chance(0.5) ? 'once' : 'again'
       const id = `${name}-${index}-${(this.#next[index] as number)++}`
       const code = await this.#call(name, id, dice)
-      const { failed } = this.tallies[name]
-      if (code === undefined) this.tallies[name].ok += 1
-      else failed.set(code, (failed.get(code) ?? 0) + 1)
-      await sleep(code === undefined ? dice.int(PAUSE_MS) : PAUSE_MS)
+      count(this.tallies[name], code)
+      await sleep(code === undefined ? dice.int(this.#init.pauseMs ?? PAUSE_MS) : PAUSE_MS)
     }
   }
 
@@ -110,14 +113,27 @@ export class Callers {
     return node
   }
 
+  #tallyOf(name: string): Tally {
+    const tally = this.byNode.get(name) ?? { ok: 0, failed: new Map() }
+    this.byNode.set(name, tally)
+    return tally
+  }
+
   #note(node: FaultNode, id: string, startedAt: number, code: string | undefined): void {
     const now = performance.now()
     if (now - startedAt > LATE_MS && this.late.length < TOLD)
       this.late.push(`${id} through ${node.name} ended after ${Math.round(now - startedAt)} ms (${code ?? 'answered'})`)
-    if (code !== undefined || startedAt < this.#markedAt) return
+    if (startedAt < this.#markedAt) return
+    count(this.#tallyOf(node.name), code)
+    if (code !== undefined) return
     this.tookMs.push(now - startedAt)
     if (!this.first.has(node.name)) this.first.set(node.name, now - this.#markedAt)
   }
+}
+
+function count(tally: Tally, code: string | undefined): void {
+  if (code === undefined) tally.ok += 1
+  else tally.failed.set(code, (tally.failed.get(code) ?? 0) + 1)
 }
 
 export function failuresIn({ failed }: Tally): number {

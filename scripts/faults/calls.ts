@@ -35,6 +35,10 @@ export interface CallsFault {
   strike(node: FaultNode, universe: FaultUniverse): Promise<Struck>
 }
 
+interface Settings {
+  scale?: { min: number }
+}
+
 /** Strikes one node after the other while calls run: none is lost, late, or started twice. */
 export function underCalls(fault: CallsFault): Fault {
   const { name, does, holds, isQuick = false } = fault
@@ -48,7 +52,7 @@ async function run(fault: CallsFault, init: FaultRun): Promise<Verdict> {
   let away: FaultNode | undefined
   const callers = new Callers({ count: CALLERS, seed: init.seed, nodes: () => universe.ready().filter((node) => node !== away) })
   init.cleanup.add(() => callers.pause())
-  await deploy(universe, sink)
+  await deployCalled(universe, sink)
   init.say(`${init.nodes} nodes are ready`)
   const problems: string[] = []
   let slowestMs = 0
@@ -83,8 +87,8 @@ async function run(fault: CallsFault, init: FaultRun): Promise<Verdict> {
   }
 }
 
-/** Both wait a little, so that there is always something to lose. */
-async function deploy(universe: FaultUniverse, { url }: Sink): Promise<void> {
+/** The functions that callers call, with settings besides; resolves when every node has answered both. They wait a little, so that there is always something to lose. */
+export async function deployCalled(universe: FaultUniverse, { url }: Sink, settings: Settings = {}): Promise<void> {
   const source = `export default async (id) => {
     await fetch(${JSON.stringify(`${url}/`)} + id)
     await new Promise((resolve) => setTimeout(resolve, 5))
@@ -93,7 +97,7 @@ async function deploy(universe: FaultUniverse, { url }: Sink): Promise<void> {
   const [first] = universe.ready()
   for (const name of FUNCTIONS) {
     const again = name === 'again' ? { idempotent: true, hedge: { after: '100ms' } } : {}
-    const config = { access: 'public' as const, egress: [url], execution: { timeout: `${TIMEOUT_MS}ms` }, ...again }
+    const config = { access: 'public' as const, egress: [url], execution: { timeout: `${TIMEOUT_MS}ms` }, ...again, ...settings }
     await first?.client?.deploy({ namespace: NAMESPACE, name, source, language: 'javascript', ack: 'committed', config })
   }
   const end = performance.now() + READY_MS
@@ -110,7 +114,8 @@ async function deploy(universe: FaultUniverse, { url }: Sink): Promise<void> {
 
 const isOnce = (id: string) => id.startsWith('once-')
 
-function judge(callers: Callers, sink: Sink, isTimed: boolean): string[] {
+/** What did not hold of all calls there were. */
+export function judge(callers: Callers, sink: Sink, isTimed: boolean): string[] {
   const { once, again } = callers.tallies
   const twice = sink.twice().filter(isOnce)
   const share = again.ok / Math.max(1, again.ok + failuresIn(again))
@@ -126,7 +131,7 @@ function judge(callers: Callers, sink: Sink, isTimed: boolean): string[] {
   ]
 }
 
-function summaryOf({ tallies: { once, again } }: Callers): string {
+export function summaryOf({ tallies: { once, again } }: Callers): string {
   const told = (name: string, { ok, failed }: typeof once) =>
     `${ok} ${name} answered${failed.size === 0 ? '' : ` (others: ${codesOf(failed)})`}`
   return `${told('calls', once)}, ${told('idempotent ones', again)}`

@@ -30,6 +30,8 @@ export interface Acknowledged {
 export interface DeployersInit {
   count: number
   seed: number
+  /** Between two deploys of one caller, at most. */
+  pauseMs?: number
   ready: () => FaultNode[]
   strikes: () => number
 }
@@ -65,7 +67,7 @@ export class Deployers {
     while (!this.#stopped) {
       const node = dice.pick(this.#init.ready())
       if (node !== undefined) await this.#deploy(index, dice, node)
-      await sleep(node === undefined ? REFUSED_PAUSE_MS : dice.int(PAUSE_MS_MAX))
+      await sleep(node === undefined ? REFUSED_PAUSE_MS : dice.int(this.#init.pauseMs ?? PAUSE_MS_MAX))
     }
   }
 

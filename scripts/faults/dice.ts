@@ -9,6 +9,11 @@ export class Dice {
     this.#random = sequence(createHash('sha256').update(`${seed} ${concern}`).digest().readUInt32LE())
   }
 
+  /** 0 up to, and without, 1. */
+  share(): number {
+    return this.#random()
+  }
+
   /** 0 … count - 1. */
   int(count: number): number {
     return Math.floor(this.#random() * count)

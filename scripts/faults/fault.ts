@@ -34,5 +34,11 @@ export interface Fault {
   holds: string
   /** A few strikes of it are part of `npm test`. */
   isQuick: boolean
+  /** How many, if not three. */
+  quickStrikes?: number
+  /** How often it strikes in a long run, unless somebody says. */
+  strikes?: number
+  /** Why this host cannot play it; nothing when it can. Absent: every host can. */
+  unable?(): string | undefined
   run(run: FaultRun): Promise<Verdict>
 }

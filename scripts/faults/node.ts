@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url'
 import { isRunning, LIFELINE, markOf, nextLine, type NodeState, type ProcessMark, readNode } from '#node/universe'
 import type { Role } from '#protocols/lifecycle'
 import { connect, type Osiris } from '#sdk'
+import { HERE, type Place } from './place.ts'
 
 const BIN = fileURLToPath(new URL('../../node/cli/bin.js', import.meta.url))
 /** A start takes half a second; a machine that is busy with others is given its time. */
@@ -30,18 +31,21 @@ export class FaultNode {
   readonly troubles: string[] = []
   readonly #dir: string
   readonly #roles: readonly Role[]
+  readonly #place: Place
   /** What its processes had started when they were killed, and had to end by itself. */
   readonly #children: ProcessMark[] = []
   #life: Life | undefined
   #client: Osiris | undefined
   /** Picked by the kernel at the first start and kept, as an operator's are. */
-  #ports = { http: 0, p2p: 0 }
+  #ports: { http: number; p2p: number }
 
-  constructor(name: string, roles: readonly Role[], dir: string) {
+  constructor(name: string, roles: readonly Role[], dir: string, place = HERE) {
     this.name = name
     this.dataDir = join(dir, name)
     this.#dir = dir
     this.#roles = roles
+    this.#place = place
+    this.#ports = { http: place.http.port, p2p: place.p2p.port }
   }
 
   /** For a node that is ready. */
@@ -73,13 +77,17 @@ export class FaultNode {
       life.child.stdout?.resume()
       this.#ports = { http: Number(new URL(line.http).port), p2p: Number(line.p2p[0]?.split('/')[4]) }
       const known = token ?? this.state?.developerToken
-      this.#client = await connect({ url: line.http, timeoutMs: ANSWER_MS, ...(known === undefined ? {} : { token: known }) })
+      this.#client = await connect({
+        url: this.#place.url ?? line.http,
+        timeoutMs: ANSWER_MS,
+        ...(known === undefined ? {} : { token: known }),
+      })
       return
     }
     await life.ended
     // Between a death and the next start somebody else was given the port.
     if (line?.event === 'failed' && line.error.code === 'conflict' && line.error.message.startsWith('Cannot listen')) {
-      this.#ports = { http: 0, p2p: 0 }
+      this.#ports = { http: this.#place.http.port, p2p: this.#place.p2p.port }
       return this.start(token, invitation)
     }
     this.troubles.push(`${this.name} did not start: ${line?.event === 'failed' ? line.error.message : this.#log()}`)
@@ -134,7 +142,9 @@ export class FaultNode {
 
   #spawn(invitation: string | undefined): Life {
     const { http, p2p } = this.#ports
-    const places = ['--data', this.dataDir, '--state', this.#dir, '--http-port', String(http), '--p2p-listen', `/ip4/127.0.0.1/tcp/${p2p}`]
+    const { inside, http: door, p2p: mesh } = this.#place
+    const listen = ['--http-host', door.host, '--http-port', String(http), '--p2p-listen', `/ip4/${mesh.host}/tcp/${p2p}`]
+    const places = ['--data', this.dataDir, '--state', this.#dir, ...listen]
     const flags = [
       '--name',
       this.name,
@@ -154,8 +164,8 @@ export class FaultNode {
       [LIFELINE]: JSON.stringify(markOf(process.pid)),
     }
     const log = openSync(this.#logPath, 'a')
-    const args = [BIN, 'node', 'start', '--json', ...places, ...flags]
-    const child = spawn(process.execPath, args, { env, stdio: ['ignore', 'pipe', log], detached: true })
+    const [command = '', ...args] = [...inside, process.execPath, BIN, 'node', 'start', '--json', ...places, ...flags]
+    const child = spawn(command, args, { env, stdio: ['ignore', 'pipe', log], detached: true })
     closeSync(log)
     const life: Life = { child, isOver: false, ended: endingOf(child) }
     this.#life = life

@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { Cleanup } from '../bench/cleanup.ts'
+import type { Lab } from './wires/lab.ts'
 
 export class Sink {
   /** Starts by call. */
@@ -13,19 +14,22 @@ export class Sink {
     this.url = url
   }
 
-  /** On a free port of this machine. */
-  static async start(cleanup: Cleanup): Promise<Sink> {
+  /** On a free port of this machine, or where functions of a universe in a network of its own find it. */
+  static async start(cleanup: Cleanup, lab?: Lab): Promise<Sink> {
+    const there = await lab?.listen()
     const server = createServer((request, response) => {
       const id = request.url?.slice(1) ?? ''
       sink.starts.set(id, (sink.starts.get(id) ?? 0) + 1)
       response.end()
-    }).listen(0, '127.0.0.1')
+    })
+    if (there === undefined) server.listen(0, '127.0.0.1')
+    else server.listen(there.handle)
     cleanup.add(async () => {
       server.close()
       server.closeAllConnections()
     })
     await once(server, 'listening')
-    const sink = new Sink(`http://127.0.0.1:${(server.address() as AddressInfo).port}`)
+    const sink = new Sink(there?.url ?? `http://127.0.0.1:${(server.address() as AddressInfo).port}`)
     return sink
   }
 

@@ -4,6 +4,7 @@ import type { Role } from '#protocols/lifecycle'
 import type { Cleanup } from '../bench/cleanup.ts'
 import { until } from '../bench/children.ts'
 import { FaultNode } from './node.ts'
+import type { Place } from './place.ts'
 
 /** The first has everything (and the root key); builders are some, so that a deploy often crosses the mesh twice. */
 const ROLES: readonly Role[][] = [['router', 'catalog', 'builder', 'executor'], ['catalog', 'builder'], ['catalog', 'builder'], ['catalog']]
@@ -12,6 +13,11 @@ const EVERYTHING: readonly Role[] = ['router', 'catalog', 'builder', 'executor']
 const ADMITTED_MS = 60_000
 const ORPHANS_MS = 10_000
 const LOOK_MS = 100
+
+interface Setting {
+  everything?: boolean
+  places?: readonly Place[]
+}
 
 export class FaultUniverse {
   readonly nodes: readonly FaultNode[]
@@ -25,10 +31,15 @@ export class FaultUniverse {
     this.#cleanup = cleanup
   }
 
-  /** Resolves when every node has taken in a deploy that was committed. `everything`: each runs all roles. */
-  static async start(count: number, dir: string, cleanup: Cleanup, { everything = false } = {}): Promise<FaultUniverse> {
+  /** Resolves when every node has taken in a deploy that was committed. `everything`: each runs all roles. `places`: where they run, if not here. */
+  static async start(
+    count: number,
+    dir: string,
+    cleanup: Cleanup,
+    { everything = false, places = [] }: Setting = {},
+  ): Promise<FaultUniverse> {
     const rolesOf = (index: number) => (everything ? EVERYTHING : (ROLES[index] ?? ['catalog']))
-    const nodes = Array.from({ length: count }, (_, index) => new FaultNode(`node-${index + 1}`, rolesOf(index), dir))
+    const nodes = Array.from({ length: count }, (_, index) => new FaultNode(`node-${index + 1}`, rolesOf(index), dir, places[index]))
     const universe = new FaultUniverse(nodes, cleanup)
     // Registered first: a start that is interrupted leaves nodes behind.
     cleanup.add(() => universe.#end())
