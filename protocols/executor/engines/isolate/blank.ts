@@ -81,5 +81,6 @@ const WARM_UP = `(() => {
   request.headers.get('a')
   const response = new Response('x', { status: 201, headers: { a: 'b' } })
   response.headers.set('c', 'd')
+  response.body.getReader().read()
   new TextDecoder().decode(new TextEncoder().encode('é'))
 })()`

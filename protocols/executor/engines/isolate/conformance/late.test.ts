@@ -53,12 +53,41 @@ describe('a global that loads late', () => {
         `Blob = FormData = File = null; const blob = await new Response('x').blob(); return [blob.size, Object.prototype.toString.call(blob)]`,
       ),
     ).toEqual([1, '[object Blob]'])
+    expect(
+      await run(`const form = { method: 'POST', headers: { 'content-type': 'application/x-www-form-urlencoded' }, body: 'a=b' }
+        URL = URLSearchParams = ReadableStream = Headers = null
+        return [new Request('http://x.example/../y').url, [...await new Request('http://x/', form).formData()], await new Response(new Response('x').body).text()]`),
+    ).toEqual(['http://x.example/y', [['a', 'b']], 'x'])
     const outcome =
       await call(`for (const P of [Array, Map, Set, String, RegExp, Object, Reflect, JSON]) for (const key of Object.getOwnPropertyNames(P.prototype ?? P))
       try { (P.prototype ?? P)[key] = () => { throw 'replaced' } } catch {}
       export default () => { console.log('one', { two: 3 }); throw new RangeError('mine') }`)
     expect(outcome).toMatchObject({ kind: 'failed', error: { code: 'function_failed' } })
     expect(valueOf(await executor.invoke(callOf(world.define('export default () => 1'))))).toBe(1)
+  })
+})
+
+describe('URL and streams', () => {
+  test('are made when one of them is needed, each global once, and nothing else is', async () => {
+    const found = await run(`
+      const given = fetch, isMade = (name) => !Object.getOwnPropertyDescriptor(globalThis, name).get
+      URLSearchParams = 'mine'
+      const url = new URL('http://x.example/?a=1&b=2'), body = new Response('x').body
+      return [URLSearchParams, url.searchParams.size, url.searchParams.has('a', '2'), isMade('ReadableStream'), body instanceof ReadableStream, isMade('WritableStream'), fetch === given]`)
+    expect(found).toEqual(['mine', 2, false, false, true, false, true])
+  })
+  test('work where the globals are frozen, and URL.canParse and parse with them', async () => {
+    expect(
+      await run(
+        `Object.freeze(globalThis); return [new URL('a', 'http://x').href, URL.canParse('x'), URL.parse('http://y').host, [...new URLSearchParams('a=b')], typeof new TransformStream().readable]`,
+      ),
+    ).toEqual(['http://x/a', false, 'y', [['a', 'b']], 'object'])
+  })
+  test('no object of theirs is data, wherever it came from', async () => {
+    expect(
+      await run(`const kind = (make) => { try { structuredClone(make()); return 'data' } catch (error) { return error.name } }
+        return [kind(() => new URL('http://x').searchParams), kind(() => new Response('x').body), kind(() => new Blob(['x']).stream()), kind(() => ({}))]`),
+    ).toEqual(['DataCloneError', 'DataCloneError', 'DataCloneError', 'data'])
   })
 })
 

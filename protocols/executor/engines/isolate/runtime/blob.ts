@@ -1,6 +1,7 @@
 /** Blob and File (File API): bytes that cannot change, held in the isolate. */
-import { ReadableStream } from 'web-streams-polyfill'
+import type { ReadableStream } from 'web-streams-polyfill'
 import { loaded } from './loaded.ts'
+import { streams } from './streams.ts'
 import { bytesOf, decodeUtf8, encodeUtf8, stringOf } from './text.ts'
 
 /** What a reader of `stream()` gets at once. */
@@ -48,7 +49,7 @@ export class Blob {
   stream(): ReadableStream<Uint8Array> {
     const bytes = this.#bytes
     let at = 0
-    return new ReadableStream({
+    return new (streams().ReadableStream)({
       type: 'bytes',
       pull(controller) {
         if (at < bytes.length) controller.enqueue(bytes.slice(at, (at += CHUNK_BYTES)))

@@ -1,7 +1,8 @@
 /** What Request and Response share: a body held as text or bytes for as long as nobody asks for a stream. */
-import { ReadableStream } from 'web-streams-polyfill'
+import type { ReadableStream } from 'web-streams-polyfill'
 import { lazy } from './lazy.ts'
 import { loaded } from './loaded.ts'
+import { isStream, streams } from './streams.ts'
 import { bytesOf, decodeUtf8, encodeUtf8, stringOf } from './text.ts'
 import type * as blob from './blob.ts'
 import type { Blob } from './blob.ts'
@@ -9,6 +10,7 @@ import type * as formPiece from './form-data.ts'
 import type { FormData } from './form-data.ts'
 import type * as multipart from './multipart.ts'
 import type * as mime from './mime.ts'
+import { isSearchParams, urls } from './urls.ts'
 
 const blobs = lazy(() => require('./blob.ts') as typeof blob)
 const forms = lazy(() => require('./form-data.ts') as typeof formPiece)
@@ -26,8 +28,8 @@ export interface Extracted {
 export function extract(init: unknown): Extracted {
   if (init === null || init === undefined) return { source: null, type: null }
   if (typeof init === 'string') return { source: init, type: 'text/plain;charset=UTF-8' }
-  if (init instanceof ReadableStream) return streamOf(init)
-  if (init instanceof URLSearchParams) return { source: init.toString(), type: 'application/x-www-form-urlencoded;charset=UTF-8' }
+  if (isStream(init)) return streamOf(init)
+  if (isSearchParams(init)) return { source: init.toString(), type: 'application/x-www-form-urlencoded;charset=UTF-8' }
   if (loaded.formData?.isFormData(init)) return loaded.formData.encodeFormData(init)
   if (loaded.blob?.isBlob(init)) return { source: loaded.blob.bytesOfBlob(init).slice(), type: init.type === '' ? null : init.type }
   if (init instanceof ArrayBuffer || ArrayBuffer.isView(init)) return { source: bytesOf(init).slice(), type: null }
@@ -48,15 +50,15 @@ export class Body {
   }
 
   get bodyUsed(): boolean {
-    return this.#used || (this.#source instanceof ReadableStream && isDisturbed(this.#source))
+    return this.#used || (isStream(this.#source) && isDisturbed(this.#source))
   }
 
   get body(): ReadableStream | null {
     const source = this.#source
     if (source === null) return null
-    if (source instanceof ReadableStream) return source
+    if (isStream(source)) return source
     const used = this.#used
-    const stream = new ReadableStream({
+    const stream = new (streams().ReadableStream)({
       start(controller) {
         // A copy: what is enqueued is taken away from whoever had it, a clone of this body for one.
         const bytes = typeof source === 'string' ? encodeUtf8(source) : source.slice()
@@ -72,7 +74,7 @@ export class Body {
   /** Takes the body away, once; the stream may not be in anybody's hands. */
   static take(body: Body): Source {
     const source = body.#source
-    if (body.bodyUsed || (source instanceof ReadableStream && source.locked)) throw new TypeError('The body has been used already')
+    if (body.bodyUsed || (isStream(source) && source.locked)) throw new TypeError('The body has been used already')
     if (source !== null) body.#used = true
     return source
   }
@@ -80,7 +82,7 @@ export class Body {
   /** Two bodies out of one; both can be read. */
   static split(body: Body): Source {
     if (body.bodyUsed) throw new TypeError('The body has been used already')
-    if (!(body.#source instanceof ReadableStream)) return body.#source
+    if (!isStream(body.#source)) return body.#source
     const [mine, theirs] = body.#source.tee()
     body.#source = mine
     return theirs
@@ -115,7 +117,7 @@ export class Body {
     const type = contentType(this)
     const essence = mimes().parseMime(type)?.essence
     if (essence === 'multipart/form-data') return forms().formDataOf(multiparts().fieldsOf(await this.bytes(), type))
-    if (essence === 'application/x-www-form-urlencoded') return forms().formDataOf([...new URLSearchParams(await this.text())])
+    if (essence === 'application/x-www-form-urlencoded') return forms().formDataOf([...new (urls().URLSearchParams)(await this.text())])
     throw new TypeError(`The body is not a form: its content type is ${JSON.stringify(type.slice(0, 100))}`)
   }
 }
@@ -126,7 +128,7 @@ function contentType(body: Body): string {
 
 async function readWhole(source: Source): Promise<string | Uint8Array<ArrayBuffer>> {
   if (source === null) return ''
-  if (!(source instanceof ReadableStream)) return source
+  if (!isStream(source)) return source
   const chunks: Uint8Array[] = []
   let length = 0
   const reader = source.getReader()

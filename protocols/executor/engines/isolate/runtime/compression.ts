@@ -3,8 +3,9 @@
  * out waits for a reader before more goes in, in small pieces, so that a few kilobytes that stand for gigabytes are never unfolded ahead of need.
  */
 import { Deflate, Gzip, Zlib } from 'fflate'
-import { ReadableStream, WritableStream } from 'web-streams-polyfill'
+import type { ReadableStream, WritableStream } from 'web-streams-polyfill'
 import { type Format, Inflator } from './inflate.ts'
+import { streams } from './streams.ts'
 import { bytesOf, stringOf } from './text.ts'
 
 /** One byte of deflate stands for at most 1,032. */
@@ -38,7 +39,7 @@ class BytesThroughCodec {
         throw error
       }
     }
-    this.#readable = new ReadableStream<Uint8Array>(
+    this.#readable = new (streams().ReadableStream)<Uint8Array>(
       {
         start: (controller) => {
           out = controller
@@ -51,7 +52,7 @@ class BytesThroughCodec {
       },
       { highWaterMark: 0 },
     )
-    this.#writable = new WritableStream({
+    this.#writable = new (streams().WritableStream)({
       write: async (chunk) => {
         let bytes = new Uint8Array(0)
         await guarded(() => {

@@ -1,9 +1,4 @@
 /** Puts the web-standard globals in place. */
-// oxlint-disable import/no-unassigned-import -- these put URL and URLSearchParams on the global object
-import 'core-js/web/url.js'
-import 'core-js/web/url-search-params.js'
-// oxlint-enable import/no-unassigned-import
-import * as streams from 'web-streams-polyfill'
 import { atob, btoa } from './base64.ts'
 import { installConsole } from './console.ts'
 import { AbortController, AbortSignal } from './abort.ts'
@@ -15,8 +10,10 @@ import { Headers } from './headers.ts'
 import { defineGlobals, defineLazyGlobals } from './lazy.ts'
 import { Request } from './request.ts'
 import { Response } from './response.ts'
+import { streams } from './streams.ts'
 import { TextDecoder, TextEncoder } from './text.ts'
 import { installTimers } from './timers.ts'
+import { urls } from './urls.ts'
 import type * as clone from './clone.ts'
 import type * as compression from './compression.ts'
 import type * as performance from './performance.ts'
@@ -24,6 +21,11 @@ import type * as textStreams from './text-streams.ts'
 
 /** The pieces that few functions touch, by the globals that load them. */
 const LATE: [load: () => object, names: string[]][] = [
+  [urls, ['URL', 'URLSearchParams']],
+  [streams, ['ReadableStream', 'ReadableStreamDefaultController', 'ReadableStreamDefaultReader', 'ReadableByteStreamController']],
+  [streams, ['ReadableStreamBYOBReader', 'ReadableStreamBYOBRequest', 'ByteLengthQueuingStrategy', 'CountQueuingStrategy']],
+  [streams, ['WritableStream', 'WritableStreamDefaultController', 'WritableStreamDefaultWriter']],
+  [streams, ['TransformStream', 'TransformStreamDefaultController']],
   [() => require('./blob.ts') as object, ['Blob', 'File']],
   [() => require('./form-data.ts') as object, ['FormData']],
   [() => require('./text-streams.ts') as typeof textStreams, ['TextEncoderStream', 'TextDecoderStream']],
@@ -42,8 +44,6 @@ export function installGlobals(global: Record<string, unknown>): void {
   installGlobalEvents(global)
   defineGlobals(global, { AbortController, AbortSignal, CustomEvent, DOMException, Event, EventTarget })
   defineGlobals(global, { Headers, Request, Response, TextDecoder, TextEncoder, atob, btoa, fetch })
-  defineGlobals(global, streams)
-  defineGlobals(global, { URL, URLSearchParams })
   defineGlobals(global, { navigator: Object.freeze({ userAgent: 'Osiris' }), self: globalThis })
   for (const [load, names] of LATE) defineLazyGlobals(global, load, names)
 }

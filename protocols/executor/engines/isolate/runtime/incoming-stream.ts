@@ -1,5 +1,6 @@
 /** A body as the host brings it: what is taken is told, so that the sender's window moves. */
-import { ReadableStream } from 'web-streams-polyfill'
+import type { ReadableStream } from 'web-streams-polyfill'
+import { streams } from './streams.ts'
 
 export class IncomingStream {
   readonly stream: ReadableStream
@@ -12,7 +13,7 @@ export class IncomingStream {
   /** `taken` tells the sender that there is room for so many bytes more; `left` that nobody reads on. */
   constructor(taken: (bytes: number) => void, left: () => void = () => {}) {
     this.#taken = taken
-    this.stream = new ReadableStream(
+    this.stream = new (streams().ReadableStream)(
       {
         pull: (controller) => this.#pull(controller),
         cancel: () => {

@@ -25,6 +25,15 @@ export function lazy<M>(load: () => M): () => M {
 /** Prototypes of the platform's own objects: those cannot be cloned like data. */
 const prototypes = new Set<object>()
 
+/** As `lazy`, of a piece whose objects are had without its globals too: all it exports are known as the platform's. */
+export function lazyPiece<M extends object>(load: () => M): () => M {
+  return lazy(() => {
+    const piece = load()
+    for (const name of Object.keys(piece)) remember((piece as Exports)[name])
+    return piece
+  })
+}
+
 /** Defines globals with the attributes that Web IDL gives them. */
 export function defineGlobals(target: object, values: Exports): void {
   for (const name of Object.keys(values)) put(target, name, values[name])
@@ -56,6 +65,10 @@ export function isPlatformObject(value: object): boolean {
 function put(target: object, name: string, value: unknown): void {
   // Returns false, and does not throw, where user code has frozen its globals.
   defineProperty(target, name, { value, configurable: true, enumerable: false, writable: true })
+  remember(value)
+}
+
+function remember(value: unknown): void {
   const prototype: unknown = typeof value === 'function' ? (value as { prototype?: unknown }).prototype : undefined
   if (typeof prototype === 'object' && prototype !== null) apply(setAdd, prototypes, [prototype])
 }

@@ -8,8 +8,8 @@ import { installGlobals } from './globals.ts'
 
 const global = globalThis as unknown as Record<string, unknown>
 
-/** Ways to spend memory or time that no limit of the engine counts, and clocks finer than it should have; and what the bundle leaves behind. */
-const ABSENT = ['WebAssembly', 'SharedArrayBuffer', 'Atomics', 'FinalizationRegistry', 'WeakRef', '__core-js_shared__']
+/** Ways to spend memory or time that no limit of the engine counts, and clocks finer than it should have. */
+const ABSENT = ['WebAssembly', 'SharedArrayBuffer', 'Atomics', 'FinalizationRegistry', 'WeakRef']
 
 installGlobals(global)
 

@@ -3,6 +3,7 @@ import { AbortController, AbortSignal, isAbortSignal } from './abort.ts'
 import { Body, extract, type Source } from './body.ts'
 import { Headers, type HeadersInput } from './headers.ts'
 import { stringOf } from './text.ts'
+import { urls } from './urls.ts'
 
 export interface RequestInit {
   method?: string
@@ -69,7 +70,7 @@ export class Request extends Body {
     if (source !== null && (method === 'GET' || method === 'HEAD')) throw new TypeError(`A request with method ${method} has no body`)
     super(source)
     this.#method = method
-    this.#url = from?.url ?? new URL(stringOf(input)).href
+    this.#url = from?.url ?? new (urls().URL)(stringOf(input)).href
     this.#headers = new Headers(options.headers ?? from?.headers)
     if (type !== null && !this.#headers.has('content-type')) this.#headers.set('content-type', type)
     this.#settings = settingsOf(options, from === undefined ? DEFAULTS : from.#settings)

@@ -4,6 +4,7 @@ import { Body, extract, type Source } from './body.ts'
 import { Headers, type HeadersInput } from './headers.ts'
 import { loaded } from './loaded.ts'
 import { stringOf } from './text.ts'
+import { urls } from './urls.ts'
 import type { WebSocket } from './web-socket.ts'
 
 export interface ResponseInit {
@@ -51,7 +52,7 @@ export class Response extends Body {
 
   static redirect(url: string | URL, status = 302): Response {
     if (!REDIRECTS.has(status)) throw new RangeError(`${status} is not the status of a redirect`)
-    return new Response(null, { status, headers: { location: new URL(stringOf(url)).href } })
+    return new Response(null, { status, headers: { location: new (urls().URL)(stringOf(url)).href } })
   }
 
   static error(): Response {

@@ -3,6 +3,7 @@ import type { WireRequest } from '../../../frames.ts'
 import { apply } from './primordials.ts'
 import type { Request } from './request.ts'
 import { Response } from './response.ts'
+import { urls } from './urls.ts'
 import { resultText, tooMany, type ValueFunction } from './value-call.ts'
 
 export async function routeValue(fn: ValueFunction, parameters: string[], wire: WireRequest, request: Request): Promise<Response> {
@@ -36,7 +37,7 @@ function fromUrl(name: string, wire: WireRequest): unknown {
 
 function queryOf(url: string): URLSearchParams {
   const at = url.indexOf('?')
-  return new URLSearchParams(at < 0 ? '' : url.slice(at))
+  return new (urls().URLSearchParams)(at < 0 ? '' : url.slice(at))
 }
 
 function parsed(text: string): unknown {

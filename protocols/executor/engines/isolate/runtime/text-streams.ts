@@ -1,5 +1,6 @@
 /** TextEncoderStream and TextDecoderStream (Encoding Standard). */
-import { TransformStream } from 'web-streams-polyfill'
+import type { TransformStream } from 'web-streams-polyfill'
+import { streams } from './streams.ts'
 import { bytesOf, encodeUtf8, stringOf, TextDecoder } from './text.ts'
 
 export class TextEncoderStream {
@@ -8,7 +9,7 @@ export class TextEncoderStream {
   constructor() {
     // Half of a pair at the end of a chunk waits for the other half.
     let held = ''
-    this.#stream = new TransformStream({
+    this.#stream = new (streams().TransformStream)({
       transform(chunk, controller) {
         let text = held + stringOf(chunk)
         held = ''
@@ -48,7 +49,7 @@ export class TextDecoderStream {
   constructor(label?: string, options: { fatal?: boolean; ignoreBOM?: boolean } = {}) {
     const decoder = new TextDecoder(label, options)
     this.#decoder = decoder
-    this.#stream = new TransformStream({
+    this.#stream = new (streams().TransformStream)({
       transform(chunk, controller) {
         const text = decoder.decode(bytesOf(chunk), { stream: true })
         if (text !== '') controller.enqueue(text)

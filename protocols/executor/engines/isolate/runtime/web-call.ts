@@ -1,5 +1,5 @@
 /** One request of a web function: Request in, Response out, both bodies at the pace of whoever takes them. */
-import { ReadableStream } from 'web-streams-polyfill'
+import type { ReadableStream } from 'web-streams-polyfill'
 import { HEADER_CHARACTERS_MAX, HEADER_NAME_MAX, HEADERS_MAX } from '../../../bounds.ts'
 import type { EventHandler } from '#protocols/invocation'
 import { SocketDecoder } from '#protocols/socket'
@@ -19,6 +19,7 @@ import { Request } from './request.ts'
 import { Response } from './response.ts'
 import { routeValue } from './route-value.ts'
 import { SocketLink } from './socket-link.ts'
+import { isStream } from './streams.ts'
 import { type Active, end, enter, register } from './state.ts'
 import { isThenable, type ValueFunction } from './value-call.ts'
 import type { Coupled, WebSocket } from './web-socket.ts'
@@ -207,7 +208,7 @@ class WebCall implements Active {
   }
 
   #send(head: string, source: Source): void {
-    if (source instanceof ReadableStream) return this.#stream(head, source)
+    if (isStream(source)) return this.#stream(head, source)
     if (source !== null && isLong(source)) return this.#stream(head, new Response(source).body as ReadableStream)
     const closed = this.#pledges === 0
     if (closed) end(this.id)
