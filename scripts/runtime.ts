@@ -30,7 +30,7 @@ const targets: Target[] = [
       minifySyntax: true,
       legalComments: 'none',
       charset: 'ascii',
-      plugins: [ownScope()],
+      plugins: [urlsOfCoreJs()],
     },
   },
   {
@@ -95,13 +95,36 @@ function madeAt(path: string): number {
 }
 
 /**
- * core-js finds everything global on an object of its own, and leaves what it makes there: evaluated late, it neither judges nor changes what functions have
- * made of their globals by then. Without `Headers` it leaves `fetch` and `Request` alone.
+ * core-js's URL and URLSearchParams as one module. Its 120 modules would each leave a function and an object in every context, used or not. It finds everything
+ * global on an object of its own, and leaves what it makes there: evaluated late, it neither judges nor changes what functions have made of their globals by
+ * then. Without `Headers` it leaves `fetch` and `Request` alone.
  */
-function ownScope(): Plugin {
+function urlsOfCoreJs(): Plugin {
+  const contents = `exports.URL = require('core-js/web/url.js'); exports.URLSearchParams = require('core-js/web/url-search-params.js')`
+  const stdin = { contents, resolveDir: root }
+  return {
+    name: 'urls-of-core-js',
+    setup(bundle) {
+      bundle.onLoad({ filter: /core-js.web.url\.js$/ }, async () => {
+        const options: BuildOptions = {
+          platform: 'neutral',
+          mainFields: ['main'],
+          format: 'cjs',
+          bundle: true,
+          write: false,
+          target: 'es2024',
+        }
+        const made = await build({ ...options, stdin, absWorkingDir: root, plugins: [scopeOfItsOwn()] })
+        return { contents: made.outputFiles?.[0]?.contents ?? '', loader: 'js' }
+      })
+    },
+  }
+}
+
+function scopeOfItsOwn(): Plugin {
   const hidden = ['URL', 'URLSearchParams', 'Headers'].map((name) => `${name}:{writable:true,configurable:true}`)
   return {
-    name: 'own-scope',
+    name: 'scope-of-its-own',
     setup(bundle) {
       const load = (filter: RegExp, rewrite: (text: string) => string) =>
         bundle.onLoad({ filter }, async ({ path }) => ({ contents: rewrite(await readFile(path, 'utf8')), loader: 'js' }))

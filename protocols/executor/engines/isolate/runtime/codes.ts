@@ -16,6 +16,8 @@ export const EVENT = {
   answer: 6,
   failure: 7,
   tick: 8,
+  /** What web functions need is evaluated, ahead of the first of their calls. */
+  furnish: 9,
   ...cryptoEvents,
   ...fetchEvents,
 } as const

@@ -1,6 +1,6 @@
 /** crypto: getRandomValues and randomUUID, from the host's entropy, fetched 256 bytes at a time; subtle, when it is first asked for. */
-import { DOMException } from './dom-exception.ts'
 import { defineGlobals, defineLazyGlobals } from './lazy.ts'
+import { exceptionPiece } from './pieces.ts'
 import { slice } from './primordials.ts'
 import type * as late from './subtle/subtle.ts'
 
@@ -34,9 +34,9 @@ export function installCrypto(global: Record<string, unknown>, random: () => str
     getRandomValues<T extends ArrayBufferView>(view: T): T {
       if (!isView(view)) throw new TypeError('getRandomValues needs an array of integers')
       if (NOT_INTEGERS.some((each) => view instanceof each))
-        throw new DOMException('getRandomValues needs an array of integers', 'TypeMismatchError')
+        throw new (exceptionPiece().DOMException)('getRandomValues needs an array of integers', 'TypeMismatchError')
       if (view.byteLength > BYTES_MAX)
-        throw new DOMException(`getRandomValues gives at most ${BYTES_MAX} bytes at once`, 'QuotaExceededError')
+        throw new (exceptionPiece().DOMException)(`getRandomValues gives at most ${BYTES_MAX} bytes at once`, 'QuotaExceededError')
       const bytes = new uint8(view.buffer as ArrayBuffer, view.byteOffset, view.byteLength)
       for (let index = 0; index < bytes.length; index++) bytes[index] = nextByte()
       return view

@@ -1,4 +1,5 @@
 /** DOMException (Web IDL). */
+import { remember } from './lazy.ts'
 import { stringOf } from './text.ts'
 
 /** Names that have a code, which is their place counted from 1. */
@@ -41,3 +42,5 @@ const CONSTANTS: Record<string, number> = {
 for (const name of Object.keys(CONSTANTS))
   for (const target of [DOMException, DOMException.prototype])
     Object.defineProperty(target, name, { value: CONSTANTS[name], enumerable: true })
+
+remember(DOMException)

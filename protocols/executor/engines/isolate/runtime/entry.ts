@@ -8,12 +8,12 @@ import { nextWake, tick } from './timers.ts'
 import { activeCall, end, enter } from './state.ts'
 import { limits } from './limits.ts'
 import { write } from './console.ts'
-import { fetchEvent } from './fetch.ts'
-import { callEvent } from './event-call.ts'
-import { callRequest, type Method, type WebFunction } from './web-call.ts'
+import { webPiece } from './pieces.ts'
+import type { Method, WebFunction } from './web-call.ts'
 import { answerAsk, ask, publish } from './ask.ts'
 import { calledBy, caller, forgetCaller } from './caller.ts'
 import { answerOperation } from './subtle/queue.ts'
+import { urls } from './urls.ts'
 import type { EventHandler } from '#protocols/invocation'
 import type { WireSettings } from '../../../frames.ts'
 
@@ -85,15 +85,16 @@ export function createEntry(): Entry {
       return lost
     },
     handle(id, handler, event) {
-      lost = callEvent(web, value, settings.name, id, handler, event)
+      lost = webPiece().callEvent(web, value, settings.name, id, handler, event)
       return lost
     },
     request(id, head, body) {
-      callRequest(web, value, settings, id, head, body)
+      webPiece().callRequest(web, value, settings, id, head, body)
     },
     event(kind, id, given) {
       if (kind === EVENT.tick) return tick()
-      if (kind >= EVENT.fetchHead) return fetchEvent(kind, id, given)
+      if (kind === EVENT.furnish) return furnish()
+      if (kind >= EVENT.fetchHead) return webPiece().fetchEvent(kind, id, given)
       if (kind === EVENT.answer || kind === EVENT.failure) return answerAsk(id, given as string, kind === EVENT.failure)
       if (kind === EVENT.crypto || kind === EVENT.cryptoFailed) return answerOperation(id, given, kind === EVENT.cryptoFailed)
       const call = activeCall(id)
@@ -117,6 +118,12 @@ export function createEntry(): Entry {
     },
     last: () => lost,
   }
+}
+
+function furnish(): number {
+  webPiece()
+  urls()
+  return 0
 }
 
 /** Prefers `fetch` over guessing by `typeof`: a default export may be a Proxy that has every property. Never awaited, for the same reason. */

@@ -1,5 +1,6 @@
 /** Event, CustomEvent and EventTarget (DOM Standard, without a tree: events neither capture nor bubble). */
 import { DOMException } from './dom-exception.ts'
+import { remember } from './lazy.ts'
 import { report } from './report.ts'
 import { stringOf } from './text.ts'
 
@@ -292,3 +293,5 @@ function optionsOf(options: unknown): { capture: boolean; once: boolean; passive
   if (signal !== undefined && typeof (signal as SignalLike | null)?.aborted !== 'boolean') throw new TypeError('signal is an AbortSignal')
   return { capture: Boolean(capture), once: Boolean(once), passive: Boolean(passive), signal }
 }
+
+for (const each of [Event, EventTarget, CustomEvent]) remember(each)

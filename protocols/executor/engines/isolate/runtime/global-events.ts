@@ -1,30 +1,33 @@
 /** The global object as an event target, and reportError (HTML Standard): `error` events for what nobody caught. */
-import { dispatch, type Event, EventTarget, hasListener, type Listener, type ListenerOptions } from './events.ts'
+import type { Event, EventTarget, Listener, ListenerOptions } from './events.ts'
 import { defineGlobals, lazy } from './lazy.ts'
 import type * as lateEvents from './late-events.ts'
+import { eventsPiece } from './pieces.ts'
 import { onReport, report } from './report.ts'
 
 const late = lazy(() => require('./late-events.ts') as typeof lateEvents)
 
 export function installGlobalEvents(global: Record<string, unknown>): void {
-  const target = new EventTarget()
+  let target: EventTarget | undefined
+  const targetNow = () => (target ??= new (eventsPiece().EventTarget)())
   defineGlobals(global, {
     addEventListener: (type: string, listener: Listener | null, options?: boolean | ListenerOptions) =>
-      target.addEventListener(type, listener, options),
+      targetNow().addEventListener(type, listener, options),
     removeEventListener: (type: string, listener: Listener | null, options?: boolean | ListenerOptions) =>
-      target.removeEventListener(type, listener, options),
-    dispatchEvent: (event: Event) => dispatch(target, event, global, false),
+      targetNow().removeEventListener(type, listener, options),
+    dispatchEvent: (event: Event) => eventsPiece().dispatch(targetNow(), event, global, false),
     reportError(...given: unknown[]) {
       if (given.length === 0) throw new TypeError('reportError needs an error')
       report('reportError', given[0])
     },
     onerror: null,
   })
-  onReport((error) => tell(global, target, error))
+  onReport((error) => (target === undefined && typeof global['onerror'] !== 'function' ? false : tell(global, targetNow(), error)))
 }
 
 function tell(global: Record<string, unknown>, target: EventTarget, error: unknown): boolean {
   const { onerror } = global
+  const { dispatch, hasListener } = eventsPiece()
   const handles = typeof onerror === 'function'
   if (!handles && !hasListener(target, 'error')) return false
   const { ErrorEvent } = late()

@@ -1,15 +1,8 @@
 /** Puts the web-standard globals in place. */
-import { atob, btoa } from './base64.ts'
 import { installConsole } from './console.ts'
-import { AbortController, AbortSignal } from './abort.ts'
-import { DOMException } from './dom-exception.ts'
-import { CustomEvent, Event, EventTarget } from './events.ts'
 import { installGlobalEvents } from './global-events.ts'
-import { fetch } from './fetch.ts'
-import { Headers } from './headers.ts'
 import { defineGlobals, defineLazyGlobals } from './lazy.ts'
-import { Request } from './request.ts'
-import { Response } from './response.ts'
+import { eventsPiece, exceptionPiece, webPiece } from './pieces.ts'
 import { streams } from './streams.ts'
 import { TextDecoder, TextEncoder } from './text.ts'
 import { installTimers } from './timers.ts'
@@ -21,6 +14,10 @@ import type * as textStreams from './text-streams.ts'
 
 /** The pieces that few functions touch, by the globals that load them. */
 const LATE: [load: () => object, names: string[]][] = [
+  [webPiece, ['AbortController', 'AbortSignal', 'Headers', 'Request', 'Response', 'fetch']],
+  [eventsPiece, ['CustomEvent', 'Event', 'EventTarget']],
+  [exceptionPiece, ['DOMException']],
+  [() => require('./base64.ts') as object, ['atob', 'btoa']],
   [urls, ['URL', 'URLSearchParams']],
   [streams, ['ReadableStream', 'ReadableStreamDefaultController', 'ReadableStreamDefaultReader', 'ReadableByteStreamController']],
   [streams, ['ReadableStreamBYOBReader', 'ReadableStreamBYOBRequest', 'ByteLengthQueuingStrategy', 'CountQueuingStrategy']],
@@ -42,8 +39,7 @@ export function installGlobals(global: Record<string, unknown>): void {
   installConsole(global)
   installTimers(global)
   installGlobalEvents(global)
-  defineGlobals(global, { AbortController, AbortSignal, CustomEvent, DOMException, Event, EventTarget })
-  defineGlobals(global, { Headers, Request, Response, TextDecoder, TextEncoder, atob, btoa, fetch })
+  defineGlobals(global, { TextDecoder, TextEncoder })
   defineGlobals(global, { navigator: Object.freeze({ userAgent: 'Osiris' }), self: globalThis })
   for (const [load, names] of LATE) defineLazyGlobals(global, load, names)
 }

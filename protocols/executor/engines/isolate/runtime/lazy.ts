@@ -68,7 +68,8 @@ function put(target: object, name: string, value: unknown): void {
   remember(value)
 }
 
-function remember(value: unknown): void {
+/** A class of the platform: what it makes is not data. */
+export function remember(value: unknown): void {
   const prototype: unknown = typeof value === 'function' ? (value as { prototype?: unknown }).prototype : undefined
   if (typeof prototype === 'object' && prototype !== null) apply(setAdd, prototypes, [prototype])
 }

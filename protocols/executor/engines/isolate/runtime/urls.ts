@@ -11,13 +11,8 @@ interface Urls {
 
 let made: Urls | undefined
 
-export const urls = lazyPiece(
-  () =>
-    (made = {
-      URL: require('core-js/web/url.js') as typeof URL,
-      URLSearchParams: require('core-js/web/url-search-params.js') as typeof URLSearchParams,
-    }),
-)
+// Both, as scripts/runtime.ts bundles it.
+export const urls = lazyPiece(() => (made = require('core-js/web/url.js') as Urls))
 
 /** Costs nothing while there are none. */
 export function isSearchParams(value: unknown): value is URLSearchParams {

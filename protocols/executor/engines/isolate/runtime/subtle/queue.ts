@@ -4,7 +4,7 @@
  */
 import { CRYPTO_BYTES_MAX, CRYPTO_OPEN_MAX } from '../../../../bounds.ts'
 import { OUT } from '../codes.ts'
-import { DOMException } from '../dom-exception.ts'
+import { exceptionPiece } from '../pieces.ts'
 import { say } from '../outbox.ts'
 import { apply, mapDelete, mapGet, mapSet, parse, SafeMap } from '../primordials.ts'
 import { enter, onCallEnd, owner } from '../state.ts'
@@ -35,7 +35,7 @@ let last: Entry | undefined
 let waiting = 0
 
 export function refuse(name: string, message: string): Error {
-  return new DOMException(message, name)
+  return new (exceptionPiece().DOMException)(message, name)
 }
 
 /** `make` reads the arguments: what it throws rejects the promise. */
