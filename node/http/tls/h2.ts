@@ -11,7 +11,7 @@ import type { HttpLimits } from '../limits.ts'
 const STREAMS_MAX = 128
 
 export const SESSION_OPTIONS = {
-  settings: { maxConcurrentStreams: STREAMS_MAX, enablePush: false, maxHeaderListSize: 16 * 1024 },
+  settings: { maxConcurrentStreams: STREAMS_MAX, enablePush: false, maxHeaderListSize: 16 * 1024, enableConnectProtocol: true },
   maxHeaderListPairs: 256,
   // Of what a session may hold: headers and bodies that are under way.
   maxSessionMemory: 8,
@@ -22,6 +22,9 @@ export interface ServedBy {
   accept: (connection: Duplex) => void
   remoteAddress: string | undefined
 }
+
+/** RFC 8441 section 5: a WebSocket on a stream has none; the connection behind it wants one, which nobody else sees. */
+const HANDSHAKE = { connection: 'Upgrade', upgrade: 'websocket', 'sec-websocket-key': Buffer.alloc(16).toString('base64') }
 
 /** About one connection (RFC 9113 section 8.2.2): each side has its own. */
 const OF_CONNECTION = new Set(['connection', 'keep-alive', 'proxy-connection', 'transfer-encoding', 'upgrade', 'http2-settings', 'expect'])
@@ -48,8 +51,10 @@ export function serveSession(session: ServerHttp2Session, by: ServedBy): void {
 function serveStream(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, { accept, remoteAddress }: ServedBy): void {
   const method = headers[':method'] ?? ''
   const authority = headers[':authority'] ?? headers.host
+  const isSocket = method === 'CONNECT' && headers[':protocol'] === 'websocket'
   // Two names for one host, or a tunnel: RFC 9113 sections 8.3.1 and 8.5.
-  if (method === 'CONNECT' || authority === undefined || (headers.host !== undefined && headers.host !== authority)) return refuse(stream)
+  if ((method === 'CONNECT' && !isSocket) || authority === undefined || (headers.host !== undefined && headers.host !== authority))
+    return refuse(stream)
   const [near, far] = duplexPair()
   Object.assign(far, { remoteAddress, encrypted: true })
   // One end that is gone says nothing to the other by itself.
@@ -59,22 +64,38 @@ function serveStream(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, { 
     const request = send({
       createConnection: () => near,
       setHost: false,
-      method,
+      method: isSocket ? 'GET' : method,
       path: headers[':path'] ?? '/',
-      headers: { ...plain(headers), host: authority },
+      headers: { ...plain(headers), host: authority, ...(isSocket ? HANDSHAKE : {}) },
     })
     request.on('response', (response) => answer(stream, response))
+    request.on('upgrade', (response, socket, head) => join(stream, response, socket, head))
     // The door cut the connection.
     request.on('error', () => stream.close(stream.headersSent ? constants.NGHTTP2_INTERNAL_ERROR : constants.NGHTTP2_REFUSED_STREAM))
-    stream.once('close', () => request.destroy())
+    stream.once('close', () => (isSocket ? near : request).destroy())
     // A body may take its time, and the door judges how much.
     request.flushHeaders()
-    stream.pipe(request)
+    if (isSocket) request.end()
+    else stream.pipe(request)
   } catch {
     near.destroy()
     far.destroy()
     refuse(stream)
   }
+}
+
+/** The function took it: from here on the stream is the connection. */
+function join(stream: ServerHttp2Stream, response: IncomingMessage, socket: Duplex, head: Buffer): void {
+  if (stream.destroyed) return void socket.destroy()
+  const { 'sec-websocket-accept': _, ...headers } = headersOf(response)
+  stream.respond({ ...headers, ':status': 200 })
+  socket.on('error', () => stream.close(constants.NGHTTP2_INTERNAL_ERROR))
+  stream.once('close', () => socket.destroy())
+  if (head.length > 0) stream.write(head)
+  socket.pipe(stream, { end: false })
+  // The door ends a connection when both sides have said goodbye, or one does not: nothing is waited for.
+  socket.once('end', () => stream.end(() => stream.close(constants.NGHTTP2_NO_ERROR)))
+  stream.pipe(socket)
 }
 
 function plain(headers: IncomingHttpHeaders): Record<string, string | string[]> {
@@ -86,19 +107,18 @@ function plain(headers: IncomingHttpHeaders): Record<string, string | string[]> 
 
 function answer(stream: ServerHttp2Stream, response: IncomingMessage): void {
   if (stream.destroyed) return void response.destroy()
-  const headers: Record<string, string[]> = {}
-  const { rawHeaders } = response
-  for (let at = 0; at < rawHeaders.length; at += 2) {
-    const name = (rawHeaders[at] as string).toLowerCase()
-    if (!OF_CONNECTION.has(name)) (headers[name] ??= []).push(rawHeaders[at + 1] as string)
-  }
-  stream.respond({ ':status': response.statusCode ?? 500, ...single(headers) })
+  stream.respond({ ...headersOf(response), ':status': response.statusCode ?? 500 })
   response.on('error', () => stream.close(constants.NGHTTP2_INTERNAL_ERROR))
   response.pipe(stream)
 }
 
-/** A list only where there are several: of some headers HTTP/2 takes no list at all. */
-function single(headers: Record<string, string[]>): Record<string, string | string[]> {
+/** Without those of its connection; a list only where there are several: of some headers HTTP/2 takes no list at all. */
+function headersOf({ rawHeaders }: IncomingMessage): Record<string, string | string[]> {
+  const headers: Record<string, string[]> = {}
+  for (let at = 0; at < rawHeaders.length; at += 2) {
+    const name = (rawHeaders[at] as string).toLowerCase()
+    if (!OF_CONNECTION.has(name)) (headers[name] ??= []).push(rawHeaders[at + 1] as string)
+  }
   return Object.fromEntries(Object.entries(headers).map(([name, values]) => [name, values.length === 1 ? (values[0] as string) : values]))
 }
 

@@ -1,5 +1,5 @@
 import { copyFile, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises'
-import { connect as connectH2, type ClientHttp2Session, type IncomingHttpHeaders } from 'node:http2'
+import { connect as connectH2, type ClientHttp2Session, type ClientHttp2Stream, type IncomingHttpHeaders, type Settings } from 'node:http2'
 import { Agent, request } from 'node:https'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -219,6 +219,65 @@ describe('HTTP/2', () => {
     await expect(ask({ ':path': '/a b' })).rejects.toThrow('PROTOCOL_ERROR')
     await expect(ask({ ':path': '/x', 'x-a': 'b', ':method': 'CO NNECT' })).rejects.toThrow('PROTOCOL_ERROR')
     expect(seen.length).toBe(before)
+  })
+
+  /** As a browser does on a connection it has (RFC 8441): frames masked by zeros, so that they can be read here. */
+  async function openSocket(
+    path: string,
+    on = session(),
+  ): Promise<{ status: unknown; stream: ClientHttp2Stream; heard: Buffer[]; headers: IncomingHttpHeaders }> {
+    const settings = await new Promise<Settings>((resolve) => on.once('remoteSettings', resolve))
+    expect(settings.enableConnectProtocol).toBe(true)
+    const stream = on.request({
+      ':method': 'CONNECT',
+      ':protocol': 'websocket',
+      ':path': path,
+      'sec-websocket-version': '13',
+      'sec-websocket-protocol': 'a',
+    })
+    const heard: Buffer[] = []
+    stream.on('error', () => {}).on('data', (chunk: Buffer) => heard.push(chunk))
+    const headers = await new Promise<IncomingHttpHeaders>((resolve) => stream.once('response', resolve))
+    return { status: headers[':status'], stream, heard, headers }
+  }
+  const frame = (opcode: number, payload: Buffer) =>
+    Buffer.concat([Buffer.from([0x80 | opcode, 0x80 | payload.length, 0, 0, 0, 0]), payload])
+
+  it('carries WebSockets on streams (RFC 8441), beside other requests of the connection', async () => {
+    const on = session()
+    const { status, stream, heard, headers } = await openSocket('/room?x=1', on)
+    expect(status).toBe(200)
+    expect(headers).toMatchObject({ 'osiris-node': 'node-9' })
+    for (const name of ['connection', 'upgrade', 'sec-websocket-accept']) expect(headers).not.toHaveProperty(name)
+    const { payload } = seen.at(-1) as (typeof seen)[number]
+    expect(payload).toMatchObject({ method: 'GET', upgrade: 'websocket', url: `https://localhost:${port}/room?x=1` })
+    expect(payload.headers.map(([name]) => name)).toEqual(expect.arrayContaining(['upgrade', 'sec-websocket-protocol']))
+    stream.write(frame(1, Buffer.from('hello')))
+    await until(() => Buffer.concat(heard).includes('hello'))
+    expect(Buffer.concat(heard)).toEqual(Buffer.from([0x81, 5, ...Buffer.from('hello')]))
+    expect((await ask({ ':path': '/x' }, undefined, on)).headers[':status']).toBe(200)
+    stream.write(frame(8, Buffer.from([0x03, 0xe8])))
+    await until(() => stream.closed)
+    expect(Buffer.concat(heard).subarray(7)).toEqual(Buffer.from([0x88, 2, 0x03, 0xe8]))
+  })
+
+  it('a client that resets the stream of its socket is gone, and any other answer is an ordinary one', async () => {
+    const { stream } = await openSocket('/x')
+    const { payload } = seen.at(-1) as (typeof seen)[number]
+    const words: Buffer[] = []
+    let isOver = false
+    void (async () => {
+      for await (const chunk of payload.body as AsyncIterable<Uint8Array>) words.push(Buffer.from(chunk))
+      isOver = true
+    })().catch(() => {})
+    stream.close(8)
+    await until(() => isOver || words.length > 0)
+    const refused = await openSocket('/none')
+    expect([refused.status, refused.headers['content-type']]).toEqual([404, 'application/problem+json'])
+    const platform = await openSocket('/v1/functions')
+    expect(platform.status).toBe(400)
+    const tunnel = session().request({ ':method': 'CONNECT', ':authority': 'evil.example:80' })
+    expect(await new Promise((resolve) => tunnel.once('response', (headers) => resolve(headers[':status'])))).toBe(400)
   })
 
   it('a server that stops lets its streams end', async () => {
