@@ -23,6 +23,7 @@ import {
   CallsService,
   QueueService,
   Quotas,
+  Routers,
   type Router,
   RouterClient,
   RouterService,
@@ -206,7 +207,8 @@ async function compose(config: NodeConfig, host: Host, signal: AbortSignal) {
       ? new Promoter({ ...{ catalog, network, clock, events }, writes: catalogService && writesOf(catalogService) })
       : undefined
   const routerService = has('router') ? routing : undefined
-  const queue = has('router') ? new QueueService({ network, storage: host.store.storage, clock, random, events }) : undefined
+  const routers = has('router') ? new Routers({ network, storage: host.store.storage, clock, events }) : undefined
+  const queue = routers && new QueueService({ network, routers, storage: host.store.storage, clock, random, events })
   const router: Router = routerService ?? new RouterClient({ network, clock, random })
   const topicsService =
     routerService && queue && new TopicsService({ ...{ catalog, network, access, clock, random, events }, queue, router: routerService })
@@ -217,16 +219,13 @@ async function compose(config: NodeConfig, host: Host, signal: AbortSignal) {
     routerService && queue && new CallsService({ queue, access, outside, clock, random, randomBytes, router: routerService })
   const calls: Calls = callsService ?? new CallsClient({ network, random })
   const schedules =
-    routerService === undefined
-      ? undefined
-      : new Schedules({
-          ...{ network, catalog, clock, random, events, nodeName: config.name, storage: host.store.storage },
-          invoke: (invocation) => routerService.trigger(invocation),
-        })
-  const platformEvents =
-    queue === undefined || schedules === undefined
-      ? undefined
-      : new PlatformEvents({ network, catalog, clock, events, queue, routers: schedules.routers })
+    routerService &&
+    routers &&
+    new Schedules({
+      ...{ network, routers, catalog, clock, random, events, nodeName: config.name, storage: host.store.storage },
+      invoke: (invocation) => routerService.trigger(invocation),
+    })
+  const platformEvents = queue && routers && new PlatformEvents({ network, catalog, clock, events, queue, routers })
 
   const load = () => loadOf(executorService)
   const metrics = new Metrics({
@@ -338,7 +337,7 @@ async function compose(config: NodeConfig, host: Host, signal: AbortSignal) {
       ...roles,
       http,
       doors,
-      ...[topicsService, callsService, queue, schedules, platformEvents].filter((each) => each !== undefined),
+      ...[routers, topicsService, callsService, queue, schedules, platformEvents].filter((each) => each !== undefined),
     ] satisfies Startable[],
     node: (stop: () => Promise<void>): RunningNode => ({
       name: config.name,

@@ -150,7 +150,8 @@ export class Libp2pTransport implements Transport {
         },
       })
     } catch (error) {
-      throw new OsirisError('unavailable', `${act}: ${dialFailure(error, reached, timeoutMs, signal)}`, { cause: error })
+      const refused = !reached && isRefused(error) ? { details: { refused: true } } : {}
+      throw new OsirisError('unavailable', `${act}: ${dialFailure(error, reached, timeoutMs, signal)}`, { cause: error, ...refused })
     }
   }
 }
@@ -176,6 +177,12 @@ function dialFailure(error: unknown, reached: boolean, timeoutMs: number, signal
   if (/ECONNREFUSED/.test(text)) return 'the connection was refused'
   if (/abort|timeout|timed out/i.test(text)) return `no answer within ${timeoutMs} ms`
   return text
+}
+
+/** By every address that was tried. */
+function isRefused(error: unknown): boolean {
+  if (error instanceof AggregateError && error.errors.length > 0) return error.errors.every(isRefused)
+  return error instanceof Error && (error as NodeJS.ErrnoException).code === 'ECONNREFUSED'
 }
 
 function listenFailure(error: unknown): string {

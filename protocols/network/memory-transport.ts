@@ -64,7 +64,8 @@ export class MemoryTransport implements Transport {
     if (other === this) throw new OsirisError('unavailable', `${act}: it is this node itself`)
     await this.#travel(other, act, options)
     if (!this.#running) throw new OsirisError('unavailable', `${act}: this node is stopped`)
-    if (other === undefined || !other.#running) throw new OsirisError('unavailable', `${act}: the connection was refused`)
+    if (other === undefined || !other.#running)
+      throw new OsirisError('unavailable', `${act}: the connection was refused`, { details: { refused: true } })
     if (other.#key !== this.#key) {
       throw new OsirisError('unavailable', `${act}: the handshake failed (wrong universe key: the peer belongs to another universe)`)
     }

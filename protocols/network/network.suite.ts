@@ -182,6 +182,7 @@ export function networkSuite(what: string, createMesh: () => SuiteMesh): void {
       expect(await failure(a.dial(address, { timeoutMs: 1_000 }))).toMatchObject({
         code: 'unavailable',
         message: expect.stringContaining('refused'),
+        details: { refused: true },
       })
     })
 

@@ -102,7 +102,10 @@ export interface Network extends Startable {
 
   /** Multiaddrs this node listens on, with its peer id; empty before `start()`. */
   addresses(): string[]
-  /** Opens a connection. Throws `unavailable` with the reason (refused, wrong universe key, timeout). */
+  /**
+   * Opens a connection. Throws `unavailable` with the reason (refused, wrong universe key, timeout); `details.refused` is `true` where the host answered that
+   * nothing listens there.
+   */
   dial(address: string, options: { timeoutMs: number; signal?: AbortSignal }): Promise<Peer>
   /** Peers with an open connection. */
   connections(): Peer[]

@@ -13,6 +13,7 @@ export async function createCalls(init: { router: FakeRouter; access: Access; ev
   const shared = { clock: systemClock, random: Math.random, events: init.events }
   const queue = new QueueService({
     ...shared,
+    routers: { mayAct: () => true },
     network: { peer: 'peer-1', members, request, handle: () => () => {} },
     storage: new MemoryLevel<string, Uint8Array>({ keyEncoding: 'utf8', valueEncoding: 'view' }),
   })

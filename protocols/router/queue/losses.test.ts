@@ -49,6 +49,23 @@ describe('an item whose owner is killed', () => {
     expect([seen?.state, Buffer.from(seen?.answer ?? []).toString()]).toEqual(['done', 'outcome_unknown'])
   })
 
+  it('not its owner, but the other of two, may start once when that one is back, and ends where it never is', async () => {
+    const world = await worldOf(2, 2)
+    const at = (id: string) => world.item(id, { once: true, notBeforeAt: world.now + 3000, expiresAt: world.now + 90_000 })
+    await world.end(world.node('a').queue.add([at('back')]))
+    await world.kill('b')
+    await world.run(60_000)
+    expect(world.attempts).toEqual([])
+    await world.start('b')
+    await world.until(() => world.attemptsOf('back').length === 1)
+    await world.end(world.node('a').queue.add([at('never')]))
+    await world.kill('b')
+    await world.end(world.node('a').queue.add([at('alone')]))
+    await world.run(120_000)
+    expect(world.attempts.map(({ id }) => id)).toEqual(['back', 'alone'])
+    expect(await world.end(world.node('a').queue.look('never'))).toMatchObject({ state: 'dead', error: { code: 'deadline_exceeded' } })
+  })
+
   it('and comes back at once knows what it held, and that an attempt may have begun', async () => {
     const world = await worldOf(3, 3)
     world.answer = (_attempt, signal) => (world.attempts.length < 2 ? waitFor(signal) : { kind: 'done' })
@@ -75,6 +92,20 @@ describe('a partition', () => {
     await world.run(20_000)
     expect(world.attempts).toHaveLength(1)
     expect(await world.end(world.node('a').queue.look('once'))).toMatchObject({ state: 'done' })
+  })
+
+  it('one that is cut off takes nothing of the others over, and goes on with its own', async () => {
+    const world = await worldOf(6, 3)
+    const at = (id: string) => world.item(id, { notBeforeAt: world.now + 20_000 })
+    await world.end(world.node('a').queue.add([at('own')]))
+    await world.end(world.node('b').queue.add([at('others')]))
+    world.mesh.partition(['a'], ['b', 'c'])
+    await world.run(60_000)
+    expect(world.attemptsOf('others').map(({ node }) => node)).toEqual(['b'])
+    expect(world.attempts.some(({ id, node }) => id === 'own' && node === 'a')).toBe(true)
+    world.mesh.heal()
+    await world.run(20_000)
+    expect(world.attemptsOf('others')).toHaveLength(1)
   })
 
   it('a minority does not say that it cancelled what others may begin', async () => {

@@ -4,6 +4,7 @@ import { createEvents } from '#protocols/events'
 import type { Startable } from '#protocols/lifecycle'
 import { MemoryMesh, type Network, sequence } from '#protocols/network'
 import { Dice, NodeClock, type Owner, Scheduler, Trace, VirtualDisk } from '#protocols/simulation'
+import { Routers } from '../triggers/routers.ts'
 import type { NewItem, QueueItem, Verdict } from './queue.ts'
 import { QueueService, type QueueServiceInit } from './service.ts'
 
@@ -82,12 +83,15 @@ export class QueueWorld {
       const events = createEvents()
       events.on('log', ({ text }) => this.logs.push(`${name}: ${text}`))
       const random = this.#dice.fork(`${name} ${this.scheduler.now}`).random
-      const queue = new QueueService({ network, clock, random, events, storage: this.disk(name).open(owner), ...this.init })
+      const storage = this.disk(name).open(owner)
+      const routers = new Routers({ network, clock, events, storage })
+      const queue = new QueueService({ network, routers, clock, random, events, storage, ...this.init })
       const node = { name, network, queue, clock }
       this.#nodes.set(name, node)
       queue.handle('work', (item, { signal }) => this.#attempt(node, item, signal), this.options)
       const more = this.onStart(node)
       await this.end(network.start())
+      await this.end(routers.start())
       await this.end(queue.start())
       await more?.start()
     }

@@ -4,6 +4,7 @@ import type { Events } from '#protocols/events'
 import type { Clock, Random, Startable } from '#protocols/lifecycle'
 import type { Network, Peer } from '#protocols/network'
 import type { Storage } from '#protocols/storage'
+import type { Routers } from '../triggers/routers.ts'
 import { Adding } from './adding.ts'
 import { BOUNDS, type QueueBounds } from './bounds.ts'
 import { Claims } from './claims.ts'
@@ -23,8 +24,8 @@ export interface QueueServiceInit {
   clock: Clock
   random: Random
   events: Events
-  /** Default: always. */
-  mayTakeOver?: () => boolean
+  /** Whether this one is among the greater part of the routers: what may start more than once is taken over by no other. */
+  routers: Pick<Routers, 'mayAct'>
   bounds?: Partial<QueueBounds>
   /** How long `stop()` lets attempts end. Default 2,000. */
   drainMs?: number
@@ -61,7 +62,7 @@ export class QueueService implements Queue, Startable {
     this.#copies = copies
     this.holdings = holdings
     this.#deliveries = new Deliveries({ self, shelf, copies, claims, clock, random, events })
-    const mayTakeOver = init.mayTakeOver ?? (() => true)
+    const mayTakeOver = () => init.routers.mayAct()
     const isOpen = (id: string) => this.#adding.isOpen(id)
     this.#tending = new Tending({
       isOpen,

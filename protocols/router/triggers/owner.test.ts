@@ -1,6 +1,6 @@
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { Fence, isMajority, LATELY_MS, ownerOf, SETTLE_MS } from './owner.ts'
+import { Fence, isMajority, LATELY_MS, ownerOf, REFUSED_MS, SETTLE_MS } from './owner.ts'
 
 const peers = fc.uniqueArray(fc.string({ minLength: 1, maxLength: 12 }), { minLength: 1, maxLength: 12 })
 
@@ -89,6 +89,25 @@ describe('the fence', () => {
     fence.left('a')
     fence.left('c')
     expect(fence.mayAct(11_000)).toBe(true)
+  })
+  test('does not wait for those whose hosts say that they are gone, while they say so', () => {
+    const fence = fenceOf('b')
+    fence.see(['a', 'c'], 1000)
+    fence.refused('a', 9000)
+    fence.see([], 10_000)
+    expect(fence.missing(10_000)).toEqual(['a', 'c'])
+    fence.refused('a', 10_000)
+    expect(fence.mayAct(10_000)).toBe(true)
+    expect([...fence.known(10_000)]).toEqual(['b', 'c'])
+    fence.refused('c', 10_000)
+    fence.refused('d', 10_000)
+    expect([...fence.known(10_000)]).toEqual(['b'])
+    expect(fence.mayAct(10_001 + REFUSED_MS)).toBe(false)
+    fence.refused('a', 20_000)
+    fence.refused('c', 20_000)
+    fence.see(['a'], 20_001)
+    expect([...fence.known(20_001)].toSorted()).toEqual(['a', 'b'])
+    expect(fence.missing(20_001)).toEqual([])
   })
   test('is closed for one that was started anew among others it cannot see', () => {
     const fence = fenceOf('b', ['a', 'c'])

@@ -10,11 +10,13 @@ import type { Peer } from '#protocols/network'
 
 /**
  * How long a router that is gone without a word counts among those there should be. A minority that is cut off does nothing for so long, and neither do
- * the few that are left of many; after that they are a universe of their own.
+ * the few that are left of many whose hosts are gone too; after that they are a universe of their own.
  */
 export const LATELY_MS = 300_000
 /** After a start, until beats of everybody have been heard: they come each second, and a member without any is forgotten after five. */
 export const SETTLE_MS = 5000
+/** How long the word of a router's host that nothing listens there any more is believed: it is asked again sooner, while that matters. */
+export const REFUSED_MS = 6000
 
 /**
  * Rendezvous hashing (Thaler, Ravishankar 1998): the member with the highest score for the key, the same for all who know the same members in whatever
@@ -47,13 +49,14 @@ export function isMajority(here: ReadonlySet<Peer>, all: ReadonlySet<Peer>): boo
 }
 
 /**
- * Whether this member may act for what it owns: it sees a majority of the routers it knew lately, itself included, or never knew another.
- * Times are monotonic milliseconds.
+ * Whether this member may act for what it owns: it sees a majority of the routers it knew lately, itself included, or never knew another. Those whose hosts
+ * say that they are gone do not count: who is cut off hears no such word. Times are monotonic milliseconds.
  */
 export class Fence {
   readonly #self: Peer
   readonly #settledAt: number
   readonly #seenAt = new Map<Peer, number>()
+  readonly #refusedAt = new Map<Peer, number>()
   #here: ReadonlySet<Peer>
 
   /** `known`: others it knew before it was started anew, as if seen now. */
@@ -68,7 +71,10 @@ export class Fence {
   see(others: Iterable<Peer>, now: number): void {
     const here = new Set([this.#self, ...others])
     for (const peer of this.#here) this.#seenAt.set(peer, now)
-    for (const peer of here) this.#seenAt.set(peer, now)
+    for (const peer of here) {
+      this.#seenAt.set(peer, now)
+      this.#refusedAt.delete(peer)
+    }
     this.#here = here
   }
 
@@ -78,8 +84,29 @@ export class Fence {
     this.#here = new Set([...this.#here].filter((each) => each !== peer))
   }
 
-  /** Those who should be here: all that are, and all that were lately. */
+  /** The host of one that is not here answers that nothing listens where it did. */
+  refused(peer: Peer, now: number): void {
+    if (this.#seenAt.has(peer) && !this.#here.has(peer)) this.#refusedAt.set(peer, now)
+  }
+
+  /** Those who are not here, while without them there is no majority: whose hosts are to be asked. */
+  missing(now: number): Peer[] {
+    const all = this.lately(now)
+    return isMajority(this.#here, all) ? [] : [...all].filter((peer) => !this.#here.has(peer))
+  }
+
+  /** Those who should be here: all that are, and all that were lately and may still be somewhere. */
   known(now: number): ReadonlySet<Peer> {
+    const all = this.lately(now)
+    for (const [peer, at] of this.#refusedAt) {
+      if (now - at > REFUSED_MS) this.#refusedAt.delete(peer)
+      else all.delete(peer)
+    }
+    return all
+  }
+
+  /** The same with those whose hosts say that they are gone. */
+  lately(now: number): Set<Peer> {
     for (const [peer, at] of this.#seenAt) if (now - at > LATELY_MS && !this.#here.has(peer)) this.#seenAt.delete(peer)
     return new Set([...this.#here, ...this.#seenAt.keys()])
   }

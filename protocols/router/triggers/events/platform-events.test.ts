@@ -55,7 +55,7 @@ class World {
     const events = createEvents()
     const network = this.mesh.network({ name, roles, events })
     const clock = this.time.clock(0, () => this.nodes.has(name))
-    const routers = new Routers({ self: network.peer, members: network.members, clock, events, storage: new MapStorage() })
+    const routers = new Routers({ network, clock, events, storage: new MapStorage() })
     const get = (ref: { namespace: string; name: string }) => {
       const record = this.#records.get(`${ref.namespace}/${ref.name}`)
       if (record === undefined) throw new OsirisError('not_found', 'Cannot find it')
@@ -82,7 +82,7 @@ class World {
   async kill(name: string): Promise<void> {
     const node = this.nodes.get(name) as Node
     this.nodes.delete(name)
-    node.routers.stop()
+    await node.routers.stop()
     await this.mesh.kill(node.network)
     await node.platform?.stop()
   }
@@ -107,7 +107,7 @@ class World {
   async stop(): Promise<void> {
     for (const { platform, routers } of this.nodes.values()) {
       await platform?.stop()
-      routers.stop()
+      await routers.stop()
     }
     const stopping = this.mesh.stop()
     await this.time.pass(10_000)

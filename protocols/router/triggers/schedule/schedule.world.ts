@@ -8,6 +8,7 @@ import type { Clock } from '#protocols/lifecycle'
 import { functionConfigSchema, type FunctionConfig, type Manifest, settingsOf, versionOf } from '#protocols/manifest'
 import { MemoryMesh, type Network } from '#protocols/network'
 import { MapStorage, VirtualTime } from '../virtual.world.ts'
+import { Routers } from '../routers.ts'
 import { Schedules } from './schedules.ts'
 import { serveSchedules } from './serve.ts'
 
@@ -25,6 +26,7 @@ export interface WorldNode {
   storage: MapStorage
   skewMs: number
   network: Network
+  routers: Routers
   schedules: Schedules
   events: Events
   alive: boolean
@@ -59,8 +61,9 @@ export class World {
     const network = this.mesh.network({ name, roles: ['router'], events, seed })
     const node = { name, storage, skewMs, network, events, alive: true } as WorldNode
     const clock = this.time.clock(skewMs, () => node.alive)
+    node.routers = new Routers({ network, clock, events, storage })
     node.schedules = new Schedules({
-      ...{ network, events, storage, clock, nodeName: name },
+      ...{ network, events, storage, clock, nodeName: name, routers: node.routers },
       catalog: {
         list: () => [...this.#records.values()],
         get: ({ namespace, name: of }) => {
@@ -78,6 +81,7 @@ export class World {
     events.on('schedule.ended', ({ namespace, name: of, code }) => this.ended.push({ key: `${namespace}/${of}`, code }))
     this.nodes.set(name, node)
     await network.start()
+    await node.routers.start()
     await node.schedules.start()
     return node
   }
@@ -88,8 +92,16 @@ export class World {
     node.alive = false
     await this.mesh.kill(node.network)
     await node.schedules.stop()
+    await node.routers.stop()
     this.nodes.delete(name)
     return node
+  }
+
+  /** All at once. What each waits for in vain takes a moment, which has to pass. */
+  async killAll(...names: string[]): Promise<WorldNode[]> {
+    const killing = Promise.all(names.map((name) => this.kill(name)))
+    await this.time.pass(2000)
+    return killing
   }
 
   node(name: string): WorldNode {
@@ -127,6 +139,11 @@ export class World {
     return [...this.nodes.values()].find((each) => each.network.peer === owner)?.name ?? ''
   }
 
+  /** The node whose peer id has so many lesser ones. */
+  leastBut(place: number): string {
+    return [...this.nodes.values()].toSorted((a, b) => (a.network.peer < b.network.peer ? -1 : 1))[place]?.name ?? ''
+  }
+
   /** How often each tick fired, by its time of the day. */
   ticks(key: string): Record<string, number> {
     const counts: Record<string, number> = {}
@@ -135,7 +152,10 @@ export class World {
   }
 
   async stop(): Promise<void> {
-    for (const node of this.nodes.values()) await node.schedules.stop()
+    for (const node of this.nodes.values()) {
+      await node.schedules.stop()
+      await node.routers.stop()
+    }
     // Goodbyes take a moment, which has to pass.
     const stopping = this.mesh.stop()
     await this.time.pass(10_000)

@@ -67,6 +67,36 @@ test('while the mesh is split only the greater part fires, and after it heals no
   expect(new Set(inside.map((each) => each.node))).toEqual(new Set(['c', 'd', 'e']))
 })
 
+test.each([2, 3, 5])(
+  'of %i routers the last one goes on within seconds when the others are lost at once, and when it is started anew',
+  async (count) => {
+    await started(count)
+    const key = world.publish('f', { schedule: '*/10 * * * * *' })
+    await world.time.pass(MINUTE - 10_000)
+    // Without the tie of the least name.
+    const last = world.leastBut(1)
+    const lostAt = world.time.nowMs
+    await world.killAll(...NAMES.slice(0, count).filter((name) => name !== last))
+    await world.time.pass(MINUTE)
+    expect(world.fires.find((each) => each.atMs > lostAt)?.atMs).toBeLessThan(lostAt + 20_000)
+    const [{ storage } = { storage: new MapStorage() }] = await world.killAll(last)
+    await world.add(last, { storage })
+    const againAt = world.time.nowMs
+    await world.time.pass(MINUTE)
+    expect(world.fires.find((each) => each.atMs > againAt)?.atMs).toBeLessThan(againAt + 20_000)
+    expect(Object.values(world.ticks(key)).filter((fires) => fires > 1)).toEqual([])
+  },
+)
+
+test('of three routers one that hears nothing of the other two does nothing for five minutes', async () => {
+  await started(3)
+  world.publish('f', { schedule: '* * * * *' })
+  world.mesh.partition(['a'], ['b', 'c'])
+  await world.time.pass(4.9 * MINUTE)
+  expect(world.fires.filter((each) => each.atMs > 20_000 && each.node === 'a')).toEqual([])
+  expect(world.fires.length).toBeGreaterThanOrEqual(4)
+})
+
 test('of two routers neither fires while they cannot hear each other, but one that has the least name', async () => {
   await started(2)
   const key = world.publish('f', { schedule: '* * * * *' })

@@ -14,7 +14,7 @@ import { parseCron, type Ticks } from '#protocols/schedule'
 import type { Storage } from '#protocols/storage'
 import type { TriggeredInvocation } from '#protocols/trigger'
 import { LiveFunctions } from '../live-functions.ts'
-import { Routers } from '../routers.ts'
+import type { Routers } from '../routers.ts'
 import { ScheduleBook } from './book.ts'
 import { dueOf, LATE_MS, type ScheduleSettings } from './due.ts'
 import { fireTick } from './fire.ts'
@@ -33,6 +33,8 @@ const AGAIN_MS = 1000
 
 export interface SchedulesInit {
   network: Pick<Network, 'peer' | 'members' | 'request' | 'publish' | 'subscribe'>
+  /** Started before. */
+  routers: Routers
   catalog: Pick<Catalog, 'list' | 'get'>
   storage: Storage
   clock: Clock
@@ -78,9 +80,9 @@ export class Schedules implements Startable {
   #stopping: AbortController | undefined
 
   constructor(init: SchedulesInit) {
-    const { network, clock, events, storage, catalog } = init
+    const { network, clock, events, storage, catalog, routers } = init
     this.#init = init
-    this.routers = new Routers({ self: network.peer, members: network.members, clock, events, storage })
+    this.routers = routers
     this.book = new ScheduleBook({ storage, onRefused: (error) => this.#warn('Cannot keep what became of a schedule', error) })
     this.#peers = new SchedulePeers({ network, clock, routers: this.routers, book: this.book })
     const changed = (namespace: string, name: string, record: FunctionRecord | undefined) => this.#changed(namespace, name, record)
@@ -91,13 +93,11 @@ export class Schedules implements Startable {
     if (this.#stopping !== undefined) return
     this.#stopping = new AbortController()
     const { network } = this.#init
-    await this.routers.start()
     await this.book.load()
     this.#stops = [
       network.subscribe(SCHEDULE_TOPIC, (from, data) => this.#hear(from, data)),
       network.members.onChange(() => this.#membersChanged()),
       () => this.#live.stop(),
-      () => this.routers.stop(),
     ]
     void this.#live.start().then(() => {
       if (this.#live.isListed) this.book.prune(new Set(this.#entries.keys()))
