@@ -4,13 +4,13 @@ import { noise } from '@chainsafe/libp2p-noise'
 import { generateKeyPairFromSeed } from '@libp2p/crypto/keys'
 import { identify, identifyPush } from '@libp2p/identify'
 import { ping } from '@libp2p/ping'
-import { preSharedKey } from '@libp2p/pnet'
 import { tcp } from '@libp2p/tcp'
 import { yamux } from '@libp2p/yamux'
 import type { KadDHTComponents } from '@libp2p/kad-dht'
 import { createLibp2p } from 'libp2p'
 import { OsirisError } from '#protocols/errors'
 import { Dht, type DhtInit } from './libp2p-dht.ts'
+import { connectionProtector } from './libp2p-protector.ts'
 import { TOPIC_BYTES_MAX } from './limits.ts'
 
 export interface HostInit {
@@ -35,7 +35,7 @@ export async function createHost({ seed, swarmKey, listen, prefix, dht }: HostIn
     privateKey: await generateKeyPairFromSeed('Ed25519', seed),
     addresses: { listen: [...listen] },
     transports: [tcp({ dialOpts: { noDelay: true }, listenOpts: { noDelay: true } })],
-    connectionProtector: preSharedKey({ psk }),
+    connectionProtector: connectionProtector(psk),
     connectionEncrypters: [noise()],
     streamMuxers: [yamux({ maxInboundStreams: 64, maxOutboundStreams: 64 })],
     connectionManager: {
