@@ -40,7 +40,7 @@ import {
   systemTxt,
 } from '#protocols/router'
 import type { NodeConfig, TlsConfig } from '#node/config'
-import { createAcme, HttpServer } from '#node/http'
+import { Challenges, createAcme, HttpServer } from '#node/http'
 import { createLogger, logEvents, Metrics } from '#node/telemetry'
 import type { RunningNode } from '#node/universe'
 import { admissionOf } from './admitting.ts'
@@ -242,10 +242,11 @@ async function compose(config: NodeConfig, host: Host, signal: AbortSignal) {
       quotas: () => quotas?.figures() ?? [],
     },
   })
+  const challenges = new Challenges({ network, clock })
   const acmeOf = ({ acme }: TlsConfig) => {
     // Those that lead here by their owners' own word; a claim alone would have the authority asked for anybody's name.
     const hosts = async () => [...new Set((await domains.list()).flatMap(({ counts, host: name }) => (counts ? [name] : [])))]
-    return acme && createAcme({ ...acme, folder: join(config.dataDir, 'certificates'), hosts, clock, events })
+    return acme && createAcme({ ...acme, folder: join(config.dataDir, 'certificates'), hosts, challenges, clock, events })
   }
   const http = new HttpServer({
     host: config.httpHost,
@@ -268,6 +269,7 @@ async function compose(config: NodeConfig, host: Host, signal: AbortSignal) {
     },
     quotas,
     domains,
+    challenges,
     scaling,
     drain: (timeoutMs) => draining.drain(timeoutMs),
     ...{ router, topics, calls, catalog, builder, network, access, joinToken, metrics, clock, random, events },
@@ -293,6 +295,7 @@ async function compose(config: NodeConfig, host: Host, signal: AbortSignal) {
       await host.keep()
       if (isNew && host.founding.length > 0 && config.recovery === undefined && !config.developer) logger.warn(NO_RECOVERY)
       closers.push(
+        challenges.serve(),
         ...(catalogService === undefined ? [] : [catalogService.authority().onChange(() => access.reconsider())]),
         catalog instanceof CatalogClient ? serveArtifacts(network, catalog, access) : serveCatalog(network, catalog, access),
         ...(builderService === undefined ? [] : [serveBuilder(network, builderService, access)]),

@@ -255,7 +255,7 @@ export const configKeys: readonly ConfigKey[] = [
     flag: '--acme <directory>',
     about: 'authority that signs certificates for the domains that count (osiris domain add): URL of its ACME directory, or letsencrypt',
     reason:
-      'not set: none is asked. It asks back at port 80 of the domain, which has to lead to the HTTP door of this node; setting it accepts its terms',
+      'not set: none is asked. It asks back at port 80 of the domain, which has to lead to the HTTP doors of this universe; setting it accepts its terms',
   },
   {
     key: 'acmeEmail',

@@ -83,12 +83,14 @@ export interface HttpServerInit {
   random: Random
   events: Events
   limits?: Partial<HttpLimits>
+  /** What authorities of certificates ask nodes for; absent: nothing. */
+  challenges?: Challenges | undefined
   /** HTTPS besides HTTP: `port` 0 takes any free one. */
   tls?: {
     port: number
     files?: TlsFiles | undefined
-    /** Certificates of single names, and what their authority asks this node for. */
-    acme?: { certificates: AcmeCertificates; challenges: Challenges } | undefined
+    /** Certificates of single names. */
+    acme?: AcmeCertificates | undefined
   }
 }
 
@@ -258,7 +260,7 @@ export class HttpServer implements Startable {
     try {
       assertReadOneWay(request.rawHeaders, request.headers['transfer-encoding'])
       const url = originForm(request.url ?? '', request.headers.host)
-      if (this.#init.tls?.acme?.challenges.respond(request, response, url) === true) return
+      if (this.#init.challenges?.respond(request, response, url) === true) return
       const host = this.#hosts(request.headers.host as string)
       if (host.ref !== undefined) return this.#fetch(request, response, host.ref, url)
       const way = wayOf(url)

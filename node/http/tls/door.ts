@@ -20,7 +20,7 @@ export interface SecureDoorInit {
   port: number
   /** The operator's; absent: only names that an authority has signed for are served. */
   files?: TlsFiles | undefined
-  acme?: { certificates: AcmeCertificates } | undefined
+  acme?: AcmeCertificates | undefined
   clock: Clock
   events: Events
   limits: HttpLimits
@@ -46,7 +46,7 @@ export class SecureDoor implements Startable {
       minVersion: 'TLSv1.2',
       handshakeTimeout: init.limits.headersTimeoutMs,
       // Hosts are judged by the request, whatever name was asked for here.
-      SNICallback: (name, done) => done(null, init.acme?.certificates.contextFor(name) ?? this.#certificate?.context),
+      SNICallback: (name, done) => done(null, init.acme?.contextFor(name) ?? this.#certificate?.context),
     })
     this.#server.maxConnections = init.limits.connectionsMax
     this.#server.on('secureConnection', (socket) => this.#accept(socket))
@@ -65,7 +65,7 @@ export class SecureDoor implements Startable {
   async start(): Promise<void> {
     if (this.#server.listening) return
     await this.#certificate?.start()
-    await this.#init.acme?.certificates.start()
+    await this.#init.acme?.start()
     const { host, port } = this.#init
     await new Promise<void>((resolve, reject) => {
       this.#server.once('error', reject)
@@ -82,7 +82,7 @@ export class SecureDoor implements Startable {
   /** Takes no new connections and lets streams end; `terminate` ends what is left. */
   async stop(): Promise<void> {
     this.#certificate?.stop()
-    this.#init.acme?.certificates.stop()
+    this.#init.acme?.stop()
     if (!this.#server.listening) return
     this.#server.close()
     for (const session of this.#sessions) session.close()

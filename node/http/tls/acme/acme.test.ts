@@ -1,4 +1,5 @@
 /** Certificates from an authority. The protocol itself is `acme-client`'s, and was run against Pebble (`scripts/pebble.ts`); here an authority is a function. */
+import type { ServerResponse } from 'node:http'
 import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -6,13 +7,15 @@ import { connect } from 'node:tls'
 import { fileURLToPath } from 'node:url'
 import fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { encode } from '#protocols/codec'
 import { createEvents } from '#protocols/events'
-import { type Clock, systemClock } from '#protocols/lifecycle'
+import { type Clock, type Role, systemClock } from '#protocols/lifecycle'
+import { MemoryMesh, type Network } from '#protocols/network'
 import { until } from '#protocols/until'
 import { createFakeNode } from '../../testing/index.ts'
 import type { Issued } from './authority.ts'
 import { AcmeCertificates } from './certificates.ts'
-import { Challenges } from './challenges.ts'
+import { CHALLENGE_PROTOCOL, Challenges } from './challenges.ts'
 import { dueAt } from './due.ts'
 import { CertificateFolder } from './folder.ts'
 
@@ -151,13 +154,14 @@ it('one key is the account’s', async () => {
 
 describe('the door', () => {
   it('answers the authority where it asks, and nobody else there; a name gets its own certificate, any other the operator’s', async () => {
-    const challenges = new Challenges()
+    const mesh = new MemoryMesh()
+    const challenges = new Challenges({ clock: systemClock, network: mesh.network({ name: 'n', roles: ['router'] }) })
     const certificates = create()
     const files = { cert: join(FIXTURES, 'localhost.crt'), key: join(FIXTURES, 'localhost.key') }
-    const node = await createFakeNode({ tls: { port: 0, files, acme: { certificates, challenges } } })
+    const node = await createFakeNode({ challenges, tls: { port: 0, files, acme: certificates } })
     await node.server.start()
     await certificates.round()
-    challenges.put('token-1', 'token-1.thumbprint')
+    await challenges.put('token-1', 'token-1.thumbprint')
     const at = (path: string) => fetch(`${node.server.url}/.well-known/acme-challenge/${path}`)
     expect(await (await at('token-1')).text()).toBe('token-1.thumbprint')
     expect((await at('token-2')).status).toBe(404)
@@ -178,12 +182,93 @@ describe('the door', () => {
 
   it('opens without a certificate of the operator too: then a name without one gets no handshake', async () => {
     const certificates = create()
-    const node = await createFakeNode({ tls: { port: 0, acme: { certificates, challenges: new Challenges() } } })
+    const node = await createFakeNode({ tls: { port: 0, acme: certificates } })
     await node.server.start()
     const port = Number(new URL(node.server.secureUrl as string).port)
     const socket = connect({ port, host: '127.0.0.1', servername: 'other.example.org', rejectUnauthorized: false })
     const failure = await new Promise<Error>((resolve) => socket.on('error', resolve))
     expect(failure).toBeInstanceOf(Error)
     await node.server.stop()
+  })
+})
+
+describe('challenges', () => {
+  const TOKEN = 'evaGxfADs6pSRb2LAv9IZf17Dt3juxGJ-PCt92wr-oA'
+  const THUMBPRINT = 'LoqXcYV8q5ONbJQxbmR7SCTNo3tiAXDfowyjxAjEuX0'
+  let mesh: MemoryMesh
+  let time: number
+  const clock: Clock = { ...systemClock, monotonic: () => time }
+  const nodes: { network: Network; challenges: Challenges }[] = []
+  const add = (name: string, roles: Role[]) => {
+    const network = mesh.network({ name, roles })
+    const challenges = new Challenges({ clock, network })
+    challenges.serve()
+    nodes.push({ network, challenges })
+    return challenges
+  }
+  /** What a door says: the answer, or whether it is somebody else's request. */
+  const asked = (challenges: Challenges, token: string, method = 'GET') => {
+    let text: unknown
+    const response = { writeHead: () => {}, end: (body: unknown) => (text = body) } as unknown as ServerResponse
+    return challenges.respond({ method }, response, `/.well-known/acme-challenge/${token}`) ? text : undefined
+  }
+  const joined = async () => {
+    for (const { network } of nodes) await network.start()
+    await until(() => nodes.every(({ network }) => network.members.list().length === nodes.length - 1))
+  }
+  beforeEach(() => {
+    mesh = new MemoryMesh()
+    time = 0
+  })
+  afterEach(async () => {
+    nodes.length = 0
+    await mesh.stop()
+  })
+
+  it('are answered by every node before the authority is told to look, and no longer than it may take', async () => {
+    const [one, two, three] = [add('one', ['router']), add('two', ['router']), add('three', ['executor'])]
+    await joined()
+    await one.put(TOKEN, `${TOKEN}.${THUMBPRINT}`)
+    for (const each of [one, two, three]) expect(asked(each, TOKEN)).toBe(`${TOKEN}.${THUMBPRINT}`)
+    expect([asked(two, TOKEN, 'POST'), asked(two, 'another')]).toEqual([undefined, undefined])
+    one.drop(TOKEN)
+    time += 16 * 60_000
+    for (const each of [one, two, three]) expect(asked(each, TOKEN)).toBe(undefined)
+  })
+
+  it('are taken from members that serve names, and only what is one', async () => {
+    const [one, two] = [add('one', ['executor']), add('two', ['router'])]
+    const router = add('three', ['router'])
+    await joined()
+    await one.put(TOKEN, `${TOKEN}.${THUMBPRINT}`)
+    expect([asked(one, TOKEN), asked(two, TOKEN)]).toEqual([`${TOKEN}.${THUMBPRINT}`, undefined])
+    const { network } = nodes[2] as (typeof nodes)[number]
+    const to = (nodes[1] as (typeof nodes)[number]).network.peer
+    const tell = (...words: unknown[]) => network.request(to, CHALLENGE_PROTOCOL, { head: encode(words) }, { timeoutMs: 1000 })
+    for (const words of [
+      [TOKEN, 'anything'],
+      [TOKEN, `${'x'.repeat(43)}.${THUMBPRINT}`],
+      [TOKEN, `${TOKEN}.${THUMBPRINT}.${THUMBPRINT}`],
+      ['short', `short.${THUMBPRINT}`],
+      ['a/../b'.repeat(9), `x.${THUMBPRINT}`],
+      [1, 2],
+      [],
+    ])
+      await expect(tell(...words)).rejects.toMatchObject({ code: 'invalid_argument' })
+    for (let each = 0; each < 40; each++) await tell(`${TOKEN}${each}`, `${TOKEN}${each}.${THUMBPRINT}`)
+    const kept = Array.from({ length: 40 }, (_, each) => asked(two, `${TOKEN}${each}`) !== undefined)
+    expect([kept.filter(Boolean).length, kept[39]]).toEqual([16, true])
+    expect(asked(router, TOKEN)).toBe(undefined)
+  })
+
+  it('wait for nobody for long who does not take them', async () => {
+    const one = add('one', ['router'])
+    const silent = mesh.network({ name: 'silent', roles: ['router'] })
+    silent.handle(CHALLENGE_PROTOCOL, () => new Promise(() => {}))
+    nodes.push({ network: silent, challenges: one })
+    await joined()
+    const startedAt = performance.now()
+    await one.put(TOKEN, `${TOKEN}.${THUMBPRINT}`)
+    expect(performance.now() - startedAt).toBeLessThan(4000)
   })
 })

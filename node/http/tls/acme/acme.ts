@@ -1,9 +1,9 @@
-/** Everything an authority takes, put together: its client, what it asks this node for, what it gave. */
+/** Everything an authority takes, put together: its client, where it asks back, what it gave. */
 import type { Events } from '#protocols/events'
 import type { Clock } from '#protocols/lifecycle'
 import { acmeAuthority, newKey } from './authority.ts'
 import { AcmeCertificates } from './certificates.ts'
-import { Challenges } from './challenges.ts'
+import type { Challenges } from './challenges.ts'
 import { CertificateFolder } from './folder.ts'
 
 export interface AcmeParts {
@@ -14,16 +14,17 @@ export interface AcmeParts {
   folder: string
   /** Names to have certificates for. */
   hosts: () => Promise<string[]>
+  /** Where the authority's questions are answered. */
+  challenges: Challenges
   clock: Clock
   events: Events
   /** Of an authority that only tests trust. */
   ca?: string
 }
 
-export function createAcme(parts: AcmeParts): { certificates: AcmeCertificates; challenges: Challenges } {
+export function createAcme(parts: AcmeParts): AcmeCertificates {
   const { hosts, clock, events } = parts
-  const challenges = new Challenges()
   const folder = new CertificateFolder(parts.folder)
-  const authority = acmeAuthority({ ...parts, challenges, accountKey: () => folder.accountKey(newKey) })
-  return { challenges, certificates: new AcmeCertificates({ folder, authority, hosts, clock, events }) }
+  const authority = acmeAuthority({ ...parts, accountKey: () => folder.accountKey(newKey) })
+  return new AcmeCertificates({ folder, authority, hosts, clock, events })
 }

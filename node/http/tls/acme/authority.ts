@@ -47,7 +47,7 @@ export function acmeAuthority(init: AcmeInit): Authority {
         skipChallengeVerification: true,
         challengePriority: ['http-01'],
         ...(init.email === undefined ? {} : { email: init.email }),
-        challengeCreateFn: async (_authorization, { token }, answer) => init.challenges.put(token, answer),
+        challengeCreateFn: (_authorization, { token }, answer) => init.challenges.put(token, answer),
         challengeRemoveFn: async (_authorization, { token }) => init.challenges.drop(token),
       })
       return { cert, key: key.toString() }
