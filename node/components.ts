@@ -222,7 +222,7 @@ async function compose(config: NodeConfig, host: Host, signal: AbortSignal) {
     routerService &&
     routers &&
     new Schedules({
-      ...{ network, routers, catalog, clock, random, events, nodeName: config.name, storage: host.store.storage },
+      ...{ network, routers, catalog, clock, events, nodeName: config.name, storage: host.store.storage },
       invoke: (invocation) => routerService.trigger(invocation),
     })
   const platformEvents = queue && routers && new PlatformEvents({ network, catalog, clock, events, queue, routers })

@@ -203,6 +203,8 @@ export class RemoteCandidate implements Candidate, Measured {
 /** What a failure says about the member; `undefined` where it says nothing, or only what others' failures can tell apart. */
 export function causeOf(outcome: FailedOutcome): Cause | undefined {
   const { code } = outcome.error
+  // Told by the member itself, it is about the call; else the member was not heard.
+  if (code === 'outcome_unknown' && outcome.meta.node !== '') return undefined
   return outcome.started && code !== 'outcome_unknown' ? undefined : CAUSES[code]
 }
 

@@ -209,7 +209,7 @@ function answerOf(answers: Manner['answers'], meta: OutcomeMeta): Outcome {
       return failed(new OsirisError('function_failed', 'Cannot finish: it threw'), meta, true)
     case 'garbage':
       // As the executor's client tells of bytes that it cannot read.
-      return failed(new OsirisError('outcome_unknown', 'Cannot tell how "demo/public" ended'), meta, true)
+      return failed(new OsirisError('outcome_unknown', 'Cannot tell how "demo/public" ended'), { ...meta, node: '' }, true)
     case undefined:
       return { kind: 'value', value: new Uint8Array(), meta }
   }

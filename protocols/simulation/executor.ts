@@ -29,6 +29,10 @@ export class CountingExecutor implements Pick<Executor, 'invoke' | 'isWarm' | 'h
     this.#init = init
   }
 
+  get nodeName(): string {
+    return this.#init.name
+  }
+
   now(): number {
     return this.#init.clock.monotonic()
   }

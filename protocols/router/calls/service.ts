@@ -127,7 +127,7 @@ export class CallsService implements Calls, Startable {
     const { router, clock, random } = this.#init
     const { signal } = attempt
     const { invocation } = await callOf(item.payload, clock, signal)
-    const outcome = await router.invoke(invocation)
+    const outcome = await router.invoke({ ...invocation, id: attemptIdOf(invocation.id, item.attempts) })
     const course = courseOf(outcome, { idempotent: !item.once, cancelled: attempt.cancelled(), aborted: signal.aborted })
     if (course === 'over') return this.#give(item, outcome, attempt.cancelled() && outcome.kind === 'failed')
     if (course === 'unknown') return this.#give(item, failed(givenUp(item), outcome.meta, true), false)
@@ -171,6 +171,11 @@ function invocationOf(submitted: Invocation, id: string, deadlineAt: number): In
   if (isRouteTarget(call.target) || call.payload.kind === 'event')
     throw new OsirisError('invalid_argument', 'Cannot take the call: it names no function, or is no call of one')
   return call
+}
+
+/** Executors start a call of one id once. The first attempt has the call's, so that two routers that both hold it start it once; another attempt is another start. */
+function attemptIdOf(id: string, attempt: number): string {
+  return attempt <= 1 ? id : digestOf(Buffer.from(`${id} ${attempt}`)).slice(0, 32)
 }
 
 function givenUp({ key }: QueueItem): OsirisError {

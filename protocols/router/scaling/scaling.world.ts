@@ -21,6 +21,7 @@ const fastClock: Clock = {
 }
 
 class FakeInstances {
+  readonly nodeName = 'fake'
   /** Calls at once, of every version with an instance or without. */
   readonly load = new Map<string, number>()
   readonly kept = new Map<string, ScaleOrder>()

@@ -1,7 +1,8 @@
 /** One tick as a call: made until it was started once, or it is late. */
 import type { FunctionRecord } from '#protocols/catalog'
+import { digestOf } from '#protocols/codec'
 import type { Outcome } from '#protocols/invocation'
-import { type Clock, hexOf, type Random } from '#protocols/lifecycle'
+import type { Clock } from '#protocols/lifecycle'
 import type { TriggeredInvocation } from '#protocols/trigger'
 import { LATE_MS, type ScheduleSettings, tickIdOf } from './due.ts'
 
@@ -15,7 +16,6 @@ export interface FireInit {
   settings: ScheduleSettings
   tickAt: number
   clock: Clock
-  random: Random
   /** On behalf of the platform: nobody's token is asked for. */
   invoke: (invocation: TriggeredInvocation) => Promise<Outcome>
   /** Before each attempt: until when its call may run at most, on the wall clock. */
@@ -41,7 +41,7 @@ export async function fireTick(init: FireInit): Promise<Outcome> {
 /** Nothing was started, and a while later it may be. */
 const AGAIN = new Set(['unavailable', 'overloaded', 'rate_limited', 'quota_exceeded', 'storage_full', 'version_mismatch', 'not_found'])
 
-function invocationOf({ record, settings, tickAt, clock, random }: FireInit, deadlineAt: number): TriggeredInvocation {
+function invocationOf({ record, settings, tickAt, clock }: FireInit, deadlineAt: number): TriggeredInvocation {
   const { namespace, name } = record
   const id = tickIdOf(`${namespace}/${name}`, tickAt)
   const event = {
@@ -53,7 +53,8 @@ function invocationOf({ record, settings, tickAt, clock, random }: FireInit, dea
     lateMs: Math.max(0, clock.now() - tickAt),
   }
   return {
-    id: hexOf(random, 32),
+    // Two owners at once start it once, where they start it at one executor.
+    id: digestOf(Buffer.from(id)).slice(0, 32),
     target: { namespace, name },
     payload: { kind: 'event', handler: 'scheduled', event: Buffer.from(JSON.stringify(event)) },
     caller: { subject: 'schedule' },

@@ -72,7 +72,6 @@ export class World {
           return record
         },
       },
-      random: () => 0.5,
       invoke: (invocation) => this.#invoke(node, invocation, clock),
     })
     serveSchedules(network, node.schedules, {

@@ -8,7 +8,7 @@ import { decodeAs, encode } from '#protocols/codec'
 import { OsirisError } from '#protocols/errors'
 import type { Events } from '#protocols/events'
 import type { Outcome } from '#protocols/invocation'
-import type { Clock, Random, Startable } from '#protocols/lifecycle'
+import type { Clock, Startable } from '#protocols/lifecycle'
 import type { Network, Peer } from '#protocols/network'
 import { parseCron, type Ticks } from '#protocols/schedule'
 import type { Storage } from '#protocols/storage'
@@ -38,7 +38,6 @@ export interface SchedulesInit {
   catalog: Pick<Catalog, 'list' | 'get'>
   storage: Storage
   clock: Clock
-  random: Random
   events: Events
   nodeName: string
   /** On behalf of the platform: nobody's token is asked for. */
@@ -250,9 +249,9 @@ export class Schedules implements Startable {
     if (current === undefined || latest?.line !== row.line || this.#stopping === undefined) return
     if (!isOurs) return this.#denied(key, current, latest, tickAt)
     const { signal } = this.#stopping
-    const { nodeName: by, clock, random, invoke } = this.#init
+    const { nodeName: by, clock, invoke } = this.#init
     const trying = (untilMs: number) => this.#tellFired(key, { tickAt, by, untilMs, end: null })
-    const outcome = await fireTick({ record: current.record, settings: current.settings, tickAt, clock, random, invoke, trying, signal })
+    const outcome = await fireTick({ record: current.record, settings: current.settings, tickAt, clock, invoke, trying, signal })
     this.#ended(key, current, tickAt, outcome)
   }
 
