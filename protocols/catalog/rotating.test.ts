@@ -86,6 +86,29 @@ it('the node that holds the root makes the next key; all follow, and what the ol
   expect(all.map(({ service }) => service.status().frozen)).toEqual([[], [], []])
 })
 
+// Simulator, seed 9124: it was refused, "its author has given on its key already".
+it('what the root writes while its key is given on is written by the next one', async () => {
+  let isSlow = false
+  const { promise: room, resolve: makeRoom } = Promise.withResolvers<void>()
+  const storage = storageThat(async (write) => {
+    if (isSlow) await room
+    await write()
+  })
+  const disk = new KeyDisk(universe.root)
+  const [founder] = (await founded(disk, storage)) as [CatalogNode]
+  await admit(founder)
+  const feed = proveFeed(universe.root, universeId(universe.universe), universe.root.id)
+  const isWriting = () => founder.service.guard.answer(feed, universe.root.id, { instance: 'asks', leaseMs: 0 }).doubt !== null
+  isSlow = true
+  const rotated = rotate(founder, universe.root)
+  await until(isWriting)
+  const admitted = admit(founder)
+  await new Promise((resolve) => void setImmediate(resolve))
+  makeRoom()
+  const { to } = await rotated
+  expect(await admitted).toMatchObject({ author: to, seq: 1 })
+})
+
 it('who is not the root, shows no such token, or asks a node without the key, is refused; nothing is made', async () => {
   const disk = new KeyDisk(universe.root)
   const [founder, other] = (await founded(disk)) as [CatalogNode, CatalogNode]

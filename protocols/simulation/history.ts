@@ -5,6 +5,8 @@ import type { Outcome } from '#protocols/invocation'
 /** An entry somebody was told is kept. */
 export interface Kept {
   receipt: Receipt
+  /** Name of the node on whose disk it was accepted. */
+  writer: string
   /** Digest of the code it publishes. */
   artifact: string | undefined
   atMs: number

@@ -6,6 +6,7 @@ import type { Asker } from './asker.ts'
 import { judgeAtDoor, type DoorVerdict } from './authority-door.ts'
 import { type GrantState, type Standing, Verdict } from './authority-evaluate.ts'
 import { type AuthorityFact, authorityFactOf, AuthorityFacts, byPlace, type GrantFact } from './authority-facts.ts'
+import { isOwnRotation } from './authority-keys.ts'
 import { covers, EVERYWHERE, isExpired, type Need } from './authority-rules.ts'
 import { compareText, comparePlaces, type Entry, type Line, type Place } from './entry.ts'
 
@@ -43,6 +44,7 @@ export class LedgerAuthority implements Authority {
   #facts: AuthorityFacts
   readonly #frozen = new Map<string, number>()
   readonly #listeners = new Set<() => void>()
+  readonly #giving = new Map<string, Promise<void>>()
   #verdict: Verdict
   /** Grants that came last of all since the last `settle`; `undefined` when everything must be weighed again. */
   #added: GrantFact[] | undefined = []
@@ -83,11 +85,26 @@ export class LedgerAuthority implements Authority {
     const fact = authorityFactOf(entry)
     if (fact === undefined) return store()
     this.#known.add(fact)
-    return store().catch((error: unknown) => {
+    const stored = store().catch((error: unknown) => {
       const { hash } = fact.place
       if (!this.#facts.all.has(hash)) this.#known = this.#known.without((place) => place.hash === hash)
       throw error
     })
+    if (fact.kind === 'rotate' && isOwnRotation(fact)) this.#givenOn(fact.from, stored)
+    return stored
+  }
+
+  /** While a key gives itself on by an entry on its way to the disk: resolves when it is known whether that came there. Nothing comes behind such an entry. */
+  givingOn(key: string): Promise<void> | undefined {
+    return this.#giving.get(key)
+  }
+
+  #givenOn(key: string, stored: Promise<unknown>): void {
+    const ended = stored.then(
+      () => void this.#giving.delete(key),
+      () => void this.#giving.delete(key),
+    )
+    this.#giving.set(key, ended)
   }
 
   /** An entry that is on disk; counts from the next `settle` on. */

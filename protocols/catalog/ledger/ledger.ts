@@ -149,8 +149,9 @@ export class Ledger {
    * Throws `forbidden` (saying which grant is missing), `payload_too_large`, `storage_full`, `unavailable`.
    */
   async append<T extends EntryType>(type: T, body: BodyOf<T>, by: NextEntryInit<T>['by']): Promise<Entry> {
-    const signer = () => signerFor(this.authority, this.keyring.all, type, body, Math.max(this.#hlc.wallMs, this.#clock.now()))
-    await readyToWrite(this.author, () => signer().identity.id, this.#mayWrite)
+    const authorOf = () =>
+      signerFor(this.authority, this.keyring.all, type, body, Math.max(this.#hlc.wallMs, this.#clock.now())).identity.id
+    await readyToWrite({ own: this.author, authorOf, mayWrite: this.#mayWrite, authority: this.authority })
     const entry = nextEntry({
       ...{ type, body, by, authority: this.authority, identities: this.keyring.all, universe: this.universe },
       last: this.#hlc,

@@ -26,11 +26,22 @@ export interface NextEntryInit<T extends EntryType> {
   tipOf: (author: string) => Tip
 }
 
-/** Returns when the feed may be continued that an entry belongs to. Whose that is may change meanwhile, by what comes in. `own` is asked for first: with it comes what was lost. */
-export async function readyToWrite(own: string, authorOf: () => string, mayWrite: (author: string) => MaybePromise<void>): Promise<void> {
+export interface Readiness {
+  /** Asked for first: with it comes what was lost. */
+  own: string
+  /** Whose feed the entry belongs to. May change meanwhile, by what comes in. */
+  authorOf: () => string
+  mayWrite: (author: string) => MaybePromise<void>
+  authority: Pick<LedgerAuthority, 'givingOn'>
+}
+
+/** Returns when the feed may be continued that an entry belongs to. */
+export async function readyToWrite({ own, authorOf, mayWrite, authority }: Readiness): Promise<void> {
   for (let author = own, ready = ''; author !== ready; author = authorOf()) {
     await mayWrite(author)
-    ready = author
+    const given = authority.givingOn(author)
+    if (given === undefined) ready = author
+    else await given
   }
 }
 

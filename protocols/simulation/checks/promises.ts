@@ -43,15 +43,20 @@ export function judgePromise(world: World, node: Node, told: Told, before: Befor
   const { receipt, artifact } = told
   const { author, seq, state, holders } = receipt
   world.note(node.name, `${author.slice(0, 6)}/${seq} is ${state} by ${holders.join(' ')}`)
-  world.history.promises.push({ receipt, artifact, atMs: world.now })
-  const writer = world.nodes.find((each) => each.identity.id === author)
-  if (writer !== undefined && !writer.disk.damaged && !has(writer, receipt))
+  const writer = writerOf(world, author, node)
+  world.history.promises.push({ receipt, writer: writer.name, artifact, atMs: world.now })
+  if (!writer.disk.damaged && !has(writer, receipt))
     world.fail('accepted is on disk', `${describe(receipt)} is not on the disk of ${writer.name}`)
-  if (artifact !== undefined && writer !== undefined && !writer.disk.damaged && !writer.files.holds(artifact))
+  if (artifact !== undefined && !writer.disk.damaged && !writer.files.holds(artifact))
     world.fail('accepted has its code', `the artifact of ${describe(receipt)} is not on the disk of ${writer.name}`)
   judgeReceipts(world, told)
-  if (state === 'committed' && writer?.disk.damaged === false) judgeMajority(world, writer, receipt)
+  if (state === 'committed' && !writer.disk.damaged) judgeMajority(world, writer, receipt)
   if (told.fresh) judgeOrder(world, node, receipt, before)
+}
+
+/** On whose disk it was accepted. What the root signed was written by the node that tells of it. */
+function writerOf(world: World, author: string, teller: Node): Node {
+  return world.nodes.find((each) => each.identity.id === author) ?? teller
 }
 
 /** Every receipt is true. */
@@ -95,10 +100,10 @@ export function judgeDenied(world: World, node: Node, error: Error | undefined):
 
 /** When all is healed: everything promised is on every honest disk that keeps the ledger and was not damaged. */
 export function judgePromisesKept(world: World): void {
-  for (const { receipt } of world.history.promises) {
-    const writer = world.nodes.find((each) => each.identity.id === receipt.author)
+  for (const { receipt, writer: name } of world.history.promises) {
+    const writer = world.nodes.find((each) => each.name === name)
     // A catalog that knows of no other commits alone, and then its disk is the only one.
-    const elsewhere = receipt.receipts.some((each) => each.holder !== receipt.author && each.holder !== HOSTILE.id)
+    const elsewhere = receipt.receipts.some(({ holder }) => holder !== writer?.identity.id && holder !== HOSTILE.id)
     const survives = writer === undefined || !writer.disk.damaged || (receipt.state === 'committed' && elsewhere)
     if (!survives) continue
     for (const node of world.keepers) {
