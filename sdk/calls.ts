@@ -1,11 +1,13 @@
 /** Calls that nobody waits for, over any transport. */
 import { OsirisError } from '#protocols/errors'
 import { assertName } from '#protocols/function'
-import type { CallsOfOsiris, CallStatus, StartedCall, StartOptions, WaitOptions } from './osiris.ts'
+import type { CallsOfOsiris, CallStatus, LookOptions, StartedCall, StartOptions, WaitOptions } from './osiris.ts'
 import type { Transport } from './transport.ts'
 
 const ID_PATTERN = /^[0-9a-f]{32}$/
-/** Between two looks: short calls are told of soon, long ones cost little. */
+/** An answer may come so late while the call is not over: nodes allow 30 s, and what stands between may allow less. */
+const WAIT_MS = 10_000
+/** Between two looks, where an answer came sooner than it was to. */
 const PAUSE_MS_MIN = 25
 const PAUSE_MS_MAX = 1_000
 const PAUSE_GROWTH = 1.5
@@ -19,7 +21,7 @@ export function callsOver({ calls }: Transport): CallsOfOsiris {
     at<T>(id: string): StartedCall<T> {
       if (!ID_PATTERN.test(id))
         throw new OsirisError('invalid_argument', `Cannot ask for call ${JSON.stringify(id.slice(0, 64))}: an id has 32 hex characters`)
-      const status = async () => (await calls.get(id)) as CallStatus<T>
+      const status = async ({ waitMs = 0 }: LookOptions = {}) => (await calls.get(id, waitMs)) as CallStatus<T>
       return {
         id,
         status,
@@ -41,10 +43,11 @@ export function startOptions(ref: string, { callback }: StartOptions): StartOpti
   )
 }
 
-async function resultOf<T>(id: string, look: () => Promise<CallStatus<T>>, { timeoutMs = Infinity }: WaitOptions): Promise<T> {
+async function resultOf<T>(id: string, look: StartedCall<T>['status'], { timeoutMs = Infinity }: WaitOptions): Promise<T> {
   const endsAt = performance.now() + timeoutMs
   for (let pauseMs = PAUSE_MS_MIN; ; pauseMs = Math.min(pauseMs * PAUSE_GROWTH, PAUSE_MS_MAX)) {
-    const status = await look()
+    const waitMs = Math.max(0, Math.min(WAIT_MS, endsAt - performance.now()))
+    const status = await look({ waitMs })
     if (status.state === 'done' || status.state === 'cancelled') return valueOf(status)
     const leftMs = endsAt - performance.now()
     if (leftMs <= 0)

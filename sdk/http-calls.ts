@@ -7,7 +7,8 @@ import type { Transport } from './transport.ts'
 /** Sends text as it is, and gives the JSON of the answer. */
 type Send = <T>(act: string, method: string, path: string, text?: string, headers?: Record<string, string>) => Promise<T>
 
-export function callsOverHttp(send: Send): Pick<Transport, 'start' | 'calls'> {
+/** `timeoutMs`: how long an answer may take at all. */
+export function callsOverHttp(send: Send, timeoutMs = Infinity): Pick<Transport, 'start' | 'calls'> {
   const at = (id: string) => `/v1/calls/${encodeURIComponent(id)}`
   return {
     async start(ref: FunctionRef, args: string, { callback }: StartOptions) {
@@ -19,7 +20,10 @@ export function callsOverHttp(send: Send): Pick<Transport, 'start' | 'calls'> {
       throw new OsirisError('outcome_unknown', `Cannot ${act}: ${state}`)
     },
     calls: {
-      get: (id) => send<CallStatus>(`find call ${id}`, 'GET', at(id)),
+      get: (id, waitMs = 0) => {
+        const wait = Math.round(Math.min(waitMs, timeoutMs / 2))
+        return send<CallStatus>(`find call ${id}`, 'GET', wait > 0 ? `${at(id)}?wait=${wait}ms` : at(id))
+      },
       cancel: (id) => send<CallStatus>(`cancel call ${id}`, 'DELETE', at(id)),
       async list(namespace, limit) {
         const query = new URLSearchParams({ namespace, limit: String(limit) }).toString()

@@ -80,7 +80,7 @@ export function httpTransport(options: HttpOptions): Transport {
       return response
     },
     ...topicsOver(jsonOf),
-    ...callsOverHttp(jsonOf),
+    ...callsOverHttp(jsonOf, timeoutMs),
     deploy({ namespace, name, ack, timeoutMs, ...body }: Deploy) {
       const query = queryOf({ ack, timeoutMs })
       return json(`deploy "${namespace}/${name}"`, 'PUT', pathOf({ namespace, name }) + query, body)

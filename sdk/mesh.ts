@@ -92,7 +92,7 @@ export function meshTransport(parts: MeshParts): Transport {
     start: (ref, args, options) =>
       calls.submit({ ...options, invocation: invocationOf(ref, { kind: 'call', args: new TextEncoder().encode(args) }) }),
     calls: {
-      get: async (id) => statusOf(await calls.get(id, caller)),
+      get: async (id, waitMs = 0) => statusOf(await calls.get(id, caller, { waitMs })),
       cancel: async (id) => statusOf(await calls.cancel(id, caller)),
       list: (namespace, limit) => calls.list(namespace, limit, caller),
     },

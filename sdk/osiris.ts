@@ -156,15 +156,20 @@ export interface StartOptions {
 export interface StartedCall<T = unknown> {
   /** 32 hex characters, good on every node. Of a public function that a stranger called, whoever has it may read and cancel the call. */
   readonly id: string
-  status(): Promise<CallStatus<T>>
+  status(options?: LookOptions): Promise<CallStatus<T>>
   /**
-   * Waits for the end by asking again and again (25 ms apart at first, then up to a second), at most an hour and a quarter, by when every call is over; resolves to
+   * Waits for the end, by questions that nodes answer when the call is over and after 10 s at the latest, at most an hour and a quarter, by when every call is over; resolves to
    * the value, or rejects with the error of the call: `outcome_unknown` where it may have run when its router was lost, `conflict` where it was cancelled. `not_found`
    * also where the result is no longer kept. When an answer about it cannot be had, that error; it may be asked again.
    */
   result(options?: WaitOptions): Promise<T>
   /** One that is queued never begins, one that runs is aborted, of one that is over nothing changes. */
   cancel(): Promise<CallStatus<T>>
+}
+
+export interface LookOptions {
+  /** Waits so long for the end, at most 30,000: with a status of one that is not over the time may not be up. Default: 0. */
+  waitMs?: number
 }
 
 export interface WaitOptions {
@@ -177,7 +182,7 @@ export interface CallStatus<T = unknown> extends Omit<RoutersStatus, 'value'> {
   /** Of a value function that is done. */
   value?: T
 }
-/** Without what came of it; of one that is over, `attempts` and `error` lack the last attempt. */
+/** Without what came of it but the error. */
 export type CallSummary = Omit<RoutersStatus, 'value' | 'response' | 'version' | 'node'>
 
 export interface CallsOfOsiris {

@@ -48,7 +48,8 @@ export interface Transport {
   /** `args` as in `call`. */
   start(ref: FunctionRef, args: string, options: StartOptions): Promise<{ id: string }>
   readonly calls: {
-    get(id: string): Promise<CallStatus>
+    /** `waitMs`: the answer may come so late, if the call is not over before. */
+    get(id: string, waitMs?: number): Promise<CallStatus>
     cancel(id: string): Promise<CallStatus>
     list(namespace: string, limit: number): ReturnType<CallsOfOsiris['list']>
   }

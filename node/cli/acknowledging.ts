@@ -2,6 +2,7 @@
 import type { Command } from 'commander'
 import { OsirisError } from '#protocols/errors'
 import type { Commitment, WriteChoice } from '#sdk'
+import { durationOf } from './arguments.ts'
 import { printableLine } from './printable.ts'
 
 export interface AckWords {
@@ -26,14 +27,10 @@ export async function ackOf(words: AckWords): Promise<WriteChoice> {
   const { ack, timeout } = words
   const state = STATES.find((each) => each === ack)
   if (ack !== undefined && state === undefined) throw new OsirisError('invalid_argument', '--ack: expected "committed" or "accepted"')
-  return { ...(state === undefined ? {} : { ack: state }), ...(timeout === undefined ? {} : { timeoutMs: await msOf(timeout) }) }
-}
-
-async function msOf(text: string): Promise<number> {
-  const { durationMs } = await import('#protocols/manifest')
-  const result = durationMs(1, 900_000).safeParse(/^\d+$/.test(text) ? Number(text) : text)
-  if (result.success) return result.data
-  throw new OsirisError('invalid_argument', `--timeout: ${result.error.issues[0]?.message ?? 'expected a duration'}`)
+  return {
+    ...(state === undefined ? {} : { ack: state }),
+    ...(timeout === undefined ? {} : { timeoutMs: await durationOf(timeout, '--timeout', 1, 900_000) }),
+  }
 }
 
 /** `committed by 3 of 5 (node-1, node-2, node-4)`, `accepted by 1 of 5 (node-1)`; members that joined later may have signed too. */

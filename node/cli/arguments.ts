@@ -24,3 +24,11 @@ export function wholeNumber(text: string, option: string, min: number, max: numb
   if (value >= min && value <= max) return value
   throw new OsirisError('invalid_argument', `${option}: expected a whole number between ${min} and ${max}`)
 }
+
+/** `10s`, or a number of milliseconds. Throws `invalid_argument` with the option's name. */
+export async function durationOf(text: string, option: string, minMs: number, maxMs: number): Promise<number> {
+  const { durationMs } = await import('#protocols/manifest')
+  const result = durationMs(minMs, maxMs).safeParse(/^\d+$/.test(text) ? Number(text) : text)
+  if (result.success) return result.data
+  throw new OsirisError('invalid_argument', `${option}: ${result.error.issues[0]?.message ?? 'expected a duration'}`)
+}

@@ -43,7 +43,7 @@ it('list shows the calls of a namespace; nothing in it steers the terminal', asy
   const { out } = await osiris(['calls', 'list', 'demo', '--limit', '5'], api())
   const rows = out.split('\n').map((line) => line.split(/ {2,}/))
   expect(rows[1]).toEqual([queued.id, 'demo/greet', 'queued', '0', '2026-01-01T00:00:00Z', 'overloaded: Cannot place: \\u001b[31mfull'])
-  expect(rows[2]).toEqual([done.id, 'demo/greet', 'done', '2026-01-01T00:00:00Z', '2026-01-01T00:00:02Z'])
+  expect(rows[2]).toEqual([done.id, 'demo/greet', 'done', '1', '2026-01-01T00:00:00Z', '2026-01-01T00:00:02Z'])
   expect(JSON.parse((await osiris(['calls', 'list', '--namespace', 'demo', '--json'], api())).out)).toEqual({ calls: [queued, done] })
   expect(asked).toEqual([
     ['calls', 'demo', 5],
@@ -57,6 +57,9 @@ it('list shows the calls of a namespace; nothing in it steers the terminal', asy
 it('show prints all that is known, and 3 where nothing is', async () => {
   expect(JSON.parse((await osiris(['calls', 'show', done.id], api())).out)).toEqual(done)
   expect(await osiris(['calls', 'show', '0'.repeat(32)], api())).toMatchObject({ code: 3, out: '' })
+  await osiris(['calls', 'show', done.id, '--wait', '20s'], api())
+  expect(asked.filter(([verb]) => verb === 'status').map((each) => each[2])).toEqual([{ waitMs: 0 }, { waitMs: 0 }, { waitMs: 20_000 }])
+  expect(await osiris(['calls', 'show', done.id, '--wait', '1h'], api())).toMatchObject({ code: 2, err: expect.stringContaining('--wait') })
 })
 
 it('cancel says what became of it', async () => {

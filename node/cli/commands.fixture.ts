@@ -115,7 +115,7 @@ export function node(
   }
   const started = <T>(id: string): StartedCall<T> => ({
     id,
-    status: () => note(() => callWith<T>(id), 'status', id),
+    status: (options) => note(() => callWith<T>(id), 'status', id, options),
     result: (options) => note(() => callWith<T>(id).value as T, 'result', id, options),
     cancel: () => note(() => callWith<T>(id), 'cancelCall', id),
   })

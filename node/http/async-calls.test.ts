@@ -47,6 +47,12 @@ it('a call with Prefer: respond-async is accepted with its address, and its valu
   expect(calls.map((each) => each.id)).toContain(id)
 })
 
+it('its end is waited for in one question, and a wait that is none is refused', async () => {
+  const { id } = (await (await submit('/v1/call/demo/greet', { body: '["Ada"]' })).json()) as { id: string }
+  expect(await (await ask(`/v1/calls/${id}?wait=10s`)).json()).toMatchObject({ state: 'done', value: { hello: 'Ada' } })
+  for (const wait of ['31s', 'soon', '-1s', '']) expect([wait, (await ask(`/v1/calls/${id}?wait=${wait}`)).status]).toEqual([wait, 400])
+})
+
 it('without it, or with another preference, the caller waits', async () => {
   const waits = await submit('/v1/call/demo/greet', { body: '["Ada"]' }, { 'osiris-token': token, prefer: 'return=minimal' })
   expect([waits.status, await waits.json()]).toEqual([200, { hello: 'Ada' }])

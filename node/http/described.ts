@@ -1,7 +1,7 @@
 /** Paths that are answered before hono, as OpenAPI describes them. */
 import { type OpenAPIHono, z } from '@hono/zod-openapi'
 import { problemAnswer, type ManagementEnv } from './define.ts'
-import { submittedSchema } from './schemas.ts'
+import { submittedSchema } from './call-schemas.ts'
 
 const functionParams = z.object({ namespace: z.string(), name: z.string().openapi({ description: 'NAME[@VERSION|ALIAS]' }) })
 const argumentsSchema = z.array(z.unknown()).openapi({ description: 'The arguments, in order' })

@@ -344,32 +344,6 @@ export const conflictsSchema = z.object({
   frozen: z.array(spotSchema.extend({ hashes: z.array(z.string()) })),
 })
 
-export const callsQuerySchema = z.strictObject({ namespace: nameSchema, limit: z.coerce.number().int().min(1).max(1000).default(100) })
-const summaryOfCallSchema = z.object({
-  id: z.string(),
-  function: z.string(),
-  state: z.enum(['queued', 'running', 'done', 'cancelled']),
-  attempts: z.int(),
-  createdAt: z.number(),
-  expiresAt: z.number().openapi({ description: 'From then on it does not begin any more' }),
-  endedAt: z.number().nullable(),
-  error: z
-    .looseObject({ code: z.string(), message: z.string() })
-    .optional()
-    .openapi({ description: 'Of a call that failed; of one that waits, what came of its last attempt' }),
-})
-export const callsSchema = z.object({ calls: z.array(summaryOfCallSchema) })
-export const callSchema = summaryOfCallSchema.extend({
-  value: z.unknown().optional().openapi({ description: 'Of a value function that is done' }),
-  response: z
-    .object({ status: z.int(), headers: z.array(z.tuple([z.string(), z.string()])), body: z.string() })
-    .optional()
-    .openapi({ description: 'Of a web function that is done; the body in base64' }),
-  version: z.string().optional(),
-  node: z.string().optional(),
-})
-export const submittedSchema = z.object({ id: z.string(), state: z.literal('queued') })
-
 export const schedulesSchema = z.object({ schedules: z.array(scheduleSchema) })
 export const messageSchema = z.unknown().openapi({ description: 'The data: any JSON of at most 256 KiB' })
 export const publishQuerySchema = z.object({

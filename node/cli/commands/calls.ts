@@ -2,7 +2,7 @@
 import type { Command } from 'commander'
 import { OsirisError } from '#protocols/errors'
 import type { CallStatus, CallSummary } from '#sdk'
-import { wholeNumber } from '../arguments.ts'
+import { durationOf, wholeNumber } from '../arguments.ts'
 import type { Context } from '../context.ts'
 import { renderTable } from '../table.ts'
 
@@ -17,8 +17,9 @@ export function register(program: Command, context: Context): void {
   noun
     .command('show <id>')
     .description('All that is known of a call, as JSON: its state, and its value, response or error when it is done.')
+    .option('--wait <duration>', 'wait so long for its end: 10s, at most 30s', '0s')
     .addHelpText('after', '\nA call that failed is shown like any other, with exit code 0; 3 is a call that nobody knows (any more).')
-    .action((id: string) => show(id, context))
+    .action((id: string, { wait }: { wait: string }) => show(id, wait, context))
   noun
     .command('cancel <id>')
     .description('A call that is queued never begins, one that runs is aborted, of one that is over nothing changes.')
@@ -40,8 +41,7 @@ async function list(given: string | undefined, limit: string, context: Context):
         each.id,
         each.function,
         each.state,
-        // The last one is known with what came of it, which lists do not have.
-        each.endedAt === null ? String(each.attempts) : '',
+        String(each.attempts),
         timeOf(each.createdAt),
         each.endedAt === null ? '' : timeOf(each.endedAt),
         whyOf(each),
@@ -50,8 +50,9 @@ async function list(given: string | undefined, limit: string, context: Context):
   )
 }
 
-async function show(id: string, context: Context): Promise<void> {
-  context.json(await (await context.connect()).calls.at(id).status())
+async function show(id: string, wait: string, context: Context): Promise<void> {
+  const waitMs = await durationOf(wait, '--wait', 0, 30_000)
+  context.json(await (await context.connect()).calls.at(id).status({ waitMs }))
 }
 
 async function cancel(id: string, context: Context): Promise<void> {

@@ -3,13 +3,13 @@ import { assertName } from '#protocols/function'
 import { textOfCall } from '#protocols/router'
 import type { AppParts } from '../app.ts'
 import { queryAs, type Route } from '../define.ts'
-import { callSchema, callsQuerySchema, callsSchema } from '../schemas.ts'
+import { callQuerySchema, callSchema, callsQuerySchema, callsSchema } from '../call-schemas.ts'
 
 export function listCalls({ calls }: AppParts): Route {
   return {
     summary: 'Calls of a namespace that nobody waited for; takes a grant to invoke in it',
     query: callsQuerySchema,
-    answers: { 200: { description: 'Newest first, without what came of them', schema: callsSchema } },
+    answers: { 200: { description: 'Newest first, without their values and responses', schema: callsSchema } },
     async handle(context) {
       const { namespace, limit } = queryAs(context, callsQuerySchema)
       assertName(namespace, 'a namespace')
@@ -23,8 +23,13 @@ export function getCall({ calls }: AppParts): Route {
     summary:
       'What became of a call: for whoever may invoke in its namespace; where a stranger called a public function, for whoever knows its id',
     params: ['id'],
+    query: callQuerySchema,
     answers: { 200: { description: 'Kept for an hour after its end', schema: callSchema } },
-    handle: async (context) => json(textOfCall(await calls.get(context.req.param('id') ?? '', context.env.found.caller))),
+    async handle(context) {
+      const { wait: waitMs = 0 } = queryAs(context, callQuerySchema)
+      const waiting = { waitMs, signal: context.req.raw.signal }
+      return json(textOfCall(await calls.get(context.req.param('id') ?? '', context.env.found.caller, waiting)))
+    },
   }
 }
 

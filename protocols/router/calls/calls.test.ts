@@ -148,6 +148,60 @@ describe('a call', () => {
     expect(await world.end(codeOf(client.get(id, STRANGER)))).toBe('unauthenticated')
   })
 
+  it('is waited for: the answer comes with its end, or when the time is over, whoever is asked', async () => {
+    const world = await worldOf('a', 'b', 'c', 'd')
+    const network = world.mesh.network({ name: 'client' })
+    await world.end(network.start())
+    await world.run(3000)
+    const client = new CallsClient({ network, random: () => 0.5 })
+    world.behave = async () => {
+      await new Promise<void>((resolve) => world.node('a').clock.after(5000, resolve))
+      return valueOf(Buffer.from('1'))
+    }
+    const { id } = await world.end(world.at('a').submit(call('greet')))
+    const startedAt = world.now
+    const after = async (asked: Promise<CallStatus>) => [(await world.end(asked)).state, Math.round((world.now - startedAt) / 1000)]
+    const waits = ['a', 'b', 'c', 'd'].map((name) => after(world.at(name).get(id, ADA, { waitMs: 20_000 })))
+    expect(await after(world.at('a').get(id, ADA, { waitMs: 2000 }))).toEqual(['running', 2])
+    const gone = new AbortController()
+    const left = after(world.at('d').get(id, ADA, { waitMs: 20_000, signal: gone.signal }))
+    gone.abort()
+    expect(await left).toEqual(['running', 2])
+    expect((await after(client.get(id, ADA, { waitMs: 20_000 })))[0]).toBe('done')
+    for (const each of await Promise.all(waits)) {
+      expect(each[0]).toBe('done')
+      expect(each[1]).toBeLessThanOrEqual(6)
+    }
+    expect(await after(world.at('a').get(id, ADA, { waitMs: 20_000 }))).toEqual(['done', Math.round((world.now - startedAt) / 1000)])
+    expect(await world.end(codeOf(world.at('a').get(id, STRANGER, { waitMs: 20_000 })))).toBe('unauthenticated')
+  })
+
+  it('is listed with its attempts and its error, as it is told of', async () => {
+    const world = await worldOf('a', 'b')
+    let refusals = 0
+    world.behave = async ({ target, signal }) => {
+      const { name } = target as { name: string }
+      if (name === 'throw') return failed(new OsirisError('function_failed', 'Cannot finish: it threw'), {}, true)
+      if (name === 'hang') await waitFor(signal as AbortSignal).catch(() => {})
+      if (name === 'hang') return failed(new OsirisError('deadline_exceeded', 'Cannot finish: the caller is gone'), {}, true)
+      return (refusals += 1) < 3 ? failed(new OsirisError('overloaded', 'Cannot place: full')) : valueOf(Buffer.from('1'))
+    }
+    for (const name of ['throw', 'greet', 'hang']) await world.end(world.at('a').submit(call(name)))
+    await world.run(10_000)
+    for (const each of await world.end(world.at('b').list('demo', 10, ADA)))
+      if (each.function === 'demo/hang') await world.end(world.at('b').cancel(each.id, ADA))
+    await world.run(1000)
+    const listed = await world.end(world.at('b').list('demo', 10, ADA))
+    const told = await Promise.all(listed.map(({ id }) => world.end(world.at('b').get(id, ADA))))
+    const summary = ({ function: name, state, attempts, error }: CallStatus) => [name, state, attempts, error?.code, error?.message]
+    expect(listed.map(summary)).toEqual(told.map(summary))
+    expect(listed.map(summary).toSorted((a, b) => (String(a) < String(b) ? -1 : 1))).toEqual([
+      ['demo/greet', 'done', 1, undefined, undefined],
+      ['demo/hang', 'cancelled', 1, 'deadline_exceeded', 'Cannot finish: the caller is gone'],
+      ['demo/throw', 'done', 1, 'function_failed', 'Cannot finish: it threw'],
+    ])
+  })
+
   it('of a web function keeps its response whole', async () => {
     const world = await worldOf('a')
     world.behave = async ({ payload }) => {

@@ -41,11 +41,18 @@ export interface CallStatus {
   value?: string
   /** Of a web function that is done; the body in base64. */
   response?: { status: number; headers: HeaderList; body: string }
-  /** Of a call that failed; of one that waits, what came of its last attempt. */
+  /** Of a call that failed; of one that waits, what came of its last attempt. In lists without stack and details. */
   error?: ErrorShape
   /** That ran. */
   version?: string
   node?: string
+}
+
+export interface Waiting {
+  /** The answer comes when the call is over, and after so long at the latest (0 to `WAIT_MS_MAX`); at once where very many wait. */
+  waitMs?: number
+  /** The caller is gone. */
+  signal?: AbortSignal
 }
 
 export interface Calls {
@@ -56,10 +63,10 @@ export interface Calls {
    */
   submit(call: NewCall): Promise<{ id: string }>
   /** Throws `not_found` (never accepted, or forgotten), `forbidden`, `unauthenticated`, `unavailable`. */
-  get(id: string, caller: Caller): Promise<CallStatus>
+  get(id: string, caller: Caller, waiting?: Waiting): Promise<CallStatus>
   /** A call that is queued never begins; one that runs is aborted; of one that is over nothing changes. Throws as `get`. */
   cancel(id: string, caller: Caller): Promise<CallStatus>
-  /** Newest first, without what came of them. Throws `forbidden`, `unauthenticated`. */
+  /** Newest first, without values and responses. Throws `forbidden`, `unauthenticated`. */
   list(namespace: string, limit: number, caller: Caller): Promise<CallStatus[]>
 }
 
@@ -75,3 +82,5 @@ export const RESULT_KEEP_MS = 3_600_000
 /** The longest timeout a function may have: its own one ends the call before. */
 export const CALL_MS_MAX = 900_000
 export const LISTED_MAX = 1000
+/** Below what proxies between give up at. */
+export const WAIT_MS_MAX = 30_000

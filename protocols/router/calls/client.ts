@@ -5,7 +5,7 @@ import { encodeInvocation } from '#protocols/invocation-wire'
 import type { Random } from '#protocols/lifecycle'
 import type { Message, Network } from '#protocols/network'
 import { askRouter } from '../ask.ts'
-import type { Calls, CallStatus } from './calls.ts'
+import { type Calls, type CallStatus, WAIT_MS_MAX, type Waiting } from './calls.ts'
 import { CALLS_PROTOCOL, type CallsRequest, decodeAnswer, wireCaller } from './messages.ts'
 
 export interface CallsClientInit {
@@ -30,11 +30,9 @@ export class CallsClient implements Calls {
     return decodeAnswer('submit', await this.#send(message, 'Cannot take the call'))
   }
 
-  async get(id: string, caller: Caller): Promise<CallStatus> {
-    return (await decodeAnswer(
-      'get',
-      await this.#ask({ type: 'get', id, caller: wireCaller(caller) }, `Cannot find call ${id}`),
-    )) as CallStatus
+  async get(id: string, caller: Caller, { waitMs = 0 }: Waiting = {}): Promise<CallStatus> {
+    const request: CallsRequest = { type: 'get', id, caller: wireCaller(caller), waitMs: Math.min(Math.round(waitMs), WAIT_MS_MAX) }
+    return (await decodeAnswer('get', await this.#ask(request, `Cannot find call ${id}`, TIMEOUT_MS + waitMs))) as CallStatus
   }
 
   async cancel(id: string, caller: Caller): Promise<CallStatus> {
@@ -47,11 +45,11 @@ export class CallsClient implements Calls {
     return (await decodeAnswer('list', await this.#ask(request, `Cannot list calls of "${namespace}"`))) as CallStatus[]
   }
 
-  #ask(request: CallsRequest, act: string): Promise<Message> {
-    return this.#send({ head: encode(request) }, act)
+  #ask(request: CallsRequest, act: string, timeoutMs = TIMEOUT_MS): Promise<Message> {
+    return this.#send({ head: encode(request) }, act, timeoutMs)
   }
 
-  #send(message: Message, act: string): Promise<Message> {
-    return askRouter(this.#init, { protocol: CALLS_PROTOCOL, message, timeoutMs: TIMEOUT_MS, act })
+  #send(message: Message, act: string, timeoutMs = TIMEOUT_MS): Promise<Message> {
+    return askRouter(this.#init, { protocol: CALLS_PROTOCOL, message, timeoutMs, act })
   }
 }

@@ -6,7 +6,7 @@ import { isErrorCode, OsirisError } from '#protocols/errors'
 import type { Caller } from '#protocols/invocation'
 import { nameSchema } from '#protocols/manifest'
 import type { Message } from '#protocols/network'
-import { LISTED_MAX } from './calls.ts'
+import { LISTED_MAX, WAIT_MS_MAX } from './calls.ts'
 
 export const CALLS_PROTOCOL = 'calls/1'
 
@@ -20,7 +20,7 @@ export const requestSchema = z.discriminatedUnion('type', [
     invocation: z.custom<Uint8Array>((value) => value instanceof Uint8Array),
     callback: z.string().max(4096).nullable(),
   }),
-  z.strictObject({ type: z.literal('get'), ...asked }),
+  z.strictObject({ type: z.literal('get'), ...asked, waitMs: z.int().min(0).max(WAIT_MS_MAX) }),
   z.strictObject({ type: z.literal('cancel'), ...asked }),
   z.strictObject({ type: z.literal('list'), namespace: nameSchema, limit: z.int().min(1).max(LISTED_MAX), caller: callerSchema }),
 ])

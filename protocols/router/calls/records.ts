@@ -119,8 +119,7 @@ const STATES: Record<ItemView['state'], CallState> = {
 export async function withOutcome(status: CallStatus, outcome: Outcome): Promise<CallStatus> {
   const { error: _, ...rest } = status
   const { version, node } = outcome.meta
-  const attempts = status.attempts + (outcome.kind === 'failed' && !outcome.started ? 0 : 1)
-  const ran: CallStatus = { ...rest, attempts, ...(version === '' ? {} : { version }), ...(node === '' ? {} : { node }) }
+  const ran: CallStatus = { ...rest, ...(version === '' ? {} : { version }), ...(node === '' ? {} : { node }) }
   if (outcome.kind === 'failed') return { ...ran, error: outcome.error.toShape() }
   if (outcome.kind === 'value') return { ...ran, value: Buffer.from(outcome.value).toString() }
   const body = Buffer.from(await collect(outcome.body, RESULT_BYTES_MAX, 'the response')).toString('base64')

@@ -19,7 +19,7 @@ async function answer(calls: Calls, request: CallsRequest, incoming: IncomingReq
     case 'submit':
       return calls.submit(await callOf(request, incoming))
     case 'get':
-      return calls.get(request.id, callerOf(request.caller))
+      return calls.get(request.id, callerOf(request.caller), { waitMs: request.waitMs, signal: incoming.signal })
     case 'cancel':
       return calls.cancel(request.id, callerOf(request.caller))
     case 'list':

@@ -7,7 +7,17 @@ import type { Clock, Random, Startable } from '#protocols/lifecycle'
 import type { ItemDetail, Queue, QueueHandler, QueueItem, Verdict } from '../queue/queue.ts'
 import type { RouterService } from '../service.ts'
 import { callbackItem, callbackKeyOf, judgeCallback, makeCallbacks, type Outside } from './callbacks.ts'
-import { CALL_LIFE_MS, CALL_MS_MAX, type Calls, type CallStatus, LISTED_MAX, type NewCall, RESULT_KEEP_MS } from './calls.ts'
+import {
+  CALL_LIFE_MS,
+  CALL_MS_MAX,
+  type Calls,
+  type CallStatus,
+  LISTED_MAX,
+  type NewCall,
+  RESULT_KEEP_MS,
+  WAIT_MS_MAX,
+  type Waiting,
+} from './calls.ts'
 import {
   aboutOf,
   answerOf,
@@ -43,11 +53,18 @@ const CONCURRENCY = 128
 const ATTEMPTS_MAX = 100
 /** To find the function, on a peer where the ledger is not here. */
 const SUBMIT_MS = 10_000
+/** Callers that wait on this router; more are answered at once. */
+const WAITING_MAX = 1000
+/** Between two looks at what other routers hold. */
+const LOOK_MS = 50
+const LOOK_MS_MAX = 1000
 const ID_PATTERN = /^[0-9a-f]{32}$/
 
 export class CallsService implements Calls, Startable {
   readonly #init: CallsServiceInit
   #stops: (() => void)[] = []
+  /** Callers that wait for the end of a call. */
+  #waiting = 0
 
   constructor(init: CallsServiceInit) {
     this.#init = init
@@ -84,8 +101,29 @@ export class CallsService implements Calls, Startable {
     return { id }
   }
 
-  async get(id: string, caller: Caller): Promise<CallStatus> {
-    return statusOf(await this.#found(id, caller))
+  async get(id: string, caller: Caller, { waitMs = 0, signal }: Waiting = {}): Promise<CallStatus> {
+    const item = await this.#found(id, caller)
+    if (waitMs === 0 || this.#waiting >= WAITING_MAX) return statusOf(item)
+    this.#waiting += 1
+    try {
+      return await statusOf(await this.#waitFor(item, caller, Math.min(waitMs, WAIT_MS_MAX), signal))
+    } finally {
+      this.#waiting -= 1
+    }
+  }
+
+  /** Judged with every look: a grant may end meanwhile. */
+  async #waitFor(found: ItemDetail, caller: Caller, waitMs: number, signal: AbortSignal | undefined): Promise<ItemDetail> {
+    const { queue, clock } = this.#init
+    const id = found.id.slice(itemIdOf('').length)
+    const endsAt = clock.monotonic() + waitMs
+    let item = found
+    for (let pauseMs = LOOK_MS; ; pauseMs = Math.min(2 * pauseMs, LOOK_MS_MAX)) {
+      const leftMs = endsAt - clock.monotonic()
+      if (item.state === 'done' || item.state === 'cancelled' || leftMs <= 0 || signal?.aborted === true) return item
+      await queue.changed(item.id, Math.min(pauseMs, leftMs), signal)
+      item = await this.#found(id, caller)
+    }
   }
 
   async cancel(id: string, caller: Caller): Promise<CallStatus> {
@@ -141,16 +179,18 @@ export class CallsService implements Calls, Startable {
   async #give(item: QueueItem, result: Outcome, cancelled: boolean): Promise<Exclude<Verdict, { kind: 'again' }>> {
     const { queue, clock } = this.#init
     const { outcome, answer } = await answerOf(result, cancelled)
+    const counts = outcome.kind !== 'failed' || outcome.started
     const callback = await callbackIn(item, clock)
     if (callback !== undefined) {
       const now = clock.now()
-      const waiting = await statusOf({ ...item, state: 'running', bytes: item.payload.length, attempts: item.attempts - 1 })
+      const waiting = await statusOf({ ...item, state: 'running', bytes: item.payload.length, attempts: item.attempts - (counts ? 0 : 1) })
       const told = await withOutcome({ ...waiting, state: cancelled ? 'cancelled' : 'done', endedAt: now }, outcome)
       const call = item.id.slice(itemIdOf('').length)
       // A queue that is full does not undo the call.
       await queue.add([callbackItem(call, item.key, callback, Buffer.from(textOf(told)), now)]).catch(() => {})
     }
-    return { kind: 'done', answer, keepMs: RESULT_KEEP_MS }
+    const error = outcome.kind === 'failed' ? { error: outcome.error } : {}
+    return { kind: 'done', answer, keepMs: RESULT_KEEP_MS, cancelled, ...error, ...(counts ? {} : { counts }) }
   }
 }
 

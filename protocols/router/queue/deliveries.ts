@@ -29,6 +29,8 @@ interface Kind {
   running: number
 }
 
+type Done = Extract<Verdict, { kind: 'done' }>
+
 interface Running {
   readonly controller: AbortController
   cancelled: boolean
@@ -248,7 +250,7 @@ export class Deliveries {
     const { shelf, clock, random, self } = this.#init
     const head = shelf.get(id)?.head
     if (head === undefined || isOver(head)) return
-    if (verdict.kind === 'done') return this.#finish(id, 'done', verdict)
+    if (verdict.kind === 'done') return this.#finish(id, verdict.cancelled === true ? 'cancelled' : 'done', verdict, attempt)
     if (verdict.kind === 'again' && cancelled) return this.#finish(id, 'cancelled', {})
     // Whoever took it over decides what comes of it, and hears here that nothing began.
     if (head.owner !== self) {
@@ -256,7 +258,7 @@ export class Deliveries {
       return shelf.put({ head: { ...head, ended }, claim: ended === head.ended ? (shelf.get(id)?.claim ?? null) : null })
     }
     const kind = this.#kinds.get(head.kind)
-    const error = { code: verdict.error.code, message: verdict.error.message.slice(0, 4096) }
+    const error = noteOf(verdict.error)
     if (verdict.kind === 'dead')
       return verdict.error.code === 'outcome_unknown' && head.once
         ? this.#giveUp(id, verdict.error)
@@ -281,10 +283,12 @@ export class Deliveries {
     if (ended === undefined) return this.#bury(id, error)
     const payload = await shelf.payload(head).catch(() => undefined)
     const verdict = await ended(itemOf(head, payload ?? new Uint8Array()), error)
-    return verdict.kind === 'done' ? this.#finish(id, 'done', verdict) : this.#bury(id, verdict.error)
+    return verdict.kind === 'done' ? this.#finish(id, 'done', verdict, head.ended + 1) : this.#bury(id, verdict.error)
   }
 
-  async #finish(id: string, state: 'done' | 'cancelled', { answer, keepMs }: { answer?: Uint8Array; keepMs?: number }): Promise<void> {
+  /** `attempt`: the one that ended so. */
+  async #finish(id: string, state: 'done' | 'cancelled', end: Omit<Done, 'kind'>, attempt = 0): Promise<void> {
+    const { answer, keepMs } = end
     const head = this.#init.shelf.get(id)?.head
     if (head === undefined || isOver(head)) return
     const bytes = answer?.length ?? 0
@@ -294,18 +298,21 @@ export class Deliveries {
         new OsirisError('result_too_large', `Cannot keep the answer of "${id}": ${bytes} bytes (at most ${ANSWER_BYTES_MAX})`),
       )
     await this.#write(
-      overAt(head, state, this.#init.clock.now(), { answerBytes: bytes, ...(keepMs === undefined ? {} : { keepMs }) }),
+      overAt(endedBy(head, end, attempt), state, this.#init.clock.now(), {
+        answerBytes: bytes,
+        ...(keepMs === undefined ? {} : { keepMs }),
+      }),
       answer,
     )
   }
 
   /** `attempt`: the one that ended so. */
-  async #bury(id: string, { code, message }: OsirisError, attempt = 0): Promise<void> {
+  async #bury(id: string, error: OsirisError, attempt = 0): Promise<void> {
     const { shelf, clock } = this.#init
     const head = shelf.get(id)?.head
     if (head === undefined || head.state !== 'waiting') return
-    const error = { code, message: message.slice(0, 4096) }
-    await this.#write({ ...head, state: 'dead', ended: Math.max(head.ended, attempt), error, endedAt: clock.now(), rev: head.rev + 1 })
+    const ended = Math.max(head.ended, attempt)
+    await this.#write({ ...head, state: 'dead', ended, error: noteOf(error), endedAt: clock.now(), rev: head.rev + 1 })
   }
 
   /** On disk here, then told to the other holders. */
@@ -329,6 +336,21 @@ export class Deliveries {
   #tell(level: 'warn', text: string): void {
     this.#init.events.emit('log', { level, room: 'router', text })
   }
+}
+
+/** With the attempt that ended it, and why. */
+function endedBy(head: Head, { error, counts }: Omit<Done, 'kind'>, attempt: number): Head {
+  if (attempt <= head.ended) return head
+  return {
+    ...head,
+    ended: attempt,
+    uncounted: head.uncounted + (counts === false ? 1 : 0),
+    error: error === undefined ? null : noteOf(error),
+  }
+}
+
+function noteOf({ code, message }: OsirisError): { code: string; message: string } {
+  return { code, message: message.slice(0, 4096) }
 }
 
 function expired({ id, expiresAt, error }: Head): OsirisError {

@@ -112,7 +112,7 @@ describe('attempts', () => {
     await world.run(100)
     for (const { queue } of world.nodes()) {
       const seen = await world.end(queue.look('one'))
-      expect(seen).toMatchObject({ state: 'done', attempts: 3 })
+      expect(seen).toMatchObject({ state: 'done', attempts: 4 })
       expect(Buffer.from(seen?.answer ?? []).toString()).toBe('well')
     }
   })

@@ -53,8 +53,11 @@ export interface QueueItem {
 
 /** How an attempt ended. */
 export type Verdict =
-  /** It is over. `answer` (at most `ANSWER_BYTES_MAX`) is what `look` shows for `keepMs` (default `KNOWN_MS`), and the id stays known as long. */
-  | { kind: 'done'; answer?: Uint8Array; keepMs?: number }
+  /**
+   * It is over. `answer` (at most `ANSWER_BYTES_MAX`) is what `look` shows for `keepMs` (default `KNOWN_MS`), and the id stays known as long. Lists show `error`,
+   * `cancelled` as its state, and this attempt among the others unless `counts: false`.
+   */
+  | { kind: 'done'; answer?: Uint8Array; keepMs?: number; error?: OsirisError; cancelled?: boolean; counts?: false }
   /**
    * To be tried again, later: by back-off, or after `afterMs`. Of an item that may start once only, this says that nothing was started.
    * `counts: false`: it was no attempt (nobody had room, say), and `attempts` is for the next one what it was for this one.
@@ -151,6 +154,8 @@ export interface Queue {
   add(items: readonly NewItem[]): Promise<void>
   /** An item anywhere in the universe. Undefined: never added, or forgotten. Throws `unavailable` when not found while routers could not be asked. */
   look(id: string): Promise<ItemDetail | undefined>
+  /** Resolves when something else is known of the item here, at the latest after `timeoutMs` or when the signal aborts. Of what others hold nothing is known here. */
+  changed(id: string, timeoutMs: number, signal?: AbortSignal): Promise<void>
   /** Items anywhere in the universe, as far as routers answer. */
   list(filter: ListFilter): Promise<ItemView[]>
   /**

@@ -122,6 +122,18 @@ export class QueueService implements Queue, Startable {
     return own !== undefined && isLater(own.head, found.head) ? this.#detail(own) : found.detail
   }
 
+  changed(id: string, timeoutMs: number, signal?: AbortSignal): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>()
+    const stops = [this.#shelf.watch(id, resolve), this.#init.clock.after(timeoutMs, resolve)]
+    const abort = () => resolve()
+    if (signal?.aborted === true) resolve()
+    else signal?.addEventListener('abort', abort, { once: true })
+    return promise.finally(() => {
+      for (const stop of stops) stop()
+      signal?.removeEventListener('abort', abort)
+    })
+  }
+
   async list(filter: ListFilter): Promise<ItemView[]> {
     const answers = await Promise.allSettled(this.#others().map((peer) => this.#copies.list(peer, filter)))
     const latest = new Map<string, { head: Head; running: boolean }>()

@@ -43,6 +43,8 @@ export class Shelf {
   /** Ids of what is over, and of dead letters, each in the order in which they came to it. */
   readonly #ended = new Set<string>()
   readonly #dead = new Map<string, Set<string>>()
+  /** Who waits for a change, by id. */
+  readonly #watchers = new Map<string, Set<() => void>>()
 
   constructor(init: { storage: Storage; bounds: QueueBounds }) {
     this.#storage = init.storage
@@ -79,6 +81,15 @@ export class Shelf {
 
   all(): IterableIterator<Stored> {
     return this.#items.values()
+  }
+
+  /** Called with each change of what is seen of the item. Returns the way to stop. */
+  watch(id: string, changed: () => void): () => void {
+    const watchers = this.#watchers.get(id) ?? new Set()
+    this.#watchers.set(id, watchers.add(changed))
+    return () => {
+      if (watchers.delete(changed) && watchers.size === 0 && this.#watchers.get(id) === watchers) this.#watchers.delete(id)
+    }
   }
 
   /** Takes the place of what was there. Throws `storage_full` or `unavailable` when the disk refuses; what is seen stays. */
@@ -146,6 +157,7 @@ export class Shelf {
     this.#items.set(head.id, stored)
     this.#unlist(head)
     if (isOver(head)) this.#ended.add(head.id)
+    for (const changed of [...(this.#watchers.get(head.id) ?? [])]) changed()
     if (head.state !== 'dead') return
     const namespace = namespaceOf(head.key)
     const dead = this.#dead.get(namespace)
