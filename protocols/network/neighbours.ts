@@ -41,6 +41,8 @@ export class Neighbours {
   #known: string[] = []
   #saveAt = 0
   #unsaved = false
+  /** One at a time: on a disk that is slow the next one would meet it. */
+  #saving: Promise<void> | undefined
   #stopped = true
 
   constructor(init: NeighboursInit) {
@@ -61,6 +63,7 @@ export class Neighbours {
 
   async stop(): Promise<void> {
     this.#stopped = true
+    await this.#saving
     await this.#save()
   }
 
@@ -149,9 +152,13 @@ export class Neighbours {
       .list()
       .flatMap((member) => member.addresses)
       .slice(0, REMEMBERED_MAX)
-    if (storage === undefined || !this.#unsaved || addresses.length === 0) return
+    if (storage === undefined || this.#saving !== undefined || !this.#unsaved || addresses.length === 0) return
     this.#unsaved = false
     this.#saveAt = clock.monotonic() + SAVE_EVERY_MS
-    await storage.save(addresses).catch(onError)
+    this.#saving = storage
+      .save(addresses)
+      .catch(onError)
+      .finally(() => (this.#saving = undefined))
+    await this.#saving
   }
 }
