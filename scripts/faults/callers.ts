@@ -1,14 +1,15 @@
 /** Load: callers that call one function after the other through whichever node may be asked, and remember how each call ended and when. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { OsirisError } from '#protocols/errors'
+import { percentile } from '../bench/stats.ts'
 import { Dice } from './dice.ts'
 import type { FaultNode } from './node.ts'
 import { NAMESPACE } from './deployers.ts'
 
-/** Of both functions. */
+/** Of both functions, unless somebody says. */
 export const TIMEOUT_MS = 5000
 /** Every call ends within its deadline and so long (THREATS 3, B3), and this process is busy too. */
-const LATE_MS = TIMEOUT_MS + 1000 + 500
+const LATE_MS = 1000 + 500
 const PAUSE_MS = 20
 /** A caller whose node dies under an idempotent call asks so many nodes in all. */
 const NODES_MAX = 3
@@ -21,6 +22,8 @@ type Name = (typeof FUNCTIONS)[number]
 export interface CallersInit {
   count: number
   seed: number
+  /** Of both functions, if not 5 s. */
+  timeoutMs?: number
   /** Between two calls of one caller, at most. */
   pauseMs?: number
   /** Who may be asked now. */
@@ -73,6 +76,11 @@ export class Callers {
     return (this.#markedAt = performance.now())
   }
 
+  /** 99th percentile of what answers took since `mark`, in ms; 0 when there is none. */
+  p99(): number {
+    return this.tookMs.length === 0 ? 0 : percentile(this.tookMs, 99)
+  }
+
   total(): number {
     return FUNCTIONS.reduce((sum, name) => sum + this.tallies[name].ok + failuresIn(this.tallies[name]), 0)
   }
@@ -121,7 +129,8 @@ export class Callers {
 
   #note(node: FaultNode, id: string, startedAt: number, code: string | undefined): void {
     const now = performance.now()
-    if (now - startedAt > LATE_MS && this.late.length < TOLD)
+    const endMs = (this.#init.timeoutMs ?? TIMEOUT_MS) + LATE_MS
+    if (now - startedAt > endMs && this.late.length < TOLD)
       this.late.push(`${id} through ${node.name} ended after ${Math.round(now - startedAt)} ms (${code ?? 'answered'})`)
     if (startedAt < this.#markedAt) return
     count(this.#tallyOf(node.name), code)

@@ -36,6 +36,7 @@ export interface CallsFault {
 }
 
 interface Settings {
+  timeoutMs?: number
   scale?: { min: number }
 }
 
@@ -88,7 +89,11 @@ async function run(fault: CallsFault, init: FaultRun): Promise<Verdict> {
 }
 
 /** The functions that callers call, with settings besides; resolves when every node has answered both. They wait a little, so that there is always something to lose. */
-export async function deployCalled(universe: FaultUniverse, { url }: Sink, settings: Settings = {}): Promise<void> {
+export async function deployCalled(
+  universe: FaultUniverse,
+  { url }: Sink,
+  { timeoutMs = TIMEOUT_MS, ...settings }: Settings = {},
+): Promise<void> {
   const source = `export default async (id) => {
     await fetch(${JSON.stringify(`${url}/`)} + id)
     await new Promise((resolve) => setTimeout(resolve, 5))
@@ -97,7 +102,7 @@ export async function deployCalled(universe: FaultUniverse, { url }: Sink, setti
   const [first] = universe.ready()
   for (const name of FUNCTIONS) {
     const again = name === 'again' ? { idempotent: true, hedge: { after: '100ms' } } : {}
-    const config = { access: 'public' as const, egress: [url], execution: { timeout: `${TIMEOUT_MS}ms` }, ...again, ...settings }
+    const config = { access: 'public' as const, egress: [url], execution: { timeout: `${timeoutMs}ms` }, ...again, ...settings }
     await first?.client?.deploy({ namespace: NAMESPACE, name, source, language: 'javascript', ack: 'committed', config })
   }
   const end = performance.now() + READY_MS

@@ -18,7 +18,7 @@ export interface FaultRun {
   /** Ends every process that was started. */
   cleanup: Cleanup
   /** Messages for whoever watches. */
-  say(text: string): void
+  say: (text: string) => void
 }
 
 export interface Verdict {

@@ -1,4 +1,5 @@
 /** Every fault, in the order they are run. */
+import { chaos } from './chaos.ts'
 import type { Fault } from './fault.ts'
 import { killCatalogs } from './kill-catalogs.ts'
 import { killOne } from './kill-one.ts'
@@ -6,5 +7,19 @@ import { killWorkers } from './kill-workers.ts'
 import { PARTITIONS } from './partitions.ts'
 import { pauseOne } from './pause-one.ts'
 import { slowOne } from './slow-one.ts'
+import { starveOne } from './starve-one.ts'
+import { swizzle } from './swizzle.ts'
+import { WEATHER } from './weather.ts'
 
-export const FAULTS: readonly Fault[] = [killCatalogs, killOne, killWorkers, pauseOne, slowOne, ...PARTITIONS]
+export const FAULTS: readonly Fault[] = [
+  killCatalogs,
+  killOne,
+  killWorkers,
+  pauseOne,
+  slowOne,
+  starveOne,
+  ...PARTITIONS,
+  swizzle,
+  ...WEATHER,
+  chaos,
+]

@@ -2,6 +2,7 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { inspect, parseArgs } from 'node:util'
 import { Cleanup } from '../bench/cleanup.ts'
 import { FAULTS } from './faults.ts'
@@ -18,6 +19,7 @@ const HELP = `npm run test:faults -- [--only NAME] [--kills N] [--seed S] [--nod
 /** Issue 4 and THREATS 3: all agree so soon after a fault has healed. */
 const SETTLE_MS = 10_000
 const LOOK_EVERY = 50
+const STILL_MS = 1000
 
 const { values: options } = parseArgs({
   options: {
@@ -66,12 +68,17 @@ async function runOne(fault: Fault, strikes: number, seed: number, nodes: number
   })
   process.stdout.write(`${fault.name} (seed ${seed}): ${fault.does}\n`)
   const startedAt = performance.now()
+  const still = watchStill()
   const say = (text: string) => process.stderr.write(`  ${text}, ${Math.round((performance.now() - startedAt) / 1000)} s\n`)
   const { summary, problems } = await fault
     .run({ seed, strikes, nodes, dir, cleanup, say, lookEvery: LOOK_EVERY, settleMs: SETTLE_MS, isTimed: true })
     .catch((error: unknown) => ({ summary: 'given up', problems: [`it could not be played: ${inspect(error)}`] }))
   if (cleanup.signal.aborted) return false
   isKept = problems.length > 0
+  // Whoever reads figures of time should know.
+  const stillMs = still()
+  if (stillMs > STILL_MS)
+    process.stdout.write(`  this machine stood still for up to ${Math.round(stillMs)} ms: its figures of time say little\n`)
   const minutes = (performance.now() - startedAt) / 60_000
   process.stdout.write(`  ${summary}; ${(strikes / minutes).toFixed(0)} strikes a minute\n`)
   if (problems.length === 0) process.stdout.write(`  holds: ${fault.holds}\n`)
@@ -80,6 +87,16 @@ async function runOne(fault: Fault, strikes: number, seed: number, nodes: number
       `${problems.map((each) => `  FAILED ${each}\n`).join('')}  data and logs: ${dir}\n  the same plan: npm run test:faults -- --only ${fault.name} --kills ${strikes} --seed ${seed} --nodes ${nodes}\n`,
     )
   return problems.length === 0
+}
+
+/** Returns how to end it and hear the longest time this process did not run. */
+function watchStill(): () => number {
+  const watch = monitorEventLoopDelay({ resolution: 20 })
+  watch.enable()
+  return () => {
+    watch.disable()
+    return watch.max / 1e6
+  }
 }
 
 function whole(text: string): number | undefined {

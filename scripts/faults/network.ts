@@ -1,11 +1,12 @@
 /** Faults of the network: a universe whose links can be cut, slowed or made lossy, under calls and deploys. What they have in common. */
 import { setTimeout as sleep } from 'node:timers/promises'
-import { Callers, failuresIn } from './callers.ts'
+import { Callers, failuresIn, TIMEOUT_MS } from './callers.ts'
 import { deployCalled, judge, summaryOf } from './calls.ts'
 import { Deployers } from './deployers.ts'
 import { Dice } from './dice.ts'
 import type { Fault, FaultRun, Verdict } from './fault.ts'
 import { agree, examine } from './invariants.ts'
+import type { FaultNode } from './node.ts'
 import { Sink } from './sink.ts'
 import { FaultUniverse } from './universe.ts'
 import { Lab, unable } from './wires/lab.ts'
@@ -22,13 +23,17 @@ export interface Play {
   lab: Lab
   universe: FaultUniverse
   callers: Callers
+  /** Nodes that nobody is to call through now. */
+  away: Set<FaultNode>
   dice: Dice
   isTimed: boolean
   /** How long it is to last: less of it in `npm test`. */
   lastsMs: number
+  /** 99th percentile of what answers took before. */
+  quietMs: number
   /** Of this strike, from 0. */
   strike: number
-  say(text: string): void
+  say: (text: string) => void
 }
 
 export interface NetworkFault {
@@ -38,6 +43,10 @@ export interface NetworkFault {
   isQuick?: boolean
   strikes: number
   lastsMs: number
+  /** Of calls; 5 s if not said. */
+  timeoutMs?: number
+  /** Every node has an instance, so that what is cut off can go on; otherwise calls cross the network. */
+  isEverywhere?: boolean
   /** In `npm test`. */
   quickMs?: number
   /** Does it and looks meanwhile; the links are cleared afterwards. Returns what did not hold. */
@@ -50,16 +59,23 @@ export function underNetwork(fault: NetworkFault): Fault {
 }
 
 async function run(fault: NetworkFault, init: FaultRun): Promise<Verdict> {
-  const { nodes: count, seed, cleanup, isTimed } = init
+  const { nodes: count, seed, cleanup, isTimed, say } = init
   const lab = await Lab.start(count, seed, cleanup)
   const sink = await Sink.start(cleanup, lab)
   const universe = await FaultUniverse.start(count, init.dir, cleanup, { everything: true, places: lab.places })
-  // One instance on every node: what is to go on alone has what it needs.
-  await deployCalled(universe, sink, { scale: { min: count } })
-  init.say(`${count} nodes are ready, each in a network namespace`)
+  const { timeoutMs = TIMEOUT_MS, isEverywhere = false } = fault
+  await deployCalled(universe, sink, { timeoutMs, ...(isEverywhere ? { scale: { min: count } } : {}) })
+  say(`${count} nodes are ready, each in a network namespace`)
   let strike = 0
   const dice = new Dice(seed, fault.name)
-  const callers = new Callers({ count: CALLERS, seed, pauseMs: CALLER_PAUSE_MS, nodes: () => universe.ready() })
+  const away = new Set<FaultNode>()
+  const callers = new Callers({
+    count: CALLERS,
+    seed,
+    timeoutMs,
+    pauseMs: CALLER_PAUSE_MS,
+    nodes: () => universe.ready().filter((node) => !away.has(node)),
+  })
   const ready = () => universe.ready()
   const deployers = new Deployers({ count: 1, seed, pauseMs: DEPLOY_PAUSE_MS, ready, strikes: () => strike })
   cleanup.add(async () => {
@@ -70,17 +86,21 @@ async function run(fault: NetworkFault, init: FaultRun): Promise<Verdict> {
   callers.start()
   for (; strike < init.strikes && problems.length === 0; strike += 1) {
     deployers.start()
+    callers.mark()
     await sleep(QUIET_MS)
     cleanup.signal.throwIfAborted()
+    const quietMs = callers.p99()
     callers.mark()
     const lastsMs = isTimed ? fault.lastsMs : (fault.quickMs ?? fault.lastsMs)
-    problems.push(...(await fault.play({ lab, universe, callers, dice, isTimed, lastsMs, strike, say: (text) => init.say(text) })))
+    problems.push(
+      ...(await fault.play({ lab, universe, callers, away, dice, isTimed, lastsMs, quietMs, strike, say })),
+    )
     await deployers.pause()
     await lab.clear()
     const healed = await heal(universe, callers, init.settleMs)
     worstMs = Math.max(worstMs, healed.tookMs)
     problems.push(...healed.problems, ...universe.troubles(), ...(await examine(universe.nodes, deployers.acknowledged)))
-    init.say(
+    say(
       `strike ${strike + 1}, ${callers.total()} calls, ${deployers.acknowledged.length} deploys acknowledged, healed after ${healed.tookMs} ms`,
     )
   }

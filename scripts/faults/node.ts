@@ -53,6 +53,11 @@ export class FaultNode {
     return this.#client
   }
 
+  /** Of its HTTP door, once it was ready. */
+  get url(): string | undefined {
+    return this.#place.url ?? this.state?.http
+  }
+
   /** Has a process, ready or not. */
   get isUp(): boolean {
     return this.#life !== undefined

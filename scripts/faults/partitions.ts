@@ -17,7 +17,14 @@ const REFUSED_MS_MAX = 1000
 
 function partition(init: { name: string; does: string; holds: string; isQuick?: boolean; isServed: boolean; shape: ShapeOf }): Fault {
   const { isServed, shape, ...told } = init
-  return underNetwork({ ...told, strikes: 3, lastsMs: LASTS_MS, quickMs: QUICK_MS, play: (play) => cut(play, shape, isServed) })
+  return underNetwork({
+    ...told,
+    isEverywhere: true,
+    strikes: 3,
+    lastsMs: LASTS_MS,
+    quickMs: QUICK_MS,
+    play: (play) => cut(play, shape, isServed),
+  })
 }
 
 type ShapeOf = (count: number, int: (count: number) => number) => Shape
