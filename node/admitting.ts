@@ -30,7 +30,14 @@ export function admissionOf({ config, host, network, catalog, catalogService, ev
     }
   }
   const askOthers = async (signal: AbortSignal): Promise<JoinAnswer> => {
-    const answer = await askToJoin(network, { name, roles, invited: host.invited, signal })
+    const answer = await askToJoin(network, {
+      name,
+      roles,
+      invited: host.invited,
+      rotation: host.nodeKey.rotation,
+      root: host.universe.root,
+      signal,
+    })
     // Twice: one that was on its way before may have been refused.
     for (let times = 0; times < 2 && answer.state === 'admitted' && !isIn(); times += 1) await catalog.standing?.catchUp(answer.by ?? '')
     return answer

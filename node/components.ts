@@ -51,7 +51,9 @@ import { tendHeap } from './heap.ts'
 import { type Host, openHost } from './host.ts'
 import { insideOf, loadOf } from './own-load.ts'
 import { joinMesh } from './joining.ts'
+import { KeyTurn } from './key-turn.ts'
 import { OwnToken } from './own-token.ts'
+import { startRenewable } from './renewing.ts'
 
 /** How often the beat learns what this node holds and runs; beats go out once a second. */
 const ADVERTISE_MS = 500
@@ -74,7 +76,11 @@ export function preload(): Promise<void> {
  * Starts a node; ready when it resolves. Rejects with one OsirisError for whatever is in the way (`signal` gives the start up:
  * `unavailable`), everything already started being stopped again.
  */
-export async function startNode(config: NodeConfig, signal: AbortSignal = new AbortController().signal): Promise<RunningNode> {
+export function startNode(config: NodeConfig, signal: AbortSignal = new AbortController().signal): Promise<RunningNode> {
+  return startRenewable(startOnce, config, signal)
+}
+
+async function startOnce(config: NodeConfig, signal: AbortSignal, renew: () => void): Promise<RunningNode> {
   const host = await openHost({ dataDir: config.dataDir, universeName: config.universeName, recovery: config.recovery, join: config.join })
   const untended = tendHeap(systemClock)
   const started: Startable[] = [
@@ -82,7 +88,7 @@ export async function startNode(config: NodeConfig, signal: AbortSignal = new Ab
     { start: async () => {}, stop: async () => untended() },
   ]
   try {
-    const { parts, node } = await compose(config, host, signal)
+    const { parts, node } = await compose(config, host, signal, renew)
     for (const part of parts) {
       if (signal.aborted) throw new OsirisError('unavailable', `Cannot start node "${config.name}": it was interrupted`)
       started.push(part)
@@ -97,7 +103,7 @@ export async function startNode(config: NodeConfig, signal: AbortSignal = new Ab
   }
 }
 
-async function compose(config: NodeConfig, host: Host, signal: AbortSignal) {
+async function compose(config: NodeConfig, host: Host, signal: AbortSignal, renew: () => void) {
   const has = (role: Role) => config.roles.includes(role)
   const { identity, universe } = host
   const clock = systemClock
@@ -148,6 +154,10 @@ async function compose(config: NodeConfig, host: Host, signal: AbortSignal) {
     new CatalogClient({ network, clock, random, events, universe, artifacts, artifactCacheBytes: config.artifactCacheBytes })
   access.follow(catalog)
   if (catalog.standing !== undefined) followStanding(network, catalog.standing)
+  const keyTurn = new KeyTurn({
+    ...{ host, network, clock, random, renew, service: catalogService },
+    client: catalog instanceof CatalogClient ? catalog : undefined,
+  })
   const admission = admissionOf({ config, host, network, catalog, catalogService, events })
 
   const builderService = has('builder')
@@ -272,6 +282,7 @@ async function compose(config: NodeConfig, host: Host, signal: AbortSignal) {
     challenges,
     scaling,
     drain: (timeoutMs) => draining.drain(timeoutMs),
+    rotateNode: (options) => keyTurn.rotate(options),
     ...{ router, topics, calls, catalog, builder, network, access, joinToken, metrics, clock, random, events },
     schedules: (caller, namespace) => schedules?.list(namespace) ?? askForSchedules(network, caller, namespace),
     limits: {
@@ -290,7 +301,7 @@ async function compose(config: NodeConfig, host: Host, signal: AbortSignal) {
       const ending = await joinMesh({ network, clock, universeName: universe.name, bootstrap, mayBeAlone: !isNew, timeoutMs, signal })
       if (ending === 'alone')
         logger.warn(`No member of universe "${universe.name}" answered at ${bootstrap.join(', ')}: serving what is here, and trying on`)
-      closers.push(() => admission.stop())
+      closers.push(() => admission.stop(), keyTurn.watch())
       await admission.start({ timeoutMs: isNew && ending === 'joined' ? ADMISSION_MS : 0, mustBeWelcome: isNew, signal })
       await host.keep()
       if (isNew && host.founding.length > 0 && config.recovery === undefined && !config.developer) logger.warn(NO_RECOVERY)

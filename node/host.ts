@@ -2,7 +2,7 @@
  * What a node keeps on its host: the data directory with its lock, its key, and the universe it belongs to.
  *
  * ```
- * <data>/node.key        32 secret bytes as hex (0600), and beside them the public key they make: every 32 bytes are some key
+ * <data>/node.key        this node's key (0600); next-node.key, node.rotation: of the one that takes over (node-key.ts)
  * <data>/universe.json   the universe's public root and door key, and what it was founded with (0600); written once the node is in, so that a start that failed binds to nothing
  * <data>/root.key        only where this node founded the universe: the root's secret (0600); successor.key, next.key: of those that took over (root-keys.ts)
  * <data>/caller.token    only where the join token brought one: how the command line on this host acts (0600)
@@ -18,7 +18,6 @@ import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
 import {
-  createIdentity,
   createUniverse,
   type Identity,
   type Invited,
@@ -30,12 +29,13 @@ import {
   universeId,
   universeSchema,
 } from '#protocols/access'
-import { createGenesis, type RootKeys } from '#protocols/catalog'
+import { createGenesis, lastEntryOf, type RootKeys } from '#protocols/catalog'
 import { makeFolder } from '#node/config'
 import { decode, encode, parse } from '#protocols/codec'
 import { OsirisError } from '#protocols/errors'
 import type { KnownPeers } from '#protocols/network'
 import type { Storage } from '#protocols/storage'
+import { type NodeKey, openNodeKey } from './node-key.ts'
 import { rootKeysIn } from './root-keys.ts'
 import { keyIfThere, keyOf, readIfThere, writeSecret } from './secrets.ts'
 import { openForReading, openStore, type Store } from './store.ts'
@@ -44,7 +44,9 @@ const PUBLIC_KEY = /^[0-9a-f]{64}$/
 const peersSchema = z.array(z.string().max(512)).max(4096)
 
 export interface Host {
+  /** Of `nodeKey`. */
   identity: Identity
+  nodeKey: NodeKey
   universe: Universe
   /** The first root's key and later ones, as far as they are here; which of them counts is for the ledger to say. */
   rootKeys: RootKeys
@@ -96,7 +98,8 @@ export async function openHost(init: HostInit): Promise<Host> {
     throw diskError(error, init.dataDir)
   })
   try {
-    const identity = await nodeKeyOf(join(init.dataDir, 'node.key'))
+    const nodeKey = await openNodeKey(init.dataDir, (key) => lastEntryOf(store.storage, key))
+    const { identity } = nodeKey
     const { universe, isNew, founded } = await universeOf(init, tokens, addresses, store)
     let bound = !isNew
     const artifactsDir = join(init.dataDir, 'artifacts')
@@ -125,6 +128,7 @@ export async function openHost(init: HostInit): Promise<Host> {
     const founding = founded === undefined ? [] : [createGenesis(await keyOf(join(init.dataDir, 'root.key')), universe, founded.recovery)]
     return {
       identity,
+      nodeKey,
       universe,
       rootKeys: await rootKeysIn(init.dataDir),
       founding,
@@ -156,23 +160,6 @@ export async function openRecords(dataDir: string): Promise<{ storage: Storage; 
   } catch (error) {
     throw diskError(error, dataDir)
   }
-}
-
-/** A key that was damaged would be another member's: it is refused. */
-async function nodeKeyOf(path: string): Promise<Identity> {
-  const text = await readIfThere(path)
-  if (text === undefined) {
-    const made = createIdentity()
-    await writeSecret(path, `${Buffer.from(made.seed).toString('hex')} ${made.id}\n`)
-    return made
-  }
-  const [, seed, id] = /^([0-9a-f]{64}) ([0-9a-f]{64})\s*$/.exec(text) ?? []
-  const identity = seed === undefined ? undefined : createIdentity(Buffer.from(seed, 'hex'))
-  if (identity !== undefined && identity.id === id) return identity
-  throw new OsirisError(
-    'invalid_argument',
-    `Cannot use the key in ${path}: it is damaged, and what is left of it would be another node's; put a copy of it back, or start on an empty data directory with a join token, as a new member`,
-  )
 }
 
 async function holdsEntries({ storage }: Store): Promise<boolean> {

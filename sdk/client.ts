@@ -48,6 +48,7 @@ export function createClient(transport: Transport): Osiris {
     tokens: { revoke: (issuer, token, choice = {}) => transport.amend({ type: 'cancel', issuer, token }, choice) },
     schedules: (namespace) => transport.schedules(namespace),
     nodes: () => transport.nodes(),
+    rotateNode: (choice = {}) => transport.rotateNode(choice),
     drain: ({ timeoutMs } = {}) => transport.drain(timeoutMs),
     network: () => transport.network(),
     joinToken: () => transport.joinToken(),

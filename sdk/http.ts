@@ -129,6 +129,7 @@ export function httpTransport(options: HttpOptions): Transport {
       const path = `/v1/schedules${queryOf({ namespace })}`
       return (await json<{ schedules: Awaited<ReturnType<Transport['schedules']>> }>('list schedules', 'GET', path)).schedules
     },
+    rotateNode: (choice) => json("rotate the node's key", 'POST', `/v1/rotation${queryOf({ ...choice })}`),
     drain: (timeoutMs) => json('drain the node', 'POST', `/v1/drain${queryOf({ timeoutMs })}`),
     async nodes() {
       return (await json<{ nodes: Awaited<ReturnType<Transport['nodes']>> }>('list nodes', 'GET', '/v1/nodes')).nodes

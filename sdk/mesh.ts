@@ -129,6 +129,8 @@ export function meshTransport(parts: MeshParts): Transport {
     grants: async (filter) => grantsWhere((await catalog.powers()).grants, filter),
     amend: (change, { ack = 'committed', timeoutMs = WRITE_TIMEOUT_MS }) => catalog.amend(change, { caller, ack, timeoutMs }),
     schedules: async (namespace) => parts.schedules(namespace),
+    rotateNode: () =>
+      Promise.reject(new OsirisError('invalid_argument', "Cannot rotate a node's key over P2P: ask the node itself, over HTTP")),
     drain: () => Promise.reject(new OsirisError('invalid_argument', 'Cannot drain a node over P2P: ask the node itself, over HTTP')),
     nodes: async () => byName(network.members.list().map(nodeOf)),
     joinToken: async () => parts.joinToken,

@@ -32,7 +32,7 @@ import type {
 import type { DomainSummary } from '#protocols/domain'
 import type { Schedule } from '#protocols/router'
 import type { ScaleConfig } from '#protocols/scale'
-import type { Commitment, HandedIn, HolderReceipt, Receipt, Rotated } from '#protocols/catalog'
+import type { Commitment, HandedIn, HolderReceipt, NodeRotated, Receipt, Rotated } from '#protocols/catalog'
 import type { CallStatus as RoutersStatus, DeadLetter, PublishedMessage, SubscriptionSummary } from '#protocols/router'
 
 export type {
@@ -123,6 +123,8 @@ export interface Osiris {
   nodes(): Promise<NodeSummary[]>
   /** Over HTTP: has the asked node take no more work until it is started anew, and waits for its calls under way (default 30 s); for administrators of everything. Resolves to how many were left then. */
   drain(options?: { timeoutMs?: number }): Promise<{ calls: number }>
+  /** Replaces the key of the node that is asked (over HTTP); it goes on at the same address with the next one (`to`), in a second or two. For administrators of everything. */
+  rotateNode(choice?: WriteChoice): Promise<NodeRotated>
   network(): Promise<NetworkSummary>
   /** What opens the mesh's door, a secret; for administrators of everything. It lets clients in, and nodes with roles only where the universe lets in everybody. */
   joinToken(): Promise<string>

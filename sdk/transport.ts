@@ -1,7 +1,7 @@
 /** One way to reach a universe. References are parsed already; everything else is as in `Osiris`. */
 import type { DomainSummary } from '#protocols/domain'
 import type { FunctionRef } from '#protocols/function'
-import type { AuthorityChange, HandedIn, Receipt, Rotated } from '#protocols/catalog'
+import type { AuthorityChange, HandedIn, NodeRotated, Receipt, Rotated } from '#protocols/catalog'
 import type {
   CanaryPlan,
   CanaryWritten,
@@ -75,6 +75,7 @@ export interface Transport {
   schedules(namespace: string | undefined): Promise<Schedule[]>
   nodes(): Promise<NodeSummary[]>
   drain(timeoutMs: number | undefined): Promise<{ calls: number }>
+  rotateNode(choice: WriteChoice): Promise<NodeRotated>
   network(): Promise<NetworkSummary>
   joinToken(): Promise<string>
   ledger(options: LedgerOptions): Promise<LedgerPage>

@@ -20,6 +20,7 @@ export type NodeApi = Pick<
   | 'topics'
   | 'nodes'
   | 'drain'
+  | 'rotateNode'
   | 'network'
   | 'joinToken'
   | 'ledger'

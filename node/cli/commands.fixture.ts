@@ -161,6 +161,12 @@ export function node(
     },
     schedules: (namespace) => note(() => answers.schedules ?? [], 'schedules', namespace),
     nodes: () => note(() => answers.nodes ?? [], 'nodes'),
+    rotateNode: (choice) =>
+      note(
+        () => ({ author: 'a'.repeat(64), to: 'b'.repeat(64), seq: 1, hash: 'c'.repeat(64), changed: true, holders: 1, catalogs: 1 }),
+        'rotateNode',
+        choice,
+      ),
     drain: (options) => note(() => ({ calls: answers.left ?? 0 }), 'drain', options),
     joinToken: () => note(() => answers.joinToken ?? 'osiris1.x', 'joinToken'),
     network: () =>

@@ -325,6 +325,7 @@ describe('/v1/openapi.json', () => {
       '/v1/network/join',
       '/v1/nodes',
       '/v1/quotas',
+      '/v1/rotation',
       '/v1/schedules',
       '/v1/tokens/{issuer}/{id}',
       '/v1/topics/{namespace}',

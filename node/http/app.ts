@@ -5,7 +5,7 @@ import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response'
 import { OpenAPIHono } from '@hono/zod-openapi'
 import type { FoundCaller } from '#node/access'
 import type { Access } from '#protocols/access'
-import type { Catalog } from '#protocols/catalog'
+import type { Catalog, NodeRotated, WriteOptions } from '#protocols/catalog'
 import { OsirisError } from '#protocols/errors'
 import type { Events } from '#protocols/events'
 import type { Caller } from '#protocols/invocation'
@@ -30,7 +30,7 @@ import {
   putPromotion,
 } from './routes/functions.ts'
 import { getConflicts, getLedger, getRecords } from './routes/ledger.ts'
-import { getSuccession, giveKey, handInEntry, rotateRoot } from './routes/succession.ts'
+import { getSuccession, giveKey, handInEntry, rotateNode, rotateRoot } from './routes/succession.ts'
 import { addGrant, listGrants, revokeGrant } from './routes/grants.ts'
 import { createNamespace, listNamespaces, putOwner } from './routes/namespaces.ts'
 import { getJoinToken, getNetwork } from './routes/network.ts'
@@ -54,6 +54,8 @@ export interface AppParts {
   access: Access
   /** Has this node take no more work, and waits for the calls under way. */
   drain: (timeoutMs: number) => Promise<{ calls: number }>
+  /** Replaces this node's key; resolves before the node goes on with the next one. */
+  rotateNode: (options: Pick<WriteOptions, 'ack' | 'timeoutMs'>) => Promise<NodeRotated>
   /** Asks whoever decides how many instances a function has. */
   scaling: Pick<Scaling, 'stateOf'>
   /** What this node gives out of quotas; absent where it places no calls. */
@@ -129,6 +131,7 @@ export function createApp(parts: AppParts): App {
   define(app, 'post', '/v1/ledger/entries', handInEntry(parts))
   define(app, 'post', '/v1/ledger/rotation', rotateRoot(parts))
   define(app, 'post', '/v1/keys/rotation', giveKey(parts))
+  define(app, 'post', '/v1/rotation', rotateNode(parts))
   describeDirectPaths(app)
   app.doc31('/v1/openapi.json', DOCUMENT)
 

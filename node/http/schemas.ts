@@ -375,3 +375,8 @@ const aDeadLetter = z.object({
 export const deadLettersSchema = z.object({ letters: z.array(aDeadLetter) })
 export const deadLetterSchema = aDeadLetter.extend({ key: z.string().nullable(), data: z.unknown() })
 export const doneSchema = z.object({ id: z.string() })
+
+export const nodeRotatedSchema = handedInSchema.extend({
+  author: z.string().openapi({ description: 'The key that ended' }),
+  to: z.string().openapi({ description: 'The key that the node goes on with' }),
+})

@@ -3,7 +3,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { type AddressInfo, Socket as NetSocket, type Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { Builder } from '#protocols/builder'
-import type { Catalog } from '#protocols/catalog'
+import type { Catalog, NodeRotated, WriteOptions } from '#protocols/catalog'
 import type { Events } from '#protocols/events'
 import type { Caller, Invoker } from '#protocols/invocation'
 import { type Clock, every, type MaybePromise, type Random, type Role, type Startable } from '#protocols/lifecycle'
@@ -67,6 +67,8 @@ export interface HttpServerInit {
   access: Access
   /** Has this node take no more work, and waits for the calls under way. */
   drain: (timeoutMs: number) => Promise<{ calls: number }>
+  /** Replaces this node's key; resolves before the node goes on with the next one. */
+  rotateNode: (options: Pick<WriteOptions, 'ack' | 'timeoutMs'>) => Promise<NodeRotated>
   /** Asks whoever decides how many instances a function has. */
   scaling: Pick<Scaling, 'stateOf'>
   /** What this node gives out of quotas; absent where it places no calls. */

@@ -245,6 +245,11 @@ export interface HandedIn {
   catalogs: number
 }
 
+/** A node's key (`author`) was replaced; `to` has to be what it goes on with. `holders`: nodes whose receipt is here, or that have it on disk. */
+export interface NodeRotated extends HandedIn {
+  to: string
+}
+
 /** A key was replaced: from now on `to` holds what `from` held. */
 export interface Rotated {
   from: string

@@ -34,6 +34,8 @@ const WANTS_MAX = 64
 /** Entries whose receipts are asked for at once; the answer is at most 512 KiB. */
 export const RECEIPTED_MAX = 128
 const TIMEOUT_MS_MAX = 900_000
+/** An entry that gives a node's key on has some 600 bytes. */
+const ROTATION_BYTES_MAX = 2048
 /** Feeds up to which all heads are sent (73 bytes each); of more, only what differs is looked for. */
 export const HEADS_WHOLE_MAX = 64
 export const OBJECTS_MAX = 256
@@ -102,6 +104,8 @@ export const requestSchema = z.discriminatedUnion('type', [
     name: z.string().min(1).max(64),
     roles: z.array(z.enum(ROLES)).min(1).max(ROLES.length),
     invitation: presentedSchema.optional(),
+    /** Of a node that changed its key: the last entry of the key before. */
+    rotation: z.custom<Uint8Array>((value) => value instanceof Uint8Array && value.length <= ROTATION_BYTES_MAX).optional(),
   }),
   z.strictObject({ type: z.literal('powers'), ...readSchema }),
   /** `known`: the digest of the settings the asker has. */

@@ -4,12 +4,12 @@ import { OsirisError } from '#protocols/errors'
 import type { Clock } from '#protocols/lifecycle'
 import type { Rotated, WriteOptions } from './catalog.ts'
 import { requesterOf } from './ledger/asker.ts'
+import { requireMajority } from './feed-majority.ts'
 import { agreeToRotation } from './ledger/authority-facts.ts'
 import { ADMIN_EVERYWHERE } from './ledger/authority-rules.ts'
 import type { Keys, Successor } from './ledger/authority-keys.ts'
 import { placeOf } from './ledger/entry.ts'
 import type { Ledger } from './ledger/ledger.ts'
-import { placeOfNow } from './ledger/receipts/electorate.ts'
 import type { FeedGuard } from './witnesses/feed-guard.ts'
 import type { Writer } from './writer.ts'
 
@@ -89,20 +89,8 @@ export class RootRotation {
     await guard.ready(this.#held(from).id)
     // What the others had to say may have ended it.
     const holder = this.#held(from)
-    this.#requireMajority(holder)
+    requireMajority(this.#init, holder.id, ACT)
     return holder
-  }
-
-  /** Not a few on one side of a partition: on the other there may be a host with the same key, and two last entries would freeze it. */
-  #requireMajority({ id }: Identity): void {
-    const { ledger, guard, clock } = this.#init
-    const catalogs = new Set(ledger.state.electorate.at(placeOfNow(clock.now()))).add(ledger.author)
-    const granted = guard.grantedBy(id) + 1
-    if (granted * 2 > catalogs.size) return
-    throw new OsirisError(
-      'unavailable',
-      `${ACT}: ${granted} of ${catalogs.size} catalogs say that nobody else writes with it, more than half must; those that are gone for good count until they are banned`,
-    )
   }
 
   /** Nobody hears of the new key before it is on disk here: what its owner has lost nobody can make again. */

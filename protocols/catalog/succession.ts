@@ -7,9 +7,10 @@ import type { Giving, HandedIn, Rotated, Succession, SuccessionDoor, WriteOption
 import { GivingDesk, type GivingDeskInit } from './giving.ts'
 import { authorityFactOf, type RotateFact } from './ledger/authority-facts.ts'
 import type { Keys } from './ledger/authority-keys.ts'
-import { type Entry, ENTRY_BYTES_MAX, Refusal } from './ledger/entry.ts'
+import { type Entry, ENTRY_BYTES_MAX, openEntry, Refusal } from './ledger/entry.ts'
 import type { Ledger } from './ledger/ledger.ts'
 import { Locks } from './locks.ts'
+import { type NodeRotating, NodeRotation, successorIn } from './node-rotation.ts'
 import type { Replication } from './replication.ts'
 import { RootRotation, type RootRotationInit } from './rotating.ts'
 
@@ -31,11 +32,13 @@ export class SuccessionDesk implements SuccessionDoor {
   readonly #locks = new Locks()
   readonly #rotation: RootRotation
   readonly #giving: GivingDesk
+  readonly #node: NodeRotation
 
   constructor({ events, ...init }: SuccessionDeskInit) {
     this.#ledger = init.ledger
     this.#replication = init.replication
     this.#giving = new GivingDesk(init)
+    this.#node = new NodeRotation(init)
     this.#asking = new Allowance({ clock: init.clock, ...ASKING })
     const warn = (error: unknown) =>
       events.emit('log', { level: 'warn', room: 'catalog', text: `The root's key is not in its place on disk: ${String(error)}` })
@@ -60,6 +63,24 @@ export class SuccessionDesk implements SuccessionDoor {
   async give(giving: Giving, sender: string, options: Pick<WriteOptions, 'ack' | 'timeoutMs'>, passedOn = false): Promise<Rotated> {
     this.#spend(sender)
     return this.#giving.give(giving, options, !passedOn)
+  }
+
+  /** As `NodeRotation.rotate`. One at a time. */
+  rotateNode(rotating: NodeRotating, options: Pick<WriteOptions, 'ack' | 'timeoutMs'>): Promise<HandedIn> {
+    return this.#locks.run(['node'], () => this.#node.rotate(rotating, options))
+  }
+
+  /**
+   * Takes in the last entry of a node's former key, as the node with the next one (`member`) shows it: nobody else may have heard of it. Throws `invalid_argument`
+   * (it says something else, or is refused), `unavailable` (entries before it are nowhere to be had), `rate_limited`, `storage_full`.
+   */
+  async takeOver(bytes: Uint8Array, member: string, sender: Peer): Promise<void> {
+    this.#spend(sender)
+    if (successorIn(bytes)?.to !== member)
+      throw new OsirisError('invalid_argument', 'Cannot take in the rotation: it is of another key, or none')
+    if (!(await this.#replication.accept(sender, bytes)))
+      throw new OsirisError('unavailable', 'Cannot take in the rotation: entries before it are not here; try again in a moment')
+    void this.#replication.gossip(openEntry(bytes))
   }
 
   /** Throws `rate_limited`, `unavailable` where the disk is damaged at these places. */

@@ -2,10 +2,12 @@
 import { on } from 'node:events'
 import { readFile } from 'node:fs/promises'
 import type { Readable } from 'node:stream'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Command } from 'commander'
 import { configKeys, hostFacts, loadNodeConfig } from '#node/config'
 import { isUp, LIFELINE, listNodes, type NodeState, gone, readyLine, signal, startNodeProcess, watchLifeline } from '#node/universe'
 import { OsirisError } from '#protocols/errors'
+import { ackOf, type AckWords, withAck } from '../acknowledging.ts'
 import { wholeNumber } from '../arguments.ts'
 import type { NodeApi } from '../api.ts'
 import type { Context } from '../context.ts'
@@ -28,6 +30,14 @@ export function register(program: Command, context: Context): void {
     )
     .option('--timeout <seconds>', 'how long to wait for those calls', '30')
     .action((name: string | undefined, options: { timeout: string }) => drain(name, options, context))
+  withAck(node.command('rotate [name]'))
+    .description("Replace a running node's own key: it makes the next one, stays a member, and goes on with it at the same address.")
+    .addHelpText(
+      'after',
+      `
+Join tokens made before name the old key in their addresses: make new ones. A node that is killed on the way comes back with the key that counts.`,
+    )
+    .action((name: string | undefined, words: AckWords) => rotate(name, words, context))
   node
     .command('stop [name]')
     .description('Stop a node: it drains first, for its drain timeout at most.')
@@ -198,17 +208,41 @@ const notHere = (act: string, name: string) => new OsirisError('not_found', `Can
 
 async function drain(name: string | undefined, options: { timeout: string }, context: Context): Promise<void> {
   const seconds = wholeNumber(options.timeout, '--timeout', 1, 900)
-  const api = name === undefined ? await context.connect() : await apiOf(name, context)
+  const api = name === undefined ? await context.connect() : await apiOf('drain', name, context)
   const { calls } = await api.drain({ timeoutMs: seconds * 1000 })
   if (context.globals().json === true) context.json({ calls })
   if (calls > 0) throw new OsirisError('deadline_exceeded', `Cannot drain the node: ${calls} calls were still under way after ${seconds} s`)
   if (context.globals().json !== true) context.io.err('Drained: it takes no more work, and none is under way\n')
 }
 
+/** How long a node may take to stop and start: its drain time, and some seconds. */
+const RENEWED_MS = 60_000
+
+async function rotate(name: string | undefined, words: AckWords, context: Context): Promise<void> {
+  const choice = await ackOf(words)
+  const api = name === undefined ? await context.connect() : await apiOf('rotate', name, context)
+  const { peer } = await api.network()
+  const rotated = await api.rotateNode(choice)
+  const isBack = await polled(async () => (await api.network()).peer !== peer, RENEWED_MS)
+  if (context.globals().json === true) context.json({ from: rotated.author, ...rotated, up: isBack })
+  else
+    context.io.err(
+      `Rotated: the node's key is ${rotated.to}; ${rotated.author} ended with entry ${rotated.seq}, which ${rotated.holders} of ${rotated.catalogs} catalogs have\n`,
+    )
+  if (!isBack)
+    throw new OsirisError('deadline_exceeded', `Cannot see the node with its next key after ${RENEWED_MS / 1000} s; it was on its way`)
+  if (context.globals().json !== true) context.io.out(`${rotated.to}\n`)
+}
+
+async function polled(isSo: () => Promise<boolean>, timeoutMs: number): Promise<boolean> {
+  for (const until = Date.now() + timeoutMs; Date.now() < until; await sleep(100)) if (await isSo().catch(() => false)) return true
+  return false
+}
+
 /** One that runs here, by its name, on its own or in a universe. */
-async function apiOf(name: string, context: Context): Promise<NodeApi> {
+async function apiOf(act: string, name: string, context: Context): Promise<NodeApi> {
   const node = localNodes(stateDirOf(context.io.env)).find((each) => each.name === name)
-  if (node === undefined) throw notHere('drain', name)
+  if (node === undefined) throw notHere(act, name)
   const token = context.io.env['OSIRIS_TOKEN'] ?? node.developerToken
   return context.connectTo({ url: node.http, ...(token === undefined ? {} : { token }) })
 }

@@ -1,9 +1,18 @@
-/** `/v1/ledger/succession`, `/v1/ledger/entries`: replacing a root key that is lost or stolen. Open to everybody: what counts is signed by the recovery key. `/v1/ledger/rotation`: replacing a healthy one, for the root alone. `/v1/keys/rotation`: a person's key. */
+/** `/v1/ledger/succession`, `/v1/ledger/entries`: replacing a root key that is lost or stolen. Open to everybody: what counts is signed by the recovery key. `/v1/ledger/rotation`: replacing a healthy one, for the root alone. `/v1/keys/rotation`: a person's key. `/v1/rotation`: this node's own. */
 import { givingOfText, textOfSuccession } from '#protocols/management'
 import type { AppParts } from '../app.ts'
 import { bodyAs, type ManagementContext, type Route } from '../define.ts'
-import { requireToken } from '../guard.ts'
-import { givingSchema, handedInSchema, handInSchema, rotatedSchema, rotateSchema, successionSchema, writeQuerySchema } from '../schemas.ts'
+import { requireIn, requireToken } from '../guard.ts'
+import {
+  givingSchema,
+  handedInSchema,
+  handInSchema,
+  nodeRotatedSchema,
+  rotatedSchema,
+  rotateSchema,
+  successionSchema,
+  writeQuerySchema,
+} from '../schemas.ts'
 import { writeOptionsOf } from './functions.ts'
 
 /** The longest entry in base64, and room. */
@@ -59,6 +68,19 @@ export function giveKey({ catalog, limits }: AppParts): Route {
       const giving = givingOfText(await bodyAs(context, givingSchema, ROTATION_BYTES_MAX, 'the rotation'))
       const { ack, timeoutMs } = writeOptionsOf(context, { subject: 'anonymous' }, limits)
       return context.json(await catalog.succession.give(giving, senderOf(context), { ack, timeoutMs }))
+    },
+  }
+}
+
+export function rotateNode({ access, rotateNode: rotate, limits }: AppParts): Route {
+  return {
+    summary: "Replaces this node's own key by one that it makes; it stays a member, and starts again with it at the same address",
+    query: writeQuerySchema,
+    answers: { 200: { description: 'The old key has ended', schema: nodeRotatedSchema } },
+    async handle(context) {
+      await requireIn(access, context.env.found, 'admin', '*')
+      const { ack, timeoutMs } = writeOptionsOf(context, { subject: 'anonymous' }, limits)
+      return context.json(await rotate({ ack, timeoutMs }))
     },
   }
 }

@@ -77,6 +77,8 @@ export async function createFakeNode(
     network,
     access,
     drain: () => Promise.resolve({ calls: 0 }),
+    rotateNode: () =>
+      Promise.resolve({ author: 'a'.repeat(64), to: 'b'.repeat(64), seq: 1, hash: 'c'.repeat(64), changed: true, holders: 1, catalogs: 1 }),
     scaling: { stateOf: () => Promise.resolve({ decider: network.peer, versions: [] }) },
     joinToken: () => 'osiris1.join',
     schedules: (_caller, namespace) =>

@@ -5,6 +5,7 @@ import type { Clock, Role } from '#protocols/lifecycle'
 import type { LedgerAuthority } from '../ledger/authority.ts'
 import { ADMIN_EVERYWHERE } from '../ledger/authority-rules.ts'
 import type { BodyOf } from '../ledger/bodies.ts'
+import { ENTRY_BYTES_MAX } from '../ledger/entry.ts'
 import type { Ledger } from '../ledger/ledger.ts'
 import { Locks } from '../locks.ts'
 import type { Writer } from '../writer.ts'
@@ -40,8 +41,12 @@ const SENTENCES: Readonly<Record<JoinFault, string>> = {
   used_up: 'its join token has been used as often as it may be',
 }
 
-export function joinRefused({ name, roles }: Pick<Candidate, 'name' | 'roles'>, reason: JoinFault): OsirisError {
-  return new OsirisError('forbidden', `Cannot let in "${name}" as ${roles.join(', ')}: ${SENTENCES[reason]}`, { details: { reason } })
+/** `ban`: the entry that says so. */
+export function joinRefused({ name, roles }: Pick<Candidate, 'name' | 'roles'>, reason: JoinFault, ban?: Uint8Array): OsirisError {
+  const shown = ban === undefined ? {} : { ban: Buffer.from(ban).toString('base64') }
+  return new OsirisError('forbidden', `Cannot let in "${name}" as ${roles.join(', ')}: ${SENTENCES[reason]}`, {
+    details: { reason, ...shown },
+  })
 }
 
 /** Whether the ledger has let a node in, as all of this. */
@@ -107,7 +112,7 @@ export class Admitter {
   async admit(candidate: Candidate): Promise<void> {
     const { ledger, clock } = this.#init
     if (isAdmitted(ledger.authority, candidate, clock.now())) return
-    this.#assertMayAdmit(candidate)
+    await this.#assertMayAdmit(candidate)
     // One after the other, so that of those who come with one invitation each is told the truth.
     await this.#locks.run([candidate.invitation?.id ?? candidate.member], () => this.#admitNext(candidate))
   }
@@ -124,15 +129,14 @@ export class Admitter {
   }
 
   async #admitNext(candidate: Candidate): Promise<void> {
-    const { ledger, writer, clock, isOpen } = this.#init
-    const { authority, universe } = ledger
+    const { ledger, writer, clock } = this.#init
+    const { authority } = ledger
     const nowMs = clock.now()
     if (isAdmitted(authority, candidate, nowMs)) return
-    const fault = faultOfJoining(authority, candidate, universe, nowMs)
-    const isWelcome = isOpen && fault === 'uninvited'
-    if (fault !== undefined && !isWelcome) throw this.#refusal(candidate, fault)
+    const fault = this.#faultOf(candidate)
+    if (fault !== undefined) throw await this.#refusal(candidate, fault)
     await writer.record('admit', this.#bodyFor(candidate, nowMs), { by: candidate.name, ack: 'accepted', timeoutMs: TELL_MS })
-    if (!isAdmitted(authority, candidate, clock.now())) throw this.#refusal(candidate, 'used_up')
+    if (!isAdmitted(authority, candidate, clock.now())) throw await this.#refusal(candidate, 'used_up')
   }
 
   /** An admission by a person's invitation ends with that person's grant, and no later. */
@@ -145,17 +149,35 @@ export class Admitter {
     return { ...body, invitation, ...(under === undefined ? {} : { under, expiresAtMs: authority.expiryOf(under) }) }
   }
 
-  #assertMayAdmit({ name }: Candidate): void {
+  /** Who may let nobody in says what it thinks of it all the same: whoever asks counts what the catalogs say. */
+  async #assertMayAdmit(candidate: Candidate): Promise<void> {
     const { ledger } = this.#init
+    const { name } = candidate
     const body = { member: ledger.author, name, roles: [], grants: [], expiresAtMs: null }
     if (ledger.faultOfSigning('admit', body) === undefined) return
+    const fault = this.#faultOf(candidate)
+    if (fault !== undefined) throw await this.#refusal(candidate, fault)
     throw new OsirisError('unavailable', `Cannot let in "${name}": this node lets nobody in; one with the root key does`, {
       details: { standing: false },
     })
   }
 
-  #refusal(candidate: Candidate, reason: JoinFault): OsirisError {
+  #faultOf(candidate: Candidate): JoinFault | undefined {
+    const { ledger, clock, isOpen } = this.#init
+    const fault = faultOfJoining(ledger.authority, candidate, ledger.universe, clock.now())
+    return isOpen && fault === 'uninvited' ? undefined : fault
+  }
+
+  async #refusal(candidate: Candidate, reason: JoinFault): Promise<OsirisError> {
     this.#refused[reason] = (this.#refused[reason] ?? 0) + 1
-    return joinRefused(candidate, reason)
+    const ban = reason === 'banned' ? await this.#banOf(candidate.member) : undefined
+    return joinRefused(candidate, reason, ban)
+  }
+
+  /** The entry that bans a node, where it can be read: it needs nobody's word. */
+  async #banOf(member: string): Promise<Uint8Array | undefined> {
+    const { ledger } = this.#init
+    const place = ledger.authority.banOf(member)
+    return place && (await ledger.read(place.author, place.seq, place.seq, ENTRY_BYTES_MAX))[0]
   }
 }

@@ -12,7 +12,7 @@ import { LedgerAuthority } from '../ledger/authority.ts'
 import { authorityFactOf } from '../ledger/authority-facts.ts'
 import { comparePlaces, type Entry, openEntry, placeOf } from '../ledger/entry.ts'
 import { openProof } from '../ledger/forks/forks.ts'
-import { drifts } from '../ledger/hlc.ts'
+import { drifts, type Hlc } from '../ledger/hlc.ts'
 import { standingAnswerSchema, entriesSchema, emptySchema, OBJECTS_MAX, PROTOCOL, PROOFS_BYTES_MAX, type Request } from '../messages.ts'
 import { rolesOfPeer, type Standing } from './standing.ts'
 import { Turns } from '../turns.ts'
@@ -75,6 +75,13 @@ export class Follower implements Standing {
 
   onStanding(listener: () => void): () => void {
     return this.#authority.onChange(listener)
+  }
+
+  /** What shows that this key is a member, for an entry of its own to stand on. */
+  basisOf(key: string): { hash: string; hlc: Hlc } | undefined {
+    const hash = this.#authority.standingForAll(key, [], this.#init.clock.now())
+    const place = this.#authority.places().find((each) => each.hash === hash)
+    return place && { hash: place.hash, hlc: { wallMs: place.wallMs, counter: place.counter } }
   }
 
   /** Fetches what this peer knows and this node does not. Never rejects. */

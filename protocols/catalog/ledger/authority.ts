@@ -27,6 +27,8 @@ export interface Authority {
   isBanned(key: string): boolean
   /** The root, the recovery key, or who took over from one of them. */
   isTop(key: string): boolean
+  /** The key that took over from this one, if any. */
+  heirOf(key: string): string | undefined
   /** The entry to name for acting as `key` on a namespace (`*`: on all): its hash, `null` for the root and the recovery key, `undefined` where it holds none. */
   standingFor(key: string, can: Capability, namespace: string, nowMs: number): string | null | undefined
   /** By name. */
@@ -186,9 +188,18 @@ export class LedgerAuthority implements Authority {
     return this.#verdict.keys.banned.has(key)
   }
 
+  /** Where the ban of a key stands, of several the first. */
+  banOf(key: string): Place | undefined {
+    return this.isBanned(key) ? this.#facts.bans.find(({ member }) => member === key)?.place : undefined
+  }
+
   /** Whether what this key writes from now on has no effect, whatever it is given: banned, frozen or rotated away. */
   hasEnded(key: string): boolean {
     return !this.#verdict.keys.isAlive(key)
+  }
+
+  heirOf(key: string): string | undefined {
+    return this.#verdict.keys.successors.get(key)?.to
   }
 
   standingFor(key: string, can: Capability, namespace: string, nowMs: number): string | null | undefined {

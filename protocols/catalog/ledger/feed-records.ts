@@ -1,7 +1,7 @@
 /** Feeds as a disk has them: `README.md`, "Formats". */
 import { z } from 'zod'
 import { decodeAs } from '#protocols/codec'
-import { unsealRecord } from '#protocols/storage'
+import { readValues, type Storage, unsealRecord } from '#protocols/storage'
 import { type Entry, openEntry, reopenEntry } from './entry.ts'
 
 /** So that keys stand in the order of seqs. */
@@ -59,4 +59,12 @@ export function promisedSeq(value: Uint8Array, known: number): number {
   } catch {
     return known
   }
+}
+
+/** The last entry of a feed on a disk that nobody has opened for writing yet, where it can be read. */
+export async function lastEntryOf(storage: Storage, author: string): Promise<Uint8Array | undefined> {
+  const [head] = await readValues(storage, [headKey(author)])
+  const seq = head === undefined ? 0 : promisedSeq(head, 0)
+  const [record] = seq === 0 ? [] : await readValues(storage, [recordKey(author, seq)])
+  return record === undefined ? undefined : unsealRecord(record)?.bytes
 }

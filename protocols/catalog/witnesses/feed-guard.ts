@@ -121,6 +121,7 @@ export class FeedGuard {
 
 /** Whether the ledger knows of nodes that write besides this one. */
 function namesOthers(ledger: Ledger): boolean {
-  const { top } = ledger.authority.verdict.keys
-  return ledger.heads().some(({ author }) => author !== ledger.author && !top.has(author))
+  const { keys } = ledger.authority.verdict
+  // A key that this node had before is no other node.
+  return ledger.heads().some(({ author }) => !keys.top.has(author) && keys.holdsFor(author, ledger.author) === false)
 }

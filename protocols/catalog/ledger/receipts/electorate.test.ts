@@ -18,6 +18,7 @@ const admit = (wallMs: number, member: string, roles: string[] = ['catalog'], ex
   at(wallMs, 'admit', { member, name: member.slice(0, 3), roles, grants: [], expiresAtMs })
 const ban = (wallMs: number, member: string) => at(wallMs, 'ban', { member, seq: 0 })
 const revoke = (wallMs: number, grant: string) => at(wallMs, 'revoke', { grant, pins: [] })
+const rotate = (wallMs: number, from: string, to: string) => at(wallMs, 'rotate', { from, to, seq: 1, proof: null })
 const placeAt = (wallMs: number): Place => ({ wallMs, counter: 0, author: root.id, seq: 1, hash: '' })
 
 function electorateOf(...entries: Entry[]): Electorate {
@@ -56,9 +57,35 @@ it('the receipt of a member that keeps no ledger does not count, and that of one
   expect([a, b].map((key) => electorate.counts(key, placeAt(30)))).toEqual([false, true])
 })
 
+it('a node that changed its key is one catalog: by the old key up to then, by the new one from then on, never by both', () => {
+  const d = 'd'.repeat(64)
+  const electorate = electorateOf(admit(10, a), admit(10, b), rotate(30, a, c), rotate(50, c, d))
+  expect([20, 40, 60].map((ms) => electorate.at(placeAt(ms)))).toEqual([
+    [a, b],
+    [c, b],
+    [d, b],
+  ])
+  for (const ms of [20, 40, 60]) expect([a, c, d].filter((key) => electorate.counts(key, placeAt(ms)))).toHaveLength(1)
+  expect([electorate.nameOf(d), electorate.isAdmitted(d), electorate.isAdmitted('e'.repeat(64))]).toEqual(['aaa', true, false])
+  const banned = electorateOf(admit(10, a), rotate(30, a, c), ban(40, c))
+  expect([banned.at(placeAt(35)), banned.at(placeAt(45)), banned.counts(c, placeAt(35))]).toEqual([[c], [], false])
+  const tooLate = electorateOf(admit(10, a), ban(20, a), rotate(30, a, c))
+  expect([tooLate.at(placeAt(40)), tooLate.counts(c, placeAt(40))]).toEqual([[], false])
+})
+
 it('property: the order of arrival does not matter', () => {
   const revoked = admit(15, b)
-  const entries = [admit(10, a), revoked, admit(20, c), revoke(30, revoked.hash), ban(40, c), ban(35, c), admit(50, b)]
+  const entries = [
+    admit(10, a),
+    revoked,
+    admit(20, c),
+    revoke(30, revoked.hash),
+    ban(40, c),
+    ban(35, c),
+    admit(50, b),
+    rotate(20, b, a),
+    rotate(26, b, c),
+  ]
   const answers = (electorate: Electorate) =>
     [5, 12, 18, 25, 32, 37, 45, 60].map((ms) => electorate.at(placeAt(ms)).toSorted((x, y) => (x < y ? -1 : 1)))
   const expected = answers(electorateOf(...entries))
