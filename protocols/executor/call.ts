@@ -221,6 +221,8 @@ export class Call {
 
   #answer(outcome: Outcome): void {
     this.isAnswered = true
+    // A stream goes on: how long is its reader's business.
+    if (this.startedAt > 0) this.fn.ran(this.#body === undefined ? outcome.meta.timing.run : Number.POSITIVE_INFINITY)
     this.#owner.answered(this, outcome)
     this.#resolve(outcome)
   }

@@ -60,6 +60,10 @@ export function slotOf({ now, ...own }: NewSlot): InstanceSlot {
   }
 }
 
+/** A call that takes less than this runs to its end in a turn or two: it hardly ever meets another in its instance, however many wait for theirs. */
+const SHORT_RUN_MS = 1
+const LATEST_RUN_WEIGHT = 0.1
+
 /** The module must be ready within this, or within the function's own timeout if that is longer. */
 const LOAD_MS_MIN = 5000
 
@@ -105,6 +109,8 @@ export class FunctionState {
   /** Since when its calls wait for memory; 0 when they do not. */
   shortSince = 0
   lastUsedAt = 0
+  /** What a call takes inside its instance, on average of the last few; endless until one has ended. */
+  #runMs = Number.POSITIVE_INFINITY
   /** Its calls, running and waiting, summed over time. */
   callMs = 0
   /** Instances that stay, called or not, until then. */
@@ -161,15 +167,25 @@ export class FunctionState {
     return now < this.keptUntil ? Math.min(this.kept, this.instancesMax) : 0
   }
 
-  /** The instance with most room that may take this call. */
+  /** A call took so long inside its instance; what is not known counts as long. */
+  ran(runMs: number): void {
+    const known = Math.min(runMs, this.timeoutMs)
+    this.#runMs = this.#runMs === Number.POSITIVE_INFINITY ? known : this.#runMs + (known - this.#runMs) * LATEST_RUN_WEIGHT
+  }
+
+  /**
+   * The instance that takes this call: the one with most room; where calls are short, the one with least, so that one isolate is at work and in the
+   * processor's caches instead of several that run nothing at the same time.
+   */
   choose(call: Call): InstanceSlot | undefined {
     const { slots } = this
+    const isShort = this.#runMs < SHORT_RUN_MS
     let best: InstanceSlot | undefined
     for (let index = 0; index < slots.length; index++) {
       const slot = slots[index] as InstanceSlot
       if (slot.state !== 'ready' || slot.spoiled || slot.worker.isBlocked || slot.inFlight >= this.concurrencyMax) continue
       if (this.callsOthers && slot.inFlight > 0 && !servesCallerOf(slot, call)) continue
-      if (best === undefined || slot.inFlight < best.inFlight) best = slot
+      if (best === undefined || (isShort ? slot.inFlight > best.inFlight : slot.inFlight < best.inFlight)) best = slot
     }
     return best
   }

@@ -101,6 +101,20 @@ describe('the part of a node', () => {
     service.rescale({ namespace: record.namespace, name: record.name })
     expect(valueOf(await service.invoke(callOf(record, [1])))).toBe(1)
   })
+  test('short calls all go to one of them, calls that wait are spread over all', async () => {
+    const service = await start()
+    const record = world.define(
+      `const me = crypto.randomUUID(); export default (ms) => (ms === 0 ? me : new Promise((resolve) => setTimeout(resolve, ms, me)))`,
+    )
+    await service.scale(orderOf(record, 3, 20_000))
+    await readyAre(service, record, 3)
+    const serving = async (ms: number) =>
+      new Set((await Promise.all(Array.from({ length: 12 }, () => service.invoke(callOf(record, [ms]))))).map(valueOf)).size
+    await until(async () => (await serving(0)) === 1)
+    await serving(50)
+    expect(await serving(50)).toBe(3)
+    await until(async () => (await serving(0)) === 1)
+  })
   test('says whether another call is best taken here: ready instances with fewer calls than their target', async () => {
     const service = await start()
     const record = world.define(WAIT, { config: { scale: { target: 2 } } })

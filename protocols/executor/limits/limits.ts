@@ -18,7 +18,7 @@ export interface ExecutorLimits {
   workerMemoryMbMax: number
   /** Memory of all workers together, the pages of files they have in common not counted. Calls that would promise more are `overloaded`; above it the least recently used instances go. */
   memoryMbMax: number
-  /** Instances of one worker that keep an isolate each, 2.5 MB. Beyond them the least recently used share isolates, 0.65 MB each. */
+  /** Instances of one worker that keep an isolate each, 2.4 MB. Beyond them the least recently used share isolates, 0.42 MB each. */
   aloneMax: number
   /** What was found too slow or too large for neighbours is not asked again before this. */
   apartMs: number

@@ -1,5 +1,5 @@
 /**
- * Isolates with several contexts: an isolate holds 2.5 MB before its function does, a further context in it 0.5. Functions of one namespace that were
+ * Isolates with several contexts: an isolate holds 2.4 MB before its function does, a further context in it 0.3. Functions of one namespace that were
  * found quick and small share them, on the worker's main thread. README.md says what that costs.
  */
 import { heapOf } from './heap-watch.ts'
