@@ -14,6 +14,7 @@ const PAUSE_MS = 20
 /** A caller whose node dies under an idempotent call asks so many nodes in all. */
 const NODES_MAX = 3
 const TOLD = 5
+const LOSSES_TOLD = 20
 
 /** `once` must not be started twice; `again` may, and is hedged. Each tells the sink its call before it does anything. */
 export const FUNCTIONS = ['once', 'again'] as const
@@ -39,6 +40,8 @@ export class Callers {
   readonly tallies: Record<Name, Tally> = { once: { ok: 0, failed: new Map() }, again: { ok: 0, failed: new Map() } }
   /** Sentences about calls that ended too late. */
   readonly late: string[] = []
+  /** Of idempotent calls that were not answered, the first: whom they asked, when, and what each said. */
+  readonly losses: string[] = []
   /** By node: since `mark`, when the first call that began after it was answered. */
   readonly first = new Map<string, number>()
   readonly tookMs: number[] = []
@@ -85,6 +88,12 @@ export class Callers {
     return FUNCTIONS.reduce((sum, name) => sum + this.tallies[name].ok + failuresIn(this.tallies[name]), 0)
   }
 
+  /** That must not be started twice. */
+  countedCalls(): number {
+    const { once } = this.tallies
+    return once.ok + failuresIn(once)
+  }
+
   async #run(index: number, dice: Dice): Promise<void> {
     while (!this.#stopped) {
       const name = dice.chance(0.5) ? 'once' : 'again'
@@ -97,19 +106,29 @@ export class Callers {
 
   /** The code it ended with; `undefined` for an answer. */
   async #call(name: Name, id: string, dice: Dice): Promise<string | undefined> {
+    const story: string[] = []
     let code: string | undefined
     for (let asked = 0; asked < (name === 'again' ? NODES_MAX : 1); asked += 1) {
       const node = await this.#somebody(dice)
-      if (node?.client === undefined) return code ?? 'unavailable'
+      code ??= 'unavailable'
+      if (node?.client === undefined) break
       const startedAt = performance.now()
-      code = await node.client.call(`${NAMESPACE}/${name}`, id).then(
+      const error = await node.client.call(`${NAMESPACE}/${name}`, id).then(
         () => undefined,
-        (error: unknown) => OsirisError.from(error, 'Cannot call').code,
+        (thrown: unknown) => OsirisError.from(thrown, 'Cannot call'),
       )
+      code = error?.code
       this.#note(node, id, startedAt, code)
-      if (code !== 'unavailable' && code !== 'outcome_unknown') return code
+      if (error !== undefined) story.push(this.#told(node, startedAt, error))
+      if (code !== 'unavailable' && code !== 'outcome_unknown') break
     }
+    if (name === 'again' && code !== undefined && this.losses.length < LOSSES_TOLD) this.losses.push(`lost: ${id}: ${story.join('; ')}`)
     return code
+  }
+
+  #told(node: FaultNode, startedAt: number, { code, message }: OsirisError): string {
+    const [from, to] = [startedAt, performance.now()].map((each) => Math.round(each - this.#markedAt))
+    return `through ${node.name}, ${from} to ${to} ms after the strike, ${code}: ${message}`
   }
 
   async #somebody(dice: Dice): Promise<FaultNode | undefined> {

@@ -1,38 +1,23 @@
 /** Faults under which functions are called: what they have in common. */
 import { setTimeout as sleep } from 'node:timers/promises'
-import { Callers, failuresIn, FUNCTIONS, TIMEOUT_MS } from './callers.ts'
+import { type Callers, failuresIn, FUNCTIONS, TIMEOUT_MS } from './callers.ts'
 import { NAMESPACE } from './deployers.ts'
-import { Dice } from './dice.ts'
 import type { Fault, FaultRun, Verdict } from './fault.ts'
-import type { FaultNode } from './node.ts'
 import { Sink } from './sink.ts'
+import { type StrikeInit, Strikes } from './strikes.ts'
 import { FaultUniverse } from './universe.ts'
 
-const CALLERS = 16
-const QUIET_MS = 1500
 const READY_MS = 60_000
 const LOOK_MS = 20
 /** Codes a call may end with while nodes are in trouble. */
 const HONEST = ['unavailable', 'outcome_unknown', 'deadline_exceeded', 'overloaded', 'worker_crashed']
 const SUCCESS_MIN = 0.999
-/** BARS: from the death of one until every other node has answered a call that began after it. */
-const FIRST_MS_MAX = 2000
 
-export interface Struck {
-  /** Callers go elsewhere meanwhile; those it answers go on. */
-  isAsked: boolean
-  /** Ends what was done to it; resolves when it may be asked again. */
-  heal(): Promise<void>
-}
-
-export interface CallsFault {
+export interface CallsFault extends StrikeInit {
   name: string
   does: string
   holds: string
   isQuick?: boolean
-  /** How long the fault lasts. */
-  lastsMs: number
-  strike(node: FaultNode, universe: FaultUniverse): Promise<Struck>
 }
 
 interface Settings {
@@ -43,49 +28,31 @@ interface Settings {
 /** Strikes one node after the other while calls run: none is lost, late, or started twice. */
 export function underCalls(fault: CallsFault): Fault {
   const { name, does, holds, isQuick = false } = fault
-  return { name, does, holds, isQuick, run: (init) => run(fault, init) }
+  return { name, does, holds, isQuick, countsCalls: true, run: (init) => run(fault, init) }
 }
 
 async function run(fault: CallsFault, init: FaultRun): Promise<Verdict> {
   const sink = await Sink.start(init.cleanup)
   const universe = await FaultUniverse.start(init.nodes, init.dir, init.cleanup, { everything: true })
-  const dice = new Dice(init.seed, fault.name)
-  let away: FaultNode | undefined
-  const callers = new Callers({ count: CALLERS, seed: init.seed, nodes: () => universe.ready().filter((node) => node !== away) })
+  const strikes = new Strikes({ fault, run: init, universe, isTimed: init.isTimed && init.calls === undefined })
+  const { callers } = strikes
   init.cleanup.add(() => callers.pause())
   await deployCalled(universe, sink)
   init.say(`${init.nodes} nodes are ready`)
+  const isEnough = (struck: number) => (init.calls === undefined ? struck >= init.strikes : callers.countedCalls() >= init.calls)
   const problems: string[] = []
-  let slowestMs = 0
   callers.start()
-  for (let struck = 0; struck < init.strikes && problems.length === 0; struck += 1) {
-    await sleep(QUIET_MS)
-    init.cleanup.signal.throwIfAborted()
-    const node = dice.pick(universe.ready()) as FaultNode
-    const others = universe.ready().filter((each) => each !== node)
-    const markedAt = callers.mark()
-    const struckBy = await fault.strike(node, universe)
-    if (!struckBy.isAsked) away = node
-    const isEverybody = () => others.every((each) => callers.first.has(each.name))
-    while (!isEverybody() && performance.now() - markedAt < READY_MS) await sleep(LOOK_MS)
-    const firstMs = Math.round(isEverybody() ? Math.max(...others.map((each) => callers.first.get(each.name) ?? 0)) : READY_MS)
-    slowestMs = Math.max(slowestMs, firstMs)
-    if (firstMs > (init.isTimed ? FIRST_MS_MAX : READY_MS - 1))
-      problems.push(`after strike ${struck + 1} (${node.name}) it took ${firstMs} ms until every other node had answered a call`)
-    await sleep(Math.max(0, fault.lastsMs - (performance.now() - markedAt)))
-    await struckBy.heal()
-    away = undefined
-    problems.push(...universe.troubles())
-    if ((struck + 1) % init.lookEvery === 0) init.say(`${struck + 1} strikes, ${callers.total()} calls`)
+  for (let struck = 0; !isEnough(struck) && problems.length === 0; struck += 1) {
+    problems.push(...(await strikes.next(struck + 1)), ...universe.troubles())
+    if ((struck + 1) % init.lookEvery === 0)
+      init.say(`${struck + 1} strikes, ${callers.total()} calls, ${callers.countedCalls()} of them counted`)
   }
   await callers.pause()
-  problems.push(...judge(callers, sink, init.isTimed))
+  problems.push(...judge(callers, sink, strikes.isTimed), ...strikes.judge())
   await universe.stop()
   problems.push(...universe.troubles(), ...(await universe.orphans()))
-  return {
-    summary: `${summaryOf(callers)}; every other node answered within ${slowestMs} ms; ${sink.twice().filter(isOnce).length} started twice`,
-    problems,
-  }
+  const twice = `${sink.twice().filter(isOnce).length} of ${callers.countedCalls()} that must not be were started twice`
+  return { summary: [summaryOf(callers), strikes.told(), twice].join('; '), problems }
 }
 
 /** The functions that callers call, with settings besides; resolves when every node has answered both. They wait a little, so that there is always something to lose. */
@@ -118,6 +85,7 @@ export async function deployCalled(
 }
 
 const isOnce = (id: string) => id.startsWith('once-')
+const startsIn = (sink: Sink) => [...sink.starts.keys()].filter(isOnce).length
 
 /** What did not hold of all calls there were. */
 export function judge(callers: Callers, sink: Sink, isTimed: boolean): string[] {
@@ -128,9 +96,10 @@ export function judge(callers: Callers, sink: Sink, isTimed: boolean): string[] 
   return [
     ...(twice.length > 0 ? [`started twice: ${twice.slice(0, 10).join(', ')} (${twice.length} in all)`] : []),
     ...(isTimed && share < SUCCESS_MIN
-      ? [`of ${again.ok + failuresIn(again)} idempotent calls ${failuresIn(again)} failed: ${codesOf(again.failed)}`]
+      ? [`of ${again.ok + failuresIn(again)} idempotent calls ${failuresIn(again)} failed: ${codesOf(again.failed)}`, ...callers.losses]
       : []),
     ...(odd.length > 0 ? [`calls ended with ${odd.join(', ')}`] : []),
+    ...(startsIn(sink) < once.ok ? [`${once.ok} calls were answered and ${startsIn(sink)} were started: starts are not counted`] : []),
     ...(once.ok === 0 ? ['no call was answered: nothing was at stake'] : []),
     ...(isTimed ? callers.late : []),
   ]

@@ -6,6 +6,8 @@ export interface FaultRun {
   seed: number
   /** How often the fault strikes. */
   strikes: number
+  /** Instead: until so many calls were made that must not be started twice; then how soon anything is answered does not count. */
+  calls?: number
   nodes: number
   /** Strikes between two looks at what must hold; there is one at the end in any case. */
   lookEvery: number
@@ -38,6 +40,8 @@ export interface Fault {
   quickStrikes?: number
   /** How often it strikes in a long run, unless somebody says. */
   strikes?: number
+  /** Whether it goes on until so many calls were made (`FaultRun.calls`). */
+  countsCalls?: boolean
   /** Why this host cannot play it; nothing when it can. Absent: every host can. */
   unable?(): string | undefined
   run(run: FaultRun): Promise<Verdict>

@@ -6,6 +6,7 @@ import { afterEach, describe, expect, it } from 'vitest'
 import { Cleanup } from '../bench/cleanup.ts'
 import type { Acknowledged } from './deployers.ts'
 import { FAULTS } from './faults.ts'
+import { judgeGray } from './gray.ts'
 import { type Held, lossesAmong, twiceSigned } from './invariants.ts'
 
 let cleanup: Cleanup | undefined
@@ -69,5 +70,16 @@ describe('what must hold', () => {
     expect(twiceSigned([acknowledged(1, 'h1', null), acknowledged(1, 'h2', null)])).toEqual([
       'signed twice: aaaaaaaaaaaaaaaa#1 is h1 and h2 (faults/f)',
     ])
+  })
+
+  it('a slow node that keeps its share, and calls that take longer than twice as long, are told; few calls tell nothing', () => {
+    const ms = (each: number) => Array.from({ length: 200 }, () => each)
+    const seen = (own: number, lateMs: number[]) => ({ quietMs: ms(10), lateMs, shares: [{ node: 'node-2', own, all: 200 }] })
+    expect(judgeGray(seen(20, ms(20)))).toEqual([])
+    expect(judgeGray(seen(21, ms(21)))).toEqual([
+      'node-2 was slow and ran 21 of 200 calls all the same, ten seconds later',
+      'with one slow node p99 is 21 ms (of 200), before it was 10 ms (of 200)',
+    ])
+    expect(judgeGray({ quietMs: ms(10), lateMs: [50], shares: [{ node: 'node-2', own: 9, all: 10 }] })).toEqual([])
   })
 })

@@ -6,13 +6,14 @@ import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { inspect, parseArgs } from 'node:util'
 import { Cleanup } from '../bench/cleanup.ts'
 import { FAULTS } from './faults.ts'
-import type { Fault } from './fault.ts'
+import type { Fault, FaultRun } from './fault.ts'
 
 const STRIKES = 100
-const HELP = `npm run test:faults -- [--only NAME] [--kills N] [--seed S] [--nodes N]
+const HELP = `npm run test:faults -- [--only NAME] [--kills N | --calls N] [--seed S] [--nodes N]
 
-  --only NAME  one fault (${FAULTS.map(({ name }) => name).join(', ')}); default: all
+  --only NAME  one fault, or some with commas between (${FAULTS.map(({ name }) => name).join(', ')}); default: all
   --kills N    how often each strikes (default ${STRIKES}, fewer of what takes a minute each)
+  --calls N    of the faults about calls: each strikes until N calls were made that must not be started twice; only starts and answers count then, not times
   --seed S     whom it hits and when (default: the clock's; told at the beginning)
   --nodes N    how many (default 5)
 `
@@ -25,6 +26,7 @@ const { values: options } = parseArgs({
   options: {
     only: { type: 'string' },
     kills: { type: 'string' },
+    calls: { type: 'string' },
     seed: { type: 'string', default: String(Date.now() % 1_000_000) },
     nodes: { type: 'string', default: '5' },
     help: { type: 'boolean', default: false },
@@ -43,16 +45,24 @@ if (options.help) process.stdout.write(HELP)
 else process.exitCode = await runAll()
 
 async function runAll(): Promise<number> {
-  const chosen = FAULTS.filter(({ name }) => options.only === undefined || name === options.only)
-  if (chosen.length === 0) return misused(`there is no fault ${options.only}`)
+  const only = options.only?.split(',')
+  const unknown = only?.filter((each) => FAULTS.every(({ name }) => name !== each)) ?? []
+  if (unknown.length > 0) return misused(`there is no fault ${unknown.join(', ')}`)
   const [strikes, seed, nodes] = [options.kills === undefined ? 0 : whole(options.kills), whole(options.seed), whole(options.nodes)]
   if (strikes === undefined || seed === undefined || nodes === undefined)
     return misused('--kills, --seed and --nodes take whole numbers above 0')
+  const calls = options.calls === undefined ? undefined : whole(options.calls)
+  if (options.calls !== undefined && (calls === undefined || options.kills !== undefined))
+    return misused('--calls takes a whole number above 0, and stands in for --kills')
+  const chosen = FAULTS.filter(({ name, countsCalls }) => (only?.includes(name) ?? true) && (calls === undefined || countsCalls))
+  if (chosen.length === 0) return misused('--calls is for faults about calls')
   const counts = { held: 0, failed: 0, skipped: 0 }
   for (const fault of chosen) {
     const reason = fault.unable?.()
     if (reason !== undefined) process.stdout.write(`${fault.name}: SKIPPED: ${reason}\n`)
-    const isHeld = reason === undefined && (await runOne(fault, strikes || (fault.strikes ?? STRIKES), seed, nodes))
+    const isHeld =
+      reason === undefined &&
+      (await runOne(fault, { strikes: strikes || (fault.strikes ?? STRIKES), seed, nodes, ...(calls === undefined ? {} : { calls }) }))
     counts[reason !== undefined ? 'skipped' : isHeld ? 'held' : 'failed'] += 1
   }
   await cleanup.run()
@@ -60,7 +70,8 @@ async function runAll(): Promise<number> {
   return counts.failed === 0 ? 0 : 1
 }
 
-async function runOne(fault: Fault, strikes: number, seed: number, nodes: number): Promise<boolean> {
+async function runOne(fault: Fault, plan: Pick<FaultRun, 'strikes' | 'seed' | 'nodes' | 'calls'>): Promise<boolean> {
+  const { strikes, seed, nodes, calls } = plan
   const dir = mkdtempSync(join(tmpdir(), 'osiris-faults-'))
   let isKept = false
   cleanup.add(async () => {
@@ -71,7 +82,7 @@ async function runOne(fault: Fault, strikes: number, seed: number, nodes: number
   const still = watchStill()
   const say = (text: string) => process.stderr.write(`  ${text}, ${Math.round((performance.now() - startedAt) / 1000)} s\n`)
   const { summary, problems } = await fault
-    .run({ seed, strikes, nodes, dir, cleanup, say, lookEvery: LOOK_EVERY, settleMs: SETTLE_MS, isTimed: true })
+    .run({ ...plan, dir, cleanup, say, lookEvery: LOOK_EVERY, settleMs: SETTLE_MS, isTimed: true })
     .catch((error: unknown) => ({ summary: 'given up', problems: [`it could not be played: ${inspect(error)}`] }))
   if (cleanup.signal.aborted) return false
   isKept = problems.length > 0
@@ -80,11 +91,12 @@ async function runOne(fault: Fault, strikes: number, seed: number, nodes: number
   if (stillMs > STILL_MS)
     process.stdout.write(`  this machine stood still for up to ${Math.round(stillMs)} ms: its figures of time say little\n`)
   const minutes = (performance.now() - startedAt) / 60_000
-  process.stdout.write(`  ${summary}; ${(strikes / minutes).toFixed(0)} strikes a minute\n`)
+  const pace = calls === undefined ? `${(strikes / minutes).toFixed(0)} strikes a minute` : `${minutes.toFixed(0)} minutes`
+  process.stdout.write(`  ${summary}; ${pace}\n`)
   if (problems.length === 0) process.stdout.write(`  holds: ${fault.holds}\n`)
   else
     process.stdout.write(
-      `${problems.map((each) => `  FAILED ${each}\n`).join('')}  data and logs: ${dir}\n  the same plan: npm run test:faults -- --only ${fault.name} --kills ${strikes} --seed ${seed} --nodes ${nodes}\n`,
+      `${problems.map((each) => `  FAILED ${each}\n`).join('')}  data and logs: ${dir}\n  the same plan: npm run test:faults -- --only ${fault.name} ${calls === undefined ? `--kills ${strikes}` : `--calls ${calls}`} --seed ${seed} --nodes ${nodes}\n`,
     )
   return problems.length === 0
 }

@@ -29,6 +29,8 @@ export class FaultNode {
   readonly dataDir: string
   /** What it did that nobody asked for. */
   readonly troubles: string[] = []
+  /** Answers to calls through it, by the node that ran them. */
+  readonly ranAt = new Map<string, number>()
   readonly #dir: string
   readonly #roles: readonly Role[]
   readonly #place: Place
@@ -85,6 +87,7 @@ export class FaultNode {
       this.#client = await connect({
         url: this.#place.url ?? line.http,
         timeoutMs: ANSWER_MS,
+        fetch: (...request) => this.#asked(fetch(...request)),
         ...(known === undefined ? {} : { token: known }),
       })
       return
@@ -135,6 +138,13 @@ export class FaultNode {
   /** Processes it left behind. */
   orphans(): ProcessMark[] {
     return this.#children.filter(isRunning)
+  }
+
+  async #asked(answer: Promise<Response>): Promise<Response> {
+    const { headers } = await answer
+    const ranAt = headers.get('osiris-node')
+    if (ranAt !== null) this.ranAt.set(ranAt, (this.ranAt.get(ranAt) ?? 0) + 1)
+    return answer
   }
 
   #leave(): Life | undefined {
