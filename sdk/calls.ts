@@ -18,9 +18,20 @@ export function callsOver({ calls }: Transport): CallsOfOsiris {
       assertName(namespace, 'a namespace')
       return calls.list(namespace, limit)
     },
+    async deadCallbacks(namespace, limit = 100) {
+      assertName(namespace, 'a namespace')
+      return calls.deadCallbacks(namespace, limit)
+    },
+    async replayCallback(id) {
+      assertId(id)
+      await calls.decideCallback('replay', id)
+    },
+    async removeCallback(id) {
+      assertId(id)
+      await calls.decideCallback('remove', id)
+    },
     at<T>(id: string): StartedCall<T> {
-      if (!ID_PATTERN.test(id))
-        throw new OsirisError('invalid_argument', `Cannot ask for call ${JSON.stringify(id.slice(0, 64))}: an id has 32 hex characters`)
+      assertId(id)
       const status = async ({ waitMs = 0 }: LookOptions = {}) => (await calls.get(id, waitMs)) as CallStatus<T>
       return {
         id,
@@ -30,6 +41,11 @@ export function callsOver({ calls }: Transport): CallsOfOsiris {
       }
     },
   }
+}
+
+function assertId(id: string): void {
+  if (ID_PATTERN.test(id)) return
+  throw new OsirisError('invalid_argument', `Cannot ask for call ${JSON.stringify(id.slice(0, 64))}: an id has 32 hex characters`)
 }
 
 /** As it travels: in ASCII. Throws `invalid_argument`. */

@@ -1,6 +1,7 @@
 /** Calls that nobody waits for, over HTTP. */
 import { OsirisError } from '#protocols/errors'
 import { formatRef, type FunctionRef } from '#protocols/function'
+import type { DeadCallback } from '#protocols/router'
 import type { CallStatus, CallSummary, StartOptions } from './osiris.ts'
 import type { Transport } from './transport.ts'
 
@@ -28,6 +29,16 @@ export function callsOverHttp(send: Send, timeoutMs = Infinity): Pick<Transport,
       async list(namespace, limit) {
         const query = new URLSearchParams({ namespace, limit: String(limit) }).toString()
         return (await send<{ calls: CallSummary[] }>(`list calls of "${namespace}"`, 'GET', `/v1/calls?${query}`)).calls
+      },
+      async deadCallbacks(namespace, limit) {
+        const query = new URLSearchParams({ namespace, limit: String(limit) }).toString()
+        return (await send<{ callbacks: DeadCallback[] }>(`list callbacks of "${namespace}"`, 'GET', `/v1/callbacks/dead?${query}`))
+          .callbacks
+      },
+      async decideCallback(decision, id) {
+        const path = `/v1/callbacks/dead/${encodeURIComponent(id)}`
+        const [method, verb] = decision === 'replay' ? ['POST', '/replay'] : ['DELETE', '']
+        await send(`${decision} the callback of call ${id}`, method, path + verb)
       },
     },
   }

@@ -95,6 +95,8 @@ export function meshTransport(parts: MeshParts): Transport {
       get: async (id, waitMs = 0) => statusOf(await calls.get(id, caller, { waitMs })),
       cancel: async (id) => statusOf(await calls.cancel(id, caller)),
       list: (namespace, limit) => calls.list(namespace, limit, caller),
+      deadCallbacks: (namespace, limit) => calls.deadCallbacks(namespace, limit, caller),
+      decideCallback: (decision, id) => calls.decideCallback(decision, id, caller),
     },
     publish: (ref, data, options) => topics.publish({ ...ref, ...options, data: new TextEncoder().encode(data) }, caller),
     topics: {

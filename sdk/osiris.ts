@@ -33,13 +33,14 @@ import type { DomainSummary } from '#protocols/domain'
 import type { Schedule } from '#protocols/router'
 import type { ScaleConfig } from '#protocols/scale'
 import type { Commitment, HandedIn, HolderReceipt, NodeRotated, Receipt, Rotated } from '#protocols/catalog'
-import type { CallStatus as RoutersStatus, DeadLetter, PublishedMessage, SubscriptionSummary } from '#protocols/router'
+import type { CallStatus as RoutersStatus, DeadCallback, DeadLetter, PublishedMessage, SubscriptionSummary } from '#protocols/router'
 
 export type {
   CanaryPlan,
   CanaryStatus,
   CanaryWritten,
   Commitment,
+  DeadCallback,
   DeadLetter,
   PublishedMessage,
   SubscriptionSummary,
@@ -190,6 +191,12 @@ export type CallSummary = Omit<RoutersStatus, 'value' | 'response' | 'version' |
 export interface CallsOfOsiris {
   /** Newest first; at most `limit` (default 100, at most 1,000). Takes a grant to invoke in the namespace. */
   list(namespace: string, limit?: number): Promise<CallSummary[]>
+  /** Callbacks that were given up: 410, or 16 attempts within a day; newest first, kept for 30 days. Takes a grant to invoke in the namespace. */
+  deadCallbacks(namespace: string, limit?: number): Promise<DeadCallback[]>
+  /** Makes one again, with all its attempts; by the id of its call. Takes a grant to deploy. Rejects with `not_found`. */
+  replayCallback(id: string): Promise<void>
+  /** Forgets one. Takes a grant to deploy. Rejects with `not_found`. */
+  removeCallback(id: string): Promise<void>
   /** A call that was started elsewhere, by its id; asks nobody yet. Throws `invalid_argument`. */
   at<T = unknown>(id: string): StartedCall<T>
 }

@@ -1,6 +1,7 @@
 /** One way to reach a universe. References are parsed already; everything else is as in `Osiris`. */
 import type { DomainSummary } from '#protocols/domain'
 import type { FunctionRef } from '#protocols/function'
+import type { CallbackDecision, DeadCallback } from '#protocols/router'
 import type { AuthorityChange, HandedIn, NodeRotated, Receipt, Rotated } from '#protocols/catalog'
 import type {
   CanaryPlan,
@@ -52,6 +53,8 @@ export interface Transport {
     get(id: string, waitMs?: number): Promise<CallStatus>
     cancel(id: string): Promise<CallStatus>
     list(namespace: string, limit: number): ReturnType<CallsOfOsiris['list']>
+    deadCallbacks(namespace: string, limit: number): Promise<DeadCallback[]>
+    decideCallback(decision: CallbackDecision, id: string): Promise<void>
   }
   fetch(ref: FunctionRef, request: Request): Promise<Response>
   deploy(deploy: Deploy): Promise<Deployed>

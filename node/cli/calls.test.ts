@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import type { CallStatus } from '#sdk'
+import type { CallStatus, DeadCallback } from '#sdk'
 import { asked, node, osiris, useFolder } from './commands.fixture.ts'
 
 useFolder()
@@ -72,8 +72,32 @@ it('cancel says what became of it', async () => {
   expect(await osiris(['calls', 'cancel', queued.id])).toMatchObject({ code: 3 })
 })
 
+it('callbacks that were given up are listed, made again and forgotten; one by the id of its call, or all of a namespace', async () => {
+  const callback: DeadCallback = {
+    ...{ id: done.id, function: 'demo/greet', url: 'https://example.org/hook', attempts: 16, createdAt: 0, diedAt: Date.UTC(2026, 0, 2) },
+    error: { code: 'unavailable', message: 'it answered 500\u001b' },
+  }
+  const api2 = () => node({ callbacks: [callback] })
+  const { out } = await osiris(['calls', 'dead', 'demo'], api2())
+  expect(out.split('\n')[1]?.split(/ {2,}/)).toEqual([
+    ...[done.id, 'demo/greet', 'https://example.org/hook', '16', '2026-01-02T00:00:00Z', 'unavailable: it answered 500\\u001b'],
+  ])
+  expect(JSON.parse((await osiris(['calls', 'dead', '--namespace', 'demo', '--json'], api2())).out)).toEqual({ callbacks: [callback] })
+  expect(await osiris(['calls', 'replay', done.id], api2())).toMatchObject({ code: 0, err: `Replayed ${done.id}\n` })
+  expect(JSON.parse((await osiris(['calls', 'remove', '--all', '--namespace', 'demo', '--json'], api2())).out)).toEqual({
+    removed: [done.id],
+  })
+  expect(asked.filter(([verb]) => String(verb).endsWith('Callback'))).toEqual([
+    ['replayCallback', done.id],
+    ['removeCallback', done.id],
+  ])
+  for (const words of [['replay'], ['remove', done.id, '--all'], ['dead']])
+    expect(await osiris(['calls', ...words], api2())).toMatchObject({ code: 2 })
+  expect(await osiris(['calls', 'dead', 'demo'])).toMatchObject({ code: 0, out: '', err: expect.stringContaining('given up') })
+})
+
 it('completion and help know them', async () => {
-  expect((await osiris(['completion', 'bash'])).out).toContain('"osiris calls") words="list show cancel')
+  expect((await osiris(['completion', 'bash'])).out).toContain('"osiris calls") words="list show cancel dead replay remove')
   expect((await osiris(['--help'])).out).toContain('calls that nobody waits for')
   expect((await osiris(['call', '--help'])).out).toContain('--callback <url>')
 })

@@ -8,6 +8,7 @@ import { OsirisError } from '#protocols/errors'
 import type { SuccessionText } from '#protocols/management'
 import type {
   CallStatus,
+  DeadCallback,
   CanaryStatus,
   DomainSummary,
   Deployed,
@@ -94,6 +95,7 @@ export function node(
     scale?: ScaleSummary
     left?: number
     calls?: CallStatus[]
+    callbacks?: DeadCallback[]
     canary?: CanaryStatus[]
     domains?: DomainSummary[]
     diff?: VersionDiff
@@ -121,7 +123,13 @@ export function node(
   })
   return {
     start: <T>(ref: string, args?: unknown[], options?: StartOptions) => note(() => started<T>('made-up'), 'start', ref, args, options),
-    calls: { at: started, list: (namespace, limit) => note(() => answers.calls ?? [], 'calls', namespace, limit) },
+    calls: {
+      at: started,
+      list: (namespace, limit) => note(() => answers.calls ?? [], 'calls', namespace, limit),
+      deadCallbacks: (namespace, limit) => note(() => answers.callbacks ?? [], 'callbacks', namespace, limit),
+      replayCallback: (id) => note(() => {}, 'replayCallback', id),
+      removeCallback: (id) => note(() => {}, 'removeCallback', id),
+    },
     call: <T>(ref: string, ...args: unknown[]) => note(() => answers.call as T, 'call', ref, ...args),
     once: (key) => ({ call: <T>(ref: string, ...args: unknown[]) => note(() => answers.call as T, 'once', key, ref, ...args) }),
     deploy: (deploy) =>

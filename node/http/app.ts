@@ -18,7 +18,7 @@ import { describeDirectPaths } from './described.ts'
 import type { HttpLimits } from './limits.ts'
 import { createUnknown } from './unknown.ts'
 import { reportUnexpected } from './report.ts'
-import { cancelCall, getCall, listCalls } from './routes/calls.ts'
+import { cancelCall, getCall, listCalls, listDeadCallbacks, removeCallback, replayCallback } from './routes/calls.ts'
 import {
   deleteFunction,
   deletePromotion,
@@ -120,6 +120,9 @@ export function createApp(parts: AppParts): App {
   define(app, 'get', '/v1/calls', listCalls(parts))
   define(app, 'get', '/v1/calls/{id}', getCall(parts))
   define(app, 'delete', '/v1/calls/{id}', cancelCall(parts))
+  define(app, 'get', '/v1/callbacks/dead', listDeadCallbacks(parts))
+  define(app, 'post', '/v1/callbacks/dead/{id}/replay', replayCallback(parts))
+  define(app, 'delete', '/v1/callbacks/dead/{id}', removeCallback(parts))
   define(app, 'get', '/v1/nodes', listNodes(parts))
   define(app, 'post', '/v1/drain', drainNode(parts))
   define(app, 'get', '/v1/network', getNetwork(parts))

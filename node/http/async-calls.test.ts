@@ -94,3 +94,14 @@ it('a callback takes a token', async () => {
   const response = await submit('/v1/call/demo/open', {}, { 'osiris-callback': 'https://example.org/' })
   expect([response.status, ((await response.json()) as { code: string }).code]).toEqual([401, 'unauthenticated'])
 })
+
+it('callbacks that were given up have routes of their own, for callers with a grant', async () => {
+  expect(await (await ask('/v1/callbacks/dead?namespace=demo')).json()).toEqual({ callbacks: [] })
+  expect((await ask('/v1/callbacks/dead?namespace=demo', 'GET', {})).status).toBe(401)
+  expect((await ask('/v1/callbacks/dead')).status).toBe(400)
+  for (const [path, method] of [
+    [`/v1/callbacks/dead/${'0'.repeat(32)}/replay`, 'POST'],
+    [`/v1/callbacks/dead/${'0'.repeat(32)}`, 'DELETE'],
+  ] as const)
+    expect((await ask(path, method)).status).toBe(404)
+})

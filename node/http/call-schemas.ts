@@ -33,4 +33,17 @@ export const callQuerySchema = z.strictObject({
     description: 'Answers when the call is over, and after so long at the latest: 10s, at most 30s',
   }),
 })
+export const callbacksSchema = z.object({
+  callbacks: z.array(
+    z.object({
+      id: z.string().openapi({ description: 'Of the call' }),
+      function: z.string(),
+      url: z.string().openapi({ description: 'Without its query' }),
+      attempts: z.int(),
+      createdAt: z.number(),
+      diedAt: z.number(),
+      error: z.object({ code: z.string(), message: z.string() }),
+    }),
+  ),
+})
 export const submittedSchema = z.object({ id: z.string(), state: z.literal('queued') })

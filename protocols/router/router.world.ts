@@ -1,5 +1,5 @@
 /** A small world for the router's tests: a catalog in memory, executors that count what they start, callers with and without grants. */
-import { Access, createIdentity, issueToken } from '#protocols/access'
+import { Access, type Capability, createIdentity, issueToken } from '#protocols/access'
 import type { AliasTargets, Catalog, FunctionRecord, RouteRecord } from '#protocols/catalog'
 import { OsirisError } from '#protocols/errors'
 import type { ExecutorStatus } from '#protocols/executor'
@@ -12,8 +12,8 @@ import type { LocalExecutor } from './candidates.ts'
 const ROOT = createIdentity(new Uint8Array(32).fill(7))
 export const accessOf = () => new Access({ root: ROOT.id, clock: systemClock })
 
-export async function callerWith(namespace: string): Promise<Caller> {
-  const token = await issueToken(ROOT, 'ada', [{ can: ['invoke'], namespaces: [namespace] }], Date.now() + 3_600_000)
+export async function callerWith(namespace: string, can: Capability = 'invoke'): Promise<Caller> {
+  const token = await issueToken(ROOT, 'ada', [{ can: [can], namespaces: [namespace] }], Date.now() + 3_600_000)
   return { subject: 'ada', token }
 }
 

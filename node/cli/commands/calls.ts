@@ -1,7 +1,7 @@
 /** `osiris calls …`: what became of calls that nobody waited for (`osiris call --async`). */
 import type { Command } from 'commander'
 import { OsirisError } from '#protocols/errors'
-import type { CallStatus, CallSummary } from '#sdk'
+import type { CallStatus } from '#sdk'
 import { durationOf, wholeNumber } from '../arguments.ts'
 import type { Context } from '../context.ts'
 import { renderTable } from '../table.ts'
@@ -24,12 +24,61 @@ export function register(program: Command, context: Context): void {
     .command('cancel <id>')
     .description('A call that is queued never begins, one that runs is aborted, of one that is over nothing changes.')
     .action((id: string) => cancel(id, context))
+  registerDead(noun, context)
+}
+
+/** Callbacks that were given up. */
+function registerDead(noun: Command, context: Context): void {
+  noun
+    .command('dead [namespace]')
+    .description("Callbacks of the namespace's calls that were given up, newest first: nothing took them within a day, or they met a 410.")
+    .option('--limit <n>', 'at most so many', '100')
+    .addHelpText('after', '\nExamples:\n  $ osiris calls dead demo\n  $ osiris calls replay --all --namespace demo')
+    .action((namespace: string | undefined, { limit }: { limit: string }) => dead(namespace, limit, context))
+  for (const [verb, about] of [
+    ['replay', 'Makes a callback that was given up again, with all its attempts'],
+    ['remove', 'Forgets a callback that was given up'],
+  ] as const)
+    noun
+      .command(`${verb} [id]`)
+      .description(`${about}: by the id of its call; or all of --namespace.`)
+      .option('--all', 'all that are listed (at most 1,000)')
+      .action((id: string | undefined, { all }: { all?: boolean }) => decide(verb, id, all === true, context))
+}
+
+async function dead(given: string | undefined, limit: string, context: Context): Promise<void> {
+  const namespace = namespaceOf(given, context)
+  const callbacks = await (await context.connect()).calls.deadCallbacks(namespace, wholeNumber(limit, '--limit', 1, 1000))
+  if (context.globals().json === true) return context.json({ callbacks })
+  if (callbacks.length === 0) return context.io.err(`No callbacks of "${namespace}" were given up\n`)
+  context.io.out(
+    renderTable(
+      ['CALL', 'FUNCTION', 'URL', 'ATTEMPTS', 'DIED', 'WHY'],
+      callbacks.map((each) => [each.id, each.function, each.url, String(each.attempts), timeOf(each.diedAt), whyOf(each)]),
+    ),
+  )
+}
+
+async function decide(verb: 'replay' | 'remove', id: string | undefined, all: boolean, context: Context): Promise<void> {
+  if ((id === undefined) !== all)
+    throw new OsirisError('invalid_argument', `Cannot ${verb}: give the id of the call whose callback is meant, or --all`)
+  const { calls } = await context.connect()
+  const ids = id === undefined ? (await calls.deadCallbacks(namespaceOf(undefined, context), 1000)).map((each) => each.id) : [id]
+  for (const each of ids) await calls[verb === 'replay' ? 'replayCallback' : 'removeCallback'](each)
+  const done = verb === 'replay' ? 'replayed' : 'removed'
+  if (context.globals().json === true) return context.json({ [done]: ids })
+  context.io.err(`${done === 'replayed' ? 'Replayed' : 'Removed'} ${ids.length === 1 ? ids[0] : `${ids.length} callbacks`}\n`)
+}
+
+function namespaceOf(given: string | undefined, context: Context): string {
+  const wanted = given ?? context.globals().namespace
+  if (wanted === undefined) throw new OsirisError('invalid_argument', 'Cannot tell whose calls are meant: give the namespace')
+  return wanted
 }
 
 async function list(given: string | undefined, limit: string, context: Context): Promise<void> {
-  const { json, namespace } = context.globals()
-  const wanted = given ?? namespace
-  if (wanted === undefined) throw new OsirisError('invalid_argument', 'Cannot tell whose calls are meant: give the namespace')
+  const { json } = context.globals()
+  const wanted = namespaceOf(given, context)
   const calls = await (await context.connect()).calls.list(wanted, wholeNumber(limit, '--limit', 1, 1000))
   if (json === true) return context.json({ calls })
   if (calls.length === 0)
@@ -66,7 +115,7 @@ function saidOf({ id, state }: CallStatus): string {
   return state === 'done' ? `Call ${id} was over before: osiris calls show ${id}` : `Call ${id} is ${state}, and being cancelled`
 }
 
-function whyOf({ error }: CallSummary): string {
+function whyOf({ error }: { error?: { code: string; message: string } }): string {
   return error === undefined ? '' : `${error.code}: ${error.message.slice(0, 120)}`
 }
 

@@ -1,9 +1,10 @@
 /** `/v1/calls…`: what became of calls that nobody waited for. Judged by the router that holds them. */
 import { assertName } from '#protocols/function'
-import { textOfCall } from '#protocols/router'
+import { type CallbackDecision, textOfCall } from '#protocols/router'
 import type { AppParts } from '../app.ts'
 import { queryAs, type Route } from '../define.ts'
-import { callQuerySchema, callSchema, callsQuerySchema, callsSchema } from '../call-schemas.ts'
+import { callbacksSchema, callQuerySchema, callSchema, callsQuerySchema, callsSchema } from '../call-schemas.ts'
+import { doneSchema } from '../schemas.ts'
 
 export function listCalls({ calls }: AppParts): Route {
   return {
@@ -39,6 +40,39 @@ export function cancelCall({ calls }: AppParts): Route {
     params: ['id'],
     answers: { 200: { description: 'What became of it', schema: callSchema } },
     handle: async (context) => json(textOfCall(await calls.cancel(context.req.param('id') ?? '', context.env.found.caller))),
+  }
+}
+
+export function listDeadCallbacks({ calls }: AppParts): Route {
+  return {
+    summary: "Callbacks of a namespace's calls that were given up; takes a grant to invoke in it",
+    query: callsQuerySchema,
+    answers: { 200: { description: 'Newest first', schema: callbacksSchema } },
+    async handle(context) {
+      const { namespace, limit } = queryAs(context, callsQuerySchema)
+      return context.json({ callbacks: await calls.deadCallbacks(namespace, limit, context.env.found.caller) })
+    },
+  }
+}
+
+export function replayCallback(parts: AppParts): Route {
+  return deciding(parts, 'replay', 'Makes it again, with all its attempts')
+}
+
+export function removeCallback(parts: AppParts): Route {
+  return deciding(parts, 'remove', 'Forgets it')
+}
+
+function deciding({ calls }: AppParts, decision: CallbackDecision, summary: string): Route {
+  return {
+    summary: `${summary}, by the id of its call; takes a grant to deploy`,
+    params: ['id'],
+    answers: { 200: { description: 'Done', schema: doneSchema } },
+    async handle(context) {
+      const id = context.req.param('id') ?? ''
+      await calls.decideCallback(decision, id, context.env.found.caller)
+      return context.json({ id })
+    },
   }
 }
 

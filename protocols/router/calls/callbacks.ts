@@ -4,11 +4,13 @@ import { z } from 'zod'
 import { decodeAs, encode } from '#protocols/codec'
 import { OsirisError } from '#protocols/errors'
 import type { Clock } from '#protocols/lifecycle'
-import type { NewItem, Queue, QueueItem, Verdict } from '../queue/queue.ts'
+import type { ItemView, NewItem, Queue, QueueItem, Verdict } from '../queue/queue.ts'
+import type { DeadCallback } from './calls.ts'
 import type { Callback } from './records.ts'
 
 export const CALLBACK_KIND = 'callback'
 const URL_CHARACTERS_MAX = 2048
+const URL_SHOWN_MAX = 512
 /** How long a URL that does not take it is told again. */
 const LIFE_MS = 24 * 3_600_000
 const LEASE_MS = 30_000
@@ -29,6 +31,9 @@ const payloadSchema = z.strictObject({
   call: z.string(),
   body: z.custom<Uint8Array>((value) => value instanceof Uint8Array),
 })
+
+/** What lists show. */
+const aboutSchema = z.strictObject({ url: z.string().max(URL_SHOWN_MAX) })
 
 /**
  * What signs the callbacks of calls made with this token, 64 hex characters: whoever is told of them is given this and not the token. HMAC-SHA-256 of
@@ -51,13 +56,34 @@ export function judgeCallback(url: string, outside: Outside): void {
   outside.judge(url)
 }
 
+export function callbackIdOf(call: string): string {
+  return `callback/${call}`
+}
+
 export function callbackItem(call: string, key: string, callback: Callback, body: Uint8Array, now: number): NewItem {
   return {
-    id: `callback/${call}`,
+    id: callbackIdOf(call),
     key,
     kind: CALLBACK_KIND,
+    about: encode({ url: shownOf(callback.url) }),
     payload: encode({ url: callback.url, key: callback.key, call, body }),
     expiresAt: now + LIFE_MS,
+  }
+}
+
+function shownOf(url: string): string {
+  const { origin, pathname } = new URL(url)
+  return (origin + pathname).slice(0, URL_SHOWN_MAX)
+}
+
+/** Undefined where what stands there cannot be read: it came from a disk or a peer. */
+export function deadCallbackOf({ id, key, about, attempts, addedAt, endedAt = addedAt, error }: ItemView): DeadCallback | undefined {
+  try {
+    const { url } = decodeAs(aboutSchema, about, 'a callback')
+    const why = error ?? { code: 'internal', message: '' }
+    return { id: id.slice(callbackIdOf('').length), function: key, url, attempts, createdAt: addedAt, diedAt: endedAt, error: why }
+  } catch {
+    return undefined
   }
 }
 

@@ -48,6 +48,20 @@ export interface CallStatus {
   node?: string
 }
 
+/** A callback that was given up: nothing took it within a day or 16 attempts, or it was told 410. */
+export interface DeadCallback {
+  /** Of the call. */
+  id: string
+  function: string
+  /** Without its query and fragment, which may hold secrets; at most 512 characters. */
+  url: string
+  attempts: number
+  /** When the call was done. */
+  createdAt: number
+  diedAt: number
+  error: { code: string; message: string }
+}
+
 export interface Waiting {
   /** The answer comes when the call is over, and after so long at the latest (0 to `WAIT_MS_MAX`); at once where very many wait. */
   waitMs?: number
@@ -68,7 +82,14 @@ export interface Calls {
   cancel(id: string, caller: Caller): Promise<CallStatus>
   /** Newest first, without values and responses. Throws `forbidden`, `unauthenticated`. */
   list(namespace: string, limit: number, caller: Caller): Promise<CallStatus[]>
+  /** Callbacks of the namespace's calls that were given up, newest first; kept for 30 days. Takes `invoke`. Throws `forbidden`, `unauthenticated`. */
+  deadCallbacks(namespace: string, limit: number, caller: Caller): Promise<DeadCallback[]>
+  /** Makes it again with all its attempts, or forgets it; by the id of its call. Takes `deploy`. Throws `not_found`, `forbidden`, `unauthenticated`, `unavailable`. */
+  decideCallback(decision: CallbackDecision, id: string, caller: Caller): Promise<void>
 }
+
+export const CALLBACK_DECISIONS = ['replay', 'remove'] as const
+export type CallbackDecision = (typeof CALLBACK_DECISIONS)[number]
 
 const MIB = 1024 * 1024
 /** Arguments, or a request with its body; token and headers included. */

@@ -5,7 +5,7 @@ import { encodeInvocation } from '#protocols/invocation-wire'
 import type { Random } from '#protocols/lifecycle'
 import type { Message, Network } from '#protocols/network'
 import { askRouter } from '../ask.ts'
-import { type Calls, type CallStatus, WAIT_MS_MAX, type Waiting } from './calls.ts'
+import { type CallbackDecision, type Calls, type CallStatus, type DeadCallback, WAIT_MS_MAX, type Waiting } from './calls.ts'
 import { CALLS_PROTOCOL, type CallsRequest, decodeAnswer, wireCaller } from './messages.ts'
 
 export interface CallsClientInit {
@@ -43,6 +43,16 @@ export class CallsClient implements Calls {
   async list(namespace: string, limit: number, caller: Caller): Promise<CallStatus[]> {
     const request: CallsRequest = { type: 'list', namespace, limit, caller: wireCaller(caller) }
     return (await decodeAnswer('list', await this.#ask(request, `Cannot list calls of "${namespace}"`))) as CallStatus[]
+  }
+
+  async deadCallbacks(namespace: string, limit: number, caller: Caller): Promise<DeadCallback[]> {
+    const request: CallsRequest = { type: 'deadCallbacks', namespace, limit, caller: wireCaller(caller) }
+    return decodeAnswer('deadCallbacks', await this.#ask(request, `Cannot list callbacks of "${namespace}"`))
+  }
+
+  async decideCallback(decision: CallbackDecision, id: string, caller: Caller): Promise<void> {
+    const request: CallsRequest = { type: 'decideCallback', decision, id, caller: wireCaller(caller) }
+    await decodeAnswer('decideCallback', await this.#ask(request, `Cannot ${decision} the callback of call ${id}`))
   }
 
   #ask(request: CallsRequest, act: string, timeoutMs = TIMEOUT_MS): Promise<Message> {

@@ -6,7 +6,7 @@ import { isErrorCode, OsirisError } from '#protocols/errors'
 import type { Caller } from '#protocols/invocation'
 import { nameSchema } from '#protocols/manifest'
 import type { Message } from '#protocols/network'
-import { LISTED_MAX, WAIT_MS_MAX } from './calls.ts'
+import { CALLBACK_DECISIONS, LISTED_MAX, WAIT_MS_MAX } from './calls.ts'
 
 export const CALLS_PROTOCOL = 'calls/1'
 
@@ -22,6 +22,8 @@ export const requestSchema = z.discriminatedUnion('type', [
   }),
   z.strictObject({ type: z.literal('get'), ...asked, waitMs: z.int().min(0).max(WAIT_MS_MAX) }),
   z.strictObject({ type: z.literal('cancel'), ...asked }),
+  z.strictObject({ type: z.literal('deadCallbacks'), namespace: nameSchema, limit: z.int().min(1).max(LISTED_MAX), caller: callerSchema }),
+  z.strictObject({ type: z.literal('decideCallback'), ...asked, decision: z.enum(CALLBACK_DECISIONS) }),
   z.strictObject({ type: z.literal('list'), namespace: nameSchema, limit: z.int().min(1).max(LISTED_MAX), caller: callerSchema }),
 ])
 export type CallsRequest = z.infer<typeof requestSchema>
@@ -59,12 +61,24 @@ const statusSchema = z.strictObject({
   node: z.string().max(256).optional(),
 })
 
+const deadCallbackSchema = z.strictObject({
+  id: z.string().max(64),
+  function: z.string().max(127),
+  url: z.string().max(512),
+  attempts: z.int().min(0),
+  createdAt: z.number(),
+  diedAt: z.number(),
+  error: z.strictObject({ code: z.string().max(64), message: z.string().max(4096) }),
+})
+
 /** What a router answers to each; it is a peer, so it is judged. */
 export const answerSchemas = {
   submit: z.strictObject({ id: z.string().regex(/^[0-9a-f]{32}$/) }),
   get: statusSchema,
   cancel: statusSchema,
   list: z.array(statusSchema).max(LISTED_MAX),
+  deadCallbacks: z.array(deadCallbackSchema).max(LISTED_MAX),
+  decideCallback: z.null(),
 }
 type Answers = { [K in keyof typeof answerSchemas]: z.output<(typeof answerSchemas)[K]> }
 

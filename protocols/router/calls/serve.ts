@@ -24,6 +24,11 @@ async function answer(calls: Calls, request: CallsRequest, incoming: IncomingReq
       return calls.cancel(request.id, callerOf(request.caller))
     case 'list':
       return calls.list(request.namespace, request.limit, callerOf(request.caller))
+    case 'deadCallbacks':
+      return calls.deadCallbacks(request.namespace, request.limit, callerOf(request.caller))
+    case 'decideCallback':
+      await calls.decideCallback(request.decision, request.id, callerOf(request.caller))
+      return null
   }
 }
 

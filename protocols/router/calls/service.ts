@@ -6,9 +6,20 @@ import { failed, type Caller, type Invocation, isRouteTarget, type Outcome } fro
 import type { Clock, Random, Startable } from '#protocols/lifecycle'
 import type { ItemDetail, Queue, QueueHandler, QueueItem, Verdict } from '../queue/queue.ts'
 import type { RouterService } from '../service.ts'
-import { callbackItem, callbackKeyOf, judgeCallback, makeCallbacks, type Outside } from './callbacks.ts'
+import {
+  CALLBACK_KIND,
+  callbackIdOf,
+  callbackItem,
+  callbackKeyOf,
+  deadCallbackOf,
+  judgeCallback,
+  makeCallbacks,
+  type Outside,
+} from './callbacks.ts'
 import {
   CALL_LIFE_MS,
+  type CallbackDecision,
+  type DeadCallback,
   CALL_MS_MAX,
   type Calls,
   type CallStatus,
@@ -36,7 +47,7 @@ import { courseOf, pauseMs } from './verdict.ts'
 export interface CallsServiceInit {
   queue: Queue
   router: Pick<RouterService, 'invoke' | 'admit'>
-  access: Pick<Access, 'requireInvoke' | 'mayInvoke'>
+  access: Pick<Access, 'require' | 'requireInvoke' | 'mayInvoke' | 'principalOf'>
   outside: Outside
   clock: Clock
   random: Random
@@ -137,6 +148,24 @@ export class CallsService implements Calls, Startable {
     await access.requireInvoke(caller, namespace, false)
     const items = await queue.list({ kind: CALL_KIND, key: `${namespace}/`, limit: Math.min(limit, LISTED_MAX) })
     return Promise.all(items.map(statusOf))
+  }
+
+  async deadCallbacks(namespace: string, limit: number, caller: Caller): Promise<DeadCallback[]> {
+    const { queue, access } = this.#init
+    await access.requireInvoke(caller, namespace, false)
+    const filter = { kind: CALLBACK_KIND, key: `${namespace}/`, states: ['dead' as const], limit: Math.min(limit, LISTED_MAX) }
+    return (await queue.list(filter)).flatMap((each) => deadCallbackOf(each) ?? [])
+  }
+
+  async decideCallback(decision: CallbackDecision, id: string, caller: Caller): Promise<void> {
+    const { queue, access } = this.#init
+    const item = ID_PATTERN.test(id) ? await queue.look(callbackIdOf(id)) : undefined
+    // Whoever has no grant learns nothing of what there is, and who has an id only nothing of its namespace.
+    if (item !== undefined) await access.require(caller, 'deploy', namespaceOf(item.key))
+    else await access.principalOf(caller)
+    if (item?.state === 'dead' && (await queue[decision](item.id))) return
+    const state = 'no callback of this call was given up, or it was taken care of'
+    throw new OsirisError('not_found', `Cannot ${decision} the callback of call ${JSON.stringify(id.slice(0, 64))}: ${state}`)
   }
 
   async #found(id: string, caller: Caller): Promise<ItemDetail> {
