@@ -71,7 +71,9 @@ it('tells a node with no token, or one that is no good, what is wrong with it, a
     [formatJoinToken(other), 'foreign'],
   ] as const)
     await expect(joining(token)).rejects.toMatchObject({ code: 'forbidden', details: { reason } })
-  const text = await (await fetch(`${founder.http}/metrics`)).text()
+  expect((await fetch(`${founder.http}/metrics`)).status).toBe(401)
+  const reader = await issueTokenBy(root, id(), 'root', [{ can: ['read'], namespaces: ['*'] }], Date.now() + HOUR_MS)
+  const text = await (await fetch(`${founder.http}/metrics`, { headers: { 'osiris-token': reader } })).text()
   const counted = text.split('\n').filter((line) => line.startsWith('osiris_join_refusals_total'))
   for (const reason of ['uninvited', 'expired', 'roles', 'issuer', 'forged', 'foreign'])
     expect(counted.join('\n')).toMatch(new RegExp(`reason="${reason}",node="node-1"} [1-9]`))

@@ -42,7 +42,7 @@ import {
 import type { NodeConfig, TlsConfig } from '#node/config'
 import { Challenges, createAcme, HttpServer } from '#node/http'
 import { createLogger, logEvents, Metrics } from '#node/telemetry'
-import type { RunningNode } from '#node/universe'
+import { listNodes, type RunningNode } from '#node/universe'
 import { admissionOf } from './admitting.ts'
 import { doorsOf } from './doors.ts'
 import { writesOf } from './canaries.ts'
@@ -302,6 +302,15 @@ async function compose(config: NodeConfig, host: Host, signal: AbortSignal, rene
       if (ending === 'alone')
         logger.warn(`No member of universe "${universe.name}" answered at ${bootstrap.join(', ')}: serving what is here, and trying on`)
       closers.push(() => admission.stop(), keyTurn.watch())
+      if (developer !== undefined)
+        closers.push(
+          own.followNeighbours({
+            isGood: (token) => countsAt(access, token),
+            tokens: () => listNodes(config.stateDir).flatMap((each) => each.developerToken ?? []),
+            onStanding: (listener) => catalog.standing?.onStanding(listener) ?? (() => {}),
+            clock,
+          }),
+        )
       await admission.start({ timeoutMs: isNew && ending === 'joined' ? ADMISSION_MS : 0, mustBeWelcome: isNew, signal })
       await host.keep()
       if (isNew && host.founding.length > 0 && config.recovery === undefined && !config.developer) logger.warn(NO_RECOVERY)
@@ -368,6 +377,16 @@ async function compose(config: NodeConfig, host: Host, signal: AbortSignal, rene
       admission,
       stop,
     }),
+  }
+}
+
+/** Where nobody can be asked, a token is as good as before. */
+async function countsAt(access: Access, token: string): Promise<boolean> {
+  try {
+    await access.principalOf({ subject: '', token })
+    return true
+  } catch (error) {
+    return (error as OsirisError).code !== 'unauthenticated'
   }
 }
 

@@ -6,6 +6,8 @@ import { afterEach, beforeEach, expect, it } from 'vitest'
 import { createIdentity, type Identity, issueTokenBy, parseJoinToken, universeId } from '#protocols/access'
 import { until } from '#protocols/until'
 import { runCommand } from '#node/cli'
+import type { NodeConfig } from '#node/config'
+import { type NodeProcess, type RunningNode, startNodeProcess } from '#node/universe'
 import { connect } from '#sdk'
 import { TestMesh } from './components.fixture.ts'
 import { startNode } from './components.ts'
@@ -84,6 +86,45 @@ it('a universe for development: whoever asks from this machine goes on as the de
   expect(parseJoinToken(await client.joinToken()).token).toBe(node.developerToken)
   expect((await client.succession()).keys.at(-1)?.key).toBe(to)
 }, 30_000)
+
+it('a universe for development on one machine: nodes that acted with a token of the old key take the next one from their neighbour', async () => {
+  const [founder, member, bare] = await members()
+  const before = founder.developerToken
+  const olds = [member.developerToken, bare.developerToken]
+  expect(olds).toEqual([before, before])
+  let told = 0
+  member.onTokens(() => (told += 1))
+  await (await connect(founder.http)).rotateRoot((await mesh.root()).id)
+  for (const node of [member, bare]) await until(() => node.developerToken !== before, 20_000, 50)
+  expect([member.developerToken, bare.developerToken, told]).toEqual([founder.developerToken, founder.developerToken, 1])
+  for (const node of [founder, member, bare]) {
+    const client = await connect(node.http)
+    await until(async () => (await client.namespaces.list().catch(() => undefined)) !== undefined, 20_000, 50)
+  }
+}, 60_000)
+
+/** Each with its state file, as processes of one universe have them. */
+async function members() {
+  const started: NodeProcess[] = []
+  const nodes: RunningNode[] = []
+  for (const [name, roles] of [
+    ['node-1', ['router', 'catalog', 'builder', 'executor']],
+    ['b', ['router', 'catalog']],
+    ['c', ['router']],
+  ] as const) {
+    const first = nodes[0]
+    const join = first === undefined ? [] : [first.joinToken]
+    const start = async (config: NodeConfig, signal?: AbortSignal) => {
+      const node = await startNode(config, signal)
+      nodes.push(node)
+      mesh.nodes.push(node)
+      return node
+    }
+    started.push(await startNodeProcess({ ...mesh.config(name, [...roles]), join }, start))
+  }
+  expect(started).toHaveLength(3)
+  return nodes as [RunningNode, RunningNode, RunningNode]
+}
 
 it("a person's key: what it held is the next one's, which takes the place of its file; a command that was ended on the way goes on", async () => {
   const founder = await mesh.add(['router', 'catalog', 'builder', 'executor'], { developer: false })

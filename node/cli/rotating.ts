@@ -17,7 +17,7 @@ export async function rotate(words: RotateWords, context: Context): Promise<void
     `${changed ? 'Rotated' : 'It was rotated before'}: ${to} holds the root, ${from} ended with entry ${receipt.seq}
 ${sentenceOf(receipt)}
 The node keeps the new key in successor.key of its data directory: copy it to where you keep such things. Tokens and join tokens that the old key
-signed have no effect any more: sign new ones; restart a local universe, whose nodes act with such a token. Destroy what copies there are of the old key.
+signed have no effect any more: sign new ones; the nodes of a local universe take the next one by themselves. Destroy what copies there are of the old key.
 `,
   )
   context.io.out(`${to}\n`)

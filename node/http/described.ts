@@ -89,7 +89,7 @@ export function describeDirectPaths({ openAPIRegistry }: OpenAPIHono<ManagementE
 }
 
 function describeHealth({ openAPIRegistry }: Pick<OpenAPIHono<ManagementEnv>, 'openAPIRegistry'>): void {
-  const ready = z.object({ ready: z.boolean(), reason: z.string().optional() })
+  const ready = z.object({ ready: z.boolean(), reason: z.string().optional(), peers: z.int(), functions: z.int() })
   openAPIRegistry.registerPath({
     method: 'get',
     path: '/livez',
@@ -112,7 +112,7 @@ function describeHealth({ openAPIRegistry }: Pick<OpenAPIHono<ManagementEnv>, 'o
     method: 'get',
     path: '/metrics',
     tags: ['health'],
-    summary: 'Prometheus text; open on its own machine',
+    summary: 'Prometheus text; takes "read" on all namespaces, which the developer of a local universe has',
     responses: { 200: { description: 'Metrics', content: { 'text/plain': { schema: z.string() } } }, default: problemAnswer },
   })
 }

@@ -208,17 +208,27 @@ describe('slow clients', () => {
 })
 
 describe('health', () => {
-  it('/livez is open to everybody, /readyz and /metrics to this machine and to readers', async () => {
+  it('/livez is open to everybody, /readyz to this machine and to readers, /metrics to who may read everything', async () => {
     const node = await start({ developer: false })
     const get = async (path: string, host: string, more = '') =>
       (await exchange(node.server.url, `GET ${path} HTTP/1.1\r\nHost: ${host}\r\n${more}Connection: close\r\n\r\n`)).slice(9, 12)
-    for (const path of ['/livez', '/readyz', '/metrics']) expect(await get(path, 'localhost')).toBe('200')
+    for (const path of ['/livez', '/readyz']) expect(await get(path, 'localhost')).toBe('200')
     expect(await get('/livez', 'evil.example')).toBe('200')
+    const asked = async (path: string, ...of: Parameters<typeof node.token>) =>
+      get(path, 'node.example', `Osiris-Token: ${await node.token(...of)}\r\n`)
     for (const path of ['/readyz', '/metrics']) {
       expect(await get(path, 'evil.example')).toBe('401')
-      expect(await get(path, 'node.example', `Osiris-Token: ${await node.token(['read'], ['demo'])}\r\n`)).toBe('200')
-      expect(await get(path, 'node.example', `Osiris-Token: ${await node.token(['invoke'])}\r\n`)).toBe('403')
+      expect(await asked(path, ['read'], ['*'])).toBe('200')
+      expect(await asked(path, ['invoke'])).toBe('403')
     }
+    expect([
+      await get('/metrics', 'localhost'),
+      await asked('/metrics', ['read'], ['demo']),
+      await asked('/readyz', ['read'], ['demo']),
+    ]).toEqual(['401', '403', '200'])
+    const local = await start()
+    expect((await fetch(`${local.server.url}/metrics`)).status).toBe(200)
+    expect((await fetch(`${local.server.url}/metrics`, { headers: { origin: 'http://evil.example' } })).status).toBe(403)
   })
 
   it('/readyz says why not', async () => {
@@ -226,7 +236,10 @@ describe('health', () => {
       self: { name: 'node-1', roles: [], ready: () => false, status: () => ({ capacity: 0, inFlight: 0, functions: 0, warm: [] }) },
     })
     const response = await fetch(`${node.server.url}/readyz`)
-    expect([response.status, await response.json()]).toEqual([503, { ready: false, reason: 'the node is starting' }])
+    expect([response.status, await response.json()]).toEqual([
+      503,
+      { ready: false, reason: 'the node is starting', peers: expect.any(Number), functions: 0 },
+    ])
   })
 
   it('is only read', async () => {

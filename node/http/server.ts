@@ -129,7 +129,13 @@ export class HttpServer implements Startable {
     this.#call = createCallRoute(this.#parts)
     this.#fetch = createFetchRoute(this.#parts)
     this.#upgrades = createUpgrades(this.#parts)
-    this.#health = createHealthRoute({ ...this.#parts, access, metrics: init.metrics, unreadiness: () => this.#unreadiness() })
+    this.#health = createHealthRoute({
+      ...this.#parts,
+      access,
+      metrics: init.metrics,
+      unreadiness: () => this.#unreadiness(),
+      counts: () => this.#counts(),
+    })
     const { buildTimeoutMs, writeTimeoutMs } = this.#limits
     const functions = new Functions({ ...init, buildTimeoutMs, writeTimeoutMs })
     this.#manage = lazyManagement({ ...init, limits: this.#limits, functions, callers, url: () => this.url })
@@ -288,6 +294,11 @@ export class HttpServer implements Startable {
   #unreadiness(): string | undefined {
     if (this.#draining) return 'the node is stopping'
     return this.#init.self.ready() ? undefined : 'the node is starting'
+  }
+
+  #counts(): { peers: number; functions: number } {
+    const { network, self } = this.#init
+    return { peers: network.members.list().filter(({ connected }) => connected).length, functions: self.status().functions }
   }
 
   #listen(): Promise<void> {

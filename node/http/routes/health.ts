@@ -1,32 +1,48 @@
 /** `/livez`, `/readyz`, `/metrics`: answered without hono, so that probes neither wait for it nor load it. */
-import type { ServerResponse } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import { isLocal } from '#node/access'
 import type { Access } from '#protocols/access'
 import { OsirisError } from '#protocols/errors'
 import { beginExchange, type DirectParts, type DirectRoute, refuse } from '../exchange.ts'
-import { requireAnywhere } from '../guard.ts'
+import { requireAnywhere, requireIn } from '../guard.ts'
 import { pathOf, unknownPath } from '../target.ts'
 
 export interface HealthParts extends DirectParts {
   access: Access
   /** `undefined` when the node may be sent requests; else the reason why not. */
   unreadiness(): string | undefined
+  counts(): NodeCounts
   metrics: { contentType: string; text(): Promise<string> }
+}
+
+/** Told with the readiness: members it has a connection to, and functions in its view. */
+interface NodeCounts {
+  peers: number
+  functions: number
 }
 
 export const HEALTH_PATHS: ReadonlySet<string> = new Set(['/livez', '/readyz', '/metrics'])
 
 export function createHealthRoute(parts: HealthParts): DirectRoute {
+  /** Figures name functions of all namespaces: they take what the ledger takes. A probe of this machine needs no token to hear whether the node is ready. */
+  const assertMayRead = async (
+    path: string,
+    request: IncomingMessage,
+    connection: ReturnType<typeof beginExchange>['connection'],
+  ): Promise<void> => {
+    if (path !== '/metrics' && isLocal(request.headers, connection.loopback)) return
+    const found = await parts.callers(request, connection, 'platform')
+    if (path === '/metrics') await requireIn(parts.access, found, 'read', '*')
+    else await requireAnywhere(parts.access, found, 'read', `read ${path}`)
+  }
   return (request, response, url) => {
     const path = pathOf(url)
     if (request.method !== 'GET' && request.method !== 'HEAD') throw methodNotAllowed(request.method, path)
     if (path === '/livez') return sendJson(response, 200, { alive: true })
     const exchange = beginExchange(parts, request, response)
     const answer = async (): Promise<void> => {
-      if (!isLocal(request.headers, exchange.connection.loopback)) {
-        await requireAnywhere(parts.access, await parts.callers(request, exchange.connection, 'platform'), 'read', `read ${path}`)
-      }
-      if (path === '/readyz') sendReadiness(response, parts.unreadiness())
+      await assertMayRead(path, request, exchange.connection)
+      if (path === '/readyz') sendReadiness(response, parts.unreadiness(), parts.counts())
       else if (path === '/metrics') send(response, 200, parts.metrics.contentType, await parts.metrics.text())
       else throw unknownPath(url)
       exchange.connection.end(exchange.flight)
@@ -35,8 +51,11 @@ export function createHealthRoute(parts: HealthParts): DirectRoute {
   }
 }
 
-function sendReadiness(response: ServerResponse, reason: string | undefined): void {
-  sendJson(response, reason === undefined ? 200 : 503, reason === undefined ? { ready: true } : { ready: false, reason })
+function sendReadiness(response: ServerResponse, reason: string | undefined, counts: NodeCounts): void {
+  sendJson(response, reason === undefined ? 200 : 503, {
+    ...(reason === undefined ? { ready: true } : { ready: false, reason }),
+    ...counts,
+  })
 }
 
 function sendJson(response: ServerResponse, status: number, value: unknown): void {
