@@ -118,7 +118,10 @@ export class Watch {
     if (!worker.isReady) return
     if (worker.ping() === BLOCKED_ROUNDS) this.#init.pool.relieve(worker)
     const resident = worker.memory.residentBytes()
-    const allowed = workerBytesMax(worker.slots.values(), limits, worker.restingBytes)
+    const entitled = workerBytesMax(worker.slots.values(), limits, worker.restingBytes)
+    // Up at once; down when what ended instances held has been given back: until then it is nobody's who runs.
+    const allowed = resident <= entitled ? entitled : Math.max(entitled, worker.allowedBytes)
+    worker.allowedBytes = allowed
     if (resident <= allowed) return
     const busy = worker.busy()
     const reason = `${Math.round(resident / MIB)} MB resident, at most ${Math.round(allowed / MIB)}`
