@@ -118,15 +118,19 @@ export class Attempts {
     return candidate instanceof LocalCandidate ? candidate.executor.invoke(invocation) : this.#there(candidate, invocation)
   }
 
-  /** One that takes long is started at another member as well; where too many are, it asks again later. */
+  /** One that takes long is started at another member as well; where too many are, it asks again later, and with the right of a lost one when half of its time is over. */
   async #hedged(candidate: Anybody, course: Course, afterMs: number): Promise<Outcome> {
+    const { version, deadlineAt } = course.placed
     const one = this.#cancellable(candidate, course.placed)
+    const lateAt = (this.#clock.monotonic() + deadlineAt) / 2
     for (let waitMs = afterMs; ; waitMs *= 2) {
-      const soon = await this.#within(waitMs, one.outcome)
+      const untilLateMs = lateAt - this.#clock.monotonic()
+      const soon = await this.#within(untilLateMs > 0 ? Math.min(waitMs, untilLateMs) : waitMs, one.outcome)
       if (soon !== undefined) return soon
       if (!this.#hasAnotherAttempt(course)) return one.outcome
-      const purpose = this.#chooser.isInTrouble(course.placed.version, candidate) ? 'failure' : 'hedge'
-      if (!this.#budget.take(this.#clock.monotonic(), purpose)) continue
+      const now = this.#clock.monotonic()
+      const isLost = now >= lateAt || this.#chooser.isInTrouble(version, candidate)
+      if (!this.#budget.take(now, isLost ? 'failure' : 'hedge')) continue
       const other = this.#choose(course)
       if (other === undefined) return one.outcome
       course.tried.push(other)

@@ -57,6 +57,19 @@ describe('a hedge', () => {
   })
 })
 
+describe('a hedge that nothing is left for', () => {
+  test('is made all the same when half of the time is over', async () => {
+    const world = sharesWorld('hedged', all(120))
+    world.clock.after(3000, () => (world.manner(0).ms = 1e9))
+    world.clock.after(3010, () => (world.manner(0).ms = 120))
+    const calls = await world.rate(50, 15)
+    const stuck = calls.find(({ tookMs }) => tookMs > 1000)
+    expect(lost(calls)).toEqual([])
+    expect(stuck?.tookMs).toBeLessThan(5200)
+    expect(attempts(calls) / calls.length).toBeLessThanOrEqual(1.1)
+  })
+})
+
 describe('a member that is frozen', () => {
   test('gets no more calls once its beats are missing, though nobody else was measured', async () => {
     const world = sharesWorld('public', [])
