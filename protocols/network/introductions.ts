@@ -1,17 +1,32 @@
-/** Two peers that just connected tell each other who they are and whom they know. */
+/** Two peers tell each other who they are and whom they know: when they connect, and in a crowd from then on. */
 import { collect } from '#protocols/body'
-import { type HeardBeat, isSignedBy, readBeat } from './beats.ts'
+import { type Envelope, type HeardBeat, isSignedBy, readBeat } from './beats.ts'
+import { decodeDigest } from './digest.ts'
+import type { Random } from '#protocols/lifecycle'
+import { CROWD } from './limits.ts'
 import type { MemberTable } from './members.ts'
-import { decodeHandedOut, decodeHello, encodeHandedOut, encodeHello, encodeRequest, type HandedOut, PROTOCOL } from './messages.ts'
+import {
+  DEAD_MAX,
+  decodeHandedOut,
+  decodeHello,
+  encodeHandedOut,
+  encodeHello,
+  encodeRequest,
+  type HandedOut,
+  type Hello,
+  PROTOCOL,
+} from './messages.ts'
 import type { Message, Network, Peer } from './network.ts'
-import type { Envelope } from './beats.ts'
 
 export interface IntroductionsInit {
   table: MemberTable
   universe: string
+  random: Random
   request: Network['request']
-  /** This node's beat of now; null for a peer without a role. */
-  own: () => HeardBeat | null
+  /** This node's beat of now, and how old it is; null for a peer without a role. */
+  own: () => Hello['self']
+  /** A peer says that it could not reach this member. */
+  doubted: (peer: Peer) => void
 }
 
 const TIMEOUT_MS = 3_000
@@ -25,39 +40,47 @@ export class Introductions {
     this.#init = init
   }
 
-  /** Introduces this node to a peer. Rejects as `Network.request` does. */
-  async greet(peer: Peer): Promise<void> {
-    const head = encodeRequest({ kind: 'hello', self: this.#init.own()?.envelope ?? null })
-    const answer = await this.#init.request(peer, PROTOCOL, { head }, { timeoutMs: TIMEOUT_MS })
-    const { self } = decodeHello(answer.head)
-    if (self !== null) this.#hear(peer, self, 0)
-    const list = decodeHandedOut(await collect(answer.body, LIST_BYTES_MAX, 'a list of members'))
-    this.#hearAll(list)
+  /** Introduces this node to a peer and asks it for what this one does not know. Rejects as `Network.request` does. */
+  async greet(peer: Peer, timeoutMs = TIMEOUT_MS): Promise<void> {
+    const { table, doubted } = this.#init
+    const head = encodeRequest({ kind: 'hello', self: this.#init.own(), known: table.digest() })
+    const answer = await this.#init.request(peer, PROTOCOL, { head }, { timeoutMs })
+    const { self, dead } = decodeHello(answer.head)
+    this.#hear(peer, self)
+    for (const each of this.#mixed(decodeHandedOut(await collect(answer.body, LIST_BYTES_MAX, 'a list of members'))))
+      this.#hear(each.peer, each)
+    for (const each of dead) if (table.get(each) !== undefined) doubted(each)
   }
 
   /** Says goodbye to those who are connected; gossip may not leave a closing connection in time. Never rejects. */
   async part(peers: readonly Peer[], goodbye: HeardBeat, timeoutMs: number): Promise<void> {
-    const head = encodeRequest({ kind: 'hello', self: goodbye.envelope })
+    const head = encodeRequest({ kind: 'hello', self: { envelope: goodbye.envelope, ageMs: 0 }, known: null })
     await Promise.allSettled(peers.map((peer) => this.#init.request(peer, PROTOCOL, { head }, { timeoutMs })))
   }
 
-  /** Answers a peer that introduced itself. */
-  answer(peer: Peer, self: Envelope | null): Message {
-    if (self !== null) this.#hear(peer, self, 0)
-    const others = this.#init.table.handOut().filter((each) => each.peer !== peer)
-    return { head: encodeHello({ self: this.#init.own()?.envelope ?? null }), body: encodeHandedOut(others) }
+  /** Answers a peer that introduced itself. Throws `invalid_argument` for a digest that is none. */
+  answer(peer: Peer, self: Hello['self'], known: Uint8Array | null): Message {
+    const { table } = this.#init
+    this.#hear(peer, self)
+    if (known === null) return { head: encodeHello({ self: null, dead: [] }) }
+    const digest = decodeDigest(known)
+    const others = table.handOut(digest).filter((each) => each.peer !== peer)
+    return { head: encodeHello({ self: this.#init.own(), dead: table.dead(digest, DEAD_MAX) }), body: encodeHandedOut(others) }
   }
 
-  #hearAll(list: HandedOut): void {
-    for (const { peer, envelope, ageMs } of list) this.#hear(peer, envelope, ageMs)
+  /** Who hears of many at once connects to the first of them: not all newcomers to the same. */
+  #mixed(list: HandedOut): HandedOut {
+    const from = list.length > CROWD ? Math.floor(this.#init.random() * list.length) : 0
+    return [...list.slice(from), ...list.slice(0, from)]
   }
 
   /** Hearsay counts only with the signature of the member itself. A malformed entry is skipped. */
-  #hear(peer: Peer, envelope: Envelope, ageMs: number): void {
+  #hear(peer: Peer, said: { envelope: Envelope; ageMs: number } | null): void {
+    if (said === null) return
     const { table, universe } = this.#init
     try {
-      const heard = readBeat(envelope, universe)
-      if (table.isNews(peer, heard.at) && isSignedBy(peer, envelope)) table.hear(peer, heard, ageMs)
+      const heard = readBeat(said.envelope, universe)
+      if (table.isNews(peer, heard.at) && isSignedBy(peer, said.envelope)) table.hear(peer, heard, said.ageMs)
     } catch {
       // from a peer that speaks nonsense, or a version of the beat this node cannot read
     }

@@ -36,12 +36,6 @@ export const DHT_BYTES_MAX = 32 * 1024 * 1024
 /** CBOR of a beat. */
 export const BEAT_BYTES_MAX = 8 * 1024
 export const BEAT_INTERVAL_MS = 1_000
-/** Among more members each beats every other second: all hear all, so what a node hears grows with their number. */
-export const BEAT_CROWD = 16
-/** How often a node beats that sees so many members. */
-export function beatEveryMs(members: number): number {
-  return members < BEAT_CROWD ? BEAT_INTERVAL_MS : 2 * BEAT_INTERVAL_MS
-}
 /** Beats that answer a change keep this distance. */
 export const BEAT_GAP_MS = 100
 /** Below the 5 s of the contract by the sweep's own interval. */
@@ -49,8 +43,24 @@ export const MEMBER_EXPIRY_MS = 4_500
 export const MEMBERS_MAX = 1_000
 /** Of them, those that have not been let in: room for many that join at once, and never in the way of those that are in. */
 export const STRANGERS_MAX = 256
-/** Connections a node opens by itself: the full mesh up to here; beyond, gossip carries the beats and a request opens what it needs. One costs both sides together about 40 ms of processor (README). */
-export const CONNECTIONS_TARGET = 16
+/**
+ * Connections a node opens by itself: the full mesh up to here; beyond, members hand each other's beats on and a request opens what it needs. One costs both
+ * sides together about 40 ms of processor (README).
+ */
+export const CONNECTIONS_TARGET = 10
+/** Among more members a node tells its beats to nobody unasked but those that change something: it asks, twice a round, and is asked. */
+export const CROWD = CONNECTIONS_TARGET
+export const CROWD_ASKS = 2
+/** A beat is handed out again until it is this old. With two askings every half second the oldest beat anybody has of 40 members is 3.4 s old, of 300 about the same. */
+export const CROWD_SIGN_MS = 1_500
+/** How often a node hears of each of so many members, most of the time. */
+export function beatEveryMs(members: number): number {
+  return members > CROWD ? 2 * BEAT_INTERVAL_MS : BEAT_INTERVAL_MS
+}
+/** A member whose last beat is this old is asked itself, before it would be forgotten. */
+export const STALE_MS = 2_500
+/** Who counts a few members less than the others do, and hears nothing from those that count more, asks too. */
+export const CROWD_MARGIN = 3
 /** Opened as fast as members are heard of; the rest one per round. */
 export const CONNECTIONS_EAGER = 8
 /** Peers without a role keep fewer: nobody places work on them. */

@@ -4,6 +4,7 @@ import { createIdentity } from '#protocols/access'
 import { OsirisError } from '#protocols/errors'
 import type { Clock } from '#protocols/lifecycle'
 import { isSignedBy, packBeat, readBeat, signBeat, unpackBeat } from './beats.ts'
+import { decodeDigest, encodeDigest, lacks } from './digest.ts'
 import { BEAT_BYTES_MAX, MEMBER_EXPIRY_MS, MEMBERS_MAX, STRANGERS_MAX } from './limits.ts'
 import { type LeaveReason, MemberTable } from './members.ts'
 import type { Beat } from './network.ts'
@@ -84,6 +85,55 @@ describe('MemberTable', () => {
     pass(10)
     members.expire()
     expect(members.list()).toEqual([])
+  })
+
+  it('is patient for as long as this node itself heard nothing', () => {
+    const { members, pass } = table()
+    members.hear('a', heard(1))
+    pass(60_000)
+    members.expire(59_500)
+    expect(members.list().length).toBe(1)
+    pass(500)
+    members.expire()
+    expect(members.list()).toEqual([])
+  })
+
+  it('hands out what somebody lacks, and says of whom they know that they are dead', () => {
+    const { members, pass } = table()
+    const [a, b, c] = [peerOf(createIdentity().id), peerOf(createIdentity().id), peerOf(createIdentity().id)]
+    for (const peer of [a, b, c]) members.hear(peer, heard(5))
+    pass(700)
+    const known = (rows: [string, number][]) => decodeDigest(encodeDigest(rows))
+    expect(members.handOut(decodeDigest(members.digest()))).toEqual([])
+    expect(
+      members
+        .handOut(
+          known([
+            [a, 5],
+            [b, 4],
+          ]),
+        )
+        .map(({ peer, ageMs }) => [peer, ageMs]),
+    ).toEqual([
+      [b, 700],
+      [c, 700],
+    ])
+    members.bury(a)
+    expect(
+      members.dead(
+        known([
+          [a, 5],
+          [b, 5],
+        ]),
+        4,
+      ),
+    ).toEqual([a])
+    expect(members.dead(known([[a, 6]]), 4)).toEqual([])
+    // What it said before it was found dead is no sign of life.
+    expect(members.hear(a, heard(6), 1)).toBe(false)
+    expect(members.dead(known([[b, 5]]), 4)).toEqual([])
+    pass(MEMBER_EXPIRY_MS)
+    expect(members.dead(known([[a, 5]]), 4)).toEqual([])
   })
 
   it('keeps its arrays until membership changes, and its members up to date within them', () => {
@@ -179,6 +229,40 @@ describe('beats', () => {
   it('keep the roles this version knows', () => {
     const newer = { ...BEAT, roles: ['executor', 'oracle'] } as unknown as Beat
     expect(unpackBeat(packBeat(signBeat(identity, 'u', newer, 1, false)), 'u').beat.roles).toEqual(['executor'])
+  })
+})
+
+function failing(act: () => unknown): unknown {
+  try {
+    act()
+  } catch (error) {
+    return error
+  }
+  return undefined
+}
+
+describe('digests', () => {
+  const peers = Array.from({ length: 6 }, () => peerOf(createIdentity().id))
+
+  it('say who is known and how lately', () => {
+    const ats = fc.array(fc.option(fc.nat({ max: Number.MAX_SAFE_INTEGER }), { nil: undefined }), { minLength: 6, maxLength: 6 })
+    fc.assert(
+      fc.property(ats, fc.nat({ max: 5 }), fc.nat({ max: Number.MAX_SAFE_INTEGER }), (all, one, at) => {
+        const rows = all.flatMap((each, index) => (each === undefined ? [] : [[peers[index] as string, each] as const]))
+        const known = all[one]
+        expect(lacks(decodeDigest(encodeDigest(rows)), peers[one] as string, at)).toBe(known === undefined || known < at)
+      }),
+    )
+  })
+
+  it('are refused or read, whatever they are', () => {
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => {
+        const read = () => lacks(decodeDigest(bytes), peers[0] as string, 1)
+        const isRefused = failing(read) instanceof OsirisError
+        expect(isRefused).toBe(bytes.length % 20 !== 0)
+      }),
+    )
   })
 })
 

@@ -2,6 +2,7 @@
 import { dropOldest } from '#protocols/bounded'
 import type { Clock, Role } from '#protocols/lifecycle'
 import type { Envelope, HeardBeat } from './beats.ts'
+import { type Digest, encodeDigest, lacks } from './digest.ts'
 import { MEMBER_EXPIRY_MS, MEMBERS_MAX, STRANGERS_MAX } from './limits.ts'
 import type { Traits } from '#protocols/traits'
 import type { Member, MemberJudge, Members, Peer } from './network.ts'
@@ -16,6 +17,21 @@ export interface MemberTableInit {
   onLeave?: (member: Member, reason: LeaveReason) => void
 }
 
+/** A member's beat as it is handed on. */
+export interface Handed {
+  peer: Peer
+  ageMs: number
+  envelope: Envelope
+}
+
+interface Gone {
+  /** Of its last beat. */
+  at: number
+  /** Local time. */
+  since: number
+  reason: LeaveReason
+}
+
 interface Row {
   member: Member
   /** What its beats say; the member has those that it may have. */
@@ -26,6 +42,8 @@ interface Row {
 
 /** How long the last beat of a member that is gone is remembered, so that handing it on again does not bring the member back. */
 const GONE_MS = 60_000
+/** And how long others are told that it is dead: after this they have forgotten it by themselves. */
+const DEAD_MS = MEMBER_EXPIRY_MS
 
 export class MemberTable implements Members {
   readonly #self: Peer
@@ -33,7 +51,7 @@ export class MemberTable implements Members {
   readonly #onJoin: (member: Member) => void
   readonly #onLeave: (member: Member, reason: LeaveReason) => void
   readonly #rows = new Map<Peer, Row>()
-  readonly #gone = new Map<Peer, { at: number; since: number }>()
+  readonly #gone = new Map<Peer, Gone>()
   readonly #connected = new Set<Peer>()
   readonly #listeners = new Set<() => void>()
   readonly #byRole = new Map<Role, readonly Member[]>()
@@ -112,6 +130,9 @@ export class MemberTable implements Members {
     }
     if (ageMs >= MEMBER_EXPIRY_MS) return false
     const seenAt = this.#clock.monotonic() - ageMs
+    // Said before it was found dead, and heard of only now.
+    const gone = this.#gone.get(peer)
+    if (ageMs > 0 && gone?.reason === 'dead' && seenAt <= gone.since) return false
     const row = this.#rows.get(peer)
     const roles = this.#allowed(peer, beat.roles)
     const named = beat.roles
@@ -144,17 +165,31 @@ export class MemberTable implements Members {
     this.#forget(peer, 'dead')
   }
 
-  /** Forgets members that have been silent for too long. */
-  expire(): void {
+  /** Forgets members that have been silent for too long. For `deafMs` until now this node could hear nobody: what came meanwhile is not read yet. */
+  expire(deafMs = 0): void {
     const now = this.#clock.monotonic()
-    for (const [peer, row] of this.#rows) if (now - row.member.seenAt >= MEMBER_EXPIRY_MS) this.#forget(peer, 'expired')
+    for (const [peer, row] of this.#rows) if (now - row.member.seenAt - deafMs >= MEMBER_EXPIRY_MS) this.#forget(peer, 'expired')
     for (const [peer, { since }] of this.#gone) if (now - since >= GONE_MS) this.#gone.delete(peer)
   }
 
-  /** What was signed, to be handed to a newcomer, with the age of each. */
-  handOut(): { peer: Peer; ageMs: number; envelope: Envelope }[] {
+  /** Whom this node knows, and how lately. */
+  digest(): Uint8Array {
+    return encodeDigest([...this.#rows].map(([peer, { at }]) => [peer, at] as const))
+  }
+
+  /** What was signed and somebody else lacks, with the age of each. */
+  handOut(known: Digest): Handed[] {
     const now = this.#clock.monotonic()
-    return [...this.#rows].map(([peer, row]) => ({ peer, ageMs: Math.max(0, Math.round(now - row.member.seenAt)), envelope: row.envelope }))
+    const missing = [...this.#rows].filter(([peer, { at }]) => lacks(known, peer, at))
+    return missing.map(([peer, { member, envelope }]) => ({ peer, ageMs: Math.max(0, Math.round(now - member.seenAt)), envelope }))
+  }
+
+  /** Members that were found dead a moment ago and that somebody else still knows by no later beat; at most `max`, the last found first. */
+  dead(known: Digest, max: number): Peer[] {
+    const now = this.#clock.monotonic()
+    const dead = [...this.#gone].filter(([, { reason, since }]) => reason === 'dead' && now - since < DEAD_MS)
+    const believed = dead.filter(([peer, { at }]) => lacks(known, peer, at + 1) && !lacks(known, peer, 0))
+    return believed.map(([peer]) => peer).slice(-max)
   }
 
   #allowed(peer: Peer, named: readonly Role[]): Role[] {
@@ -186,7 +221,7 @@ export class MemberTable implements Members {
     const row = this.#rows.get(peer)
     const last = Math.max(at ?? 0, row?.at ?? 0)
     dropOldest(this.#gone, MEMBERS_MAX)
-    this.#gone.set(peer, { at: last, since: this.#clock.monotonic() })
+    this.#gone.set(peer, { at: last, since: this.#clock.monotonic(), reason })
     if (row === undefined) return
     this.#rows.delete(peer)
     this.#changed()

@@ -1,8 +1,12 @@
+import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { createEvents } from '#protocols/events'
 import type { Clock } from '#protocols/lifecycle'
 import { until } from '#protocols/until'
 import { MemoryMesh, sequence } from './memory.ts'
-import type { Network } from './network.ts'
+import { whomToAsk } from './crowd.ts'
+import { CROWD, CROWD_ASKS, CROWD_MARGIN, MEMBER_EXPIRY_MS, STALE_MS } from './limits.ts'
+import type { Member, Network } from './network.ts'
 import { networkSuite } from './network.suite.ts'
 import { failure } from './suite-tools.fixture.ts'
 
@@ -76,6 +80,69 @@ describe('MemoryMesh with a virtual clock', () => {
   })
 })
 
+describe('a crowd', () => {
+  it('hears of everybody, gives up nobody who is here, and forgets within 5 s who is not', { timeout: 60_000 }, async () => {
+    const left: string[] = []
+    const { clock, mesh, nodes } = world(13, 20, left)
+    await start(nodes)
+    await clock.run(4_000)
+    expect(nodes.map((node) => node.members.list().length)).toEqual(nodes.map(() => 19))
+    let oldest = 0
+    for (let rounds = 0; rounds < 12; rounds += 1) {
+      await clock.run(490)
+      const ages = nodes.flatMap((node) => node.members.list().map(({ seenAt }) => clock.monotonic() - seenAt))
+      oldest = Math.max(oldest, ...ages)
+    }
+    expect(left).toEqual([])
+    expect(oldest).toBeLessThan(MEMBER_EXPIRY_MS - 500)
+    const [dead, ...rest] = nodes as [Network, ...Network[]]
+    await mesh.kill(dead)
+    await clock.run(5_000)
+    expect(rest.map((node) => node.members.list().length)).toEqual(rest.map(() => 18))
+    // The dead one itself gave up everybody.
+    expect(left.filter((each) => each === 'n0 dead').length).toBe(19)
+    expect(left.length).toBe(2 * 19)
+  })
+
+  it('whoever is not connected to a member hears from others that it is dead, and looks itself', async () => {
+    const left: string[] = []
+    const { clock, mesh, nodes } = world(17, 14, left)
+    const [far, dead] = nodes as [Network, Network]
+    await start(nodes)
+    await clock.run(3_000)
+    mesh.partition([far], [dead])
+    await clock.run(2_500)
+    expect(far.members.get(dead.peer)).toBeDefined()
+    expect(far.connections()).not.toContain(dead.peer)
+    expect(left).toEqual([])
+    await mesh.kill(dead)
+    await clock.run(2_500)
+    expect(left.filter((each) => each === 'n1 dead').length).toBe(13)
+  })
+
+  it('asks a few whatever its size, and whoever is silent before it is forgotten', () => {
+    const member = (peer: number, seenAt: number, connected: boolean) => ({ peer: `p${peer}`, seenAt, connected }) as unknown as Member
+    const anybody = fc.record({ seenAt: fc.nat({ max: 10_000 }), connected: fc.boolean(), random: fc.double({ min: 0, max: 0.999 }) })
+    fc.assert(
+      fc.property(fc.array(anybody, { minLength: 1, maxLength: 200 }), (all) => {
+        const members = all.map(({ seenAt, connected }, index) => member(index, seenAt, connected))
+        let turn = 0
+        const asked = whomToAsk(members, 10_000, () => all[turn++ % all.length]!.random)
+        const stale = members.filter(({ seenAt }) => 10_000 - seenAt >= STALE_MS)
+        expect(asked.length).toBeLessThanOrEqual(CROWD_ASKS)
+        expect(new Set(asked).size).toBe(asked.length)
+        const far = asked.filter((peer) => members.find((each) => each.peer === peer)?.connected !== true)
+        expect(far.every((peer) => stale.some((each) => each.peer === peer))).toBe(true)
+        const isSmall = members.length <= CROWD - CROWD_MARGIN || (stale.length === 0 && members.length <= CROWD)
+        const near = members.filter(({ connected }) => connected).length
+        expect(asked.length > 0).toBe(!isSmall && stale.length + near > 0)
+        expect(asked.some((peer) => stale.some((each) => each.peer === peer))).toBe(!isSmall && stale.length > 0)
+        expect(stale.length > 0 || isSmall || asked.length === Math.min(CROWD_ASKS, near)).toBe(true)
+      }),
+    )
+  })
+})
+
 describe('MemoryMesh faults', () => {
   it('duplicate delivers a topic message twice', async () => {
     const mesh = new MemoryMesh({ faults: { duplicate: 1 } })
@@ -139,10 +206,13 @@ async function start(nodes: readonly Network[]): Promise<void> {
   await Promise.all(nodes.map((node) => node.start()))
 }
 
-function world(seed: number, size: number) {
+/** `left`: who was given up by anybody, and why. */
+function world(seed: number, size: number, left: string[] = []) {
   const clock = new VirtualClock()
   const mesh = new MemoryMesh({ clock, random: sequence(seed), faults: { delayMs: [1, 20] } })
-  const nodes = Array.from({ length: size }, (_, index) => mesh.network({ name: `n${index}`, roles: ['executor'] }))
+  const events = createEvents()
+  events.on('member.left', ({ name, reason }) => void left.push(`${name} ${reason}`))
+  const nodes = Array.from({ length: size }, (_, index) => mesh.network({ name: `n${index}`, roles: ['executor'], events }))
   return { clock, mesh, nodes }
 }
 

@@ -4,6 +4,7 @@ import { OsirisError } from '#protocols/errors'
 import type { Events } from '#protocols/events'
 import { type Clock, every, type Random } from '#protocols/lifecycle'
 import { packBeat, unpackBeat } from './beats.ts'
+import { Crowd } from './crowd.ts'
 import { Deadlines } from './deadlines.ts'
 import { Introductions } from './introductions.ts'
 import { BEAT_INTERVAL_MS, PROTOCOL_NAME_BYTES_MAX, TOPIC_BYTES_MAX } from './limits.ts'
@@ -50,6 +51,7 @@ export interface MeshNetworkInit {
 /** Wire versions this build speaks. */
 const PROTOCOL_VERSIONS = { min: 1, max: 1 }
 const GOODBYE_TIMEOUT_MS = 250
+const ROUND_MS = BEAT_INTERVAL_MS / 2
 
 export class MeshNetwork implements Network {
   readonly #init: MeshNetworkInit
@@ -61,8 +63,10 @@ export class MeshNetwork implements Network {
   readonly #own: OwnBeat
   readonly #introductions: Introductions
   readonly #probes: Probes
+  readonly #crowd: Crowd
   readonly #neighbours: Neighbours
   #running = false
+  #roundAt = Infinity
   #stops: (() => void)[] = []
 
   constructor(init: MeshNetworkInit) {
@@ -99,9 +103,17 @@ export class MeshNetwork implements Network {
       },
       onError,
     })
-    const own = () => (this.#own.silent ? null : this.#own.sign())
-    this.#introductions = new Introductions({ table: this.#table, universe, request, own })
-    this.#probes = new Probes({ table: this.#table, transport, random, request })
+    const own = () => {
+      if (this.#own.silent) return null
+      const { beat, ageMs } = this.#own.show()
+      return { envelope: beat.envelope, ageMs }
+    }
+    const doubted = (peer: Peer): void => {
+      if (this.#running) void this.#probes.suspect(peer)
+    }
+    this.#introductions = new Introductions({ table: this.#table, universe, random, request, own, doubted })
+    this.#probes = new Probes({ table: this.#table, transport, clock, random, request })
+    this.#crowd = new Crowd({ members: this.#table, introductions: this.#introductions, clock, random, doubted })
     this.#neighbours = new Neighbours({
       transport,
       members: this.#table,
@@ -135,7 +147,7 @@ export class MeshNetwork implements Network {
       this.#topics.subscribe(BEATS, (from, data) => this.#heard(from, data)),
       every(
         this.#init.clock,
-        BEAT_INTERVAL_MS / 2,
+        ROUND_MS,
         () => this.#round(),
         (error) => this.#trouble(error),
       ),
@@ -241,7 +253,7 @@ export class MeshNetwork implements Network {
 
   async #answer({ peer, head }: IncomingRequest): Promise<Message> {
     const request = decodeRequest(head)
-    return request.kind === 'hello' ? this.#introductions.answer(peer, request.self) : this.#probes.answer(request.peer)
+    return request.kind === 'hello' ? this.#introductions.answer(peer, request.self, request.known) : this.#probes.answer(request.peer)
   }
 
   /** The topic proves who sent it; what does not read as a beat goes no further. */
@@ -255,9 +267,13 @@ export class MeshNetwork implements Network {
   }
 
   #round(): void {
-    this.#table.expire()
+    const now = this.#init.clock.monotonic()
+    // A process that had no processor, or was stopped, first reads what waits for it (after Lifeguard, https://arxiv.org/abs/1707.00788).
+    this.#table.expire(Math.max(0, now - this.#roundAt - ROUND_MS))
+    this.#roundAt = now
     this.#table.judge()
     this.#neighbours.round()
+    this.#crowd.round()
   }
 
   #trouble(error: unknown): void {

@@ -1,6 +1,7 @@
 /** Which connections this node keeps by itself: members it hears of, and the way back when it lost everybody. */
 import { dropOldest } from '#protocols/bounded'
 import type { Clock, Random } from '#protocols/lifecycle'
+import { isCrowd } from './crowd.ts'
 import { CONNECTIONS_EAGER, CONNECTIONS_TARGET, CONNECTIONS_TARGET_ROLELESS } from './limits.ts'
 import type { Member, Members, Peer } from './network.ts'
 import { peerInAddress } from './peer.ts'
@@ -85,15 +86,21 @@ export class Neighbours {
     const now = this.#init.clock.monotonic()
     for (const [key, { busy, nextAt }] of this.#tries) if (!busy && now - nextAt > LOST_MS) this.#tries.delete(key)
     for (const [peer, { since }] of this.#lost) if (now - since > LOST_MS) this.#lost.delete(peer)
-    // Strangers come last: they do not keep this node from whoever is in.
-    this.#meet(this.#init.members.list().toSorted((a, b) => Number(a.roles.length === 0) - Number(b.roles.length === 0)))
+    this.#meet(this.#candidates())
     this.#return()
     if (this.#unsaved && now >= this.#saveAt) void this.#save()
   }
 
+  /** Strangers come last: they do not keep this node from whoever is in. In a crowd it begins anywhere, or all would choose the same. */
+  #candidates(): Member[] {
+    const all = this.#init.members.list()
+    const from = isCrowd(all.length) ? Math.floor(this.#init.random() * all.length) : 0
+    return [...all.slice(from), ...all.slice(0, from)].toSorted((a, b) => Number(a.roles.length === 0) - Number(b.roles.length === 0))
+  }
+
   #meet(members: readonly Member[]): void {
     const target = this.#init.roleless() ? CONNECTIONS_TARGET_ROLELESS : CONNECTIONS_TARGET
-    const connections = this.#init.transport.connections().length + this.#meeting
+    const connections = this.#near() + this.#meeting
     let room = connections < CONNECTIONS_EAGER ? CONNECTIONS_EAGER - connections : Math.min(1 - this.#meeting, target - connections)
     for (const { connected, peer, addresses } of members) {
       if (room <= 0 || connections >= target) return
@@ -104,6 +111,12 @@ export class Neighbours {
         () => this.#meeting--,
       )
     }
+  }
+
+  /** Clients and strangers do not take the place of members. */
+  #near(): number {
+    if (this.#init.roleless()) return this.#init.transport.connections().length
+    return this.#init.members.list().filter(({ connected, roles }) => connected && roles.length > 0).length
   }
 
   #return(): void {

@@ -2,7 +2,8 @@
 import type { Identity } from '#protocols/access'
 import { type Clock, every } from '#protocols/lifecycle'
 import { type HeardBeat, signBeat } from './beats.ts'
-import { BEAT_GAP_MS, BEAT_INTERVAL_MS, beatEveryMs } from './limits.ts'
+import { isCrowd } from './crowd.ts'
+import { BEAT_GAP_MS, BEAT_INTERVAL_MS, CROWD_SIGN_MS } from './limits.ts'
 import type { Beat } from './network.ts'
 
 export interface OwnBeatInit {
@@ -25,6 +26,8 @@ export class OwnBeat {
   readonly #init: OwnBeatInit
   #beat: Beat
   #lastAt = 0
+  /** The last one signed for whoever asked. */
+  #shown: { beat: HeardBeat; signedAt: number } | undefined
   #sentAt = -Infinity
   #started = false
   #early: (() => void) | undefined
@@ -68,6 +71,7 @@ export class OwnBeat {
   advertise(part: Partial<Beat>): void {
     const before = this.#beat
     this.#beat = { ...before, ...part }
+    if (part.roles !== undefined) this.#shown = undefined
     const keys = Object.keys(part) as (keyof Beat)[]
     if (this.#started && keys.some((key) => !PATIENT.has(key) && !isSame(before[key], part[key]))) this.#soon()
   }
@@ -79,6 +83,14 @@ export class OwnBeat {
     return signBeat(identity, universe, { ...this.#beat, addresses: addresses() }, this.#lastAt, left)
   }
 
+  /** A beat for whoever asks, and how long ago it was signed: in a crowd many ask. */
+  show(): { beat: HeardBeat; ageMs: number } {
+    const now = this.#init.clock.monotonic()
+    if (this.#shown === undefined || !isCrowd(this.#init.members()) || now - this.#shown.signedAt >= CROWD_SIGN_MS)
+      this.#shown = { beat: this.sign(), signedAt: now }
+    return { beat: this.#shown.beat, ageMs: Math.round(now - this.#shown.signedAt) }
+  }
+
   #soon(): void {
     const { clock } = this.#init
     const delayMs = Math.max(0, this.#sentAt + BEAT_GAP_MS - clock.monotonic())
@@ -88,11 +100,9 @@ export class OwnBeat {
     })
   }
 
-  /** One that was sent early counts, and timers are late. */
+  /** A crowd asks for it. */
   async #tick(): Promise<void> {
-    const { clock, members } = this.#init
-    const intervalMs = beatEveryMs(members())
-    if (intervalMs === BEAT_INTERVAL_MS || clock.monotonic() - this.#sentAt > intervalMs - BEAT_INTERVAL_MS / 2) await this.#send()
+    if (!isCrowd(this.#init.members())) await this.#send()
   }
 
   async #send(): Promise<void> {

@@ -1,6 +1,6 @@
 /** Before a member is declared dead: this node and two others try to reach it (after SWIM, https://doi.org/10.1109/DSN.2002.1028914). */
 import { type ErrorCode, OsirisError } from '#protocols/errors'
-import type { Random } from '#protocols/lifecycle'
+import type { Clock, Random } from '#protocols/lifecycle'
 import type { MemberTable } from './members.ts'
 import { decodeProbe, encodeProbe, encodeRequest, PROTOCOL } from './messages.ts'
 import type { Message, Network, Peer } from './network.ts'
@@ -9,6 +9,7 @@ import type { Transport } from './transport.ts'
 export interface ProbesInit {
   table: MemberTable
   transport: Transport
+  clock: Clock
   random: Random
   request: Network['request']
 }
@@ -19,6 +20,8 @@ const SILENCE: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['unavailable', 'outc
 /** A witness tries for `REACH_TIMEOUT_MS`; whoever asked waits a little longer. Both end well before the member's beats expire. */
 const REACH_TIMEOUT_MS = 800
 const ASK_TIMEOUT_MS = 1_200
+/** Whose own timers are this late has no processor, and judges nobody: the answers may wait to be read. */
+const LATE_MS = 300
 
 export class Probes {
   readonly #init: ProbesInit
@@ -30,12 +33,14 @@ export class Probes {
 
   /** A connection to the member ended: buries it when nobody asked can reach it. Never rejects. */
   async suspect(peer: Peer): Promise<void> {
-    const { table } = this.#init
+    const { table, clock } = this.#init
+    const startedAt = clock.monotonic()
     const before = table.get(peer)?.seenAt
     if (before === undefined || this.#running.has(peer)) return
     this.#running.add(peer)
     const answers = await Promise.all([this.#reach(peer), ...this.#witnesses(peer).map((each) => this.#ask(each, peer))])
     this.#running.delete(peer)
+    if (clock.monotonic() - startedAt > ASK_TIMEOUT_MS + LATE_MS) return
     if (!answers.includes(true) && table.get(peer)?.seenAt === before) table.bury(peer)
   }
 
