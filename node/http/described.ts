@@ -82,7 +82,7 @@ export function describeDirectPaths({ openAPIRegistry }: OpenAPIHono<ManagementE
       security,
       summary: 'Reaches a web function; it sees everything after its name, byte for byte',
       request: { params: functionParams.extend({ rest: z.string() }), headers: deferHeaders },
-      responses: { ...(method === 'get' ? { 101: socket } : {}), 200: anything, default: problemAnswer },
+      responses: { ...(method === 'get' ? { 101: socket } : {}), 200: anything, 202: accepted, default: problemAnswer },
     })
   }
   describeHealth({ openAPIRegistry })

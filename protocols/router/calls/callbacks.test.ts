@@ -87,7 +87,7 @@ describe('a callback', () => {
   it.each([
     ['no URL', { callback: 'nowhere' }, 'invalid_argument'],
     ['a long URL', { callback: `https://example.org/${'x'.repeat(3000)}` }, 'invalid_argument'],
-    ['a private address', { callback: 'http://127.0.0.1:9/' }, 'egress_denied'],
+    ['a private address', { callback: 'http://127.0.0.1:9/' }, 'invalid_argument'],
     ['a stranger', { callback, caller: STRANGER }, 'unauthenticated'],
   ])('is refused for %s before the call is accepted', async (_what, parts, code) => {
     const world = await worldOf('a')

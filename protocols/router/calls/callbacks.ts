@@ -49,11 +49,17 @@ export function signatureOf(key: string, body: Uint8Array, nowMs: number): strin
   return `t=${seconds},v1=${createHmac('sha256', key).update(`${seconds}.`).update(body).digest('hex')}`
 }
 
-/** Throws `invalid_argument`, `egress_denied`. */
+/** Throws `invalid_argument`: a URL that is never called is the caller's mistake, not a function's. */
 export function judgeCallback(url: string, outside: Outside): void {
   if (url.length > URL_CHARACTERS_MAX)
     throw new OsirisError('invalid_argument', `Cannot call back: the URL is longer than ${URL_CHARACTERS_MAX} characters`)
-  outside.judge(url)
+  try {
+    outside.judge(url)
+  } catch (error) {
+    throw new OsirisError('invalid_argument', `Cannot call back: ${OsirisError.from(error, 'Cannot judge the URL').message}`, {
+      cause: error,
+    })
+  }
 }
 
 export function callbackIdOf(call: string): string {

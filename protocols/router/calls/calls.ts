@@ -71,7 +71,7 @@ export interface Waiting {
 
 export interface Calls {
   /**
-   * Resolves when the call is accepted. Throws what stands in the way of calling the function (`not_found`, `forbidden`, …); `invalid_argument` and `egress_denied`
+   * Resolves when the call is accepted. Throws what stands in the way of calling the function (`not_found`, `forbidden`, …); `invalid_argument`
    * for a callback that cannot be called, `unauthenticated` for one without a token; `payload_too_large` beyond `CALL_BYTES_MAX`; `quota_exceeded`, `overloaded`,
    * `storage_full`, `unavailable` (not accepted); `outcome_unknown` (it may have been).
    */

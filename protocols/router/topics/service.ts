@@ -1,7 +1,7 @@
 /** Topics on a router: takes messages in, notes a delivery for each subscriber in the queue, and makes the deliveries that the queue hands out here. */
 import type { Access } from '#protocols/access'
 import { OsirisError } from '#protocols/errors'
-import { isName } from '#protocols/function'
+import { assertName } from '#protocols/function'
 import type { Caller } from '#protocols/invocation'
 import { hexOf, type Random, type Startable } from '#protocols/lifecycle'
 import type { Network, Peer } from '#protocols/network'
@@ -172,8 +172,7 @@ export class TopicsService implements Topics, Startable {
   }
 
   async #require(caller: Caller, can: 'read' | 'deploy', namespace: string): Promise<void> {
-    if (!isName(namespace))
-      throw new OsirisError('invalid_argument', `Cannot read ${JSON.stringify(namespace.slice(0, 80))} as a namespace`)
+    assertName(namespace, 'a namespace')
     await this.#init.access.require(caller, can, namespace)
   }
 
