@@ -35,7 +35,7 @@ const killing = (step: string) => ({ KILL_AT: step, NODE_OPTIONS: `--import ${KI
 function osiris(args: string[], more: Record<string, string> = {}): Promise<{ code: number | null; out: string }> {
   return new Promise((resolve) => {
     execFile(process.execPath, [BIN, ...args], { env: env(more) }, (error, out) =>
-      resolve({ code: error === null ? 0 : Number(error.code), out }),
+      resolve({ code: error === null ? 0 : Number(error.code ?? -1), out }),
     )
   })
 }

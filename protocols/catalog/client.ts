@@ -157,7 +157,8 @@ export class CatalogClient implements Catalog, Startable {
     this.#artifacts = artifacts
     this.#server = artifacts && new ArtifactServer({ store: artifacts, chunksOf, onDamage: () => {} })
     this.standing = init.universe && new Follower({ network, clock, random, universe: init.universe })
-    this.#heads = init.universe && new HeadFinder({ network, clock, random, universe: init.universe })
+    const isNone = (key: string) => this.standing?.knowsNoCatalog(key) === true
+    this.#heads = init.universe && new HeadFinder({ network, clock, random, universe: init.universe, isNone })
   }
 
   async start(): Promise<void> {

@@ -14,7 +14,7 @@ import { comparePlaces, type Entry, openEntry, placeOf } from '../ledger/entry.t
 import { openProof } from '../ledger/forks/forks.ts'
 import { drifts, type Hlc } from '../ledger/hlc.ts'
 import { standingAnswerSchema, entriesSchema, emptySchema, OBJECTS_MAX, PROTOCOL, PROOFS_BYTES_MAX, type Request } from '../messages.ts'
-import { rolesOfPeer, type Standing } from './standing.ts'
+import { rolesLetIn, rolesOfPeer, type Standing } from './standing.ts'
 import { Turns } from '../turns.ts'
 
 /** Between two questions, each to one catalog in its turn; equal ones exchange one digest. Until the first answer more often. */
@@ -75,6 +75,11 @@ export class Follower implements Standing {
 
   onStanding(listener: () => void): () => void {
     return this.#authority.onChange(listener)
+  }
+
+  /** Whether what was followed so far says that this key is no catalog; `false` before anything was heard. */
+  knowsNoCatalog(key: string): boolean {
+    return this.#isInformed && !rolesLetIn(this.#authority, key, this.#init.clock.now()).has('catalog')
   }
 
   /** What shows that this key is a member, for an entry of its own to stand on. */

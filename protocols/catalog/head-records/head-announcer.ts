@@ -6,8 +6,8 @@ import type { Identity, Universe } from '#protocols/access'
 import type { Events } from '#protocols/events'
 import { type Clock, every } from '#protocols/lifecycle'
 import { identityOf, type Network } from '#protocols/network'
+import { basisPlaces } from './head-basis.ts'
 import { HEAD_BYTES_MAX, HeadJudge, headKeyOf, headOf, HEADS, signHead } from './head-record.ts'
-import type { Entry } from '../ledger/entry.ts'
 import { functionKey, type FunctionState } from '../ledger/fold.ts'
 import type { Ledger } from '../ledger/ledger.ts'
 import { rendezvous } from '../rendezvous.ts'
@@ -44,7 +44,7 @@ export class HeadAnnouncer {
   #walk: Iterator<FunctionState> | undefined
   #walkedAt = Number.NEGATIVE_INFINITY
   #isNews = true
-  #admission: Entry | undefined
+  #basis: { of: string; bytes: Uint8Array[] } | undefined
 
   constructor(init: HeadAnnouncerInit) {
     this.#init = init
@@ -116,21 +116,35 @@ export class HeadAnnouncer {
 
   async #tell(state: FunctionState): Promise<boolean> {
     const { identity, network, ledger, clock } = this.#init
-    const admission = await this.#admissionFor(state.namespace)
-    if (admission === undefined) return false
-    const value = signHead(identity, headOf(state, identity.id, ledger.universe, clock.now()), admission.bytes)
+    const basis = await this.#basisFor(state.namespace)
+    if (basis === undefined) return false
+    const value = signHead(identity, headOf(state, identity.id, ledger.universe, clock.now()), basis)
     if (value.length > HEAD_BYTES_MAX) return false
     network.putRecord(HEADS, headKeyOf(ledger.universe, state.namespace, state.name), value)
     return true
   }
 
   /** The root's own word for this node; without it nobody would believe what it says. */
-  async #admissionFor(namespace: string): Promise<Entry | undefined> {
+  async #basisFor(namespace: string): Promise<Uint8Array[] | undefined> {
     const { ledger, identity, clock, universe } = this.#init
     const hash = ledger.authority.standingFor(identity.id, 'deploy', namespace, clock.now())
-    const fact = typeof hash === 'string' ? ledger.authority.verdict.grants.get(hash)?.fact : undefined
-    if (fact?.type !== 'admit' || fact.place.author !== universe.root) return undefined
-    if (this.#admission?.hash !== hash) this.#admission = await ledger.entryAt(fact.place)
-    return this.#admission
+    const { keys, grants } = ledger.authority.verdict
+    const fact = typeof hash === 'string' ? grants.get(hash)?.fact : undefined
+    if (fact?.type !== 'admit' || fact.basis !== null) return undefined
+    const genesis = ledger.authority.genesis()
+    const places = basisPlaces(
+      keys,
+      { root: universe.root, recovery: genesis?.recovery ?? null, genesis: genesis?.place },
+      { place: fact.place, subject: fact.subject },
+      identity.id,
+    )
+    const of = places?.map((each) => each.hash).join()
+    if (places === undefined || of === undefined) return undefined
+    if (this.#basis?.of !== of) {
+      const bytes: Uint8Array[] = []
+      for (const place of places) bytes.push((await ledger.entryAt(place)).bytes)
+      this.#basis = { of, bytes }
+    }
+    return this.#basis.bytes
   }
 }

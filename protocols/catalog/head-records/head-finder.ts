@@ -22,6 +22,8 @@ export interface HeadFinderInit {
   universe: { root: string }
   clock: Clock
   random: Random
+  /** Whether the ledger, as far as it is followed, says that a key is no catalog (any more); absent: nothing is known. */
+  isNone?: (key: string) => boolean
 }
 
 export class HeadFinder {
@@ -36,7 +38,11 @@ export class HeadFinder {
   constructor(init: HeadFinderInit) {
     const { universe, clock } = init
     this.#init = init
-    this.#judge = new HeadJudge({ universe, now: () => clock.now(), isOut: (signer) => this.#out.has(signer) })
+    this.#judge = new HeadJudge({
+      universe,
+      now: () => clock.now(),
+      isOut: (signer) => this.#out.has(signer) || init.isNone?.(signer) === true,
+    })
   }
 
   start(): void {

@@ -38,7 +38,7 @@ function stateOf(manifests: Manifest[], retired = false): FunctionState {
 
 const { manifest } = aFunction('greet')
 const good = headOf(stateOf([manifest]), signer.id, id, NOW - 1000)
-const sign = (part: Partial<Head> = {}, by = signer, entry = admission()) => signHead(by, { ...good, ...part }, entry)
+const sign = (part: Partial<Head> = {}, by = signer, entry = admission()) => signHead(by, { ...good, ...part }, [entry])
 
 it('a good record proves itself and names the version that is live', () => {
   const head = judge().open(KEY, sign())
@@ -51,7 +51,7 @@ it('a good record proves itself and names the version that is live', () => {
 })
 
 it('of a function that was retired nothing is found', () => {
-  const head = judge().open(KEY, signHead(signer, headOf(stateOf([manifest], true), signer.id, id, NOW), admission()))
+  const head = judge().open(KEY, signHead(signer, headOf(stateOf([manifest], true), signer.id, id, NOW), [admission()]))
   expect(recordIn(head, { namespace: 'demo', name: 'greet' }, Math.random)).toBeUndefined()
 })
 
@@ -76,9 +76,20 @@ it('poisoned records are refused, each for its reason', () => {
     [sign({}, signer, admission({ grants: [{ can: ['deploy'], namespaces: ['shop'] }] })), 'has no say'],
     [sign({}, signer, admission({ grants: [] })), 'has no say'],
     [sign({}, signer, admission({ expiresAtMs: NOW - 1 })), 'has expired'],
-    [encode([encode(good), new Uint8Array(64), admission()]), 'signature is not by its signer'],
+    [encode([encode(good), new Uint8Array(64), [admission()]]), 'signature is not by its signer'],
+    [encode([encode(good), new Uint8Array(64), admission()]), 'not a statement'],
+    [signHead(signer, good, []), 'did not let its signer in'],
+    [signHead(signer, good, [admission(), admission()]), 'did not let its signer in'],
+    [
+      signHead(
+        signer,
+        good,
+        Array.from({ length: 13 }, () => admission()),
+      ),
+      'not a statement',
+    ],
     [encode([encode(good), admission()]), 'not a statement'],
-    [encode([encode({ ...good, more: 1 }), new Uint8Array(64), admission()]), 'its statement'],
+    [encode([encode({ ...good, more: 1 }), new Uint8Array(64), [admission()]]), 'its statement'],
     [new Uint8Array(HEAD_BYTES_MAX + 1), 'bytes'],
   ]
   for (const [bytes, why] of poison) expect(() => judge().open(KEY, bytes)).toThrow(why)

@@ -1,8 +1,8 @@
 /**
  * What a catalog says in the DHT of one function, so that nodes without the ledger can go on calling it while no catalog answers:
- * `[payload, signature, admission]` in deterministic dag-cbor. The payload is the bytes of the statement below, the signature is Ed25519 (RFC 8032) by the
- * signer over `osiris/head/1`, a zero byte and the payload, the admission is the bytes of the entry by which the root of the universe let the signer in as a
- * catalog that may deploy in the namespace. So it proves itself to whoever knows the universe, and to nobody else.
+ * `[payload, signature, basis]` in deterministic dag-cbor. The payload is the bytes of the statement below, the signature is Ed25519 (RFC 8032) by the
+ * signer over `osiris/head/1`, a zero byte and the payload, the basis is a list: the bytes of the entries by which the root of the universe let the signer in as a
+ * catalog that may deploy in the namespace (`head-basis.ts`). So it proves itself to whoever knows the universe, and to nobody else.
  */
 import { z } from 'zod'
 import { allows, type Identity, keySchema, publicKeyOf, universeId, verifySignature } from '#protocols/access'
@@ -14,8 +14,9 @@ import type { Random } from '#protocols/lifecycle'
 import { digestSchema, manifestSchema, nameSchema, versionOf } from '#protocols/manifest'
 import { pickTarget } from '#protocols/steering'
 import type { FunctionRecord } from '../catalog.ts'
+import { BASIS_MAX, basisIn } from './head-basis.ts'
 import { ASKED_BY_MAX } from '../ledger/asker.ts'
-import { bodyOf, targetsSchema } from '../ledger/bodies.ts'
+import { targetsSchema } from '../ledger/bodies.ts'
 import { type Entry, ENTRY_DEPTH_MAX, openEntry } from '../ledger/entry.ts'
 import { functionKey, type FunctionState, type Version } from '../ledger/fold.ts'
 import { COUNTER_MAX, DRIFT_MS_MAX } from '../ledger/hlc.ts'
@@ -83,9 +84,9 @@ export function headOf(state: FunctionState, signer: string, universe: string, a
   }
 }
 
-export function signHead(identity: Identity, head: Head, admission: Uint8Array): Uint8Array {
+export function signHead(identity: Identity, head: Head, basis: readonly Uint8Array[]): Uint8Array {
   const payload = encode(head)
-  return encode([payload, new Uint8Array(identity.sign(signed(payload))), admission])
+  return encode([payload, new Uint8Array(identity.sign(signed(payload))), [...basis]])
 }
 
 /** The record that a reference means, as far as the head shows it. */
@@ -138,25 +139,25 @@ export class HeadJudge {
 
   #open(key: string, bytes: Uint8Array): Head {
     if (bytes.length > HEAD_BYTES_MAX) throw new Error(`it has ${bytes.length} bytes`)
-    const [payload, signature, admission] = threeOf(decodeCanonical(bytes, 1))
+    const [payload, signature, basis] = threeOf(decodeCanonical(bytes, 2))
     const head = parse(statementSchema, decodeCanonical(payload, ENTRY_DEPTH_MAX), 'its statement')
     if (head.universe !== this.#universe) throw new Error('it is of another universe')
     if (headKeyOf(head.universe, head.namespace, head.name) !== key) throw new Error('it is of another function')
     requireTimely(head, this.#init.now())
     requireWhole(head)
-    this.#requireAdmitted(head, admission)
+    this.#requireAdmitted(head, basis)
     if (!verifySignature(publicKeyOf(head.signer), signed(payload), signature)) throw new Error('its signature is not by its signer')
     return head
   }
 
-  #requireAdmitted({ signer, namespace }: Head, bytes: Uint8Array): void {
-    const { author, universe, grant, ...entry } = this.#entryIn(bytes)
-    const body = entry.type === 'admit' ? bodyOf(entry, 'admit') : undefined
-    if (body?.member !== signer || universe !== this.#universe || author !== this.#init.universe.root || grant !== null)
-      throw new Error('the root did not let its signer in')
-    if (body.expiresAtMs !== null && body.expiresAtMs <= this.#init.now()) throw new Error('the admission of its signer has expired')
-    const principal = { subject: signer, grants: body.grants }
-    if (!body.roles.includes('catalog') || !allows(principal, 'deploy', namespace))
+  #requireAdmitted({ signer, namespace }: Head, chain: readonly Uint8Array[]): void {
+    const entries = chain.map((bytes) => this.#entryIn(bytes))
+    if (entries.some(({ universe }) => universe !== this.#universe)) throw new Error('the root did not let its signer in')
+    const basis = basisIn(entries, this.#init.universe.root)
+    if (basis.signer !== signer) throw new Error('the root did not let its signer in')
+    if (basis.expiresAtMs !== null && basis.expiresAtMs <= this.#init.now()) throw new Error('the admission of its signer has expired')
+    const principal = { subject: signer, grants: basis.grants }
+    if (!basis.roles.includes('catalog') || !allows(principal, 'deploy', namespace))
       throw new Error('its signer has no say in the namespace')
     if (this.#init.isOut?.(signer) === true) throw new Error('its signer was shut out')
   }
@@ -191,10 +192,11 @@ function requireWhole({ namespace, name, shown, aliases }: Head): void {
     throw new Error('it does not show what is live')
 }
 
-function threeOf(parts: unknown): [Uint8Array, Uint8Array, Uint8Array] {
-  if (Array.isArray(parts) && parts.length === 3 && parts.every((each) => each instanceof Uint8Array))
-    return parts as [Uint8Array, Uint8Array, Uint8Array]
-  throw new Error('it is not a statement, a signature and an admission')
+function threeOf(parts: unknown): [Uint8Array, Uint8Array, Uint8Array[]] {
+  const [payload, signature, basis] = Array.isArray(parts) && parts.length === 3 ? (parts as unknown[]) : []
+  const isBasis = Array.isArray(basis) && basis.length <= BASIS_MAX && basis.every((each) => each instanceof Uint8Array)
+  if (payload instanceof Uint8Array && signature instanceof Uint8Array && isBasis) return [payload, signature, basis]
+  throw new Error('it is not a statement, a signature and what shows who signed')
 }
 
 function digits(value: number): string {

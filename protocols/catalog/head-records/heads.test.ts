@@ -5,6 +5,9 @@ import { until } from '#protocols/until'
 import { MemoryArtifacts } from '../artifacts/artifacts.ts'
 import { aFunction, type CatalogNode, CatalogUniverse, untilMembers } from '../catalog.fixture.ts'
 import { HeadJudge, headKeyOf, headOf, HEADS, signHead } from './head-record.ts'
+import { versionOf } from '#protocols/manifest'
+import { agreeToRotation } from '../ledger/authority-facts.ts'
+import { fixedRootKeys } from '../rotating.ts'
 import { serveArtifacts } from '../serve.ts'
 
 let universe: CatalogUniverse
@@ -16,11 +19,11 @@ afterEach(() => universe.stop())
 const ref = { namespace: 'demo', name: 'greet' }
 const ASK = { timeoutMs: 3000 }
 
-async function clientNamed(name: string) {
+async function clientNamed(name: string, catalogs = 1) {
   const network = await universe.network(name, ['executor'])
   const client = await universe.clientOn(network, { universe: universe.universe, artifacts: new MemoryArtifacts() })
   serveArtifacts(network, client, universe.access)
-  await untilMembers([{ network }], 1)
+  await untilMembers([{ network }], catalogs)
   const key = headKeyOf(universeId(universe.universe), ref.namespace, ref.name)
   const judge = new HeadJudge({ universe: universe.universe, now: () => Date.now() })
   return {
@@ -80,7 +83,7 @@ it("a catalog's word goes before the DHT's, and what was asked once is used on w
     retired: false,
     last,
   }
-  liar.putRecord(HEADS, headKeyOf(id, 'demo', 'greet'), signHead(other, headOf(state, other.id, id, Date.now()), admission))
+  liar.putRecord(HEADS, headKeyOf(id, 'demo', 'greet'), signHead(other, headOf(state, other.id, id, Date.now()), [admission]))
   expect(await asked.get()).toBe(version)
   await universe.mesh.kill('a')
   expect(await asked.get()).toBe(record.version)
@@ -108,3 +111,23 @@ it('records of a catalog that the root banned are used no more', async () => {
   await universe.mesh.kill('a')
   await expect(get()).rejects.toMatchObject({ message: expect.stringContaining('Cannot') })
 })
+
+it('a catalog that was let in by the key that took over from the root is believed too, by a node that never heard of either', async () => {
+  const next = createIdentity()
+  const id = universeId(universe.universe)
+  const node = await universe.node('a', { rootKeys: fixedRootKeys(next) })
+  const proof = agreeToRotation(next, id, universe.root.id)
+  await universe.asRoot('rotate', { from: universe.root.id, to: next.id, seq: universe.founding.length + 1, proof })
+  const late = await universe.node('late', { admitted: false })
+  await node.service.admit(late.identity.id, 'late', ['catalog'], [{ can: ['deploy'], namespaces: ['*'] }])
+  await until(() => late.service.authority().isMember(late.identity.id, Date.now()))
+  const newcomer = await clientNamed('newcomer', 2)
+  const options = { by: 'ada', ack: 'accepted', timeoutMs: 3000 } as const
+  const { manifest } = aFunction('greet')
+  await node.service.record('publish', { manifest, after: null }, options)
+  await until(() => late.service.list({}).length === 1)
+  await universe.mesh.kill('a')
+  await until(newcomer.knows, 20_000)
+  await universe.mesh.kill('late')
+  expect(await newcomer.get()).toBe(versionOf(manifest))
+}, 40_000)

@@ -145,6 +145,11 @@ describe('the door', () => {
       ['hook', 'told'],
       ['secret', 'KEY'],
     ])
+    const lines = (await ledger.log({ limit: 100 })).filter(({ type }) => type === 'secret' || type === 'hook')
+    expect(lines.map(({ type, content }) => [type, content])).toEqual([
+      ['secret', secret],
+      ['hook', hook],
+    ])
     await outcomeOf(next(other, { type: 'secret', body: { ...secret, version: 2, digest: null } }))
     expect(ledger.state.references('team-a')).toMatchObject([{ body: { name: 'told' } }])
     expect(ledger.state.digest()).not.toBe(empty)

@@ -5,7 +5,7 @@ import type { GrantRecord } from '../catalog.ts'
 import type { Asker } from './asker.ts'
 import { judgeAtDoor, type DoorVerdict } from './authority-door.ts'
 import { type GrantState, type Standing, Verdict } from './authority-evaluate.ts'
-import { type AuthorityFact, authorityFactOf, AuthorityFacts, byPlace, type GrantFact } from './authority-facts.ts'
+import { type AuthorityFact, authorityFactOf, AuthorityFacts, byPlace, type GenesisFact, type GrantFact } from './authority-facts.ts'
 import { isOwnRotation } from './authority-keys.ts'
 import { covers, EVERYWHERE, isExpired, type Need } from './authority-rules.ts'
 import { compareText, comparePlaces, type Entry, type Line, type Place } from './entry.ts'
@@ -186,6 +186,11 @@ export class LedgerAuthority implements Authority {
 
   isBanned(key: string): boolean {
     return this.#verdict.keys.banned.has(key)
+  }
+
+  /** The entry that the universe began with, where it is here. */
+  genesis(): GenesisFact | undefined {
+    return this.#facts.genesis
   }
 
   /** Where the ban of a key stands, of several the first. */
