@@ -1,5 +1,6 @@
 /** Faults under which functions are called: what they have in common. */
 import { setTimeout as sleep } from 'node:timers/promises'
+import { until } from '../bench/children.ts'
 import { type Callers, failuresIn, FUNCTIONS, TIMEOUT_MS } from './callers.ts'
 import { NAMESPACE } from './deployers.ts'
 import type { Fault, FaultRun, Verdict } from './fault.ts'
@@ -10,7 +11,7 @@ import { FaultUniverse } from './universe.ts'
 const READY_MS = 60_000
 const LOOK_MS = 20
 /** Codes a call may end with while nodes are in trouble. */
-const HONEST = ['unavailable', 'outcome_unknown', 'deadline_exceeded', 'overloaded', 'worker_crashed']
+export const HONEST = ['unavailable', 'outcome_unknown', 'deadline_exceeded', 'overloaded', 'worker_crashed']
 const SUCCESS_MIN = 0.999
 
 export interface CallsFault extends StrikeInit {
@@ -34,7 +35,7 @@ export function underCalls(fault: CallsFault): Fault {
 async function run(fault: CallsFault, init: FaultRun): Promise<Verdict> {
   const sink = await Sink.start(init.cleanup)
   const universe = await FaultUniverse.start(init.nodes, init.dir, init.cleanup, { everything: true })
-  const strikes = new Strikes({ fault, run: init, universe, isTimed: init.isTimed && init.calls === undefined })
+  const strikes = new Strikes({ fault, run: init, universe, sink, isTimed: init.isTimed && init.calls === undefined })
   const { callers } = strikes
   init.cleanup.add(() => callers.pause())
   await deployCalled(universe, sink)
@@ -70,7 +71,8 @@ export async function deployCalled(
   for (const name of FUNCTIONS) {
     const again = name === 'again' ? { idempotent: true, hedge: { after: '100ms' } } : {}
     const config = { access: 'public' as const, egress: [url], execution: { timeout: `${timeoutMs}ms` }, ...again, ...settings }
-    await first?.client?.deploy({ namespace: NAMESPACE, name, source, language: 'javascript', ack: 'committed', config })
+    const asked = { namespace: NAMESPACE, name, source, language: 'javascript', ack: 'committed', config } as const
+    await until(`${name} is deployed`, LOOK_MS, READY_MS, async () => first?.client?.deploy(asked))
   }
   const end = performance.now() + READY_MS
   for (const { client } of universe.ready())

@@ -24,7 +24,7 @@ describe.each(FAULTS.filter(({ isQuick }) => isQuick))('$name', (fault) => {
     const bounds = { lookEvery: 3, settleMs: 60_000, isTimed: false }
     const { problems } = await fault.run({
       seed: 9,
-      strikes: Math.min(3, fault.strikes ?? 3),
+      strikes: fault.quickStrikes ?? 3,
       nodes: 3,
       ...bounds,
       dir,

@@ -92,9 +92,7 @@ async function run(fault: NetworkFault, init: FaultRun): Promise<Verdict> {
     const quietMs = callers.p99()
     callers.mark()
     const lastsMs = isTimed ? fault.lastsMs : (fault.quickMs ?? fault.lastsMs)
-    problems.push(
-      ...(await fault.play({ lab, universe, callers, away, dice, isTimed, lastsMs, quietMs, strike, say })),
-    )
+    problems.push(...(await fault.play({ lab, universe, callers, away, dice, isTimed, lastsMs, quietMs, strike, say })))
     await deployers.pause()
     await lab.clear()
     const healed = await heal(universe, callers, init.settleMs)

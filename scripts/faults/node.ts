@@ -65,6 +65,10 @@ export class FaultNode {
     return this.#life !== undefined
   }
 
+  get pid(): number | undefined {
+    return this.#life?.child.pid
+  }
+
   get state(): NodeState | undefined {
     return readNode(this.#dir, this.name)
   }
@@ -116,6 +120,11 @@ export class FaultNode {
     const pid = this.#life?.child.pid
     if (pid === undefined) return
     for (const each of [pid, ...below(pid).map((mark) => mark.pid)]) send(each, signal)
+  }
+
+  /** To its main process alone. */
+  signal(signal: NodeJS.Signals): void {
+    this.#life?.child.kill(signal)
   }
 
   /** To every process below it. */

@@ -6,6 +6,7 @@ import type { FaultRun } from './fault.ts'
 import { judgeGray, type Seen, toldGray } from './gray.ts'
 import type { FaultNode } from './node.ts'
 import { Pulse } from './pulse.ts'
+import type { Sink } from './sink.ts'
 import type { FaultUniverse } from './universe.ts'
 
 const CALLERS = 16
@@ -22,6 +23,8 @@ const FIRST_MS_MAX = 2000
 export interface Struck {
   /** Callers go elsewhere meanwhile; those it answers go on. */
   isAsked: boolean
+  /** What did not hold of the strike itself. */
+  problems?: string[]
   /** Ends what was done to it; resolves when it may be asked again. */
   heal(): Promise<void>
 }
@@ -31,7 +34,7 @@ export interface StrikeInit {
   lastsMs: number
   /** From so long after its beginning the struck node must have lost its share, and calls take at most twice what they took before. Absent: it need not run any. */
   shunnedAfterMs?: number
-  strike(node: FaultNode, universe: FaultUniverse): Promise<Struck>
+  strike(node: FaultNode, universe: FaultUniverse, sink: Sink): Promise<Struck>
 }
 
 export class Strikes {
@@ -40,16 +43,18 @@ export class Strikes {
   readonly isTimed: boolean
   readonly #fault: StrikeInit
   readonly #universe: FaultUniverse
+  readonly #sink: Sink
   readonly #signal: AbortSignal
   readonly #dice: Dice
   readonly #gray: Seen = { quietMs: [], lateMs: [], shares: [] }
   #away: FaultNode | undefined
   #slowest = { ms: 0, stalledMs: 0 }
 
-  constructor(init: { fault: StrikeInit & { name: string }; run: FaultRun; universe: FaultUniverse; isTimed: boolean }) {
-    const { fault, run, universe, isTimed } = init
+  constructor(init: { fault: StrikeInit & { name: string }; run: FaultRun; universe: FaultUniverse; sink: Sink; isTimed: boolean }) {
+    const { fault, run, universe, sink, isTimed } = init
     this.#fault = fault
     this.#universe = universe
+    this.#sink = sink
     this.#signal = run.cleanup.signal
     this.#dice = new Dice(run.seed, fault.name)
     this.isTimed = isTimed
@@ -72,7 +77,7 @@ export class Strikes {
     const others = this.#universe.ready().filter((each) => each !== node)
     const pulse = new Pulse(others)
     const markedAt = this.#mark()
-    const struck = await this.#fault.strike(node, this.#universe)
+    const struck = await this.#fault.strike(node, this.#universe, this.#sink)
     if (!struck.isAsked) this.#away = node
     const slow = await this.#firstAnswers(others, markedAt, pulse)
     await pulse.stop()
@@ -85,7 +90,7 @@ export class Strikes {
     if (shunnedAfterMs !== undefined) this.#look(node)
     await struck.heal()
     this.#away = undefined
-    return slow.map((each) => `after strike ${number} (${node.name}) ${each}`)
+    return [...(struck.problems ?? []), ...slow.map((each) => `after strike ${number} (${node.name}) ${each}`)]
   }
 
   /** What did not hold over all strikes. */

@@ -20,14 +20,18 @@ interface Setting {
 }
 
 export class FaultUniverse {
-  readonly nodes: readonly FaultNode[]
+  readonly nodes: FaultNode[]
+  /** Those that left for good. */
+  readonly #gone: FaultNode[] = []
   /** The developer's: good on every node. */
   #token: string | undefined
   readonly #starting = new Set<Promise<void>>()
+  readonly #dir: string
   readonly #cleanup: Cleanup
 
-  private constructor(nodes: readonly FaultNode[], cleanup: Cleanup) {
+  private constructor(nodes: FaultNode[], dir: string, cleanup: Cleanup) {
     this.nodes = nodes
+    this.#dir = dir
     this.#cleanup = cleanup
   }
 
@@ -40,7 +44,7 @@ export class FaultUniverse {
   ): Promise<FaultUniverse> {
     const rolesOf = (index: number) => (everything ? EVERYTHING : (ROLES[index] ?? ['catalog']))
     const nodes = Array.from({ length: count }, (_, index) => new FaultNode(`node-${index + 1}`, rolesOf(index), dir, places[index]))
-    const universe = new FaultUniverse(nodes, cleanup)
+    const universe = new FaultUniverse(nodes, dir, cleanup)
     // Registered first: a start that is interrupted leaves nodes behind.
     cleanup.add(() => universe.#end())
     const [first, ...others] = nodes as [FaultNode, ...FaultNode[]]
@@ -59,6 +63,22 @@ export class FaultUniverse {
     return this.nodes.filter((node) => node.client !== undefined)
   }
 
+  /** One more, by the first one's invitation. Resolves when it is ready, or has its trouble told. */
+  async add(name: string, roles: readonly Role[]): Promise<FaultNode> {
+    this.#cleanup.signal.throwIfAborted()
+    const node = new FaultNode(name, roles, this.#dir)
+    this.nodes.push(node)
+    await node.start(this.#token, this.nodes[0]?.state?.joinToken)
+    return node
+  }
+
+  /** For good: stopped, or killed. */
+  async remove(node: FaultNode, how: 'stop' | 'kill'): Promise<void> {
+    this.nodes.splice(this.nodes.indexOf(node), 1)
+    this.#gone.push(node)
+    await node[how]()
+  }
+
   /** Starts a node again, as a service manager does; nobody waits for it. Throws once the run is being cleaned up. */
   revive(node: FaultNode): void {
     this.#cleanup.signal.throwIfAborted()
@@ -74,14 +94,16 @@ export class FaultUniverse {
   }
 
   troubles(): string[] {
-    return this.nodes.flatMap((node) => node.troubles.splice(0))
+    return [...this.nodes, ...this.#gone].flatMap((node) => node.troubles.splice(0))
   }
 
   /** What is left of processes that were killed, once they have had time to notice. */
   async orphans(): Promise<string[]> {
     const end = performance.now() + ORPHANS_MS
     const left = () =>
-      this.nodes.flatMap((node) => node.orphans().map(({ pid }) => `${node.name} was killed and left process ${pid} behind`))
+      [...this.nodes, ...this.#gone].flatMap((node) =>
+        node.orphans().map(({ pid }) => `${node.name} was killed and left process ${pid} behind`),
+      )
     while (left().length > 0 && performance.now() < end) await sleep(LOOK_MS)
     return left()
   }
@@ -92,7 +114,7 @@ export class FaultUniverse {
   }
 
   async #end(): Promise<void> {
-    await Promise.all(this.nodes.map((node) => node.kill()))
+    await Promise.all([...this.nodes, ...this.#gone].map((node) => node.kill()))
   }
 }
 
