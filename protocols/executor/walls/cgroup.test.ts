@@ -84,6 +84,20 @@ describe('version 2', () => {
     writeFileSync(join(group.folders[0] ?? '', 'memory.events'), 'max 3\noom 1\noom_kill 1\noom_group_kill 0\n')
     expect(group.wasKilled()).toBe(true)
   })
+  test('a limit that cannot be changed now stays, and follows when somebody comes again', () => {
+    writeFileSync(join(own, 'cgroup.subtree_control'), 'memory pids cpu')
+    const group = open().open(100e6)
+    const [limit, usage] = ['memory.max', 'memory.current'].map((name) => join(group.folders[0] ?? '', name)) as [string, string]
+    rmSync(limit)
+    mkdirSync(limit)
+    group.allow(200e6)
+    rmSync(limit, { recursive: true })
+    group.allow(200e6)
+    expect(readFileSync(limit, 'utf8')).toBe('200000000')
+    rmSync(usage, { force: true })
+    group.allow(160e6)
+    expect(readFileSync(limit, 'utf8')).toBe('200000000')
+  })
   test('processors are weighed where the controller is given, and memory is limited where it is not', () => {
     writeFileSync(join(own, 'cgroup.subtree_control'), 'memory pids cpu')
     const groups = open()

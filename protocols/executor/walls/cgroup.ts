@@ -105,11 +105,18 @@ export class Group {
     this.#cpu = cpu
   }
 
-  /** Raises the limit at once; lowers it only where that takes nothing that is in use. */
+  /**
+   * Raises the limit at once; lowers it only where that takes nothing that is in use. One that cannot be changed now, as where no more files can be opened,
+   * stays until somebody comes again. Throws where there is none yet.
+   */
   allow(bytes: number): void {
-    if (bytes === this.#limitBytes || (bytes < this.#limitBytes && this.#number('usage') + SLACK_BYTES > bytes)) return
-    writeFileSync(this.#file('limit'), String(bytes))
-    this.#limitBytes = bytes
+    if (bytes === this.#limitBytes || (bytes < this.#limitBytes && !this.#fitsIn(bytes))) return
+    try {
+      writeFileSync(this.#file('limit'), String(bytes))
+      this.#limitBytes = bytes
+    } catch (error) {
+      if (this.#limitBytes === 0) throw error
+    }
   }
 
   /** What its processes count when processors are short; nothing happens where the kernel does not weigh. */
@@ -149,6 +156,12 @@ export class Group {
   remove(deadlineAt = performance.now() + EMPTY_MS): void {
     const left = this.folders.filter((folder) => !removeGroup(folder))
     if (left.length > 0 && performance.now() < deadlineAt) setTimeout(() => this.remove(deadlineAt), RETRY_MS).unref()
+  }
+
+  /** What cannot be read does not. */
+  #fitsIn(bytes: number): boolean {
+    const usage = this.#text('usage')
+    return usage !== '' && Number(usage) + SLACK_BYTES <= bytes
   }
 
   #file(name: keyof (typeof FILES)[1]): string {
