@@ -12,20 +12,32 @@ export interface ProcessMark {
 /** How often a process that was told to end is looked for. */
 const LOOK_MS = 20
 
-/** The mark of a process that runs now; `undefined` when there is none (a zombie is none). */
+/** What says that this process cannot look now, and nothing of the one it looks for. */
+const BLIND = ['EMFILE', 'ENFILE', 'ENOMEM']
+
+/** The mark of a process that runs now; `undefined` when there is none (a zombie is none), or when nobody can tell. */
 export function markOf(pid: number): ProcessMark | undefined {
-  const startedAs = process.platform === 'linux' ? startFromProc(pid) : startFromPs(pid)
-  return startedAs === undefined ? undefined : { pid, startedAs }
+  try {
+    const startedAs = startOf(pid)
+    return startedAs === undefined ? undefined : { pid, startedAs }
+  } catch {
+    return undefined
+  }
 }
 
-/** Whether the process that was marked still runs. */
+/** Whether the process that was marked still runs. While this one may open no more files, whether any process has its pid. */
 export function isRunning(mark: ProcessMark): boolean {
-  return Number.isInteger(mark.pid) && mark.pid > 0 && markOf(mark.pid)?.startedAs === mark.startedAs
+  if (!Number.isInteger(mark.pid) || mark.pid <= 0) return false
+  try {
+    return startOf(mark.pid) === mark.startedAs
+  } catch {
+    return isThere(mark.pid)
+  }
 }
 
-/** Sends a signal to exactly this process; `false` when it is gone. */
+/** Sends a signal to exactly this process; `false` when it is gone, or when nobody can tell. */
 export function signal(mark: ProcessMark, name: NodeJS.Signals): boolean {
-  if (!isRunning(mark)) return false
+  if (markOf(mark.pid)?.startedAs !== mark.startedAs) return false
   try {
     process.kill(mark.pid, name)
     return true
@@ -53,32 +65,42 @@ export async function terminate(marks: readonly ProcessMark[], timeoutMs: number
   return killed
 }
 
-/** Field 22 of proc_pid_stat(5), counted after the command, which may hold spaces and brackets; the boot id, since ticks begin anew. */
-function startFromProc(pid: number): string | undefined {
+/** Throws when this process cannot look now. */
+function startOf(pid: number): string | undefined {
   try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
-    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
-    return fields[0] === 'Z' || fields[0] === 'X' ? undefined : `${bootId()}:${fields[19] ?? ''}`
-  } catch {
+    return process.platform === 'linux' ? startFromProc(pid) : startFromPs(pid)
+  } catch (error) {
+    if (BLIND.includes((error as NodeJS.ErrnoException).code ?? '')) throw error
     return undefined
   }
+}
+
+function isThere(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM'
+  }
+}
+
+/** Field 22 of proc_pid_stat(5), counted after the command, which may hold spaces and brackets; the boot id, since ticks begin anew. */
+function startFromProc(pid: number): string | undefined {
+  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+  return fields[0] === 'Z' || fields[0] === 'X' ? undefined : `${bootId()}:${fields[19] ?? ''}`
 }
 
 function bootId(): string {
   try {
     return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').slice(0, 8)
-  } catch {
+  } catch (error) {
+    if (BLIND.includes((error as NodeJS.ErrnoException).code ?? '')) throw error
     return ''
   }
 }
 
 function startFromPs(pid: number): string | undefined {
-  try {
-    return (
-      execFileSync('ps', ['-o', 'lstart=', '-p', String(pid)], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim() ||
-      undefined
-    )
-  } catch {
-    return undefined
-  }
+  const lines = execFileSync('ps', ['-o', 'lstart=', '-p', String(pid)], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] })
+  return lines.trim() || undefined
 }

@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -63,6 +64,17 @@ it('a process is known by pid and start together', () => {
   expect(isRunning(reused)).toBe(false)
   expect(signal(reused, 'SIGKILL')).toBe(false)
   expect(markOf(2 ** 22 + 1)).toBeUndefined()
+})
+
+it('a process that may open no more files takes nobody for gone, and sends no signal in doubt', () => {
+  const code = `
+    import { openSync } from 'node:fs'
+    import { isRunning, markOf, signal } from ${JSON.stringify(new URL('process.ts', import.meta.url).href)}
+    const own = markOf(process.pid)
+    try { for (;;) openSync('/dev/null') } catch {}
+    console.log(isRunning(own), isRunning({ pid: 2 ** 22 + 1, startedAs: own.startedAs }), signal(own, 'SIGKILL'))`
+  const args = ['-c', 'ulimit -n 128 && exec "$0" "$@"', process.execPath, '--input-type=module', '--eval', code]
+  expect(spawnSync('sh', args, { encoding: 'utf8' }).stdout).toBe('true false false\n')
 })
 
 it('files are written whole and for their owner only', () => {
