@@ -17,6 +17,8 @@ export interface ExecutorClientInit {
 const ORDER_MS = 3000
 /** The executor kills at 200 ms after the deadline; the rest is its answer's way back. */
 const ANSWER_GRACE_MS = 500
+/** To somebody far away a connection takes five round trips. A member that cannot be reached in this time is followed by another before the caller has waited for two seconds. */
+const OPEN_MS = 1500
 /** After these the peer may have started the function, unless `details.sent` is `false`. */
 const EFFECT_UNKNOWN: ReadonlySet<ErrorCode> = new Set(['outcome_unknown', 'deadline_exceeded', 'unavailable', 'internal'])
 
@@ -40,7 +42,8 @@ export class ExecutorClient {
     const { network, clock } = this.#init
     const now = clock.monotonic()
     const timeoutMs = invocation.deadlineAt - now + ANSWER_GRACE_MS
-    const options = invocation.signal === undefined ? { timeoutMs } : { timeoutMs, signal: invocation.signal }
+    const times = { timeoutMs, openTimeoutMs: OPEN_MS }
+    const options = invocation.signal === undefined ? times : { ...times, signal: invocation.signal }
     let answer: Message
     try {
       answer = await network.request(peer, EXECUTOR_PROTOCOL, encodeInvocation(invocation, now), options)

@@ -51,8 +51,16 @@ export class Links {
 
   async #openThenRequest(peer: Peer, protocol: string, message: Message, options: RequestOptions): Promise<Message> {
     const { clock, deadlines } = this.#init
-    const deadlineAt = clock.monotonic() + options.timeoutMs
-    const caller = await within(this.#open(peer), { deadlines, deadlineAt, signal: options.signal, act: `Cannot ask ${peer}` })
+    const { timeoutMs, openTimeoutMs = timeoutMs, signal } = options
+    const deadlineAt = clock.monotonic() + timeoutMs
+    const isHasty = openTimeoutMs < timeoutMs
+    const patience = {
+      deadlines,
+      deadlineAt: isHasty ? deadlineAt - timeoutMs + openTimeoutMs : deadlineAt,
+      signal,
+      act: `Cannot ask ${peer}`,
+    }
+    const caller = await within(this.#open(peer), isHasty ? { ...patience, late: 'unavailable' } : patience)
     return caller.request(protocol, message, { ...options, timeoutMs: deadlineAt - clock.monotonic() })
   }
 

@@ -69,6 +69,25 @@ describe('MemoryMesh with a virtual clock', () => {
     expect((await soon(clock, long, 1_500)).code).toBe('outcome_unknown')
   })
 
+  it('a request that has so long for a connection fails with proof after it', async () => {
+    const { clock, mesh, nodes } = world(5, 2)
+    const [a, b] = nodes as [Network, Network]
+    await start(nodes)
+    await clock.run(2_000)
+    b.handle('echo/1', async ({ head }) => ({ head }))
+    mesh.partition([a], [b])
+    // The connection is known to be gone, and the member not yet.
+    await clock.run(2_000)
+    const options = { timeoutMs: 10_000, openTimeoutMs: 300 }
+    const hasty = failure(a.request(b.peer, 'echo/1', { head: HEAD }, options))
+    const late = failure(a.request(b.peer, 'echo/1', { head: HEAD }, { timeoutMs: 300 }))
+    expect(await soon(clock, hasty, 310)).toMatchObject({ code: 'unavailable', details: { sent: false } })
+    expect(await soon(clock, late, 310)).toMatchObject({ code: 'deadline_exceeded', details: { sent: false } })
+    mesh.heal()
+    await clock.run(8_000)
+    expect(await soon(clock, a.request(b.peer, 'echo/1', { head: HEAD }, options), 310)).toMatchObject({ head: HEAD })
+  })
+
   it('lost topic messages and broken connections leave members standing', async () => {
     const { clock, mesh, nodes } = world(11, 4)
     mesh.inject({ drop: 0.2, duplicate: 0.2, delayMs: [1, 40] })

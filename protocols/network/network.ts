@@ -22,6 +22,8 @@ export interface Message {
 export interface RequestOptions {
   /** Milliseconds until the response's head must be here; travels with the request, so that the peer gives up too. Bounds the body as well. */
   timeoutMs: number
+  /** Milliseconds for a connection, where there is none: beyond them `unavailable`, with the proof that nothing was sent. It is opened all the same, for whoever asks next. Default: as long as the request may take. */
+  openTimeoutMs?: number
   /** Aborting cancels the peer's handler (its `signal`), and both bodies. */
   signal?: AbortSignal
 }

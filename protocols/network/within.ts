@@ -8,16 +8,18 @@ export interface Patience {
   /** On the monotonic clock. */
   deadlineAt: number
   signal: AbortSignal | undefined
+  /** What it is when the deadline passes; default: `deadline_exceeded`. */
+  late?: 'unavailable' | 'deadline_exceeded'
   /** For the error's sentence. */
   act: string
 }
 
-/** The promise, or `deadline_exceeded`, or `unavailable` when cancelled; what is waited for goes on. */
-export function within<T>(promise: Promise<T>, { deadlines, deadlineAt, signal, act }: Patience): Promise<T> {
+/** The promise, or `late`, or `unavailable` when cancelled; what is waited for goes on. */
+export function within<T>(promise: Promise<T>, { deadlines, deadlineAt, signal, act, late = 'deadline_exceeded' }: Patience): Promise<T> {
   return new Promise<T>((resolve, reject) => {
     const deadline = {
       deadlineAt,
-      expire: () => end(() => reject(unsent('deadline_exceeded', `${act}: no connection within the deadline`))),
+      expire: () => end(() => reject(unsent(late, `${act}: no connection within the time there was for it`))),
     }
     const cancelled = (): void =>
       end(() =>
