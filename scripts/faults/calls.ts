@@ -10,8 +10,8 @@ import { FaultUniverse } from './universe.ts'
 
 const READY_MS = 60_000
 const LOOK_MS = 20
-/** Codes a call may end with while nodes are in trouble. */
-export const HONEST = ['unavailable', 'outcome_unknown', 'deadline_exceeded', 'overloaded', 'worker_crashed']
+/** Codes a call may end with while nodes are in trouble; `quota_exceeded` says that the namespace's share of a processor that others want is used up. */
+export const HONEST = ['unavailable', 'outcome_unknown', 'deadline_exceeded', 'overloaded', 'quota_exceeded', 'worker_crashed']
 const SUCCESS_MIN = 0.999
 
 export interface CallsFault extends StrikeInit {
