@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { expect, it } from 'vitest'
-import { RARE, readCanonical } from './canonical.ts'
-import { decode, decodeCanonical, encode } from './codec.ts'
+import { RARE, readCanonical, writeCanonical } from './canonical.ts'
+import { decode, decodeCanonical, encode, encodeList } from './codec.ts'
 
 const DEPTH = 8
 
@@ -94,6 +94,47 @@ it('floats, links and long integers are left to the codec', () => {
   expect(readCanonical(encode(1.5), DEPTH)).toBe(RARE)
   expect(readCanonical(encode([2n ** 60n]), DEPTH)).toBe(RARE)
   expect(taken(encode([1.5, 2n ** 60n]))).toEqual({ value: [1.5, 2n ** 60n] })
+})
+
+it('property: what is written is what the codec writes, whatever it holds', () => {
+  const text = fc.oneof(
+    fc.string({ unit: 'binary' }),
+    fc.string({ unit: 'grapheme', maxLength: 300 }),
+    fc.string({ minLength: 15, maxLength: 30 }),
+  )
+  fc.assert(
+    fc.property(fc.array(fc.oneof(value, text, fc.array(text, { maxLength: 40 })), { maxLength: 30 }), (list) => {
+      expect(Buffer.from(encodeList(list))).toEqual(Buffer.from(encode(list)))
+    }),
+    { numRuns: 500 },
+  )
+})
+
+it('what is written is its own: the next does not change it; what is long, or of another kind, is left to the codec', () => {
+  const [one, other] = [writeCanonical(['one', 256, -1, [null, true]]), writeCanonical(['other'])]
+  expect([one, other].map((each) => decode(each as Uint8Array))).toEqual([['one', 256, -1, [null, true]], ['other']])
+  for (const each of [
+    [1.5],
+    [{}],
+    [new Uint8Array(1)],
+    [undefined],
+    [Number.NaN],
+    [2 ** 53],
+    ['x'.repeat(6000)],
+    Array.from({ length: 20_000 }, () => 0),
+  ])
+    expect(writeCanonical(each)).toBe(RARE)
+  for (const each of [
+    '\ud800',
+    'é'.repeat(12),
+    'é'.repeat(23),
+    'é'.repeat(128),
+    '€'.repeat(255),
+    'a'.repeat(23),
+    'a'.repeat(24),
+    'a'.repeat(256),
+  ])
+    expect(Buffer.from(encodeList([each, 'b']))).toEqual(Buffer.from(encode([each, 'b'])))
 })
 
 function depthOf(each: unknown): number {

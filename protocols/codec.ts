@@ -5,12 +5,18 @@
 import { hash } from 'node:crypto'
 import * as dagCbor from '@ipld/dag-cbor'
 import type { z } from 'zod'
-import { RARE, readCanonical } from './canonical.ts'
+import { RARE, readCanonical, writeCanonical } from './canonical.ts'
 import { OsirisError } from './errors.ts'
 
 /** Bytes of a value; the same value has the same bytes on every node. `undefined` fields must be left out before. */
 export function encode(value: unknown): Uint8Array {
   return dagCbor.encode(value)
+}
+
+/** The same bytes, sooner where it is a list of texts, whole numbers, truth values, nulls and such lists: what is written for every call. */
+export function encodeList(list: readonly unknown[]): Uint8Array {
+  const written = writeCanonical(list)
+  return written === RARE ? dagCbor.encode(list) : written
 }
 
 /** The value in hostile bytes, not yet judged. Throws `invalid_argument` for anything not well-formed. */

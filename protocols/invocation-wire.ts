@@ -4,7 +4,7 @@
  * Decoding is checked by hand: it is on the path of every remote call, and what arrives is hostile.
  */
 import { collect } from './body.ts'
-import { decode, encode } from './codec.ts'
+import { decodeCanonical, encodeList } from './codec.ts'
 import { type ErrorShape, OsirisError } from './errors.ts'
 import { assertName, type FunctionRef, refOf, VERSION_PATTERN } from './function.ts'
 import {
@@ -46,6 +46,8 @@ const VALUE_BYTES_MAX = 64 * 1024 * 1024
 const COUNT_MAX = 1000
 const ERROR_TEXT_MAX = 4096
 const TRIGGER_ID_MAX = 256
+/** Lists within lists. */
+const DEPTH_MAX = 8
 /** Functions above a call: as many as it may be deep. */
 const PATH_MAX = 16
 
@@ -77,7 +79,7 @@ export function encodeInvocation(invocation: Invocation | PlacedInvocation, now:
     fields.push(sticky ?? null, override ?? null, trigger === undefined ? null : [trigger.kind, trigger.id], lineageFields(chain, path))
   if ((key ?? by) !== undefined) fields.push(key === undefined ? null : [key, invocation.origin ?? null])
   if (by !== undefined) fields.push(by)
-  const head = encode(fields)
+  const head = encodeList(fields)
   const body = payload.kind === 'call' ? payload.args : payload.kind === 'event' ? payload.event : payload.body
   return body === undefined ? { head } : { head, body }
 }
@@ -233,24 +235,33 @@ function fetchOf(value: unknown, body: Body | undefined): Payload {
 
 export function encodeOutcome(outcome: Outcome): WireMessage {
   const meta = metaFields(outcome.meta)
-  if (outcome.kind === 'value') return { head: encode([FORMAT, 'value', meta]), body: outcome.value }
-  if (outcome.kind === 'failed') return { head: encode([FORMAT, 'failed', meta, outcome.started, errorFields(outcome.error)]) }
-  const head = encode([FORMAT, 'response', meta, outcome.status, outcome.headers.flat()])
+  if (outcome.kind === 'value') return { head: encodeList([FORMAT, 'value', meta]), body: outcome.value }
+  if (outcome.kind === 'failed') return { head: encodeList([FORMAT, 'failed', meta, outcome.started, errorFields(outcome.error)]) }
+  const head = encodeList([FORMAT, 'response', meta, outcome.status, outcome.headers.flat()])
   return outcome.body === undefined ? { head } : { head, body: outcome.body }
 }
 
 /** What a newer version appends is ignored by older peers; what an older one leaves out is nothing. */
 function metaFields({ version, node, hops, timing, peakMemoryBytes, rateLimit }: OutcomeMeta): unknown[] {
   const { route, queue, cold, run, cpu, coldParts } = timing
-  const fields: unknown[] = [version, node, hops, finite(route), finite(queue), finite(cold), finite(run), finite(cpu)]
-  if ((peakMemoryBytes ?? coldParts ?? rateLimit) !== undefined) fields.push(finite(peakMemoryBytes ?? 0))
+  const fields: unknown[] = [
+    version,
+    node,
+    hops,
+    microseconds(route),
+    microseconds(queue),
+    microseconds(cold),
+    microseconds(run),
+    microseconds(cpu),
+  ]
+  if ((peakMemoryBytes ?? coldParts ?? rateLimit) !== undefined) fields.push(wholeOf(peakMemoryBytes ?? 0))
   if ((coldParts ?? rateLimit) !== undefined) fields.push(coldParts === undefined ? null : coldFields(coldParts))
   if (rateLimit !== undefined) fields.push(rateLimit)
   return fields
 }
 
 function coldFields({ artifact, isolate, compile, first }: ColdParts): number[] {
-  return [finite(artifact), finite(isolate), finite(compile), finite(first)]
+  return [microseconds(artifact), microseconds(isolate), microseconds(compile), microseconds(first)]
 }
 
 /** Details travel as JSON text, so that nothing a function put there can fail the encoding. */
@@ -332,7 +343,7 @@ function detailsOf(text: string): Record<string, unknown> | undefined {
 }
 
 function read(head: Uint8Array, lengthMin: number, what: string): unknown[] {
-  const fields = decode(head)
+  const fields = decodeCanonical(head, DEPTH_MAX)
   if (!Array.isArray(fields) || fields.length < lengthMin) throw malformed(what, `it is not a list of ${lengthMin} or more`)
   if (fields[0] !== FORMAT) throw new OsirisError('version_mismatch', `Cannot read ${what}: its format is not ${FORMAT}`)
   return fields
@@ -353,9 +364,10 @@ function countOf(value: unknown, max: number, field: string): number {
   throw malformed('a message', `${field} is not a whole number from 0 to ${max}`)
 }
 
+/** In milliseconds. */
 function spanOf(value: unknown): number {
-  if (Number.isFinite(value) && (value as number) >= 0) return value as number
-  throw malformed('an outcome', 'a time is not a number of milliseconds')
+  if (Number.isFinite(value) && (value as number) >= 0) return (value as number) / 1000
+  throw malformed('an outcome', 'a time is not a number of microseconds')
 }
 
 function methodOf(value: unknown): string {
@@ -379,8 +391,13 @@ function pairsOf(flat: unknown[], field: string): [string, string][] {
   return pairs
 }
 
-function finite(value: number): number {
-  return Number.isFinite(value) && value >= 0 ? value : 0
+function wholeOf(count: number): number {
+  return Number.isSafeInteger(count) && count > 0 ? count : 0
+}
+
+/** Whole ones: floats take nine bytes and are slow to write and to read. */
+function microseconds(ms: number): number {
+  return Number.isFinite(ms) && ms > 0 ? Math.min(Number.MAX_SAFE_INTEGER, Math.round(ms * 1000)) : 0
 }
 
 function clip(text: string): string {
