@@ -63,6 +63,8 @@ export class RemoteCandidate implements Candidate, Measured {
   /** What its last beat says, and that to be looked up. */
   #warmIn: readonly string[] = []
   #warm: ReadonlySet<string> = new Set()
+  /** What was asked of it last: calls in a row are often of one version. */
+  #asked = { version: '', isWarm: false }
   latencyMs = LATENCY_GUESS_MS
   #breaker: BreakerState = CLOSED
 
@@ -125,8 +127,10 @@ export class RemoteCandidate implements Candidate, Measured {
     if (warm !== this.#warmIn) {
       this.#warmIn = warm
       this.#warm = new Set(warm)
+      this.#asked = { version: '', isWarm: false }
     }
-    return this.#warm.has(version.slice(0, WARM_PREFIX))
+    if (this.#asked.version !== version) this.#asked = { version, isWarm: this.#warm.has(version.slice(0, WARM_PREFIX)) }
+    return this.#asked.isWarm
   }
 
   /** Of the version, calls handed over from here. */

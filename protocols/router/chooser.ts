@@ -114,8 +114,8 @@ export class Chooser {
     const { version, isProbe } = handed
     if (isProbe) this.#measures.forget(candidate.peer)
     this.#measures.record(version, candidate.peer, tookMs, false)
-    const referenceMs = this.#measures.referenceMs(version, candidate.peer)
-    if (isProbe && referenceMs !== undefined && isSlow(tookMs, referenceMs)) candidate.open('slow', true)
+    const referenceMs = isProbe ? this.#measures.referenceMs(version, candidate.peer) : undefined
+    if (referenceMs !== undefined && isSlow(tookMs, referenceMs)) candidate.open('slow', true)
     else if (candidate.answered(handed) && isProbe) this.#tell('info', `Asking executor "${candidate.name}" again: it answers`)
   }
 

@@ -52,6 +52,7 @@ export function seedOf(peer: string): number {
 
 /** Where instances of the version belong: the same on every node that knows the same members. `undefined` when there is nobody. */
 export function homeOf<T extends { readonly seed: number }>(version: string, candidates: readonly T[]): T | undefined {
+  if (candidates.length <= 1) return candidates[0]
   const scoreOf = scoring(version)
   let home: T | undefined
   let best = -1
