@@ -31,6 +31,7 @@ import { idempotencyKeyOf } from './idempotency.ts'
 import type { MaybePromise } from './lifecycle.ts'
 import { rateLimitsOf } from './rate-limit.ts'
 import { steer } from './steering.ts'
+import { countOf, listOf, malformed, pairsOf, textOf } from './wire-fields.ts'
 
 /** The same shape as a network Message. */
 export interface WireMessage {
@@ -349,21 +350,6 @@ function read(head: Uint8Array, lengthMin: number, what: string): unknown[] {
   return fields
 }
 
-function listOf(value: unknown, lengthMin: number, field: string): unknown[] {
-  if (Array.isArray(value) && value.length >= lengthMin) return value
-  throw malformed('a message', `${field} is not a list of ${lengthMin} or more`)
-}
-
-function textOf(value: unknown, lengthMax: number, field: string): string {
-  if (typeof value === 'string' && value.length <= lengthMax) return value
-  throw malformed('a message', `${field} is not a text of at most ${lengthMax} characters`)
-}
-
-function countOf(value: unknown, max: number, field: string): number {
-  if (Number.isInteger(value) && (value as number) >= 0 && (value as number) <= max) return value as number
-  throw malformed('a message', `${field} is not a whole number from 0 to ${max}`)
-}
-
 /** In milliseconds. */
 function spanOf(value: unknown): number {
   if (Number.isFinite(value) && (value as number) >= 0) return (value as number) / 1000
@@ -383,14 +369,6 @@ function headersOf(value: unknown, what: string): HeaderList {
   return pairs
 }
 
-function pairsOf(flat: unknown[], field: string): [string, string][] {
-  if (flat.length % 2 !== 0) throw malformed('a message', `${field} are not pairs`)
-  const pairs: [string, string][] = []
-  for (let index = 0; index < flat.length; index += 2)
-    pairs.push([textOf(flat[index], 65_536, field), textOf(flat[index + 1], 262_144, field)])
-  return pairs
-}
-
 function wholeOf(count: number): number {
   return Number.isSafeInteger(count) && count > 0 ? count : 0
 }
@@ -402,8 +380,4 @@ function microseconds(ms: number): number {
 
 function clip(text: string): string {
   return text.length <= ERROR_TEXT_MAX ? text : `${text.slice(0, ERROR_TEXT_MAX - 1)}…`
-}
-
-function malformed(what: string, reason: string): OsirisError {
-  return new OsirisError('invalid_argument', `Cannot read ${what}: ${reason}`)
 }

@@ -7,6 +7,7 @@ import { streams } from './streams.ts'
 import { TextDecoder, TextEncoder } from './text.ts'
 import { installTimers } from './timers.ts'
 import { urls } from './urls.ts'
+import type * as base64 from './base64.ts'
 import type * as clone from './clone.ts'
 import type * as compression from './compression.ts'
 import type * as performance from './performance.ts'
@@ -17,7 +18,7 @@ const LATE: [load: () => object, names: string[]][] = [
   [webPiece, ['AbortController', 'AbortSignal', 'Headers', 'Request', 'Response', 'fetch']],
   [eventsPiece, ['CustomEvent', 'Event', 'EventTarget']],
   [exceptionPiece, ['DOMException']],
-  [() => require('./base64.ts') as object, ['atob', 'btoa']],
+  [() => require('./base64.ts') as typeof base64, ['atob', 'btoa']],
   [urls, ['URL', 'URLSearchParams']],
   [streams, ['ReadableStream', 'ReadableStreamDefaultController', 'ReadableStreamDefaultReader', 'ReadableByteStreamController']],
   [streams, ['ReadableStreamBYOBReader', 'ReadableStreamBYOBRequest', 'ByteLengthQueuingStrategy', 'CountQueuingStrategy']],
