@@ -5,6 +5,8 @@ import { type ErrorCode, errorStatus, isErrorCode, OsirisError } from '#protocol
 const STANDARD = new Set(['type', 'title', 'status', 'detail', 'code', 'stack'])
 /** Reasons that prove that nothing was sent. */
 const NOT_SENT = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH', 'UND_ERR_CONNECT_TIMEOUT'])
+/** What `fetch` never connects to (https://fetch.spec.whatwg.org/#port-blocking), as Node says it. */
+const BAD_PORT = 'bad port'
 
 /** Whether an answer is the platform's error rather than the function's own: functions cannot set `osiris-*` headers. */
 export function isProblem(response: Response): boolean {
@@ -33,7 +35,7 @@ export function unreached(error: unknown, act: string, base: string, timeoutMs: 
     return new OsirisError('deadline_exceeded', `Cannot ${act}: ${base} did not answer within ${timeoutMs} ms`, { cause: error })
   const cause = (error as { cause?: { code?: string; message?: string } }).cause
   const reason = cause?.code ?? cause?.message ?? (error as Error).message
-  if (cause?.code !== undefined && NOT_SENT.has(cause.code)) {
+  if (cause !== undefined && (NOT_SENT.has(cause.code ?? '') || cause.message === BAD_PORT)) {
     return new OsirisError('unavailable', `Cannot ${act}: ${base} cannot be reached (${reason})`, {
       cause: error,
       details: { sent: false },

@@ -71,6 +71,13 @@ describe('trouble', () => {
     await expect(half.call('demo/greet')).rejects.toMatchObject({ code: 'outcome_unknown' })
   })
 
+  it('nobody there, or a port that is never connected to: unavailable, and nothing was sent', async () => {
+    for (const url of ['http://127.0.0.1:1', 'http://127.0.0.1:9']) {
+      const osiris = await connect(url)
+      await expect(osiris.call('demo/greet')).rejects.toMatchObject({ code: 'unavailable', details: { sent: false } })
+    }
+  })
+
   it('no answer in time: deadline_exceeded', async () => {
     const osiris = await connect({ url: await serve(() => {}), timeoutMs: 30 })
     await expect(osiris.call('demo/greet')).rejects.toMatchObject({

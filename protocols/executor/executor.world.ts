@@ -8,7 +8,8 @@ import { systemClock } from '#protocols/lifecycle'
 import { functionConfigSchema, type FunctionConfig, type Manifest, settingsOf, versionOf } from '#protocols/manifest'
 import { collect } from '#protocols/body'
 import type { CodeSource } from './executor.ts'
-import { ExecutorService, type ExecutorServiceInit } from './service.ts'
+import { ExecutorService } from './service.ts'
+import type { ExecutorServiceInit } from './service-init.ts'
 
 export interface Define {
   namespace?: string

@@ -3,20 +3,20 @@ import { availableParallelism, totalmem } from 'node:os'
 import type { FunctionRecord } from '#protocols/catalog'
 import { digestOf } from '#protocols/codec'
 import { OsirisError } from '#protocols/errors'
-import type { Events, LogLevel } from '#protocols/events'
+import type { LogLevel } from '#protocols/events'
 import { failed, type LimitName, type Outcome, type PlacedInvocation } from '#protocols/invocation'
-import type { Clock, MaybePromise, Random, Startable } from '#protocols/lifecycle'
-import { fits, type Traits } from '#protocols/traits'
+import type { Clock, MaybePromise, Startable } from '#protocols/lifecycle'
+import { fits } from '#protocols/traits'
 import { Admission } from './admission.ts'
 import { answerAsk } from './chain/asks.ts'
-import { Chains, type ChainsInit } from './chain/chains.ts'
+import { Chains } from './chain/chains.ts'
 import { Call, type CallOwner } from './call.ts'
-import { CodeCache, type CodeStore } from './compiled/cache.ts'
+import { CodeCache } from './compiled/cache.ts'
 import { sharedSnapshot } from './compiled/snapshot.ts'
 import { Dispatcher } from './dispatcher.ts'
-import type { CallOut, CodeSource, Executor, ExecutorStatus, InstanceCount, PublishOut, ScaleOrder } from './executor.ts'
-import { Egress, type Resolve, systemResolve, takeFrame } from './egress/index.ts'
-import { FunctionState, type InstanceSlot, type ScaleShare } from './function-state.ts'
+import type { Executor, ExecutorStatus, InstanceCount, ScaleOrder } from './executor.ts'
+import { Egress, systemResolve, takeFrame } from './egress/index.ts'
+import { FunctionState, type InstanceSlot } from './function-state.ts'
 import { Keeping, wholeShare } from './keeping.ts'
 import { DEFAULT_LIMITS, type ExecutorLimits, memoryOf, workerBytesMax } from './limits/limits.ts'
 import { MemoryBudget } from './memory/budget.ts'
@@ -24,51 +24,14 @@ import { Pool } from './pool.ts'
 import { notFitting, notRunning, otherFunction, overloaded, refusalOf, throttled } from './refusals.ts'
 import { Sharing } from './memory/sharing.ts'
 import { engineTag, WORKER_ENTRY } from './walls/places.ts'
-import type { WallsMode } from './walls/report.ts'
-import { Walls, type WallsInit } from './walls/walls.ts'
+import { Walls } from './walls/walls.ts'
+import type { ExecutorServiceInit } from './service-init.ts'
 import { ShareRounds } from './shares/share-rounds.ts'
 import { type NamespaceUse, Shares } from './shares/shares.ts'
 import { tellFinished, tellLimit, tellLine } from './telling.ts'
 import { Watch } from './watch.ts'
 import type { WorkerEnd } from './worker-end.ts'
 import type { WorkerListener, WorkerProcess } from './worker-process.ts'
-
-export interface ExecutorServiceInit {
-  code: CodeSource
-  callOut: CallOut
-  publishOut?: PublishOut
-  /** To count the calls of chains that began elsewhere. */
-  network?: ChainsInit['network']
-  clock: Clock
-  random: Random
-  events: Events
-  nodeName: string
-  /** Calls that may run at once, over all functions. */
-  capacity: number
-  /** What this node may be asked for; a function that asks for more does not run here, whoever sent it. Default: nothing. */
-  traits?: Traits
-  /** Worker processes started ahead of need. */
-  spares: number
-  limits?: Partial<ExecutorLimits>
-  /** Functions may fetch from private addresses that their `egress` names: for development. Default: no. */
-  egressPrivate?: boolean
-  /** Where nodes of the universe listen (`*`: on every address of this host): no function reaches them by fetch. Asked for each connection. */
-  doors?: () => readonly { address: string; port: number }[]
-  /** Host names to addresses. Default: the host's name servers. */
-  resolve?: Resolve
-  /** Another program to run as worker: how tests show what a worker that was taken over can do. */
-  workerEntry?: string
-  /** Default: `auto`, whatever walls the host offers. */
-  walls?: WallsMode
-  /** Processors of this host, to be shared while they are short. Default: what the system says; tests make them few, whatever else runs beside them. */
-  hostCores?: number
-  /** This node's part of a function's scale. Default: all of it. */
-  shareOf?: (record: FunctionRecord) => ScaleShare
-  /** Where compiled code is kept beyond the life of this node. Default: in memory only. */
-  codeStore?: CodeStore
-  /** What the walls are made of; tests take things away. */
-  wallsHost?: WallsInit['host']
-}
 
 export class ExecutorService implements Executor, Startable, CallOwner, WorkerListener {
   readonly nodeName: string

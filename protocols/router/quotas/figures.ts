@@ -16,7 +16,7 @@ export interface QuotaFigures extends Readonly<Figures> {
 
 /** Namespaces with figures of their own. Those that come later are counted together. */
 const NAMESPACES_MAX = 100
-export const OTHERS = '(others)'
+const OTHERS = '(others)'
 
 export class FigureBook {
   readonly #pages = new Map<string, Figures>()
