@@ -43,6 +43,16 @@ export function breathe(clock: Clock): Promise<void> {
   })
 }
 
+/** The same items, one by one, others having their turn after each so many. */
+export async function* unhurried<T>(items: Iterable<T>, count: number, clock: Clock): AsyncGenerator<T> {
+  let taken = 0
+  for (const item of items) {
+    yield item
+    taken += 1
+    if (taken % count === 0) await breathe(clock)
+  }
+}
+
 /** Repeats `run` every `intervalMs`, the next round only after the previous one ended. Returns the way to stop. `onError` hears of a round that failed. */
 export function every(clock: Clock, intervalMs: number, run: () => MaybePromise<void>, onError: (error: unknown) => void): () => void {
   let stopped = false

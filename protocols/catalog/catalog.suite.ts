@@ -104,6 +104,7 @@ export function catalogSuite(title: string, make: () => Promise<CatalogUnderTest
       const all = (await catalog.list({})).map((each) => `${each.namespace}/${each.name}`)
       expect(all).toEqual(all.toSorted())
       expect(all).toContain('another/other')
+      expect([...(await catalog.all())].map((each) => `${each.namespace}/${each.name}`).toSorted()).toEqual(all)
       expect((await catalog.list({ namespace: 'another' })).map((each) => each.name)).toEqual(['other'])
       expect(await catalog.list({ namespace: 'nowhere' })).toEqual([])
     })

@@ -303,6 +303,11 @@ export interface Catalog {
   get(ref: FunctionRef): MaybePromise<FunctionRecord>
   /** All functions (of a namespace), by namespace and name. */
   list(filter: { namespace?: string }): MaybePromise<FunctionRecord[]>
+  /**
+   * Every function, in no order, for whoever goes through all of them: where the ledger is here, at once and one by one as they are taken, so that others may have
+   * their turn between any two. One that is published or retired meanwhile may be among them or not.
+   */
+  all(): MaybePromise<Iterable<FunctionRecord>>
   /** Oldest first. Throws `not_found`. */
   versions(namespace: string, name: string): MaybePromise<VersionRecord[]>
   /**

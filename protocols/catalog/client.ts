@@ -199,6 +199,10 @@ export class CatalogClient implements Catalog, Startable {
     return decodeAs(recordsSchema, body, 'the list of functions')
   }
 
+  all(): Promise<FunctionRecord[]> {
+    return this.list({})
+  }
+
   async versions(namespace: string, name: string): Promise<VersionRecord[]> {
     const { body } = await this.#members.read({ type: 'versions', namespace, name, ...this.#caller })
     return decodeAs(versionsSchema, body, 'the list of versions')

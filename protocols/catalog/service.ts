@@ -220,6 +220,10 @@ export class CatalogService implements Catalog, Startable {
     return this.#view.list(filter)
   }
 
+  all(): Iterable<FunctionRecord> {
+    return this.#view.all()
+  }
+
   versions(namespace: string, name: string): MaybePromise<VersionRecord[]> {
     return this.#view.versions(namespace, name) ?? this.#versionsAfterAsking(namespace, name)
   }

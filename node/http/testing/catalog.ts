@@ -58,6 +58,10 @@ export class FakeCatalog implements Catalog {
     return this.#record(ref.namespace, ref.name, row, found.version)
   }
 
+  all(): FunctionRecord[] {
+    return this.list({})
+  }
+
   list(filter: { namespace?: string }): FunctionRecord[] {
     const keys = [...this.#rows.keys()].toSorted().map((key) => key.split('/') as [string, string])
     return keys

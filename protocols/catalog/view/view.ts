@@ -76,6 +76,15 @@ export class View {
     })
   }
 
+  /** All of them, in no order; made as they are taken, and not kept. */
+  *all(): Generator<FunctionRecord> {
+    for (const rows of this.#namespaces.values())
+      for (const row of rows.values()) {
+        const live = liveOf(row.state)
+        yield row.records?.get(live.version) ?? madeOf(row, live)
+      }
+  }
+
   /** Oldest first; `undefined` when there is no such function. */
   versions(namespace: string, name: string): VersionRecord[] | undefined {
     const state = this.state(namespace, name)
@@ -153,8 +162,14 @@ function recordOf(row: Row, version: Version): FunctionRecord {
   row.records ??= new Map()
   const known = row.records.get(version.version)
   if (known !== undefined) return known
+  const record = madeOf(row, version)
+  row.records.set(version.version, record)
+  return record
+}
+
+function madeOf(row: Row, version: Version): FunctionRecord {
   const { namespace, name, aliases, versions } = row.state
-  const record: FunctionRecord = Object.freeze({
+  return Object.freeze({
     namespace,
     name,
     version: version.version,
@@ -167,6 +182,4 @@ function recordOf(row: Row, version: Version): FunctionRecord {
     ...(version.asker === undefined ? {} : { asker: version.asker }),
     author: version.author,
   })
-  row.records.set(version.version, record)
-  return record
 }

@@ -2,12 +2,12 @@
 import type { Catalog, FunctionRecord } from '#protocols/catalog'
 import { OsirisError } from '#protocols/errors'
 import { LIVE } from '#protocols/function'
-import type { Clock } from '#protocols/lifecycle'
+import { type Clock, unhurried } from '#protocols/lifecycle'
 import type { ScaleSettings } from '#protocols/scale'
 
 export interface AlwaysOnInit {
   clock: Clock
-  catalog: Pick<Catalog, 'get' | 'list'>
+  catalog: Pick<Catalog, 'get' | 'all'>
   scaleOf: (record: FunctionRecord) => ScaleSettings
 }
 
@@ -22,6 +22,8 @@ interface Version extends Name {
 
 /** Changes are told as they come; this is for those that were missed. */
 const LIST_MS = 300_000
+/** Functions looked at before others have their turn: half a millisecond. */
+const AT_ONCE = 256
 /** Functions asked for again in one round. */
 const ASKED_MAX = 64
 
@@ -71,11 +73,16 @@ export class AlwaysOn {
   }
 
   async #list(): Promise<void> {
-    const now = this.#init.clock.monotonic()
+    const { clock, catalog } = this.#init
+    const now = clock.monotonic()
     if (now - this.#listedAtMs < LIST_MS) return
     this.#listedAtMs = now
-    const records = await this.#init.catalog.list({})
-    this.#versions = new Map(records.map((record) => [keyOf(record), this.#keptOf(record)] as const).filter(([, kept]) => kept.length > 0))
+    const versions = new Map<string, readonly Version[]>()
+    for await (const record of unhurried(await catalog.all(), AT_ONCE, clock)) {
+      const kept = this.#keptOf(record)
+      if (kept.length > 0) versions.set(keyOf(record), kept)
+    }
+    this.#versions = versions
   }
 
   #keptOf(record: FunctionRecord): Version[] {

@@ -33,7 +33,7 @@ import { LAPSE_MS, Reporter } from './reporter.ts'
 
 export interface ScalingInit {
   network: Pick<Network, 'peer' | 'members' | 'handle' | 'request'>
-  catalog: Pick<Catalog, 'get' | 'list' | 'settings'>
+  catalog: Pick<Catalog, 'get' | 'all' | 'settings'>
   /** This node's own, where it has the role. */
   executor: (Pick<Executor, 'instances' | 'scale'> & { rescale(of?: { namespace: string; name: string }): void }) | undefined
   /** Of peers. */

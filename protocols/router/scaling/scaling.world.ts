@@ -107,7 +107,7 @@ export class ScalingWorld {
     const get = this.#catalog.get.bind(this.#catalog)
     const scaling = new Scaling({
       ...{ network, clock: fastClock, events, capacity, traits: {} },
-      catalog: { get, list: () => this.#records, settings: () => this.settings },
+      catalog: { get, all: () => this.#records, settings: () => this.settings },
       executor: roles.includes('executor') ? executor : undefined,
       remote: new ExecutorClient({ network, clock: fastClock }),
       has: (role) => roles.includes(role),

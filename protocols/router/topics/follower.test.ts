@@ -19,7 +19,7 @@ class Listed {
     )
   }
 
-  async list(): Promise<FunctionRecord[]> {
+  async all(): Promise<FunctionRecord[]> {
     this.lists++
     if (this.fault !== undefined) throw this.fault
     return [...this.functions.values()]
@@ -86,7 +86,7 @@ test('of an alias with weights the version with most traffic counts, whichever a
   const events = createEvents()
   const get = ({ selector }: { selector?: string }) =>
     selector === heavy.version ? recordOf(heavy.version, ['heavy']) : recordOf(light.version, ['light'])
-  const follower = new Follower({ catalog: { list: () => [], get, grantsOf: () => [] }, events, clock: systemClock })
+  const follower = new Follower({ catalog: { all: () => [], get, grantsOf: () => [] }, events, clock: systemClock })
   follower.start()
   await follower.current()
   events.emit('catalog.changed', { namespace: 'demo', name: 'f' })

@@ -4,14 +4,16 @@ import type { Catalog, FunctionRecord } from '#protocols/catalog'
 import { OsirisError } from '#protocols/errors'
 import type { Events } from '#protocols/events'
 import { LIVE } from '#protocols/function'
-import { type Clock, every, type MaybePromise } from '#protocols/lifecycle'
+import { type Clock, every, type MaybePromise, unhurried } from '#protocols/lifecycle'
 import { type Subscription, SubscriptionTable } from './subscriptions.ts'
 
-/** A catalog on a peer tells of changes by gossip, which may be lost. */
+/** A catalog on a peer tells of changes by gossip, which may be lost; one that is here never is asked twice. */
 const REFRESH_MS = 60_000
+/** Functions read before others have their turn. */
+const AT_ONCE = 256
 
 export interface FollowerInit {
-  catalog: Pick<Catalog, 'get' | 'list' | 'grantsOf'>
+  catalog: Pick<Catalog, 'get' | 'all' | 'grantsOf'>
   events: Events
   clock: Clock
 }
@@ -23,6 +25,7 @@ export class Follower {
   /** What changed since: a function, or all (`*`). */
   #changed = new Set<string>(['*'])
   #catchingUp: Promise<void> | undefined
+  #isRemote = false
 
   constructor(init: FollowerInit) {
     this.#init = init
@@ -35,7 +38,7 @@ export class Follower {
       every(
         clock,
         REFRESH_MS,
-        () => void this.#changed.add('*'),
+        () => void (this.#isRemote && this.#changed.add('*')),
         () => {},
       ),
     )
@@ -87,9 +90,12 @@ export class Follower {
   }
 
   async #readAll(): Promise<void> {
-    const records = await this.#init.catalog.list({})
+    const { catalog, clock } = this.#init
+    const all = catalog.all()
+    this.#isRemote = all instanceof Promise
+    const records = await all
     this.table.clear()
-    for (const each of records) this.table.set(each)
+    for await (const each of unhurried(records, AT_ONCE, clock)) this.table.set(each)
   }
 
   async #read(title: string): Promise<void> {

@@ -55,7 +55,7 @@ export class TopicsWorld {
       events.on('log', ({ text }) => this.logs.push(text))
       const { random } = this.dice.fork(`${name} ${clock.now()}`)
       const catalog = {
-        list: async () => [...this.#functions.values()],
+        all: async () => [...this.#functions.values()],
         get: async (ref: Ref) => this.#record(ref),
         grantsOf: (key: string) => this.grants.get(key) ?? [],
       }

@@ -21,7 +21,7 @@ async function follow(): Promise<LiveFunctions> {
   }
   following = new LiveFunctions({
     catalog: {
-      async list() {
+      async all() {
         fail()
         return [...records.values()]
       },

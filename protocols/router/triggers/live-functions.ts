@@ -3,7 +3,7 @@ import type { Catalog, FunctionRecord } from '#protocols/catalog'
 import { OsirisError } from '#protocols/errors'
 import type { Events } from '#protocols/events'
 import { LIVE } from '#protocols/function'
-import { breathe, type Clock, every } from '#protocols/lifecycle'
+import { type Clock, every, unhurried } from '#protocols/lifecycle'
 
 /** A catalog on a peer tells of changes by gossip, which may be lost; one that is here never is asked twice. */
 const AGAIN_MS = 30_000
@@ -13,7 +13,7 @@ const AT_ONCE = 16
 const RETRY_MS = 1000
 
 export interface LiveFunctionsInit {
-  catalog: Pick<Catalog, 'list' | 'get'>
+  catalog: Pick<Catalog, 'all' | 'get'>
   events: Events
   clock: Clock
   /** The function's live version as it is now; absent record: there is none any more. Called again for what did not change. */
@@ -69,18 +69,18 @@ export class LiveFunctions {
   async #all(onlyRemote = false): Promise<void> {
     const change = this.#change
     try {
-      const listing = this.#init.catalog.list({})
-      if (onlyRemote && !(listing instanceof Promise)) return
-      const records = await listing
-      if (this.#isStopped) return
+      const { catalog, clock } = this.#init
+      const all = catalog.all()
+      if (onlyRemote && !(all instanceof Promise)) return
+      const records = await all
       const gone = new Set(this.#known)
-      for (const [at, record] of records.entries()) {
-        // Who hears of one may read its cron line, which takes a millisecond.
-        if (at > 0 && at % AT_ONCE === 0) await breathe(this.#init.clock)
+      // Who hears of one may read its cron line, which takes a millisecond.
+      for await (const record of unhurried(records, AT_ONCE, clock)) {
         if (this.#isStopped) return
         gone.delete(`${record.namespace}/${record.name}`)
         this.#tell(record.namespace, record.name, record)
       }
+      if (this.#isStopped) return
       // What changed meanwhile was told of by itself, and may be told of wrongly here.
       if (change !== this.#change) return this.#again()
       this.#isListed = true

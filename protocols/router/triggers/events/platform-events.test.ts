@@ -68,7 +68,7 @@ class World {
           clock,
           events,
           queue: this.queue,
-          catalog: { list: () => [...this.#records.values()], get },
+          catalog: { all: () => [...this.#records.values()], get },
         })
       : undefined
     const node = { network, routers, platform, events }

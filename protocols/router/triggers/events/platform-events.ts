@@ -32,7 +32,7 @@ const notedSchema = z.strictObject({ topic: z.string().max(255), subject: z.stri
 export interface PlatformEventsInit {
   network: Pick<Network, 'peer' | 'members' | 'publish' | 'subscribe'>
   routers: Routers
-  catalog: Pick<Catalog, 'list' | 'get'>
+  catalog: Pick<Catalog, 'all' | 'get'>
   queue: Pick<Queue, 'add' | 'look'>
   clock: Clock
   events: Events

@@ -65,7 +65,7 @@ export class World {
     node.schedules = new Schedules({
       ...{ network, events, storage, clock, nodeName: name, routers: node.routers },
       catalog: {
-        list: () => [...this.#records.values()],
+        all: () => [...this.#records.values()],
         get: ({ namespace, name: of }) => {
           const record = this.#records.get(`${namespace}/${of}`)
           if (record === undefined) throw new OsirisError('not_found', `Cannot find "${namespace}/${of}"`)

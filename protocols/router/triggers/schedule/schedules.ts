@@ -35,7 +35,7 @@ export interface SchedulesInit {
   network: Pick<Network, 'peer' | 'members' | 'request' | 'publish' | 'subscribe'>
   /** Started before. */
   routers: Routers
-  catalog: Pick<Catalog, 'list' | 'get'>
+  catalog: Pick<Catalog, 'all' | 'get'>
   storage: Storage
   clock: Clock
   events: Events
