@@ -8,13 +8,13 @@ import type { Events } from '#protocols/events'
 import { formatRef, type FunctionRef } from '#protocols/function'
 import type { Caller } from '#protocols/invocation'
 import type { Clock, MaybePromise, Random, Startable } from '#protocols/lifecycle'
-import { type Manifest, versionOf } from '#protocols/manifest'
+import type { Manifest } from '#protocols/manifest'
 import type { Network, Peer } from '#protocols/network'
 import { ArtifactCache } from './artifacts/artifact-cache.ts'
 import { ArtifactFetcher, type FetchOptions } from './artifacts/artifact-fetcher.ts'
 import type { ArtifactStore } from './artifacts/artifacts.ts'
 import { ArtifactServer } from './artifacts/artifact-server.ts'
-import { CatalogMembers, isTrouble } from './catalog-members.ts'
+import { CatalogMembers } from './catalog-members.ts'
 import type {
   AliasTargets,
   AuthorityChange,
@@ -33,6 +33,7 @@ import type {
   VersionRecord,
   WriteOptions,
 } from './catalog.ts'
+import { checked, follow, unlessNobody } from './client-answers.ts'
 import { type CacheLimits, ClientCache } from './client-cache.ts'
 import { Follower } from './admission/follower.ts'
 import { HeadFinder } from './head-records/head-finder.ts'
@@ -377,28 +378,4 @@ export class CatalogClient implements Catalog, Startable {
     this.#cache.drop(namespace, name)
     this.#events.emit('catalog.changed', { namespace, name })
   }
-}
-
-/** What has become of a question to the catalogs: an answer is a record, or the word that there is none; not that nobody could be asked. */
-function follow(asked: Promise<unknown>): { isAnswer: boolean; settled: Promise<void> } {
-  const said = { isAnswer: false, settled: Promise.resolve() }
-  said.settled = asked.then(
-    () => void (said.isAnswer = true),
-    (error: unknown) => void (said.isAnswer = !(error instanceof OsirisError && isTrouble(error))),
-  )
-  return said
-}
-
-/** What is known, when no catalog could be asked. */
-function unlessNobody<T>(error: unknown, known: T): T {
-  if (error instanceof OsirisError && isTrouble(error)) return known
-  throw error
-}
-
-/** What a member answers is believed as far as it proves itself: the record must be of the function asked for, its version that of its manifest. */
-function checked(record: FunctionRecord, ref: FunctionRef): FunctionRecord {
-  const { namespace, name } = ref
-  const isAsked = [record, record.manifest].every((each) => each.namespace === namespace && each.name === name)
-  if (isAsked && versionOf(record.manifest) === record.version) return record
-  throw new OsirisError('unavailable', `Cannot use the record of "${formatRef(ref)}": the member's answer contradicts itself`)
 }

@@ -219,7 +219,6 @@ export class CatalogService implements Catalog, Startable {
   list(filter: { namespace?: string }): FunctionRecord[] {
     return this.#view.list(filter)
   }
-
   all(): Iterable<FunctionRecord> {
     return this.#view.all()
   }
@@ -370,16 +369,12 @@ export class CatalogService implements Catalog, Startable {
 
   async #getAfterAsking(ref: FunctionRef): Promise<FunctionRecord> {
     if (this.#running) await this.#asking.askAnother()
-    const record = this.#view.find(ref)
-    if (record === undefined) throw this.#view.missing(ref)
-    return record
+    return this.#view.get(ref)
   }
 
   async #versionsAfterAsking(namespace: string, name: string): Promise<VersionRecord[]> {
     if (this.#running) await this.#asking.askAnother()
-    const versions = this.#view.versions(namespace, name)
-    if (versions !== undefined) return versions
-    throw this.#view.missing({ namespace, name })
+    return this.#view.versions(namespace, name) ?? Promise.reject(this.#view.missing({ namespace, name }))
   }
 
   #changed(states: FunctionState[], entries: Entry[]): void {

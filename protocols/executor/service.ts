@@ -37,6 +37,8 @@ export class ExecutorService implements Executor, Startable, CallOwner, WorkerLi
   readonly nodeName: string
   /** How many calls chains have made that began here. */
   readonly chains: Chains
+  /** The version as the catalog has it now, in use here or not. Throws or rejects with `not_found`, `unavailable`. */
+  readonly versionOf: ExecutorServiceInit['code']['record'] = (...words) => this.#init.code.record(...words)
   readonly #init: ExecutorServiceInit
   readonly #clock: Clock
   readonly #limits: ExecutorLimits
@@ -212,11 +214,6 @@ export class ExecutorService implements Executor, Startable, CallOwner, WorkerLi
     throw otherFunction(invocation, `${known.namespace}/${known.name}`)
   }
 
-  /** As the catalog has it now, in use here or not. Throws or rejects with `not_found`, `unavailable`. */
-  versionOf(namespace: string, name: string, version: string): MaybePromise<FunctionRecord> {
-    return this.#init.code.record(namespace, name, version)
-  }
-
   #invoke(invocation: PlacedInvocation, fn: FunctionState): Promise<Outcome> {
     const now = this.#clock.monotonic()
     const { use } = fn
@@ -339,8 +336,7 @@ export class ExecutorService implements Executor, Startable, CallOwner, WorkerLi
   }
 
   codeSeen(slot: InstanceSlot, isUsed: boolean): void {
-    if (isUsed) this.#compiled.used()
-    else this.#compiled.rejected(slot.fn)
+    return isUsed ? this.#compiled.used() : this.#compiled.rejected(slot.fn)
   }
 
   codeMade(slot: InstanceSlot, bytes: Uint8Array): void {

@@ -52,6 +52,13 @@ export class View {
     return version === undefined ? undefined : recordOf(row, version)
   }
 
+  /** The same, or the error of `missing`. */
+  get(ref: FunctionRef): FunctionRecord {
+    const record = this.find(ref)
+    if (record === undefined) throw this.missing(ref)
+    return record
+  }
+
   /** The error that says which part of the reference is unknown. */
   missing(ref: FunctionRef): OsirisError {
     const rows = this.#namespaces.get(ref.namespace)
