@@ -155,6 +155,17 @@ describe('Standing', () => {
     expect([source.isLeft, standing.size, clock.timers]).toEqual([true, 0, 0])
   })
 
+  it('is looked after although one before it, of the same pass, is left once more', async () => {
+    async function* none(): AsyncGenerator<Uint8Array> {}
+    const first = standing.during(none(), passOf())[Symbol.asyncIterator]()
+    await first.next()
+    const ended = read(standing.during(new Endless().stream, passOf()))
+    await first.return?.()
+    verdict = new OsirisError('forbidden', 'Cannot')
+    await clock.pass(1000)
+    expect([(await ended).code, standing.size, clock.timers]).toEqual(['forbidden', 0, 0])
+  })
+
   it('that failed before anybody read says so to whoever begins to', async () => {
     const source = new Endless()
     const body = standing.during(source.stream, passOf())

@@ -76,8 +76,8 @@ export class Standing {
   }
 
   #left(pass: Pass, stream: StandingStream): void {
-    pass.streams.delete(stream)
-    if (pass.streams.size > 0) return
+    // Whoever reads may leave an answer that is over already, while others have its pass anew.
+    if (!pass.streams.delete(stream) || pass.streams.size > 0) return
     pass.cancel()
     this.#passes.delete(pass.init.key)
     if (this.#passes.size === 0) this.#stop()
