@@ -14,7 +14,7 @@ function watched() {
     calls: new Map([[1, { fn, deadlineAt: Infinity, workerCpuMs: 0 }]]),
     slots: new Map<number, unknown>(),
     unconfirmed: new Map(),
-    ...{ loading: 0, isReady: true, restingBytes: RESTING_MB * MIB, allowedBytes: 0 },
+    ...{ loading: 0, isReady: true, restingBytes: RESTING_MB * MIB },
     memory: { residentBytes: () => residentMb * MIB },
     ping: () => 0,
     busy: () => new Set([fn]),

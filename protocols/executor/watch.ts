@@ -45,6 +45,8 @@ export class Watch {
   #cancelBusy: (() => void) | undefined
   #cancelIdle: (() => void) | undefined
   #lastRoundAt = 0
+  /** What each might have resident when that was last looked at, in bytes. */
+  readonly #allowed = new WeakMap<WorkerProcess, number>()
 
   constructor(init: WatchInit) {
     this.#init = init
@@ -120,8 +122,8 @@ export class Watch {
     const resident = worker.memory.residentBytes()
     const entitled = workerBytesMax(worker.slots.values(), limits, worker.restingBytes)
     // Up at once; down when what ended instances held has been given back: until then it is nobody's who runs.
-    const allowed = resident <= entitled ? entitled : Math.max(entitled, worker.allowedBytes)
-    worker.allowedBytes = allowed
+    const allowed = resident <= entitled ? entitled : Math.max(entitled, this.#allowed.get(worker) ?? 0)
+    this.#allowed.set(worker, allowed)
     if (resident <= allowed) return
     const busy = worker.busy()
     const reason = `${Math.round(resident / MIB)} MB resident, at most ${Math.round(allowed / MIB)}`

@@ -73,8 +73,6 @@ export class WorkerProcess {
   /** Resident memory when it was ready and held nothing. */
   restingBytes = 0
   restingOwnBytes = 0
-  /** What it might have resident when that was last looked at. */
-  allowedBytes = 0
   readonly #listener: WorkerListener
   readonly #process: Launched
   readonly #writer: FrameWriter

@@ -272,10 +272,8 @@ export class Ledger {
   wants(heads: readonly Head[]): { author: string; from: number; to?: number }[] {
     const topFirst = this.authority.verdict.keys.topFirst(heads)
     const behind = topFirst.filter(({ author, seq }) => Math.min(seq, this.#frozen.from(author) - 1) > this.#feeds.tip(author).seq)
-    return [
-      ...behind.map((head) => ({ author: head.author, from: this.#feeds.tip(head.author).seq + 1 })),
-      ...this.#feeds.damaged().map(({ author, seq }) => ({ author, from: seq, to: seq })),
-    ]
+    const ahead = behind.map(({ author }) => ({ author, from: this.#feeds.tip(author).seq + 1 }))
+    return [...ahead, ...this.#feeds.damaged().map(({ author, seq }) => ({ author, from: seq, to: seq }))]
   }
 
   read(author: string, from: number, to: number, bytesMax: number): Promise<Uint8Array[]> {
