@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { isMet, type Row } from './bench.ts'
+import { isMet, type Row, tried } from './bench.ts'
 import { background, until } from './children.ts'
 import { Cleanup } from './cleanup.ts'
 import { rows } from './figures/warm-call.ts'
@@ -111,6 +111,18 @@ it('until() gives up with the last reason', async () => {
     message: 'it works: not within 30 ms',
     cause: new Error('why'),
   })
+})
+
+it('tried() says what failed or took too long, and goes on; a run that was ended is not', async () => {
+  const [said, cleanup]: [string[], Cleanup] = [[], new Cleanup()]
+  const bench = { say: (text: string) => void said.push(text), cleanup }
+  expect(await tried(bench, 'a', 1000, async () => 1)).toBe(1)
+  expect(await tried(bench, 'b', 1000, () => Promise.reject(new Error('why')))).toBeUndefined()
+  expect(await tried(bench, 'c', 20, () => new Promise(() => {}))).toBeUndefined()
+  expect(said).toEqual(['b failed: why', 'c failed: it takes more than 0.02 s'])
+  const ended = tried(bench, 'd', 10_000, () => new Promise(() => {}))
+  await cleanup.run()
+  await expect(ended).rejects.toThrow(/abort/i)
 })
 
 it('the source every contender serves is the function Node runs itself', async () => {

@@ -69,9 +69,14 @@ async function measure(figures: Figure[], cleanup: Cleanup): Promise<Results> {
     const own = new Cleanup()
     const finish = cleanup.add(() => own.run())
     const bench: Bench = { ...size, load, cleanup: own, say }
-    const rows = await figure.measure(bench)
+    const rows = await figure.measure(bench).catch((error: unknown) => {
+      cleanup.signal.throwIfAborted()
+      console.error(`  Cannot measure ${figure.name}: ${error instanceof Error ? error.message : String(error)}`)
+      process.exitCode = 1
+    })
     // Nothing of one figure may disturb the next.
     await finish()
+    if (rows === undefined) continue
     results[figure.name] = {
       commit: commit(),
       date: new Date().toISOString(),

@@ -150,9 +150,9 @@ export async function callable(http: string, name: string, body: string): Promis
 }
 
 /** Milliseconds from now until the node shows the function. */
-export async function visible(http: string, name: string): Promise<number> {
+export async function visible(http: string, name: string, timeoutMs = READY_MS): Promise<number> {
   const start = performance.now()
-  await until(`${http} shows ${name}`, LOOK_EVERY_MS, READY_MS, async () => {
+  await until(`${http} shows ${name}`, LOOK_EVERY_MS, timeoutMs, async () => {
     const response = await fetch(`${http}/v1/functions/${NAMESPACE}/${name}`)
     await response.arrayBuffer()
     return response.status === 200 ? true : undefined
