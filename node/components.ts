@@ -153,7 +153,7 @@ async function compose(config: NodeConfig, host: Host, signal: AbortSignal, rene
     catalogService ??
     new CatalogClient({ network, clock, random, events, universe, artifacts, artifactCacheBytes: config.artifactCacheBytes })
   access.follow(catalog)
-  if (catalog.standing !== undefined) followStanding(network, catalog.standing)
+  if (catalog.standing !== undefined) followStanding(network, catalog.standing, !config.developer)
   const keyTurn = new KeyTurn({
     ...{ host, network, clock, random, renew, service: catalogService },
     client: catalog instanceof CatalogClient ? catalog : undefined,

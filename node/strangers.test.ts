@@ -121,6 +121,20 @@ it('a stranger with the key of the mesh reads nothing, by whatever question', as
   expect(await seenBy(bare)).toEqual([])
 })
 
+it('a stranger hears nothing of what is published but beats: no entry, no receipt, no event', async () => {
+  const heard: string[] = []
+  const stops = ['ledger', 'receipts', 'platform-events', 'schedules', 'canaries', 'quotas'].map((topic) =>
+    stranger.subscribe(topic, () => void heard.push(topic)),
+  )
+  const seenAt = () => stranger.members.get(founder.peer)?.seenAt ?? 0
+  const before = seenAt()
+  await owner.deploy({ namespace: 'demo', name: 'quiet', source: GREET })
+  await until(async () => (await owner.ledger({ limit: 1 })).status.functions === 2, 20_000, 50)
+  await until(() => seenAt() > before, 20_000, 50)
+  expect(heard).toEqual([])
+  for (const stop of stops) stop()
+}, 60_000)
+
 it('of 1,000 calls none is placed on a stranger, and what it brings changes nothing', async () => {
   const before = (await owner.ledger()).status.viewDigest
   const own = { member: strangerKey.id, name: 'sybil', roles: [...ROLES], grants: [], expiresAtMs: null }

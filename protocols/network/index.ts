@@ -10,7 +10,7 @@ export type { KnownPeers } from './neighbours.ts'
 export * from './network.ts'
 export { identityOf, peerOf } from './peer.ts'
 export { RecordTable } from './records.ts'
-export type { DialOptions, Pipe, PipeEnd, Transport, TransportEvents } from './transport.ts'
+export type { DialOptions, MayHear, Pipe, PipeEnd, Transport, TransportEvents } from './transport.ts'
 
 /** Loads libp2p ahead of need: 150 ms of a node's start that can pass while it waits for something else. */
 export async function loadLibp2p(): Promise<void> {

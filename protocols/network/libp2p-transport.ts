@@ -9,7 +9,7 @@ import { StreamPipe } from './libp2p-pipe.ts'
 import { TOPIC_BYTES_MAX } from './limits.ts'
 import type { Peer, TopicHandler } from './network.ts'
 import type { RecordTable } from './records.ts'
-import type { DialOptions, Pipe, Transport, TransportEvents } from './transport.ts'
+import type { DialOptions, MayHear, Pipe, Transport, TransportEvents } from './transport.ts'
 
 export interface Libp2pTransportInit {
   host: Host
@@ -21,6 +21,13 @@ export interface Libp2pTransportInit {
 /** Pipes a peer may open to ask through: one, and one more while the first is ending. */
 const PIPES_PER_PEER = 4
 
+/** What gossipsub sends at once. */
+interface Rpc {
+  subscriptions: unknown[]
+  messages: { topic: string }[]
+  control?: unknown
+}
+
 export class Libp2pTransport implements Transport {
   readonly peer: Peer
   readonly #host: Host
@@ -28,6 +35,7 @@ export class Libp2pTransport implements Transport {
   readonly #prefix: string
   readonly #dht: boolean
   #events: TransportEvents | undefined
+  #mayHear: MayHear | undefined
 
   constructor({ host, prefix, dht }: Libp2pTransportInit) {
     this.#host = host
@@ -94,6 +102,23 @@ export class Libp2pTransport implements Transport {
   async publish(topic: string, data: Uint8Array): Promise<void> {
     if (this.#host.status !== 'started') return
     await this.#host.services.pubsub.publish(this.#topic(topic), data)
+  }
+
+  /** Gossipsub asks nobody whom it may tell: all that it sends, its own messages, those it passes on and those it is asked for, goes through one method. */
+  guard(mayHear: MayHear): void {
+    const isGuarded = this.#mayHear !== undefined
+    this.#mayHear = mayHear
+    if (isGuarded) return
+    const pubsub = this.#host.services.pubsub as unknown as { sendRpc: (peer: string, rpc: Rpc) => boolean }
+    const send = pubsub.sendRpc.bind(pubsub)
+    const start = this.#topic('').length
+    pubsub.sendRpc = (peer, rpc) => {
+      const messages = rpc.messages.filter(({ topic }) => this.#mayHear?.(topic.slice(start), peer) !== false)
+      if (messages.length === rpc.messages.length) return send(peer, rpc)
+      // The same object is sent to others.
+      const rest = { ...rpc, messages }
+      return messages.length > 0 || rest.subscriptions.length > 0 || rest.control !== undefined ? send(peer, rest) : false
+    }
   }
 
   /** Handlers run as gossipsub's validators: once per message, before it goes further, with its signature proven. */

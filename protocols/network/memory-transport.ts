@@ -6,7 +6,7 @@ import type { MemoryLinks } from './memory-links.ts'
 import type { Peer, TopicHandler } from './network.ts'
 import { peerOf } from './peer.ts'
 import { RecordTable } from './records.ts'
-import type { DialOptions, Pipe, Transport, TransportEvents } from './transport.ts'
+import type { DialOptions, MayHear, Pipe, Transport, TransportEvents } from './transport.ts'
 
 export class MemoryTransport implements Transport {
   readonly name: string
@@ -17,6 +17,7 @@ export class MemoryTransport implements Transport {
   readonly #links: MemoryLinks
   readonly #connections = new Map<Peer, MemoryConnection>()
   readonly #topics = new Map<string, TopicHandler>()
+  #mayHear: MayHear = () => true
   #events: TransportEvents | undefined
   #running = false
 
@@ -90,10 +91,14 @@ export class MemoryTransport implements Transport {
     if (!this.#running) return
     const { faults } = this.#links
     for (const each of this.#links.reachable(this)) {
-      if (this.#links.happens(faults.drop)) continue
+      if (this.#links.happens(faults.drop) || !this.#mayHear(topic, each.peer)) continue
       const copies = this.#links.happens(faults.duplicate) ? 2 : 1
       for (let copy = 0; copy < copies; copy++) this.#links.later(this.#links.delayMs(), () => each.#hear(topic, this.peer, data))
     }
+  }
+
+  guard(mayHear: MayHear): void {
+    this.#mayHear = mayHear
   }
 
   subscribe(topic: string, handler: TopicHandler): () => void {

@@ -226,8 +226,10 @@ export class MeshNetwork implements Network {
     return this.#transport.getRecord(kind, key, options)
   }
 
-  judgeMembers(judge: MemberJudge): () => void {
+  judgeMembers(judge: MemberJudge, isClosed = false): () => void {
     this.#table.judgeBy(judge)
+    // Whoever is still to be let in has to know whom to ask.
+    if (isClosed) this.#transport.guard((topic, peer) => topic === BEATS || judge(peer).size > 0)
     return () => this.#table.judge()
   }
 

@@ -151,6 +151,33 @@ export function networkSuite(what: string, createMesh: () => SuiteMesh): void {
       expect(await b.getRecord('unknown', key, { timeoutMs: 500 })).toBeUndefined()
     })
 
+    it('what is published in a closed universe is told only to peers that may have a role, and passed on to nobody else; beats are', async () => {
+      const stranger = await mesh.add({ name: 'stranger', roles: ['executor'] })
+      const names = new Map([a, b, stranger].map((node) => [node.peer, node === a ? 'a' : node === b ? 'b' : 'stranger']))
+      const heard: string[] = []
+      for (const node of [a, b, stranger])
+        node.subscribe('news', (_, data) => void heard.push(`${names.get(node.peer)} ${new TextDecoder().decode(data)}`))
+      for (const node of [a, b]) node.judgeMembers((peer) => new Set(peer === stranger.peer ? [] : ['executor', 'router']), true)
+      await until(() => stranger.members.list().length === 2 && a.connections().length === 2 && b.connections().length === 2, 10_000)
+      let said = 0
+      await until(async () => {
+        await a.publish('news', text(`of a ${(said += 1)}`))
+        return heard.some((each) => each.startsWith('b of a'))
+      }, 10_000)
+      await until(async () => {
+        await stranger.publish('news', text(`of stranger ${(said += 1)}`))
+        return heard.some((each) => each.startsWith('a of stranger'))
+      }, 10_000)
+      const before = stranger.members.get(a.peer)?.seenAt ?? 0
+      await until(() => (stranger.members.get(a.peer)?.seenAt ?? 0) > before, 10_000)
+      expect(heard.filter((each) => each.startsWith('stranger of'))).toEqual([])
+      for (const node of [a, b]) node.judgeMembers(() => new Set(['executor', 'router']), true)
+      await until(async () => {
+        await a.publish('news', text(`of a ${(said += 1)}`))
+        return heard.some((each) => each.startsWith('stranger of a'))
+      }, 10_000)
+    })
+
     it('dial() refuses another universe in both directions, and nothing crosses', async () => {
       const other = await mesh.add({ name: 'other', roles: ['executor'], universe: createUniverse('other', createIdentity().id) })
       const heard: Message[] = []

@@ -140,9 +140,9 @@ export interface Network extends Startable {
 
   /**
    * From now on a member's roles are those of its beats that the judge allows; before, all of them. Returns the way to have everybody judged again;
-   * the network does so by itself twice a second.
+   * the network does so by itself twice a second. `isClosed`: what is published, beats apart, is told and passed on only to peers to whom the judge allows a role.
    */
-  judgeMembers(judge: MemberJudge): () => void
+  judgeMembers(judge: MemberJudge, isClosed?: boolean): () => void
 
   /** Changes what this node's beats say; roles may set their own part only. */
   advertise(part: Partial<Beat>): void

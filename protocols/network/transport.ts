@@ -27,6 +27,9 @@ export interface DialOptions {
   signal?: AbortSignal
 }
 
+/** Whether a peer may be told what is published to a topic. Asked for each message and peer: at once, and never throws. */
+export type MayHear = (topic: string, peer: Peer) => boolean
+
 /** What a transport tells the network above it. */
 export interface TransportEvents {
   connected(peer: Peer): void
@@ -48,6 +51,8 @@ export interface Transport extends Startable {
   /** A new pipe over the open connection. Throws `unavailable`. */
   open(peer: Peer, options: DialOptions): Promise<Pipe>
   publish(topic: string, data: Uint8Array): Promise<void>
+  /** From now on messages of a topic leave this node, its own and those it passes on, only to peers that this allows. */
+  guard(mayHear: MayHear): void
   /** At most one handler per topic: the network shares it out. Returns the way to stop. */
   subscribe(topic: string, handler: TopicHandler): () => void
   provide(key: string): void

@@ -161,7 +161,7 @@ export class Node {
     const parts = this.#catalogOf({ owner, clock, network, access, events, random })
     if (this.#init.isRuled) access.follow(parts.catalog)
     const { standing } = parts.service ?? parts.catalog
-    if (standing !== undefined) followStanding(network, standing)
+    if (standing !== undefined) followStanding(network, standing, true)
     const executor = this.#executorOf(parts.catalog, clock, network, access)
     const router = new RouterService({
       ...{ access, clock, random, events, executor },

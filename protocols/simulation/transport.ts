@@ -3,6 +3,7 @@ import { type Identity, swarmKeyOf, type Universe } from '#protocols/access'
 import { OsirisError } from '#protocols/errors'
 import {
   type DialOptions,
+  type MayHear,
   type Peer,
   peerOf,
   type Pipe,
@@ -44,6 +45,7 @@ export class VirtualTransport implements Transport {
   readonly #connections = new Map<Peer, VirtualConnection>()
   readonly #topics = new Map<string, TopicHandler>()
   #events: TransportEvents | undefined
+  #mayHear: MayHear = () => true
   #started = false
 
   constructor(init: { name: string; identity: Identity; universe: Universe; wire: Wire; owner: Owner }) {
@@ -121,6 +123,15 @@ export class VirtualTransport implements Transport {
 
   async publish(topic: string, data: Uint8Array): Promise<void> {
     if (this.running) this.#wire.gossip(this, topic, data)
+  }
+
+  guard(mayHear: MayHear): void {
+    this.#mayHear = mayHear
+  }
+
+  /** Whether this node tells a peer what is published to a topic. */
+  tells(topic: string, peer: Peer): boolean {
+    return this.#mayHear(topic, peer)
   }
 
   subscribe(topic: string, handler: TopicHandler): () => void {

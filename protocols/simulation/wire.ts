@@ -91,7 +91,7 @@ export class Wire {
 
   #spread(origin: VirtualTransport, from: VirtualTransport, seen: Set<VirtualTransport>, topic: string, data: Uint8Array): void {
     for (const to of from.neighbours()) {
-      if (seen.has(to) || (from !== origin && origin.isConnectedTo(to.peer))) continue
+      if (seen.has(to) || (from !== origin && origin.isConnectedTo(to.peer)) || !from.tells(topic, to.peer)) continue
       if (!this.hears(from, to) || this.dice.chance(this.faults.drop)) continue
       const copies = this.dice.chance(this.faults.duplicate) ? 2 : 1
       for (let copy = 0; copy < copies; copy++) this.later(this.delayMs(), () => this.#hop(origin, to, seen, topic, data))

@@ -26,9 +26,13 @@ export interface Standing {
   catchUp(peer: Peer): Promise<void>
 }
 
-/** Has members of the mesh be what the ledger let them in as, and nothing else, on this node. Returns the way to stop following changes. */
-export function followStanding(network: Pick<Network, 'judgeMembers'>, standing: Pick<Standing, 'rolesOf' | 'onStanding'>): () => void {
-  return standing.onStanding(network.judgeMembers((peer) => standing.rolesOf(peer)))
+/** Has members of the mesh be what the ledger let them in as, and nothing else, on this node. `isClosed`: what is published goes to nobody else. Returns the way to stop following changes. */
+export function followStanding(
+  network: Pick<Network, 'judgeMembers'>,
+  standing: Pick<Standing, 'rolesOf' | 'onStanding'>,
+  isClosed = false,
+): () => void {
+  return standing.onStanding(network.judgeMembers((peer) => standing.rolesOf(peer), isClosed))
 }
 
 /** `rolesLetIn` by peer. */

@@ -1,9 +1,9 @@
 /** The signed entries of a universe on this node: judged at the door, stored, folded. Knows no peers. */
-import { type Identity, type Universe, universeId } from '#protocols/access'
+import { universeId } from '#protocols/access'
 import { dropOldest } from '#protocols/bounded'
 import { OsirisError } from '#protocols/errors'
 import type { Events } from '#protocols/events'
-import type { Clock, MaybePromise } from '#protocols/lifecycle'
+import type { Clock } from '#protocols/lifecycle'
 import { Adoption, type RefusedCheckpoint, wordsOf } from './checkpoints/adoption.ts'
 import type { LedgerAuthority } from './authority.ts'
 import type { BodyOf, EntryType } from './bodies.ts'
@@ -21,8 +21,8 @@ import {
   type RefusalReason,
   type VerifyOn,
 } from './entry.ts'
-import type { FunctionState } from './fold.ts'
 import { Keyring } from './keyring.ts'
+import type { LedgerInit } from './ledger-init.ts'
 import { LedgerState } from './ledger-state.ts'
 import { faultOfSigning, signerFor } from './authority-signer.ts'
 import { nextEntry, type NextEntryInit, readyToWrite, writableTip } from './next-entry.ts'
@@ -34,28 +34,9 @@ import { Frozen, type FrozenAuthor } from './forks/frozen.ts'
 import { drifts, type Hlc, HLC_ZERO, observe } from './hlc.ts'
 import { RefusalCounts, type Refusals } from './refusals.ts'
 import { Scrub } from './scrub.ts'
-import type { Storage } from '#protocols/storage'
 
 /** Hashes of fresh entries: gossip and push bring each one several times, and a known one is not judged again. */
 const RECENT_MAX = 1024
-
-export interface LedgerInit {
-  identity: Identity
-  /** Keys of the root's that this node holds: they write what its own may not. */
-  rootKeys?: readonly Identity[]
-  universe: Universe
-  storage: Storage
-  clock: Clock
-  events: Events
-  /** Default `threads`; a simulator says `here`. */
-  verifyOn?: VerifyOn
-  /** Hears of functions whose state is new, and of the entries that brought it, when they are on disk. */
-  onChange: (states: FunctionState[], entries: Entry[]) => void
-  /** Hears of each proof that freezes an author, or more of its entries than before. */
-  onFork: (proof: ForkProof) => void
-  /** Returns when this node may continue the feed of this author, one of its keys. Throws `unavailable`. */
-  mayWrite: (author: string) => MaybePromise<void>
-}
 
 export class Ledger {
   readonly universe: string
