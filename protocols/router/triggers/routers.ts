@@ -29,6 +29,8 @@ export class Routers implements Startable {
   #fence: Fence | undefined
   /** Where those that were seen listened. */
   readonly #addresses = new Map<Peer, readonly string[]>()
+  /** Routers that were here at the last look. */
+  #seen: readonly Peer[] = []
   #stops: (() => void)[] = []
 
   constructor(init: RoutersInit) {
@@ -96,7 +98,11 @@ export class Routers implements Startable {
   #look(): void {
     const { network, clock, storage } = this.#init
     const now = clock.monotonic()
-    this.#fence?.see(this.others(), now)
+    const others = this.others()
+    // It is here and no router any more: banned, or started anew without the role.
+    for (const peer of this.#seen) if (!others.includes(peer) && network.members.get(peer) !== undefined) this.#fence?.left(peer)
+    this.#seen = others
+    this.#fence?.see(others, now)
     for (const { peer, addresses } of network.members.withRole('router')) this.#addresses.set(peer, addresses.slice(0, ADDRESSES_MAX))
     const known = this.#fence?.lately(now)
     for (const peer of this.#addresses.keys()) if (known?.has(peer) === false) this.#addresses.delete(peer)
