@@ -11,6 +11,21 @@ async function worldOf(seed: number, count: number): Promise<QueueWorld> {
   return world
 }
 
+describe('an item of a router that changed its key', () => {
+  it('is handed out by it under the next key where nobody else holds it, and by the others where they do', async () => {
+    for (const count of [1, 2]) {
+      const world = await worldOf(3, count)
+      await world.end(world.node('a').queue.add([world.item('kept', { notBeforeAt: world.now + 3000 })]))
+      await world.kill('a')
+      world.forgetKey('a')
+      await world.start('a')
+      await world.until(() => world.attempts.length === 1, 20_000)
+      await world.run(30_000)
+      expect(world.attempts.map(({ id }) => id)).toEqual(['kept'])
+    }
+  })
+})
+
 describe('an item whose owner is killed', () => {
   it.each([2, 3, 5])('before its time is handed out by another of %i routers, once', async (count) => {
     const world = await worldOf(1, count)

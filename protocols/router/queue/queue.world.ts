@@ -104,6 +104,11 @@ export class QueueWorld {
     return this.answer(attempt, signal)
   }
 
+  /** From its next start on this one has another key. */
+  forgetKey(name: string): void {
+    this.#seeds.delete(name)
+  }
+
   /** As `kill -9` and the loss of power: nothing of it runs on, what was not synced may be lost. */
   async kill(name: string): Promise<void> {
     const owner = this.#owners.get(name)

@@ -92,11 +92,25 @@ export class QueueService implements Queue, Startable {
         room: 'router',
         text: `${damaged} queued items are damaged on this disk: other holders have them`,
       })
+    await this.#inherit()
     const settledAt = clock.now() + SETTLE_MS
     for (const { head } of this.#shelf.all())
       if (head.state === 'waiting' && head.owner === this.#self) this.#deliveries.own(head, head.holders.length > 1 ? settledAt : 0)
     this.#closeDoor = serveQueue(this.#init.network, this)
     this.#tending.start()
+  }
+
+  /** What only this disk holds is this router's, whatever key it had when it took it in: nobody else could hand it out. */
+  async #inherit(): Promise<void> {
+    const self = this.#self
+    const left = [...this.#shelf.all()].filter(
+      ({ head: { state, holders, owner } }) => state === 'waiting' && holders.length === 1 && owner !== self,
+    )
+    await this.#shelf.putAll(
+      left.map(({ head, claim }) => ({
+        stored: { head: { ...head, owner: self, holders: [self], rev: head.rev + 1 }, claim: claim && { ...claim, by: self } },
+      })),
+    )
   }
 
   async stop(): Promise<void> {
