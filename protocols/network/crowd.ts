@@ -6,7 +6,7 @@
 import { OsirisError } from '#protocols/errors'
 import type { Clock, Random } from '#protocols/lifecycle'
 import type { Introductions } from './introductions.ts'
-import { CROWD, CROWD_ASKS, CROWD_MARGIN, STALE_MS } from './limits.ts'
+import { CONNECTIONS_TARGET, CROWD_ASKS, CROWD_MARGIN, STALE_MS } from './limits.ts'
 import type { Member, Members, Peer } from './network.ts'
 
 export interface CrowdInit {
@@ -21,14 +21,14 @@ export interface CrowdInit {
 /** Nobody waits for it, and the next round asks others. */
 const ASK_TIMEOUT_MS = 1_500
 
-export const isCrowd = (members: number): boolean => members > CROWD
+export const isCrowd = (members: number): boolean => members > CONNECTIONS_TARGET
 
 /**
  * Whom to ask in this round: some by chance, and instead of one of them, whoever has been silent longest when that is too long. Pure but for `random`.
  * Nobody in a small universe: there all hear all.
  */
 export function whomToAsk(members: readonly Member[], now: number, random: Random): Peer[] {
-  if (members.length <= CROWD - CROWD_MARGIN) return []
+  if (members.length <= CONNECTIONS_TARGET - CROWD_MARGIN) return []
   const silent = members.reduce((oldest, each) => (each.seenAt < oldest.seenAt ? each : oldest))
   const stale = now - silent.seenAt >= STALE_MS ? [silent.peer] : []
   if (stale.length === 0 && !isCrowd(members.length)) return []

@@ -3,7 +3,7 @@ import { collect } from '#protocols/body'
 import { type Envelope, type HeardBeat, isSignedBy, readBeat } from './beats.ts'
 import { decodeDigest } from './digest.ts'
 import type { Random } from '#protocols/lifecycle'
-import { CROWD } from './limits.ts'
+import { CONNECTIONS_TARGET } from './limits.ts'
 import type { MemberTable } from './members.ts'
 import {
   DEAD_MAX,
@@ -70,7 +70,7 @@ export class Introductions {
 
   /** Who hears of many at once connects to the first of them: not all newcomers to the same. */
   #mixed(list: HandedOut): HandedOut {
-    const from = list.length > CROWD ? Math.floor(this.#init.random() * list.length) : 0
+    const from = list.length > CONNECTIONS_TARGET ? Math.floor(this.#init.random() * list.length) : 0
     return [...list.slice(from), ...list.slice(0, from)]
   }
 

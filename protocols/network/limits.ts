@@ -48,14 +48,13 @@ export const STRANGERS_MAX = 256
  * sides together about 40 ms of processor (README).
  */
 export const CONNECTIONS_TARGET = 10
-/** Among more members a node tells its beats to nobody unasked but those that change something: it asks, twice a round, and is asked. */
-export const CROWD = CONNECTIONS_TARGET
+/** Among more members than it connects to, a node tells its beats to nobody unasked but those that change something: it asks so many a round, and is asked. */
 export const CROWD_ASKS = 2
 /** A beat is handed out again until it is this old. With two askings every half second the oldest beat anybody has of 40 members is 3.4 s old, of 300 about the same. */
 export const CROWD_SIGN_MS = 1_500
 /** How often a node hears of each of so many members, most of the time. */
 export function beatEveryMs(members: number): number {
-  return members > CROWD ? 2 * BEAT_INTERVAL_MS : BEAT_INTERVAL_MS
+  return members > CONNECTIONS_TARGET ? 2 * BEAT_INTERVAL_MS : BEAT_INTERVAL_MS
 }
 /** A member whose last beat is this old is asked itself, before it would be forgotten. */
 export const STALE_MS = 2_500

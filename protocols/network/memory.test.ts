@@ -5,7 +5,7 @@ import type { Clock } from '#protocols/lifecycle'
 import { until } from '#protocols/until'
 import { MemoryMesh, sequence } from './memory.ts'
 import { whomToAsk } from './crowd.ts'
-import { CROWD, CROWD_ASKS, CROWD_MARGIN, MEMBER_EXPIRY_MS, STALE_MS } from './limits.ts'
+import { CONNECTIONS_TARGET, CROWD_ASKS, CROWD_MARGIN, MEMBER_EXPIRY_MS, STALE_MS } from './limits.ts'
 import type { Member, Network } from './network.ts'
 import { networkSuite } from './network.suite.ts'
 import { failure } from './suite-tools.fixture.ts'
@@ -152,7 +152,7 @@ describe('a crowd', () => {
         expect(new Set(asked).size).toBe(asked.length)
         const far = asked.filter((peer) => members.find((each) => each.peer === peer)?.connected !== true)
         expect(far.every((peer) => stale.some((each) => each.peer === peer))).toBe(true)
-        const isSmall = members.length <= CROWD - CROWD_MARGIN || (stale.length === 0 && members.length <= CROWD)
+        const isSmall = members.length <= CONNECTIONS_TARGET - CROWD_MARGIN || (stale.length === 0 && members.length <= CONNECTIONS_TARGET)
         const near = members.filter(({ connected }) => connected).length
         expect(asked.length > 0).toBe(!isSmall && stale.length + near > 0)
         expect(asked.some((peer) => stale.some((each) => each.peer === peer))).toBe(!isSmall && stale.length > 0)

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { createIdentity } from '#protocols/access'
 import type { Clock } from '#protocols/lifecycle'
-import { CROWD } from './limits.ts'
+import { CONNECTIONS_TARGET } from './limits.ts'
 import { OwnBeat } from './own-beat.ts'
 
 function clockAt() {
@@ -55,6 +55,6 @@ async function beatsIn(seconds: number, members: number): Promise<number> {
 
 test('a node beats every second, and in a crowd only when asked', async () => {
   expect(await beatsIn(20, 4)).toBe(20)
-  expect(await beatsIn(20, CROWD)).toBe(20)
-  expect(await beatsIn(20, CROWD + 1)).toBe(0)
+  expect(await beatsIn(20, CONNECTIONS_TARGET)).toBe(20)
+  expect(await beatsIn(20, CONNECTIONS_TARGET + 1)).toBe(0)
 })
