@@ -42,6 +42,8 @@ export class Callers {
   readonly late: string[] = []
   /** Of idempotent calls that were not answered, the first: whom they asked, when, and what each said. */
   readonly losses: string[] = []
+  /** By code: what the first call said that ended with it. */
+  readonly sentences = new Map<string, string>()
   /** By node: since `mark`, when the first call that began after it was answered. */
   readonly first = new Map<string, number>()
   readonly tookMs: number[] = []
@@ -120,6 +122,7 @@ export class Callers {
       code = error?.code
       this.#note(node, id, startedAt, code)
       if (error !== undefined) story.push(this.#told(node, startedAt, error))
+      if (error !== undefined && !this.sentences.has(error.code)) this.sentences.set(error.code, error.message)
       if (code !== 'unavailable' && code !== 'outcome_unknown') break
     }
     if (name === 'again' && code !== undefined && this.losses.length < LOSSES_TOLD) this.losses.push(`lost: ${id}: ${story.join('; ')}`)

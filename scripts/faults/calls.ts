@@ -100,7 +100,7 @@ export function judge(callers: Callers, sink: Sink, isTimed: boolean): string[] 
     ...(isTimed && share < SUCCESS_MIN
       ? [`of ${again.ok + failuresIn(again)} idempotent calls ${failuresIn(again)} failed: ${codesOf(again.failed)}`, ...callers.losses]
       : []),
-    ...(odd.length > 0 ? [`calls ended with ${odd.join(', ')}`] : []),
+    ...(odd.length > 0 ? [`calls ended with ${odd.map((code) => `${code} (${callers.sentences.get(code)})`).join(', ')}`] : []),
     ...(startsIn(sink) < once.ok ? [`${once.ok} calls were answered and ${startsIn(sink)} were started: starts are not counted`] : []),
     ...(once.ok === 0 ? ['no call was answered: nothing was at stake'] : []),
     ...(isTimed ? callers.late : []),
