@@ -1,6 +1,7 @@
 /** THREATS 3: all nodes killed at once, with a long ledger, and started again. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { OsirisError } from '#protocols/errors'
+import { until } from '../bench/children.ts'
 import { type Acknowledged, NAMESPACE } from './deployers.ts'
 import type { Fault, FaultRun, Verdict } from './fault.ts'
 import { agree, diskProblems, examine } from './invariants.ts'
@@ -8,7 +9,7 @@ import { FaultUniverse } from './universe.ts'
 
 const ENTRIES = 10_000
 const QUICK_ENTRIES = 200
-const FUNCTIONS = 16
+const FUNCTIONS = 8
 const WRITERS = 32
 const REST_MS = 1000
 /** From the death of all until all are ready, agree, and take a write that is committed. */
@@ -73,7 +74,8 @@ class Writer {
     for (let at = 0; at < FUNCTIONS; at += 1)
       for (const version of [1, 2]) {
         const source = `export default () => ${version}`
-        await node?.client?.deploy({ namespace: NAMESPACE, name: `p${at}`, source, language: 'javascript', ack: 'committed' })
+        const asked = { namespace: NAMESPACE, name: `p${at}`, source, language: 'javascript', ack: 'accepted' } as const
+        await until(`p${at} is deployed`, LOOK_MS, READY_MS, async () => node?.client?.deploy(asked))
       }
   }
 

@@ -22,8 +22,6 @@ interface Line {
 const VXLAN_PORT = 4789
 const SOCKET_BYTES = 8 * 1024 * 1024
 const [count = 0, seed = 0] = process.argv.slice(2, 4).map(Number)
-/** What `nsenter` is told to enter a namespace made by this process. */
-const enter = process.argv.slice(4)
 
 const socket = createSocket({ type: 'udp4', recvBufferSize: SOCKET_BYTES, sendBufferSize: SOCKET_BYTES })
 const lines = new Map<string, Line>()
@@ -62,7 +60,8 @@ async function join(node: number): Promise<ChildProcess> {
       'link set mesh up',
       ...others.map((other) => `neigh add ${meshAddress(other)} lladdr ${hardwareAddress(other)} dev mesh nud permanent`),
     ],
-    ['nsenter', '--target', String(holder.pid), ...enter],
+    // This process is among its users already, whoever made them.
+    ['nsenter', '--target', String(holder.pid), '--net'],
   )
   return holder
 }

@@ -48,9 +48,9 @@ export class Lab {
   static async start(count: number, seed: number, cleanup: Cleanup): Promise<Lab> {
     let exchange: ChildProcess | undefined
     cleanup.add(async () => exchange?.disconnect())
-    const args = [...MAKE, process.execPath, EXCHANGE, String(count), String(seed), ...ENTER]
+    const args = [...MAKE, process.execPath, EXCHANGE, String(count), String(seed)]
     exchange = spawn('unshare', args, { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] })
-    const [{ holders = [] }] = (await once(exchange, 'message', { signal: AbortSignal.timeout(READY_MS) })) as [Reply]
+    const { holders } = await firstReply(exchange)
     const places: Place[] = []
     const lab = new Lab(exchange, places)
     for (const [node, holder] of holders.entries()) {
@@ -94,6 +94,21 @@ export class Lab {
     this.#replies.set(id, resolve)
     this.#exchange.send({ ...order, id }, handle, {}, (error) => error !== null && reject(error))
     return promise
+  }
+}
+
+async function firstReply(exchange: ChildProcess): Promise<{ holders: number[] }> {
+  const over = new AbortController()
+  const signal = AbortSignal.any([over.signal, AbortSignal.timeout(READY_MS)])
+  const ended = once(exchange, 'exit', { signal }).then(() => {
+    throw new Error('the exchange ended before it had made the namespaces; what it said stands above')
+  })
+  try {
+    const [{ holders = [] }] = (await Promise.race([once(exchange, 'message', { signal }), ended])) as [Reply]
+    return { holders }
+  } finally {
+    ended.catch(() => {})
+    over.abort()
   }
 }
 
