@@ -1,5 +1,6 @@
 /** THREATS 3: members that come and go. */
 import { setTimeout as sleep } from 'node:timers/promises'
+import { OsirisError } from '#protocols/errors'
 import type { Role } from '#protocols/lifecycle'
 import { percentile } from '../bench/stats.ts'
 import { Callers, FUNCTIONS } from './callers.ts'
@@ -58,7 +59,10 @@ async function run({ nodes: count, seed, strikes, dir, cleanup, settleMs, isTime
     cleanup.signal.throwIfAborted()
     const startedAt = performance.now()
     const guest = await universe.add(`guest-${strike + 1}`, ROLES[strike % ROLES.length] ?? [])
-    servesMs.push(await serves(guest, startedAt))
+    const readyMs = performance.now() - startedAt
+    const served = await serves(guest, startedAt)
+    servesMs.push(served.ms)
+    say(`${guest.name} was ready after ${Math.round(readyMs)} ms and answered after ${Math.round(served.ms)} ms${served.told}`)
     guests.push(guest)
     if (guests.length > GUESTS_MAX) leaving.push(leave(universe, guests.splice(dice.int(guests.length), 1)[0], dice.chance(0.5)))
     problems.push(...universe.troubles())
@@ -86,12 +90,18 @@ async function leave(universe: FaultUniverse, guest: FaultNode | undefined, isKi
   if (guest !== undefined) await universe.remove(guest, isKilled ? 'kill' : 'stop')
 }
 
-async function serves({ client }: FaultNode, startedAt: number): Promise<number> {
+/** How long until a call through it was answered, and what came instead before. */
+async function serves({ client }: FaultNode, startedAt: number): Promise<{ ms: number; told: string }> {
+  const instead = new Map<string, number>()
   const isAnswered = () =>
     client?.call(`${NAMESPACE}/${FUNCTIONS[1]}`, 'guest').then(
       () => true,
-      () => false,
+      (error: unknown) => {
+        const { message } = OsirisError.from(error, 'Cannot call')
+        instead.set(message, (instead.get(message) ?? 0) + 1)
+        return false
+      },
     )
   while (!(await isAnswered()) && performance.now() - startedAt < SERVES_MS_END) await sleep(LOOK_MS)
-  return performance.now() - startedAt
+  return { ms: performance.now() - startedAt, told: [...instead].map(([message, times]) => `; ${times} times: ${message}`).join('') }
 }
