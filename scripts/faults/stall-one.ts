@@ -6,7 +6,7 @@ const STALL_MS = 5000
 export const stallOne = underCalls({
   name: 'stall-one',
   does: `the main process of any one node stands still for ${STALL_MS / 1000} s, its workers do not, while functions are called through the others`,
-  holds: 'as for pause-one; its workers have not been given up when it goes on',
+  holds: 'as for pause-one',
   lastsMs: STALL_MS,
   async strike(node) {
     node.signal('SIGSTOP')
