@@ -138,14 +138,14 @@ export const BUGS: readonly Bug[] = [
   catalog(
     'heads by members without a right',
     'head-records/head-record.ts',
-    "if (!body.roles.includes('catalog') || !allows(principal, 'deploy', namespace))",
-    "if (!body.roles.includes('catalog') || principal.grants === undefined)",
+    "if (!basis.roles.includes('catalog') || !allows(principal, 'deploy', namespace))",
+    "if (!basis.roles.includes('catalog') || principal.grants === undefined)",
   ),
   catalog(
     'admissions by anybody',
-    'head-records/head-record.ts',
-    'if (body?.member !== signer || universe !== this.#universe || author !== this.#init.universe.root || grant !== null)',
-    'if (body?.member !== signer || universe !== this.#universe || grant !== null)',
+    'head-records/head-basis.ts',
+    'const isTops = tops.has(entry.author) && entry.grant === null',
+    'const isTops = tops.size > 0 && entry.grant === null',
   ),
   catalog(
     'heads under any key',
