@@ -54,7 +54,7 @@ function recordOf(name: string, nowMs: number, signer: string, admission: Uint8A
     ...{ versions: 1, aliases: { live: [{ version: versionOf(manifest), weight: 100 }] }, shown: [shown] },
     ...{ atMs: nowMs, expiresAtMs: nowMs + VALID_MS },
   })
-  return encode([...(decode(sealed(payload, DOMAIN, HOSTILE)) as Uint8Array[]), admission])
+  return encode([...(decode(sealed(payload, DOMAIN, HOSTILE)) as Uint8Array[]), [admission]])
 }
 
 /** "The root let me in", in the attacker's own hand. */
@@ -65,7 +65,7 @@ function admissionBy(author: string): Uint8Array {
 
 /** Something in it is another than its signer said. */
 function alteredIn(record: Uint8Array, dice: Dice): Uint8Array {
-  const parts = decode(record) as [Uint8Array, Uint8Array, Uint8Array]
+  const parts = decode(record) as [Uint8Array, Uint8Array, Uint8Array[]]
   const [payload, ...rest] = parts
   const head = decode(payload) as { place: { wallMs: number } }
   if (dice.chance(0.5))
