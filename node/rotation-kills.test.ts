@@ -107,13 +107,19 @@ async function clientAt(http: string): Promise<Osiris> {
 }
 const clientOf = (name: string) => clientAt((up.get(name) as Up).http)
 
-/** Whatever was asked for, the process ends at the step; then it is started again. */
+/** Whatever was asked for, the process ends at the step; then it is started again. Until others witness that nobody else writes with its keys it says `unavailable`, and is asked again. */
 async function killedAt(name: string, step: string, act: (client: Osiris) => Promise<unknown>): Promise<Up> {
   await end(name)
   const { process: child } = await start(name, undefined, killing(step))
-  const ended = once(child, 'exit')
-  await act(await clientOf(name)).catch(() => {})
-  expect((await ended)[1]).toBe('SIGKILL')
+  await until(
+    async () => {
+      await act(await clientOf(name)).catch(() => {})
+      return child.exitCode !== null || child.signalCode !== null
+    },
+    PATIENCE_MS,
+    100,
+  )
+  expect(child.signalCode).toBe('SIGKILL')
   return start(name, undefined)
 }
 
