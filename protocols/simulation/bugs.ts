@@ -192,12 +192,6 @@ export const BUGS: readonly Bug[] = [
     'void ledger.keyring',
   ),
   catalog('no word of its own about the root', 'witnesses/feed-guard.ts', '...(author === ledger.author ? {}', '...(author !== "" ? {}'),
-  ledger(
-    'go on behind a rotation',
-    'authority-door.ts',
-    'if (hasGivenOn(place, facts)) return',
-    'if (hasGivenOn(place, facts) && place.seq < 0) return',
-  ),
   ledger('nobody takes over', 'authority-keys.ts', '      key = chosen.to\n', '      return\n'),
   catalog('overwrite the key that holds the root', 'rotating.ts', 'await rootKeys.tookOver(holder)', 'void holder'),
   // Repair
