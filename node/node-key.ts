@@ -12,7 +12,7 @@ import { join } from 'node:path'
 import { createIdentity, type Identity } from '#protocols/access'
 import { successorIn } from '#protocols/catalog'
 import { OsirisError } from '#protocols/errors'
-import { moveSecret, readIfThere, writeSecret } from './secrets.ts'
+import { keptBy, moveSecret, readIfThere, writeSecret } from './secrets.ts'
 
 export interface NodeKey {
   identity: Identity
@@ -47,9 +47,9 @@ export async function openNodeKey(dataDir: string, lastOf: (key: string) => Prom
   return {
     identity,
     rotation: shown !== undefined && successorIn(shown)?.to === identity.id ? shown : undefined,
-    next: async () => (await keyIn(nextPath)) ?? (await keptAt(nextPath, () => made(nextPath))),
+    next: async () => (await keyIn(nextPath)) ?? (await keptBy(actAt(nextPath), () => made(nextPath))),
     waiting: () => keyIn(nextPath),
-    tookOver: (last) => keptAt(entryPath, () => writeSecret(entryPath, textOfEntry(last))),
+    tookOver: (last) => keptBy(actAt(entryPath), () => writeSecret(entryPath, textOfEntry(last))),
   }
 }
 
@@ -84,15 +84,4 @@ async function entryIn(path: string): Promise<Uint8Array | undefined> {
 
 const textOfEntry = (entry: Uint8Array): string => `${Buffer.from(entry).toString('base64')}\n`
 
-async function keptAt<T>(path: string, write: () => Promise<T>): Promise<T> {
-  try {
-    return await write()
-  } catch (error) {
-    const isFull = ['ENOSPC', 'EDQUOT'].includes((error as NodeJS.ErrnoException).code ?? '')
-    throw new OsirisError(
-      isFull ? 'storage_full' : 'unavailable',
-      `Cannot rotate this node's key: ${path} cannot be written (${(error as Error).message})`,
-      { cause: error },
-    )
-  }
-}
+const actAt = (path: string): string => `Cannot rotate this node's key: ${path} cannot be written`

@@ -11,8 +11,7 @@
 import { join } from 'node:path'
 import { createIdentity, type Identity } from '#protocols/access'
 import type { RootKeys } from '#protocols/catalog'
-import { OsirisError } from '#protocols/errors'
-import { keyIfThere, moveSecret, textOfKey, writeSecret } from './secrets.ts'
+import { keptBy, keyIfThere, moveSecret, textOfKey, writeSecret } from './secrets.ts'
 
 /** Throws `invalid_argument` for a file that is no key. */
 export async function rootKeysIn(dataDir: string): Promise<RootKeys> {
@@ -28,21 +27,13 @@ export async function rootKeysIn(dataDir: string): Promise<RootKeys> {
       const waiting = await keyIfThere(nextPath)
       if (waiting !== undefined && !isUsed(waiting.id)) return waiting
       const made = createIdentity()
-      await kept(nextPath, () => writeSecret(nextPath, textOfKey(made)))
+      await keptBy(actAt(nextPath), () => writeSecret(nextPath, textOfKey(made)))
       return made
     },
     tookOver: async ({ id }) => {
-      if ((await keyIfThere(nextPath))?.id === id) await kept(successorPath, () => moveSecret(nextPath, successorPath))
+      if ((await keyIfThere(nextPath))?.id === id) await keptBy(actAt(successorPath), () => moveSecret(nextPath, successorPath))
     },
   }
 }
 
-async function kept(path: string, write: () => Promise<void>): Promise<void> {
-  try {
-    await write()
-  } catch (error) {
-    const isFull = ['ENOSPC', 'EDQUOT'].includes((error as NodeJS.ErrnoException).code ?? '')
-    const state = `a key cannot be kept in ${path} (${(error as Error).message})`
-    throw new OsirisError(isFull ? 'storage_full' : 'unavailable', `Cannot rotate the root key: ${state}`, { cause: error })
-  }
-}
+const actAt = (path: string): string => `Cannot rotate the root key: a key cannot be kept in ${path}`

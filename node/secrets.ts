@@ -38,6 +38,16 @@ export async function moveSecret(from: string, to: string): Promise<void> {
   }
 }
 
+/** What a write of one of these files brings. `sentence`: what is not done without it, and why. Throws `storage_full`, `unavailable`. */
+export async function keptBy<T>(sentence: string, write: () => Promise<T>): Promise<T> {
+  try {
+    return await write()
+  } catch (error) {
+    const isFull = ['ENOSPC', 'EDQUOT'].includes((error as NodeJS.ErrnoException).code ?? '')
+    throw new OsirisError(isFull ? 'storage_full' : 'unavailable', `${sentence} (${(error as Error).message})`, { cause: error })
+  }
+}
+
 export const textOfKey = (key: Identity): string => `${Buffer.from(key.seed).toString('hex')}\n`
 
 /** Throws `invalid_argument` for a file that is no key. */

@@ -1,6 +1,8 @@
 /** Naming of functions. No dependencies: the browser SDK uses this file too. The shape of what is published is in manifest.ts. */
 import { OsirisError } from './errors.ts'
 
+/** Names a call, or a chain of calls. */
+export const CALL_ID_PATTERN = /^[0-9a-f]{32}$/
 /**
  * Namespaces, functions, aliases and node names. They stand in host names, so each is a label that every resolver takes (RFC 1123, 2.1: no hyphen at the
  * end), and none is read as another alphabet's (RFC 5890, 2.3.1: `xn--…` is shown as whatever it encodes, which may look like any other name).

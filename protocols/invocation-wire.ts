@@ -6,7 +6,7 @@
 import { collect } from './body.ts'
 import { decodeCanonical, encodeList } from './codec.ts'
 import { type ErrorShape, OsirisError } from './errors.ts'
-import { assertName, type FunctionRef, refOf, VERSION_PATTERN } from './function.ts'
+import { CALL_ID_PATTERN, assertName, type FunctionRef, refOf, VERSION_PATTERN } from './function.ts'
 import {
   type Body,
   type Caller,
@@ -52,7 +52,6 @@ const DEPTH_MAX = 8
 /** Functions above a call: as many as it may be deep. */
 const PATH_MAX = 16
 
-const ID_PATTERN = /^[0-9a-f]{32}$/
 const TRACEPARENT_PATTERN = /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}/
 const TOKEN_PATTERN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/
 const HEADER_VALUE_PATTERN = /^[^\r\n\0]*$/
@@ -122,7 +121,7 @@ export function decodePlacedInvocation(message: WireMessage, arrival: Arrival): 
 
 function invocationOf(fields: unknown[], payload: Payload, arrival: Arrival): Invocation {
   const id = textOf(fields[1], 32, 'id')
-  if (!ID_PATTERN.test(id)) throw malformed('an invocation', 'its id is not 32 hex characters')
+  if (!CALL_ID_PATTERN.test(id)) throw malformed('an invocation', 'its id is not 32 hex characters')
   const invocation: Invocation = {
     id,
     target: targetOf(fields[8]),
@@ -180,7 +179,7 @@ function lineageInto(invocation: Invocation, value: unknown): void {
   const [id, at, ...path] = listOf(value, 2, 'chain')
   if (id !== null) {
     const chain = { id: textOf(id, 32, 'chain'), at: textOf(at, 256, 'chain') }
-    if (!ID_PATTERN.test(chain.id)) throw malformed('an invocation', 'its chain is not 32 hex characters')
+    if (!CALL_ID_PATTERN.test(chain.id)) throw malformed('an invocation', 'its chain is not 32 hex characters')
     invocation.chain = chain
   }
   if (path.length > PATH_MAX) throw malformed('an invocation', `its path is longer than ${PATH_MAX}`)

@@ -1,10 +1,9 @@
 /** Calls that nobody waits for, over any transport. */
 import { OsirisError } from '#protocols/errors'
-import { assertName } from '#protocols/function'
+import { CALL_ID_PATTERN, assertName } from '#protocols/function'
 import type { CallsOfOsiris, CallStatus, LookOptions, StartedCall, StartOptions, WaitOptions } from './osiris.ts'
 import type { Transport } from './transport.ts'
 
-const ID_PATTERN = /^[0-9a-f]{32}$/
 /** An answer may come so late while the call is not over: nodes allow 30 s, and what stands between may allow less. */
 const WAIT_MS = 10_000
 /** Between two looks, where an answer came sooner than it was to. */
@@ -44,7 +43,7 @@ export function callsOver({ calls }: Transport): CallsOfOsiris {
 }
 
 function assertId(id: string): void {
-  if (ID_PATTERN.test(id)) return
+  if (CALL_ID_PATTERN.test(id)) return
   throw new OsirisError('invalid_argument', `Cannot ask for call ${JSON.stringify(id.slice(0, 64))}: an id has 32 hex characters`)
 }
 

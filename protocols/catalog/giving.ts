@@ -60,8 +60,6 @@ export class GivingDesk {
     this.#assertSigned(giving)
     const before = this.#before(giving)
     if (before !== undefined) return this.#told(giving, before, false, options)
-    const fault = faultOfGiving(this.#authority, giving, this.#init.clock.now())
-    if (fault !== undefined) throw fault
     const missing = this.#init.ledger.faultOfSigning('rotate', this.#bodyOf(giving))
     if (missing === undefined) return this.#locks.run([from], () => this.#write(giving, options))
     if (!mayPassOn) throw mayNot(missing)
@@ -76,8 +74,6 @@ export class GivingDesk {
     // Two may have come at once.
     const before = this.#before(giving)
     if (before !== undefined) return this.#told(giving, before, false, options)
-    const fault = faultOfGiving(this.#authority, giving, clock.now())
-    if (fault !== undefined) throw fault
     const asker = ledger.authority.askerOf(giving.from, [], clock.now())
     const by = `key ${giving.from.slice(0, 16)}`
     const entry = await ledger.append('rotate', this.#bodyOf(giving), { by, ...(asker === undefined ? {} : { asker }) })
@@ -93,10 +89,14 @@ export class GivingDesk {
     return { from, to, changed, receipt: await this.#init.writer.acknowledge(place, options) }
   }
 
-  /** The rotation that is asked for a second time. */
-  #before({ from, to }: Giving): Place | undefined {
+  /** The rotation, where it is asked for a second time; nothing where it may be written now. Throws what stands against it. */
+  #before(giving: Giving): Place | undefined {
+    const { from, to } = giving
     const successor: Successor | undefined = this.#authority.verdict.keys.successors.get(from)
-    return successor?.to === to ? successor.place : undefined
+    if (successor?.to === to) return successor.place
+    const fault = faultOfGiving(this.#authority, giving, this.#init.clock.now())
+    if (fault !== undefined) throw fault
+    return undefined
   }
 
   #assertSigned(giving: Giving): void {

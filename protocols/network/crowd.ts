@@ -23,6 +23,12 @@ const ASK_TIMEOUT_MS = 1_500
 
 export const isCrowd = (members: number): boolean => members > CONNECTIONS_TARGET
 
+/** The same ones; in a crowd beginning anywhere, or all nodes would choose the same. */
+export function fromAnywhere<T>(list: readonly T[], random: Random): T[] {
+  const from = isCrowd(list.length) ? Math.floor(random() * list.length) : 0
+  return [...list.slice(from), ...list.slice(0, from)]
+}
+
 /**
  * Whom to ask in this round: some by chance, and instead of one of them, whoever has been silent longest when that is too long. Pure but for `random`.
  * Nobody in a small universe: there all hear all.

@@ -1,21 +1,11 @@
 /** Two peers tell each other who they are and whom they know: when they connect, and in a crowd from then on. */
 import { collect } from '#protocols/body'
 import { type Envelope, type HeardBeat, isSignedBy, readBeat } from './beats.ts'
+import { fromAnywhere } from './crowd.ts'
 import { decodeDigest } from './digest.ts'
 import type { Random } from '#protocols/lifecycle'
-import { CONNECTIONS_TARGET } from './limits.ts'
 import type { MemberTable } from './members.ts'
-import {
-  DEAD_MAX,
-  decodeHandedOut,
-  decodeHello,
-  encodeHandedOut,
-  encodeHello,
-  encodeRequest,
-  type HandedOut,
-  type Hello,
-  PROTOCOL,
-} from './messages.ts'
+import { DEAD_MAX, decodeHandedOut, decodeHello, encodeHandedOut, encodeHello, encodeRequest, type Hello, PROTOCOL } from './messages.ts'
 import type { Message, Network, Peer } from './network.ts'
 
 export interface IntroductionsInit {
@@ -42,13 +32,14 @@ export class Introductions {
 
   /** Introduces this node to a peer and asks it for what this one does not know. Rejects as `Network.request` does. */
   async greet(peer: Peer, timeoutMs = TIMEOUT_MS): Promise<void> {
-    const { table, doubted } = this.#init
+    const { table, random, doubted } = this.#init
     const head = encodeRequest({ kind: 'hello', self: this.#init.own(), known: table.digest() })
     const answer = await this.#init.request(peer, PROTOCOL, { head }, { timeoutMs })
     const { self, dead } = decodeHello(answer.head)
     this.#hear(peer, self)
-    for (const each of this.#mixed(decodeHandedOut(await collect(answer.body, LIST_BYTES_MAX, 'a list of members'))))
-      this.#hear(each.peer, each)
+    const list = decodeHandedOut(await collect(answer.body, LIST_BYTES_MAX, 'a list of members'))
+    // Who hears of many at once connects to the first of them.
+    for (const each of fromAnywhere(list, random)) this.#hear(each.peer, each)
     for (const each of dead) if (table.get(each) !== undefined) doubted(each)
   }
 
@@ -66,12 +57,6 @@ export class Introductions {
     const digest = decodeDigest(known)
     const others = table.handOut(digest).filter((each) => each.peer !== peer)
     return { head: encodeHello({ self: this.#init.own(), dead: table.dead(digest, DEAD_MAX) }), body: encodeHandedOut(others) }
-  }
-
-  /** Who hears of many at once connects to the first of them: not all newcomers to the same. */
-  #mixed(list: HandedOut): HandedOut {
-    const from = list.length > CONNECTIONS_TARGET ? Math.floor(this.#init.random() * list.length) : 0
-    return [...list.slice(from), ...list.slice(0, from)]
   }
 
   /** Hearsay counts only with the signature of the member itself. A malformed entry is skipped. */

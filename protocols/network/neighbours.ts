@@ -1,7 +1,7 @@
 /** Which connections this node keeps by itself: members it hears of, and the way back when it lost everybody. */
 import { dropOldest } from '#protocols/bounded'
 import type { Clock, Random } from '#protocols/lifecycle'
-import { isCrowd } from './crowd.ts'
+import { fromAnywhere } from './crowd.ts'
 import { CONNECTIONS_EAGER, CONNECTIONS_TARGET, CONNECTIONS_TARGET_ROLELESS } from './limits.ts'
 import type { Member, Members, Peer } from './network.ts'
 import { peerInAddress } from './peer.ts'
@@ -91,11 +91,10 @@ export class Neighbours {
     if (this.#unsaved && now >= this.#saveAt) void this.#save()
   }
 
-  /** Strangers come last: they do not keep this node from whoever is in. In a crowd it begins anywhere, or all would choose the same. */
+  /** Strangers come last: they do not keep this node from whoever is in. */
   #candidates(): Member[] {
-    const all = this.#init.members.list()
-    const from = isCrowd(all.length) ? Math.floor(this.#init.random() * all.length) : 0
-    return [...all.slice(from), ...all.slice(0, from)].toSorted((a, b) => Number(a.roles.length === 0) - Number(b.roles.length === 0))
+    const { members, random } = this.#init
+    return fromAnywhere(members.list(), random).toSorted((a, b) => Number(a.roles.length === 0) - Number(b.roles.length === 0))
   }
 
   #meet(members: readonly Member[]): void {

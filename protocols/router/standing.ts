@@ -5,12 +5,11 @@
 import { OsirisError } from '#protocols/errors'
 import type { ByteStream } from '#protocols/invocation'
 import { type Clock, every, type MaybePromise } from '#protocols/lifecycle'
+import { SOCKET_MS_MAX } from '#protocols/socket'
 
 const ROUND_MS = 1000
 /** Passes looked at in one round: each may take a signature to be verified, or other nodes to be asked. */
 const LOOKS_MAX = 500
-/** Beyond it no answer goes on (`SOCKET_MS_MAX`), and a timer cannot count much further. */
-const WAIT_MS_MAX = 24 * 3_600_000
 
 /** What let a caller in. */
 export interface PassInit {
@@ -69,7 +68,8 @@ export class Standing {
     const pass = new Pass(init)
     this.#passes.set(init.key, pass)
     if (init.endsAtMs !== undefined) {
-      const leftMs = Math.min(WAIT_MS_MAX, Math.max(0, init.endsAtMs - this.#clock.now()))
+      // No answer goes on longer, and a timer cannot count much further.
+      const leftMs = Math.min(SOCKET_MS_MAX, Math.max(0, init.endsAtMs - this.#clock.now()))
       pass.cancel = this.#clock.after(leftMs, () => void this.#look(pass))
     }
     return pass

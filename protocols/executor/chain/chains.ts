@@ -4,6 +4,7 @@
  */
 import { decode, encode } from '#protocols/codec'
 import { OsirisError } from '#protocols/errors'
+import { CALL_ID_PATTERN } from '#protocols/function'
 import type { Chain } from '#protocols/invocation'
 import type { MaybePromise } from '#protocols/lifecycle'
 import type { Message, Network, RequestHandler } from '#protocols/network'
@@ -11,7 +12,6 @@ import type { Call } from '../call.ts'
 
 /** One more call of a chain that began at the receiver: `[id of its first call]` → `[whether it may]`. */
 export const CHAIN_PROTOCOL = 'executor/chain/1'
-const ID_PATTERN = /^[0-9a-f]{32}$/
 /** A peer that does not say whether a call may begin is not waited for any longer than this. */
 const ASK_MS = 2000
 
@@ -53,7 +53,8 @@ export class Chains {
   readonly handle: RequestHandler = async ({ head }) => {
     const fields = decode(head)
     const id: unknown = Array.isArray(fields) ? fields[0] : undefined
-    if (typeof id !== 'string' || !ID_PATTERN.test(id)) throw new OsirisError('invalid_argument', 'Cannot count a call: it names no chain')
+    if (typeof id !== 'string' || !CALL_ID_PATTERN.test(id))
+      throw new OsirisError('invalid_argument', 'Cannot count a call: it names no chain')
     return { head: encode([this.#spendHere(id)]) }
   }
 

@@ -3,6 +3,7 @@ import { z } from 'zod'
 import { collect } from '#protocols/body'
 import { encode, parse } from '#protocols/codec'
 import { isErrorCode, OsirisError } from '#protocols/errors'
+import { CALL_ID_PATTERN } from '#protocols/function'
 import type { Caller } from '#protocols/invocation'
 import { nameSchema } from '#protocols/manifest'
 import type { Message } from '#protocols/network'
@@ -73,7 +74,7 @@ const deadCallbackSchema = z.strictObject({
 
 /** What a router answers to each; it is a peer, so it is judged. */
 export const answerSchemas = {
-  submit: z.strictObject({ id: z.string().regex(/^[0-9a-f]{32}$/) }),
+  submit: z.strictObject({ id: z.string().regex(CALL_ID_PATTERN) }),
   get: statusSchema,
   cancel: statusSchema,
   list: z.array(statusSchema).max(LISTED_MAX),

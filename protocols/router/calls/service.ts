@@ -2,6 +2,7 @@
 import type { Access } from '#protocols/access'
 import { digestOf } from '#protocols/codec'
 import { OsirisError } from '#protocols/errors'
+import { CALL_ID_PATTERN } from '#protocols/function'
 import { failed, type Caller, type Invocation, isRouteTarget, type Outcome } from '#protocols/invocation'
 import type { Clock, Random, Startable } from '#protocols/lifecycle'
 import type { ItemDetail, Queue, QueueHandler, QueueItem, Verdict } from '../queue/queue.ts'
@@ -69,7 +70,6 @@ const WAITING_MAX = 1000
 /** Between two looks at what other routers hold. */
 const LOOK_MS = 50
 const LOOK_MS_MAX = 1000
-const ID_PATTERN = /^[0-9a-f]{32}$/
 
 export class CallsService implements Calls, Startable {
   readonly #init: CallsServiceInit
@@ -159,7 +159,7 @@ export class CallsService implements Calls, Startable {
 
   async decideCallback(decision: CallbackDecision, id: string, caller: Caller): Promise<void> {
     const { queue, access } = this.#init
-    const item = ID_PATTERN.test(id) ? await queue.look(callbackIdOf(id)) : undefined
+    const item = CALL_ID_PATTERN.test(id) ? await queue.look(callbackIdOf(id)) : undefined
     // Whoever has no grant learns nothing of what there is, and who has an id only nothing of its namespace.
     if (item !== undefined) await access.require(caller, 'deploy', namespaceOf(item.key))
     else await access.principalOf(caller)
@@ -170,7 +170,7 @@ export class CallsService implements Calls, Startable {
 
   async #found(id: string, caller: Caller): Promise<ItemDetail> {
     const { queue, access } = this.#init
-    const item = ID_PATTERN.test(id) ? await queue.look(itemIdOf(id)) : undefined
+    const item = CALL_ID_PATTERN.test(id) ? await queue.look(itemIdOf(id)) : undefined
     if (item === undefined) {
       const state = `no call has this id, or what came of it is no longer kept`
       throw new OsirisError('not_found', `Cannot find call ${JSON.stringify(id.slice(0, 64))}: ${state}`)
