@@ -15,3 +15,13 @@ export function renderTable(head: readonly string[], rows: readonly (readonly st
     )
     .join('')
 }
+
+/** Milliseconds since the epoch as a cell: UTC, to the second. */
+export function timeOf(ms: number): string {
+  return `${new Date(ms).toISOString().slice(0, 19)}Z`
+}
+
+/** Why something failed, as a cell. */
+export function whyOf({ code, message }: { code: string; message: string }): string {
+  return `${code}: ${message.slice(0, 120)}`
+}

@@ -4,7 +4,7 @@ import { OsirisError } from '#protocols/errors'
 import type { CallStatus } from '#sdk'
 import { durationOf, wholeNumber } from '../arguments.ts'
 import type { Context } from '../context.ts'
-import { renderTable } from '../table.ts'
+import { renderTable, timeOf, whyOf } from '../table.ts'
 
 export function register(program: Command, context: Context): void {
   const noun = program.command('calls').description('Calls that nobody waits for: osiris call --async starts them.')
@@ -54,7 +54,7 @@ async function dead(given: string | undefined, limit: string, context: Context):
   context.io.out(
     renderTable(
       ['CALL', 'FUNCTION', 'URL', 'ATTEMPTS', 'DIED', 'WHY'],
-      callbacks.map((each) => [each.id, each.function, each.url, String(each.attempts), timeOf(each.diedAt), whyOf(each)]),
+      callbacks.map((each) => [each.id, each.function, each.url, String(each.attempts), timeOf(each.diedAt), whyOf(each.error)]),
     ),
   )
 }
@@ -93,7 +93,7 @@ async function list(given: string | undefined, limit: string, context: Context):
         String(each.attempts),
         timeOf(each.createdAt),
         each.endedAt === null ? '' : timeOf(each.endedAt),
-        whyOf(each),
+        each.error === undefined ? '' : whyOf(each.error),
       ]),
     ),
   )
@@ -113,12 +113,4 @@ async function cancel(id: string, context: Context): Promise<void> {
 function saidOf({ id, state }: CallStatus): string {
   if (state === 'cancelled') return `Cancelled ${id}`
   return state === 'done' ? `Call ${id} was over before: osiris calls show ${id}` : `Call ${id} is ${state}, and being cancelled`
-}
-
-function whyOf({ error }: { error?: { code: string; message: string } }): string {
-  return error === undefined ? '' : `${error.code}: ${error.message.slice(0, 120)}`
-}
-
-function timeOf(ms: number): string {
-  return `${new Date(ms).toISOString().slice(0, 19)}Z`
 }

@@ -2,7 +2,7 @@
 import type { Command } from 'commander'
 import type { Schedule } from '#sdk'
 import type { Context } from '../context.ts'
-import { renderTable } from '../table.ts'
+import { renderTable, timeOf } from '../table.ts'
 
 export function register(program: Command, context: Context): void {
   const noun = program.command('schedule').description('Functions that run by the clock: "schedule" in osiris.yaml says when.')
@@ -33,10 +33,6 @@ async function list(context: Context): Promise<void> {
       ]),
     ),
   )
-}
-
-function timeOf(ms: number): string {
-  return `${new Date(ms).toISOString().slice(0, 19)}Z`
 }
 
 function outcomeOf(last: Schedule['last']): string {

@@ -3,7 +3,7 @@ import type { Command } from 'commander'
 import { OsirisError } from '#protocols/errors'
 import { valueOf, wholeNumber } from '../arguments.ts'
 import type { Context } from '../context.ts'
-import { renderTable } from '../table.ts'
+import { renderTable, timeOf, whyOf } from '../table.ts'
 
 interface PublishWords {
   id?: string
@@ -90,7 +90,7 @@ async function dead(limit: string, context: Context): Promise<void> {
         each.subscriber,
         String(each.attempts),
         timeOf(each.diedAt),
-        `${each.error.code}: ${each.error.message.slice(0, 120)}`,
+        whyOf(each.error),
       ]),
     ),
   )
@@ -137,8 +137,4 @@ function namespaceOf(context: Context): string {
   const { namespace } = context.globals()
   if (namespace === undefined) throw new OsirisError('invalid_argument', 'Cannot tell whose topics are meant: give --namespace')
   return namespace
-}
-
-function timeOf(ms: number): string {
-  return `${new Date(ms).toISOString().slice(0, 19)}Z`
 }
