@@ -92,6 +92,11 @@ it('a node of its own joins late by token, serves, and a second process on its d
   const refused = await post(http, '/v1/call/demo/greet', '["Eve"]')
   expect(refused.status).toBe(401)
   expect(JSON.parse(await ok('call', 'demo/greet', 'Ada', '2', '--node', http))).toEqual({ hello: 'Ada', times: 2 })
+  // Whoever is on its machine is told how it is all the same.
+  const [shown] = (JSON.parse(await ok('node', 'status', 'late', '--json')) as { nodes: StatusNode[] }).nodes
+  expect(shown?.peers).toBeGreaterThanOrEqual(1)
+  expect(shown?.functions).toBeGreaterThanOrEqual(2)
+  expect(await ok('node', 'status', 'late')).not.toContain('no answer')
 
   const second = await osiris('node', 'start', '--name', 'other', ...place)
   expect(second.code).not.toBe(0)

@@ -30,14 +30,21 @@ export const growth: Figure = {
   async measure(bench) {
     const osiris = await Osiris.create(bench.cleanup)
     const nodes: { [size: string]: BenchNode } = {}
-    for (const size of SIZES) nodes[size] = await nodeWith(bench, osiris, Math.ceil(Number(size) / bench.divisor))
+    for (const size of SIZES) nodes[size] = await nodeWith(bench, osiris, functionsOf(bench, size))
     await sleep(SETTLE_MS / bench.divisor)
+    const replayed = bytesOf(nodes)
+    // As nodes are most of their lives: started from a checkpoint.
+    for (const size of SIZES) {
+      await nodes[size]!.stop()
+      nodes[size] = await osiris.startNode(nodeName(functionsOf(bench, size)), ROLES)
+      await assertServes(nodes[size].http)
+    }
     const probe = new Probe()
     const call = async (size: string, count: number) => median(await probe.times({ url: `${nodes[size]!.http}${PATH}`, body: BODY }, count))
     for (const size of SIZES) await call(size, CALLS / bench.divisor)
     const p50Us = await interleave(bench.rounds, SIZES, (size) => call(size, CALLS / bench.divisor))
     probe.close()
-    const bytes = Object.fromEntries(SIZES.map((size) => [size, memoryOf(nodes[size]!.pid)[0]?.pssBytes ?? 0]))
+    const bytes = bytesOf(nodes)
     const base = median(p50Us[SMALLEST])
     const rows = SIZES.slice(1).map((size) => ({
       what: `a warm call among ${Number(size).toLocaleString('en')} functions, over one among ${Number(SMALLEST).toLocaleString('en')}: p50`,
@@ -50,11 +57,23 @@ export const growth: Figure = {
     const perFunction = (bytes[largest]! - bytes[SMALLEST]!) / ((Number(largest) - Number(SMALLEST)) / bench.divisor)
     // No bar of the project's: what a node with a gigabyte can spare for a hundred thousand functions beside everything else.
     const memory = { what: 'memory of a node for each function that exists', measured: round(perFunction / 1024, 1), unit: 'KB' }
-    const functions: Row[] = [...rows, { ...memory, bar: { kind: 'most', value: 5 }, detail: { bytes } }]
-    const joined = await joining(bench, osiris, nodes[largest]!, Math.ceil(Number(largest) / bench.divisor))
+    const functions: Row[] = [...rows, { ...memory, bar: { kind: 'most', value: 5 }, detail: { bytes, replayed } }]
+    const joined = await joining(bench, osiris, nodes[largest]!, functionsOf(bench, largest))
     for (const size of SIZES) await tried(bench, `stopping the node with ${size} functions`, STOP_MS, () => nodes[size]!.stop())
     return [...functions, joined]
   },
+}
+
+function functionsOf(bench: Bench, size: string): number {
+  return Math.ceil(Number(size) / bench.divisor)
+}
+
+function nodeName(functions: number): string {
+  return `growth-${functions}`
+}
+
+function bytesOf(nodes: { [size: string]: BenchNode }): { [size: string]: number } {
+  return Object.fromEntries(SIZES.map((size) => [size, memoryOf(nodes[size]!.pid)[0]?.pssBytes ?? 0]))
 }
 
 /** Another node of the universe with the most functions, from its start until it shows the one that was published last. */
@@ -78,7 +97,7 @@ async function joining(bench: Bench, osiris: Osiris, founder: BenchNode, functio
 
 /** The function everybody serves, among others that its founder's root wrote while it was down. */
 async function nodeWith(bench: Bench, osiris: Osiris, functions: number): Promise<BenchNode> {
-  const name = `growth-${functions}`
+  const name = nodeName(functions)
   bench.say(`a node with ${functions} functions`)
   const first = await osiris.startNode(name, ROLES)
   await deploy(first.http, NAME, SOURCE)
