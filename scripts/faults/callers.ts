@@ -29,6 +29,8 @@ export interface CallersInit {
   pauseMs?: number
   /** Who may be asked now. */
   nodes: () => readonly FaultNode[]
+  /** When a node last stood still: nobody there could end the calls that it had taken before. */
+  stoodStillAt?: (node: FaultNode) => number | undefined
 }
 
 interface Tally {
@@ -152,7 +154,8 @@ export class Callers {
   #note(node: FaultNode, id: string, startedAt: number, code: string | undefined): void {
     const now = performance.now()
     const endMs = (this.#init.timeoutMs ?? TIMEOUT_MS) + LATE_MS
-    if (now - startedAt > endMs && this.late.length < TOLD)
+    const isStuck = startedAt <= (this.#init.stoodStillAt?.(node) ?? Number.NEGATIVE_INFINITY)
+    if (now - startedAt > endMs && !isStuck && this.late.length < TOLD)
       this.late.push(`${id} through ${node.name} ended after ${Math.round(now - startedAt)} ms (${code ?? 'answered'})`)
     if (startedAt < this.#markedAt) return
     count(this.#tallyOf(node.name), code)

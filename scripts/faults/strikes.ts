@@ -48,6 +48,7 @@ export class Strikes {
   readonly #dice: Dice
   readonly #gray: Seen = { quietMs: [], lateMs: [], shares: [] }
   #away: FaultNode | undefined
+  readonly #stoodStillAt = new Map<FaultNode, number>()
   #slowest = { ms: 0, stalledMs: 0 }
 
   constructor(init: { fault: StrikeInit & { name: string }; run: FaultRun; universe: FaultUniverse; sink: Sink; isTimed: boolean }) {
@@ -63,6 +64,7 @@ export class Strikes {
       seed: run.seed,
       ...(run.calls === undefined ? {} : { pauseMs: PAUSE_COUNTING_MS }),
       nodes: () => universe.ready().filter((node) => node !== this.#away),
+      stoodStillAt: (node) => this.#stoodStillAt.get(node),
     })
   }
 
@@ -78,7 +80,10 @@ export class Strikes {
     const pulse = new Pulse(others)
     const markedAt = this.#mark()
     const struck = await this.#fault.strike(node, this.#universe, this.#sink)
-    if (!struck.isAsked) this.#away = node
+    if (!struck.isAsked) {
+      this.#away = node
+      this.#stoodStillAt.set(node, performance.now())
+    }
     const slow = await this.#firstAnswers(others, markedAt, pulse)
     await pulse.stop()
     const restMs = (untilMs: number) => Math.max(0, untilMs - (performance.now() - markedAt))
