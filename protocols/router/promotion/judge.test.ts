@@ -67,6 +67,12 @@ describe('upperTail()', () => {
     expect(upperTail(50_000, 1_000_000, 500_000, 10_000_000)).toBeCloseTo(0.5, 1)
     expect(upperTail(60_000, 1_000_000, 500_000, 10_000_000)).toBeLessThan(1e-12)
   })
+  it('costs no more for as many calls as anybody may tell of, on whichever side of the mean', () => {
+    const many = 2 ** 40
+    expect(upperTail(2, many, many, 3 * many)).toBe(1)
+    expect(upperTail(many / 2, many, many, 3 * many)).toBe(0)
+    expect(upperTail(Math.floor(many / 3), many, many, 3 * many)).toSatisfy((p: number) => p > 0.4 && p < 0.6)
+  })
 })
 
 describe('a version just as good', () => {
@@ -114,6 +120,13 @@ describe('a version that is worse is turned back', () => {
       why: expect.stringMatching(/^40 % of its calls failed, 1 % of the others' \(40 of 100, 9 of 900; p = .*\)$/),
     })
   })
+})
+
+it('a version that is much quicker than millions of calls beside it is judged at once', () => {
+  const at = (ms: number, calls: number): Counts => ({ calls, errors: 0, times: empty().times.with(bucketOf(ms), calls) })
+  const mixed = { calls: 2e9, errors: 0, times: at(9, 1e9).times.with(bucketOf(99), 1e9) }
+  const quick = { calls: 1e9, errors: 0, times: at(9, 1e9 - 1).times.with(bucketOf(999), 1) }
+  expect(judge(quick, mixed, 60, 3)).toEqual({ worse: false })
 })
 
 describe('nothing is judged', () => {

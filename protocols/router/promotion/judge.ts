@@ -113,22 +113,31 @@ function above(times: readonly number[], from: number): number {
 }
 
 /**
- * Hypergeometric: of `all` calls `marked` are marked; how likely is it that of `drawn` of them `hits` or more are. Exact but for rounding; sums at most as
- * many terms as matter.
+ * Hypergeometric: of `all` calls `marked` are marked; how likely is it that of `drawn` of them `hits` or more are. Exact but for rounding. Counts are other
+ * nodes' word, so its cost must not follow them: it sums from `hits` away from the mean, where terms only fall, and ends where they matter no more.
  */
 export function upperTail(hits: number, drawn: number, marked: number, all: number): number {
   const most = Math.min(drawn, marked)
   const least = Math.max(0, drawn + marked - all)
   if (hits <= least) return 1
-  const whole = lnChoose(all, drawn)
-  let sum = 0
-  for (let each = hits; each <= most; each++) {
-    const term = Math.exp(lnChoose(marked, each) + lnChoose(all - marked, drawn - each) - whole)
+  if (hits > most) return 0
+  const draw = { drawn, marked, all }
+  if (hits * all > drawn * marked) return Math.min(1, sumOf(draw, hits, most))
+  return Math.max(0, 1 - sumOf(draw, hits - 1, least))
+}
+
+/** Of the probabilities of `first` hits, and on to `last`, on whichever side that is. Each is the one beside it times what they differ by. */
+function sumOf({ drawn, marked, all }: { drawn: number; marked: number; all: number }, first: number, last: number): number {
+  const step = first <= last ? 1 : -1
+  let term = Math.exp(lnChoose(marked, first) + lnChoose(all - marked, drawn - first) - lnChoose(all, drawn))
+  let sum = term
+  for (let hits = first; hits !== last && term > sum * 1e-12; hits += step) {
+    const less = Math.min(hits, hits + step)
+    const ratio = ((drawn - less) * (marked - less)) / ((less + 1) * (all - marked - drawn + less + 1))
+    term = step === 1 ? term * ratio : term / ratio
     sum += term
-    // Beyond the mode terms only fall.
-    if (term < sum * 1e-12 && each * all > drawn * marked) break
   }
-  return Math.min(1, sum)
+  return sum
 }
 
 function lnChoose(n: number, k: number): number {

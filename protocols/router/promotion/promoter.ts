@@ -54,13 +54,16 @@ export class Promoter implements Startable {
   async start(): Promise<void> {
     if (this.#stops.length > 0) return
     const { clock, events, network } = this.#init
-    const failed = (error: unknown) =>
-      events.emit('log', { level: 'debug', room: 'promotion', text: `Cannot look after canaries: ${String(error)}` })
     this.#stops = [
       events.on('call.finished', (call) => this.#tally.count(call)),
       events.on('member.left', ({ peer, reason }) => reason === 'left' && this.#fence.left(peer)),
       network.subscribe(TALLY_TOPIC, (from, data) => this.#hear(from, data)),
-      every(clock, ROUND_MS, () => this.round(), failed),
+      every(
+        clock,
+        ROUND_MS,
+        () => this.round(),
+        (error) => this.#failed('Cannot look after canaries', error),
+      ),
     ]
   }
 
@@ -74,9 +77,14 @@ export class Promoter implements Startable {
     const settings = await catalog.settings()
     if (settings !== this.#settings) this.#read(settings)
     const message = this.#places.length === 0 ? undefined : this.#tally.message()
-    if (message !== undefined) await network.publish(TALLY_TOPIC, message)
+    if (message !== undefined)
+      await network.publish(TALLY_TOPIC, message).catch((error: unknown) => this.#failed('Cannot tell of canaries', error))
     if (writes === undefined) return
-    for (const place of this.#owned()) await this.#move(place, writes)
+    // What is wrong with one is its own: anybody who may deploy writes it, and the others are other people's.
+    for (const place of this.#owned()) {
+      const { namespace, name } = place
+      await this.#move(place, writes).catch((error: unknown) => this.#failed(`Cannot move the canary of "${namespace}/${name}"`, error))
+    }
   }
 
   #read(settings: readonly Setting[]): void {
@@ -128,6 +136,11 @@ export class Promoter implements Startable {
     } catch {
       return undefined
     }
+  }
+
+  /** Tried again twice a second. */
+  #failed(act: string, error: unknown): void {
+    this.#init.events.emit('log', { level: 'debug', room: 'promotion', text: `${act}: ${String(error)}` })
   }
 
   #tell(namespace: string, name: string, canary: Canary): void {

@@ -61,6 +61,19 @@ it('adds up what nodes tell, each its latest word, and begins anew with the next
   expect(two.sum({ ...canary, step: 2 }).canary.calls).toBe(0)
 })
 
+it('tells of every canary in turn, in messages that gossip takes', () => {
+  const [one, two] = [new Tally(), new Tally()]
+  const many = Array.from({ length: 100 }, (_, at): Canary => ({ ...canary, id: at.toString(16).padStart(32, '0') }))
+  for (const each of [one, two]) each.watch(many)
+  one.count(ended(NEW))
+  for (let round = 0; round < 5; round++) {
+    const message = one.message() as Uint8Array
+    expect(message.length).toBeLessThan(64 * 1024)
+    two.hear('one', message)
+  }
+  expect(many.filter((each) => two.sum(each).canary.calls !== 1)).toEqual([])
+})
+
 it('takes nothing from a member that tells nonsense', () => {
   const tally = new Tally()
   tally.watch([canary])

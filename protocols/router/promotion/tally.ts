@@ -21,8 +21,8 @@ const OWN_FAULTS: ReadonlySet<ErrorCode> = new Set([
   'internal',
   'depth_exceeded',
 ])
-/** Canaries told in one message; more of them are told in turns of a second each. */
-const TOLD_MAX = 64
+/** Canaries told in one message, whatever was counted of them (2.4 KB each at most, and gossip takes 64 KiB); more of them are told in turns. */
+const TOLD_MAX = 24
 const COUNT_MAX = 2 ** 40
 const SERVER_ERROR = 500
 
@@ -55,6 +55,8 @@ export class Tally {
   readonly #watched = new Map<string, Watched>()
   readonly #byVersion = new Map<string, Sheet[]>()
   readonly #told = new Map<string, Map<Peer, Pair>>()
+  /** Who is told of first in the next message. */
+  #turn = 0
 
   /** The canaries that run; what is known of others is forgotten. */
   watch(running: readonly Canary[]): void {
@@ -83,8 +85,12 @@ export class Tally {
 
   /** What the others are to hear; nothing where there is nothing. */
   message(): Uint8Array | undefined {
-    const busy = [...this.#watched].filter(([, { canary, base }]) => canary.calls + base.calls > 0).slice(0, TOLD_MAX)
-    return busy.length === 0 ? undefined : encode(busy.map(([key, { canary, base }]) => [key, fieldsOf(canary), fieldsOf(base)]))
+    const busy = [...this.#watched].filter(([, { canary, base }]) => canary.calls + base.calls > 0)
+    if (busy.length === 0) return undefined
+    const first = this.#turn % busy.length
+    const told = [...busy.slice(first), ...busy.slice(0, first)].slice(0, TOLD_MAX)
+    this.#turn = first + told.length
+    return encode(told.map(([key, { canary, base }]) => [key, fieldsOf(canary), fieldsOf(base)]))
   }
 
   /** Throws for what is not a message. */
