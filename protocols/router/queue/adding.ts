@@ -6,7 +6,7 @@ import { parse } from '#protocols/codec'
 import type { Copies } from './copies.ts'
 import { BATCH_BYTES_MAX, ITEMS_MAX, type Part } from './messages.ts'
 import { LIFE_MS_MAX, type NewItem, PAYLOAD_BYTES_MAX } from './queue.ts'
-import { type Head, headSchema, HOLDERS_MAX, overAt } from './record.ts'
+import { type Head, headSchema, HOLDERS_MAX, overAt, WITHDRAWN } from './record.ts'
 import type { Shelf } from './shelf.ts'
 
 export interface AddingInit {
@@ -21,9 +21,6 @@ export interface AddingInit {
 
 /** Rounds of asking others in the place of those that refused. */
 const ROUNDS_MAX = 4
-
-/** What is known of an item that was not added after all. */
-const WITHDRAWN = 'not_committed'
 
 /** Items that were asked of these routers in this round, and the rounds before. */
 interface Course {
@@ -40,8 +37,8 @@ interface Course {
 
 export class Adding {
   readonly #init: AddingInit
-  /** Not on enough disks yet: nobody hands them out, and nothing else changes them. */
-  readonly #open = new Set<string>()
+  /** Not on enough disks yet: nobody hands them out, and nothing else changes them. Each with the end of that, whichever it is. */
+  readonly #open = new Map<string, Promise<void>>()
 
   constructor(init: AddingInit) {
     this.#init = init
@@ -51,16 +48,20 @@ export class Adding {
   async add(items: readonly NewItem[]): Promise<Head[]> {
     const { shelf } = this.#init
     const parts = this.#parts(items)
+    const ids = parts.map(({ head }) => head.id)
+    // A copy that another router has just left here.
+    if (ids.some((id) => shelf.get(id) !== undefined)) await shelf.settled()
+    // Somebody is adding the same id right now: what comes of that comes of this.
+    while (ids.some((id) => this.isOpen(id))) await this.settled(ids)
     const news = parts.filter(({ head }) => shelf.get(head.id) === undefined)
     const withdrawn = parts.find(({ head }) => shelf.get(head.id)?.head.error?.code === WITHDRAWN)
     if (withdrawn !== undefined)
       throw new OsirisError('conflict', `Cannot queue "${withdrawn.head.id}": it was taken back a while ago; add it under another id`)
-    // Somebody may be adding the same id right now.
-    if (news.length < parts.length) await shelf.settled()
     if (news.length === 0) return []
     this.#requireRoom(news)
     const course: Course = { parts: news, unsure: new Set(), holding: new Set(), refused: new Set(), rev: 0, last: undefined }
-    for (const { head } of news) this.#open.add(head.id)
+    const { promise, resolve } = Promise.withResolvers<void>()
+    for (const { head } of news) this.#open.set(head.id, promise)
     try {
       await this.#rounds(course)
     } catch (error) {
@@ -68,12 +69,18 @@ export class Adding {
       throw error
     } finally {
       for (const { head } of news) this.#open.delete(head.id)
+      resolve()
     }
     return course.parts.map(({ head }) => head)
   }
 
   isOpen(id: string): boolean {
     return this.#open.has(id)
+  }
+
+  /** Resolves when none of them is being added: each is on enough disks, was taken back, or never came. */
+  async settled(ids: readonly string[]): Promise<void> {
+    while (ids.some((id) => this.isOpen(id))) await Promise.all(ids.flatMap((id) => this.#open.get(id) ?? []))
   }
 
   #parts(items: readonly NewItem[]): Part[] {

@@ -3,6 +3,7 @@ import { OsirisError } from '#protocols/errors'
 import type { Events } from '#protocols/events'
 import type { Clock, Random } from '#protocols/lifecycle'
 import type { Peer } from '#protocols/network'
+import { Underway } from '../quotas/underway.ts'
 import type { Claims } from './claims.ts'
 import type { Copies } from './copies.ts'
 import { Due } from './due.ts'
@@ -26,7 +27,8 @@ interface Kind {
   handler: QueueHandler
   options: Required<Omit<HandlerOptions, 'ended' | 'lanes'>> & Pick<HandlerOptions, 'ended'>
   lanes: Lanes
-  running: number
+  /** What a namespace runs leaves room for others, however long it takes. */
+  underway: Underway
 }
 
 type Done = Extract<Verdict, { kind: 'done' }>
@@ -74,7 +76,8 @@ export class Deliveries {
 
   handle(kind: string, handler: QueueHandler, options: HandlerOptions): () => void {
     if (this.#kinds.has(kind)) throw new OsirisError('internal', `Cannot handle "${kind}": somebody does already`)
-    const own: Kind = { handler, options: { ...DEFAULTS, ...options }, lanes: new Lanes(options.lanes), running: 0 }
+    const all = { ...DEFAULTS, ...options }
+    const own: Kind = { handler, options: all, lanes: new Lanes(options.lanes), underway: new Underway(all.concurrency) }
     this.#kinds.set(kind, own)
     this.#pump()
     return () => {
@@ -146,13 +149,14 @@ export class Deliveries {
     const now = this.#init.clock.now()
     let next = Number.POSITIVE_INFINITY
     for (const [name, kind] of this.#kinds) {
-      while (kind.running < kind.options.concurrency) {
-        const id = this.#due.take(name, now)
+      const mayHave = (namespace: string) => kind.underway.mayEnter(namespace)
+      while (!kind.underway.isFull) {
+        const id = this.#due.take(name, now, mayHave)
         if (id === undefined) break
         const key = this.#init.shelf.get(id)?.head.key
         if (key !== undefined && kind.lanes.enter(id, key)) void this.#attempt(id, key, kind)
       }
-      if (kind.running < kind.options.concurrency) next = Math.min(next, this.#due.nextAt(name) ?? next)
+      next = Math.min(next, this.#due.nextAt(name, mayHave) ?? next)
     }
     this.#cancelTimer()
     if (next === Number.POSITIVE_INFINITY) return
@@ -160,7 +164,7 @@ export class Deliveries {
   }
 
   async #attempt(id: string, key: string, kind: Kind): Promise<void> {
-    kind.running += 1
+    kind.underway.enter(namespaceOf(key))
     try {
       if (this.#running.has(id)) return
       await this.#exclusively(id, (running) => this.#make(id, kind, running))
@@ -168,7 +172,7 @@ export class Deliveries {
       this.#tell('warn', `Cannot hand out "${id}" now: ${(error as Error).message}`)
       this.#again(id)
     } finally {
-      kind.running -= 1
+      kind.underway.leave(namespaceOf(key))
       const next = kind.lanes.leave(key)
       const waiting = next === undefined ? undefined : this.#init.shelf.get(next)?.head
       if (waiting !== undefined) this.#due.put(waiting.id, waiting.kind, namespaceOf(waiting.key), 0)

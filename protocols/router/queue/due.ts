@@ -43,13 +43,13 @@ export class Due {
     this.#places.delete(id)
   }
 
-  /** Takes out the next item of a kind that is due. The namespace it came from has its next turn after the others. */
-  take(kind: string, now: number): string | undefined {
+  /** Takes out the next item of a kind that is due, of the namespaces that may have one. The namespace it came from has its next turn after the others. */
+  take(kind: string, now: number, mayHave: (namespace: string) => boolean = () => true): string | undefined {
     const ofKind = this.#kinds.get(kind)
     if (ofKind === undefined) return undefined
     for (const [namespace, heap] of ofKind) {
       const first = this.#first(heap)
-      if (first !== undefined && first.at > now) continue
+      if (first !== undefined && (first.at > now || !mayHave(namespace))) continue
       ofKind.delete(namespace)
       if (first === undefined) continue
       pop(heap)
@@ -60,12 +60,12 @@ export class Due {
     return undefined
   }
 
-  /** When the next item of a kind is due; undefined where none waits. */
-  nextAt(kind: string): number | undefined {
+  /** When the next item of a kind is due, of the namespaces that may have one; undefined where none waits. */
+  nextAt(kind: string, mayHave: (namespace: string) => boolean = () => true): number | undefined {
     let next: number | undefined
-    for (const heap of this.#kinds.get(kind)?.values() ?? []) {
+    for (const [namespace, heap] of this.#kinds.get(kind) ?? []) {
       const at = this.#first(heap)?.at
-      if (at !== undefined && (next === undefined || at < next)) next = at
+      if (at !== undefined && (next === undefined || at < next) && mayHave(namespace)) next = at
     }
     return next
   }

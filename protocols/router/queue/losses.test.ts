@@ -45,6 +45,18 @@ describe('an item whose owner is killed', () => {
     expect(await world.end(world.node('a').queue.look('once'))).toMatchObject({ state: 'done' })
   })
 
+  it('of thousands that wait is gone for them: the other router notes that many at a time', async () => {
+    const world = await worldOf(7, 2)
+    const at = { notBeforeAt: world.now + 3_600_000, expiresAt: world.now + 7_200_000 }
+    for (let part = 0; part < 10; part += 1)
+      await world.end(world.node('a').queue.add(Array.from({ length: 200 }, (_, index) => world.item(`${part}-${index}`, at))))
+    let writes = 0
+    world.disk('b').onWrite = () => (writes += 1)
+    await world.kill('a')
+    await world.until(() => world.node('b').queue.status().waiting === 2000)
+    expect(writes).toBeLessThan(50)
+  })
+
   it('in an attempt is handed out again, unless it may start only once: then its end is unknown', async () => {
     const world = new QueueWorld()
     world.options = { ended: (_item, error) => ({ kind: 'done', answer: Buffer.from(error.code) }) }

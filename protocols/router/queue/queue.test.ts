@@ -164,6 +164,23 @@ describe('attempts', () => {
     await world.until(() => world.attempts.filter(({ id }) => id.startsWith('slow')).length === 2)
   })
 
+  it('of namespaces that hang leave room for the next one that comes', async () => {
+    const world = new QueueWorld()
+    world.options = { concurrency: 8 }
+    await world.start('a')
+    world.answer = ({ item }, signal) => (item.key.startsWith('hangs') ? waitFor(signal) : { kind: 'done' })
+    const { queue } = world.node('a')
+    for (const namespace of ['hangs-1', 'hangs-2'])
+      await world.end(queue.add(Array.from({ length: 20 }, (_, index) => world.item(`${namespace}-${index}`, { key: `${namespace}/x` }))))
+    await world.run(1000)
+    const ofHanging = (namespace: string) => world.attempts.filter(({ item }) => item.key.startsWith(namespace)).length
+    expect([ofHanging('hangs-1'), ofHanging('hangs-2')]).toEqual([4, 2])
+    await world.end(queue.add(Array.from({ length: 20 }, (_, index) => world.item(`quick-${index}`, { key: 'quick/x' }))))
+    await world.until(() => world.attempts.filter(({ item }) => item.key === 'quick/x').length === 20)
+    await world.end(queue.cancel('hangs-1-0'))
+    await world.until(() => ofHanging('hangs') === 7)
+  })
+
   it('begin at their time and not before', async () => {
     const world = await worldOf('a')
     await world.end(world.node('a').queue.add([world.item('later', { notBeforeAt: world.now + 60_000 })]))

@@ -67,7 +67,7 @@ export type Verdict =
   | { kind: 'dead'; error: OsirisError }
 
 export interface HandlerOptions {
-  /** Items of this kind in attempts at the same time on this node. Default 64; namespaces take turns. */
+  /** Items of this kind in attempts at the same time on this node. Default 64; namespaces take turns, and each has as many as it leaves free at most. */
   concurrency?: number
   /**
    * Items whose keys give the same lane: at most this many of them in attempts at the same time on this node. What waits in a lane holds up no other, and

@@ -101,6 +101,13 @@ export function namespaceOf(key: string): string {
   return key.slice(0, key.indexOf('/'))
 }
 
+/** The error of an item that was taken back before it was accepted. */
+export const WITHDRAWN = 'not_committed'
+
+export function isWithdrawn({ state, error }: Pick<ItemView, 'state' | 'error'>): boolean {
+  return state === 'cancelled' && error?.code === WITHDRAWN
+}
+
 export function isOver({ state }: Pick<Head, 'state'>): boolean {
   return state === 'done' || state === 'cancelled'
 }

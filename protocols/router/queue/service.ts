@@ -129,6 +129,7 @@ export class QueueService implements Queue, Startable {
   }
 
   async look(id: string): Promise<ItemDetail | undefined> {
+    await this.#adding.settled([id])
     const own = this.#shelf.get(id)
     if (own !== undefined && (isOver(own.head) || own.head.owner === this.#self)) return this.#detail(own)
     const found = await this.#lookElsewhere(id)

@@ -5,10 +5,11 @@ import type { Members, Peer } from '#protocols/network'
 import { batchesOf, type Copies } from './copies.ts'
 import type { Deliveries } from './deliveries.ts'
 import type { Holdings } from './holdings.ts'
-import { COMPARED_MAX, type Part } from './messages.ts'
+import { COMPARED_MAX, ITEMS_MAX, type Part } from './messages.ts'
 import { LIFE_MS_MAX } from './queue.ts'
 import { type Head, isOver, nextEpoch, responsible, type Stored } from './record.ts'
 import type { Shelf } from './shelf.ts'
+import { inTurn } from './turns.ts'
 
 export interface TendingInit {
   self: Peer
@@ -61,14 +62,26 @@ export class Tending {
   }
 
   /** Makes this router the owner where it is the one to be. Throws what the disk throws. */
-  async takeOver({ head, claim }: Stored): Promise<boolean> {
-    const { self, shelf, copies } = this.#init
-    if (isOver(head) || responsible(head, (peer) => this.isHere(peer)) !== self) return false
-    if (head.owner === self) return true
-    const mine: Head = { ...head, owner: self, epoch: nextEpoch(head, head.holders.indexOf(self)), rev: 0 }
-    await shelf.put({ head: mine, claim })
-    for (const peer of mine.holders) if (peer !== self) copies.tell(peer, { head: mine, answer: undefined })
+  async takeOver(stored: Stored): Promise<boolean> {
+    if (!this.#isMine(stored)) return false
+    if (stored.head.owner !== this.#init.self) await this.#take([stored])
     return true
+  }
+
+  /** Whether this router is the one to be its owner, or is it. */
+  #isMine({ head }: Stored): boolean {
+    return !isOver(head) && responsible(head, (peer) => this.isHere(peer)) === this.#init.self
+  }
+
+  async #take(all: readonly Stored[]): Promise<Head[]> {
+    const { self, shelf, copies } = this.#init
+    const mine = all.map(({ head, claim }) => ({
+      head: { ...head, owner: self, epoch: nextEpoch(head, head.holders.indexOf(self)), rev: 0 },
+      claim,
+    }))
+    await shelf.putAll(mine.map((stored) => ({ stored })))
+    for (const { head } of mine) for (const peer of head.holders) if (peer !== self) copies.tell(peer, { head, answer: undefined })
+    return mine.map(({ head }) => head)
   }
 
   /** After a moment: who is here, who is gone. */
@@ -87,18 +100,18 @@ export class Tending {
 
   async #takeOverAll(): Promise<void> {
     const { self, shelf, deliveries, mayTakeOver, events } = this.#init
-    const orphans = [...shelf.all()].filter(
-      ({ head }) => !isOver(head) && head.owner !== self && responsible(head, (peer) => this.isHere(peer)) === self,
-    )
+    // Of what may start only once, holders decide by quorum.
+    const isOrphan = (each: Stored) => each.head.owner !== self && this.#isMine(each) && (each.head.once || mayTakeOver())
+    const ids = [...shelf.all()].filter(isOrphan).map(({ head }) => head.id)
     let taken = 0
-    for (const stored of orphans) {
-      // Of what may start only once, holders decide by quorum.
-      if (!stored.head.once && !mayTakeOver()) continue
-      const current = shelf.get(stored.head.id)
-      if (current === undefined || !(await this.takeOver(current).catch(() => false))) continue
-      taken += 1
-      const head = shelf.get(stored.head.id)?.head
-      if (head?.state === 'waiting') deliveries.own(head)
+    for (let at = 0; at < ids.length; at += ITEMS_MAX) {
+      const orphans = ids.slice(at, at + ITEMS_MAX).flatMap((id) => shelf.get(id) ?? [])
+      const heads = await this.#take(orphans.filter(isOrphan)).catch(() => [])
+      taken += heads.length
+      for (const { id } of heads) {
+        const head = shelf.get(id)?.head
+        if (head?.owner === self && head.state === 'waiting') deliveries.own(head)
+      }
     }
     if (taken > 0) events.emit('log', { level: 'info', room: 'router', text: `Took over ${taken} queued items of routers that are gone` })
   }
@@ -126,7 +139,11 @@ export class Tending {
 
   /** With one router that holds some of the same. */
   async #compare(peer: Peer): Promise<void> {
-    const shared = [...this.#init.shelf.all()].filter(({ head }) => head.holders.includes(peer))
+    const { shelf, random } = this.#init
+    const shared = inTurn(
+      [...shelf.all()].filter(({ head }) => head.holders.includes(peer)),
+      random,
+    )
     for (let page = 0; page < PAGES_MAX && page * COMPARED_MAX < shared.length; page += 1)
       await this.#comparePage(peer, shared.slice(page * COMPARED_MAX, (page + 1) * COMPARED_MAX))
   }

@@ -1,4 +1,4 @@
-/** How many calls a router holds at once that are not simply here: each waits for a member, and costs this node memory until that one has answered. */
+/** How many calls are under way at once, of all and of each namespace: those a router holds that are not simply here (each costs memory until a member has answered), and those its queue has begun. */
 import { OsirisError } from '#protocols/errors'
 
 /** A few KiB each: some tens of MB. */
@@ -14,7 +14,16 @@ export class Underway {
     this.#max = max
   }
 
-  /** A namespace may hold as many as it leaves free, so whoever comes next finds room. Whoever entered must `leave`. */
+  get isFull(): boolean {
+    return this.#all >= this.#max
+  }
+
+  /** A namespace may hold as many as it leaves free, so whoever comes next finds room. */
+  mayEnter(namespace: string): boolean {
+    return (this.#held.get(namespace) ?? 0) < this.#max - this.#all
+  }
+
+  /** Whoever entered must `leave`. */
   enter(namespace: string): boolean {
     const held = this.#held.get(namespace) ?? 0
     if (held >= this.#max - this.#all) return false

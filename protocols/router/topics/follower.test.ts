@@ -94,3 +94,18 @@ test('of an alias with weights the version with most traffic counts, whichever a
   follower.stop()
   expect(['heavy', 'light'].map((topic) => follower.table.subscribersOf('demo', topic).length)).toEqual([1, 0])
 })
+
+test('while all are read anew, whoever asks finds the table as it was, and no part of one', async () => {
+  const { catalog, events, follower, ids } = following()
+  for (let at = 0; at < 600; at++) catalog.put('demo', `f${at}`, ['x'])
+  expect((await ids('x')).length).toBe(600)
+  events.emit('catalog.changed', {})
+  const read = { isOver: false }
+  void Promise.resolve(follower.current()).then(() => (read.isOver = true))
+  const seen = new Set<number>()
+  while (!read.isOver) {
+    seen.add(follower.table.subscribersOf('demo', 'x').length)
+    await new Promise((resolve) => setImmediate(resolve))
+  }
+  expect([...seen]).toEqual([600])
+})

@@ -19,7 +19,7 @@ export interface FollowerInit {
 }
 
 export class Follower {
-  readonly table = new SubscriptionTable()
+  #table = new SubscriptionTable()
   readonly #init: FollowerInit
   readonly #stops: (() => void)[] = []
   /** What changed since: a function, or all (`*`). */
@@ -29,6 +29,11 @@ export class Follower {
 
   constructor(init: FollowerInit) {
     this.#init = init
+  }
+
+  /** Whole at any time: while all of it is read anew, the one before. */
+  get table(): SubscriptionTable {
+    return this.#table
   }
 
   start(): void {
@@ -93,9 +98,9 @@ export class Follower {
     const { catalog, clock } = this.#init
     const all = catalog.all()
     this.#isRemote = all instanceof Promise
-    const records = await all
-    this.table.clear()
-    for await (const each of unhurried(records, AT_ONCE, clock)) this.table.set(each)
+    const table = new SubscriptionTable()
+    for await (const each of unhurried(await all, AT_ONCE, clock)) table.set(each)
+    this.#table = table
   }
 
   async #read(title: string): Promise<void> {

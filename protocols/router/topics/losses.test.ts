@@ -46,6 +46,20 @@ test('an id that comes again by any router is the same message, also when the ro
   expect((await world.publish(world.queues.nodes()[0]?.name ?? '', 'orders.paid', 1, { id: 'order-8' })).id).toBe('order-8')
 })
 
+test('a message that a full disk did not take is delivered when it is published again with its id, and then once', async () => {
+  const world = await worldOf(4, 1)
+  const publish = () => world.publish('a', 'orders.paid', 1, { id: 'order-9' })
+  world.queues.disk('a').trouble = 'ENOSPC'
+  for (let times = 0; times < 3; times += 1) await expect(publish()).rejects.toMatchObject({ code: 'storage_full' })
+  const twice = await Promise.allSettled([publish(), publish()])
+  expect(twice.map(({ status }) => status)).toEqual(['rejected', 'rejected'])
+  world.queues.disk('a').trouble = 'none'
+  for (let times = 0; times < 3; times += 1) expect(await publish()).toMatchObject({ id: 'order-9', subscribers: 2 })
+  await world.queues.run(5000)
+  expect(isWhole(world.takersOf('order-9'))).toBe(true)
+  expect(world.takersOf('order-9').length).toBe(2)
+})
+
 test('what the router accepted that is killed at once is delivered by another', async () => {
   const world = await worldOf(3, 3)
   world.behave = async () => {

@@ -11,6 +11,7 @@ import { TopicsClient } from './client.ts'
 import { CALL_MS_MAX, Deliverer, type DelivererInit } from './deliverer.ts'
 import { deadLetterOf, detailOf, isOf, notThere, summaryOf } from './dead-letters.ts'
 import { Follower, type FollowerInit } from './follower.ts'
+import { unknownOf } from './known.ts'
 import type { Publisher } from './messages.ts'
 import { assertMessage, itemsFor, laneOf, type Message, TOPIC_KIND } from './message.ts'
 import type {
@@ -184,7 +185,8 @@ export class TopicsService implements Topics, Startable {
     const subscribers = this.#follower.table.subscribersOf(namespace, topic, await this.#follower.hearersOf(namespace))
     const items = itemsFor(message, subscribers)
     let passedOver = 0
-    for (const batch of batchesOf(chosen ? await this.#unknown(items) : items)) passedOver += await this.#note(batch, namespace)
+    for (const batch of batchesOf(chosen ? await unknownOf(this.#init.queue, items) : items))
+      passedOver += await this.#note(batch, namespace)
     return { id, subscribers: subscribers.length - passedOver }
   }
 
@@ -199,12 +201,6 @@ export class TopicsService implements Topics, Startable {
       this.#deliverer.tell(`Passing over ${batch[0]?.key ?? ''}: ${error.message}`)
       return batch.length
     }
-  }
-
-  /** Those that no router knows: what is known here the queue drops by itself. */
-  async #unknown(items: NewItem[]): Promise<NewItem[]> {
-    const known = await Promise.all(items.map(({ id }) => this.#init.queue.look(id)))
-    return items.filter((_, at) => known[at] === undefined)
   }
 }
 

@@ -67,11 +67,6 @@ export class SubscriptionTable {
     this.#byFunction.delete(key)
   }
 
-  clear(): void {
-    this.#byFunction.clear()
-    this.#byTopics.clear()
-  }
-
   /** Subscriptions to a namespace's topics, by function. */
   of(namespace: string): Subscription[] {
     return [...(this.#byTopics.get(namespace) ?? [])].toSorted((a, b) => compare(a.namespace, b.namespace) || compare(a.name, b.name))

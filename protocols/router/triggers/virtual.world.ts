@@ -11,9 +11,9 @@ export class VirtualTime {
   #order = 0
   readonly #tasks = new Set<Task>()
 
-  clock(skewMs = 0, isAlive: () => boolean = () => true): Clock {
+  clock(skewMs: () => number = () => 0, isAlive: () => boolean = () => true): Clock {
     return {
-      now: () => Math.floor(EPOCH_MS + this.nowMs + skewMs),
+      now: () => Math.floor(EPOCH_MS + this.nowMs + skewMs()),
       monotonic: () => this.nowMs,
       after: (delayMs, run) => {
         const task = { at: this.nowMs + Math.max(0, delayMs), order: this.#order++, run: () => isAlive() && run() }

@@ -11,20 +11,26 @@ import { Routers } from '../routers.ts'
 import { EPOCH_MS, MapStorage, VirtualTime } from '../virtual.world.ts'
 import { PlatformEvents } from './platform-events.ts'
 
-/** One queue of the whole mesh, as the real one is: an id that is known is dropped. */
+/** One queue of the whole mesh, as the real one is: an id that is known is dropped, and so is one that was taken back. */
 class OneQueue {
   readonly items = new Map<string, NewItem>()
+  readonly withdrawn = new Set<string>()
   adds = 0
   refusals = 0
 
   async add(items: readonly NewItem[]): Promise<void> {
-    if (this.refusals-- > 0) throw new OsirisError('overloaded', 'Cannot add: full')
+    if (this.refusals-- > 0) {
+      for (const { id } of items) this.withdrawn.add(id)
+      throw new OsirisError('storage_full', 'Cannot add: full')
+    }
+    if (items.some(({ id }) => this.withdrawn.has(id))) throw new OsirisError('conflict', 'Cannot add: taken back')
     for (const each of items) if (!this.items.has(each.id)) this.items.set(each.id, each)
     this.adds += items.length
   }
 
   async look(id: string): Promise<ItemDetail | undefined> {
-    return this.items.has(id) ? ({ id } as ItemDetail) : undefined
+    if (this.withdrawn.has(id)) return { id, state: 'cancelled', error: { code: 'not_committed', message: '' } } as ItemDetail
+    return this.items.has(id) ? ({ id, state: 'waiting' } as ItemDetail) : undefined
   }
 
   /** `subscriber topic namespace/name` of each delivery. */
@@ -54,7 +60,10 @@ class World {
   async add(name: string, roles: Role[] = ['router']): Promise<Node> {
     const events = createEvents()
     const network = this.mesh.network({ name, roles, events })
-    const clock = this.time.clock(0, () => this.nodes.has(name))
+    const clock = this.time.clock(
+      () => 0,
+      () => this.nodes.has(name),
+    )
     const routers = new Routers({ network, clock, events, storage: new MapStorage() })
     const get = (ref: { namespace: string; name: string }) => {
       const record = this.#records.get(`${ref.namespace}/${ref.name}`)

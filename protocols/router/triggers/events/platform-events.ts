@@ -12,6 +12,7 @@ import type { Events } from '#protocols/events'
 import type { Clock, Startable } from '#protocols/lifecycle'
 import type { Network, Peer } from '#protocols/network'
 import type { NewItem, Queue } from '../../queue/queue.ts'
+import { unknownOf } from '../../topics/known.ts'
 import { itemsFor, type Message } from '../../topics/message.ts'
 import { type Subscriber, SubscriptionTable } from '../../topics/subscriptions.ts'
 import { LiveFunctions } from '../live-functions.ts'
@@ -172,8 +173,7 @@ export class PlatformEvents implements Startable {
     // By namespace: the queue's bounds are a namespace's, and a full one keeps nothing from the others.
     const refusals: unknown[] = []
     for (const of of Object.values(Object.groupBy(items, (item) => item.key.split('/', 1)[0] as string))) {
-      const known = await Promise.all((of ?? []).map((item) => queue.look(item.id)))
-      const fresh = (of ?? []).filter((_, at) => known[at] === undefined)
+      const fresh = await unknownOf(queue, of ?? [])
       if (fresh.length > 0) await queue.add(fresh).catch((error: unknown) => refusals.push(error))
     }
     if (refusals.length > 0) throw refusals[0]

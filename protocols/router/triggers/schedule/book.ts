@@ -1,17 +1,33 @@
 /** The rows of all schedules and what was granted of each, in memory and on this router's disk. */
+import type { Clock } from '#protocols/lifecycle'
 import { ENCODINGS, readUpToDamage, type Storage, type StorageOperation } from '#protocols/storage'
-import { decodeKept, encodeKept, type Grant, keyOf, type Kept, mayGrant, mergeRows, releasedFrom, type Row, sameRow } from './row.ts'
+import {
+  asOf,
+  decodeKept,
+  encodeKept,
+  type Grant,
+  granted,
+  isRowAhead,
+  keyOf,
+  type Kept,
+  mergeRows,
+  releasedFrom,
+  type Row,
+  sameRow,
+} from './row.ts'
 
 const PREFIX = 'triggers/schedule/'
 
 export class ScheduleBook {
   readonly #storage: Storage
+  readonly #clock: Pick<Clock, 'now'>
   readonly #kept = new Map<string, Kept>()
   /** Hears of a disk that refuses: schedules go on in memory. */
   readonly #onRefused: (error: unknown) => void
 
-  constructor(init: { storage: Storage; onRefused: (error: unknown) => void }) {
+  constructor(init: { storage: Storage; clock: Pick<Clock, 'now'>; onRefused: (error: unknown) => void }) {
     this.#storage = init.storage
+    this.#clock = init.clock
     this.#onRefused = init.onRefused
   }
 
@@ -23,48 +39,51 @@ export class ScheduleBook {
   }
 
   /** What is known of the schedule; another line, or none, begins now. */
-  begin(namespace: string, name: string, line: string, now: number): Row {
-    const known = this.#kept.get(`${namespace}/${name}`)
+  begin(namespace: string, name: string, line: string): Row {
+    const known = this.#at(`${namespace}/${name}`)
     if (known?.row.line === line) return known.row
-    const row: Row = { namespace, name, line, since: now, lastAt: 0, fired: null }
-    void this.#keep({ row, grant: null })
+    const row: Row = { namespace, name, line, since: this.#clock.now(), lastAt: 0, fired: null }
+    void this.#keep({ row, grant: null, ahead: null })
     return row
   }
 
   row(key: string): Row | undefined {
-    return this.#kept.get(key)?.row
+    return this.#at(key)?.row
   }
 
   rowsAfter(key: string, max: number): Row[] {
     const keys = [...this.#kept.keys()].filter((each) => each > key).toSorted()
-    return keys.slice(0, max).map((each) => (this.#kept.get(each) as Kept).row)
+    return keys.slice(0, max).map((each) => (this.#at(each) as Kept).row)
   }
 
   set(row: Row): void {
-    void this.#keep({ row, grant: this.#kept.get(keyOf(row))?.grant ?? null })
+    const known = this.#at(keyOf(row))
+    void this.#keep({ row, grant: known?.grant ?? null, ahead: known?.ahead ?? null })
   }
 
-  /** Takes in what another router knows, of schedules that are here. Whether it was news. */
+  /** Takes in what another router knows, of schedules that are here; never what only a clock far ahead can say. Whether it was news. */
   merge(row: Row): boolean {
-    const known = this.#kept.get(keyOf(row))
-    if (known?.row.line !== row.line) return false
+    const known = this.#at(keyOf(row))
+    if (known?.row.line !== row.line || isRowAhead(row, this.#clock.now())) return false
     const merged = mergeRows(known.row, row)
     if (sameRow(merged, known.row)) return false
-    void this.#keep({ row: merged, grant: known.grant })
+    void this.#keep({ ...known, row: merged })
     return true
   }
 
   /** Whether the tick is the claimant's: nobody fired or claimed it, nor one after it. */
   async grant(key: string, line: string, asked: Grant): Promise<boolean> {
-    const known = this.#kept.get(key)
-    if (known?.row.line !== line || asked.tickAt <= known.row.lastAt || !mayGrant(known.grant, asked)) return false
-    await this.#keep({ row: known.row, grant: asked })
+    const known = this.#at(key)
+    const kept = known?.row.line === line ? granted(known, asked, this.#clock.now()) : undefined
+    if (kept === undefined) return false
+    await this.#keep(kept)
     return true
   }
 
   release(key: string, line: string, asked: Grant): void {
-    const known = this.#kept.get(key)
-    if (known?.row.line === line) void this.#keep({ row: known.row, grant: releasedFrom(known.grant, asked) })
+    const known = this.#at(key)
+    if (known?.row.line !== line) return
+    void this.#keep({ ...known, grant: releasedFrom(known.grant, asked), ahead: releasedFrom(known.ahead, asked) })
   }
 
   forget(key: string): void {
@@ -74,6 +93,14 @@ export class ScheduleBook {
   /** Forgets all but these. */
   prune(keys: ReadonlySet<string>): void {
     for (const key of [...this.#kept.keys()]) if (!keys.has(key)) this.forget(key)
+  }
+
+  /** As it is now: a clock may have been set back since it was noted. */
+  #at(key: string): Kept | undefined {
+    const known = this.#kept.get(key)
+    const kept = known && asOf(known, this.#clock.now())
+    if (kept !== undefined && kept !== known) void this.#keep(kept)
+    return kept
   }
 
   #keep(kept: Kept): Promise<void> {

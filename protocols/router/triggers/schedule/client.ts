@@ -4,7 +4,7 @@ import { decodeAs, encode } from '#protocols/codec'
 import { OsirisError } from '#protocols/errors'
 import type { Caller } from '#protocols/invocation'
 import type { Network } from '#protocols/network'
-import { PAGE_BYTES_MAX, PAGE_ROWS, type Schedule, SCHEDULE_PROTOCOL, schedulesSchema } from './messages.ts'
+import { PAGE_BYTES_MAX, PAGE_ROWS, PAGES_MAX, type Schedule, SCHEDULE_PROTOCOL, schedulesSchema } from './messages.ts'
 import { keyOf } from './row.ts'
 
 const ASK_MS = 5000
@@ -34,7 +34,7 @@ async function allFrom(
   namespace: string | undefined,
 ): Promise<Schedule[]> {
   const all: Schedule[] = []
-  for (;;) {
+  for (let page = 0; page < PAGES_MAX; page++) {
     const last = all.at(-1)
     const filter = namespace === undefined ? {} : { namespace }
     const head = encode({ type: 'list', after: last === undefined ? '' : keyOf(last), caller, ...filter })
@@ -42,6 +42,7 @@ async function allFrom(
     const { schedules } = decodeAs(schedulesSchema, await collect(body, PAGE_BYTES_MAX, 'the schedules'), 'the schedules')
     all.push(...schedules)
     const end = schedules.at(-1)
-    if (end === undefined || schedules.length < PAGE_ROWS || (last !== undefined && keyOf(end) <= keyOf(last))) return all
+    if (end === undefined || schedules.length < PAGE_ROWS || (last !== undefined && keyOf(end) <= keyOf(last))) break
   }
+  return all
 }

@@ -8,6 +8,8 @@ export const SCHEDULE_PROTOCOL = 'schedule/1'
 export const SCHEDULE_TOPIC = 'schedules'
 /** One answer to `rows` or `list`; its body. */
 export const PAGE_ROWS = 100
+/** Whoever has more schedules to tell of than these pages hold is not heard any further: nobody has. */
+export const PAGES_MAX = 1000
 export const PAGE_BYTES_MAX = 1024 * 1024
 
 const claimSchema = z.strictObject({

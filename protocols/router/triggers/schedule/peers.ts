@@ -6,7 +6,16 @@ import type { Network, Peer } from '#protocols/network'
 import { isMajority } from '../owner.ts'
 import type { Routers } from '../routers.ts'
 import type { ScheduleBook } from './book.ts'
-import { type Claim, grantedSchema, PAGE_BYTES_MAX, PAGE_ROWS, rowsSchema, SCHEDULE_PROTOCOL, type ScheduleRequest } from './messages.ts'
+import {
+  type Claim,
+  grantedSchema,
+  PAGE_BYTES_MAX,
+  PAGE_ROWS,
+  PAGES_MAX,
+  rowsSchema,
+  SCHEDULE_PROTOCOL,
+  type ScheduleRequest,
+} from './messages.ts'
 import { keyOf, type Row } from './row.ts'
 
 /** A router that does not answer for so long is done without. */
@@ -79,7 +88,7 @@ export class SchedulePeers {
 
   async #learnFrom(peer: Peer, take: (row: Row) => void): Promise<void> {
     let after = ''
-    for (;;) {
+    for (let page = 0; page < PAGES_MAX; page++) {
       const { body } = await this.#ask(peer, { type: 'rows', after })
       const { rows } = decodeAs(rowsSchema, await collect(body, PAGE_BYTES_MAX, 'the schedules'), 'the schedules')
       for (const row of rows) take(row)

@@ -1,6 +1,6 @@
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { type Grant, mayGrant, mergeRows, releasedFrom, type Row } from './row.ts'
+import { asOf, type Grant, granted, isRowAhead, type Kept, mayGrant, mergeRows, releasedFrom, type Row } from './row.ts'
 
 const time = fc.nat(5)
 const end = fc.option(fc.record({ atMs: time, code: fc.constantFrom(null, 'internal'), message: fc.constantFrom('', 'x') }), { nil: null })
@@ -50,5 +50,39 @@ describe('what a router grants', () => {
     const second = { tickAt: 1, to: 'a', round: 2 }
     expect(releasedFrom(second, { ...second, round: 1 })).toBe(second)
     expect(mayGrant(releasedFrom(second, second), { tickAt: 1, to: 'b', round: 1 })).toBe(true)
+  })
+})
+
+describe('clocks that are far ahead', () => {
+  const HOUR = 3_600_000
+  const NOW = 100 * HOUR
+  const kept = (parts: Partial<Kept> = {}): Kept => ({
+    row: { namespace: 'demo', name: 'f', line: '* * * * * UTC', since: NOW - HOUR, lastAt: NOW - 60_000, fired: null },
+    ...{ grant: null, ahead: null },
+    ...parts,
+  })
+  test('a tick far ahead that was granted is in no other tick’s way, and both are granted once', () => {
+    const far = { tickAt: NOW + HOUR, to: 'a', round: 1 }
+    const first = granted(kept(), far, NOW) as Kept
+    expect(granted(first, { ...far, to: 'b' }, NOW)).toBeUndefined()
+    expect(granted(first, { ...far, tickAt: NOW + HOUR / 2, to: 'b' }, NOW)).toBeUndefined()
+    const near = { tickAt: NOW, to: 'b', round: 1 }
+    const both = granted(first, near, NOW) as Kept
+    expect(granted(both, { ...near, to: 'a' }, NOW)).toBeUndefined()
+    // Its time has come.
+    expect(granted(both, { ...far, to: 'b' }, NOW + HOUR)).toBeUndefined()
+    expect(granted(both, { ...far, tickAt: NOW + HOUR + 60_000, to: 'b' }, NOW + HOUR)).toBeDefined()
+  })
+  test('what was noted by one counts no more when it was set back, and nothing of before is made up for', () => {
+    const ahead = kept({ row: { ...kept().row, lastAt: NOW + HOUR }, grant: { tickAt: NOW + HOUR, to: 'a', round: 1 } })
+    expect(isRowAhead(ahead.row, NOW)).toBe(true)
+    const now = asOf(ahead, NOW)
+    expect([now.row.lastAt, now.grant, now.ahead?.tickAt]).toEqual([NOW, null, NOW + HOUR])
+    expect(granted(now, { tickAt: NOW + 30_000, to: 'b', round: 1 }, NOW + 30_000)).toBeDefined()
+  })
+  test('what is not ahead is the very same', () => {
+    fc.assert(fc.property(row, (each) => Object.is(asOf(kept({ row: each }), NOW).row, each)))
+    const same = kept({ grant: { tickAt: NOW, to: 'a', round: 1 } })
+    expect(asOf(same, NOW)).toBe(same)
   })
 })

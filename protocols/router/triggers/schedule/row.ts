@@ -2,6 +2,10 @@
 import { z } from 'zod'
 import { decodeAs, encode } from '#protocols/codec'
 import { nameSchema } from '#protocols/manifest'
+import { LATE_MS } from './due.ts'
+
+/** The longest a function may run, and its margin twice. */
+const RUN_MS_MAX = 960_000
 
 const timeSchema = z.number().min(0).max(8.64e15)
 export const lineSchema = z.string().max(512)
@@ -43,7 +47,8 @@ export type Row = z.infer<typeof rowSchema>
 export const grantSchema = z.strictObject({ tickAt: timeSchema, to: peerSchema, round: timeSchema })
 export type Grant = z.infer<typeof grantSchema>
 
-export const keptSchema = z.strictObject({ row: rowSchema, grant: grantSchema.nullable() })
+/** `ahead`: the same of ticks far ahead of the clock here. Whose clock is wrong nobody knows, and neither kind is in the other's way. */
+export const keptSchema = z.strictObject({ row: rowSchema, grant: grantSchema.nullable(), ahead: grantSchema.nullable() })
 export type Kept = z.infer<typeof keptSchema>
 
 export function keyOf({ namespace, name }: { namespace: string; name: string }): string {
@@ -58,6 +63,37 @@ export function doneUntil({ since, lastAt }: Row): number {
 /** Whether the call of the last tick may still run. */
 export function mayRun({ fired }: Row, now: number): boolean {
   return fired !== null && fired.end === null && now < fired.untilMs
+}
+
+function isAhead(at: number, now: number): boolean {
+  return at > now + LATE_MS
+}
+
+/** Whether it was written by a clock far ahead of the one here, and would stop the schedule until that time comes. */
+export function isRowAhead({ since, lastAt, fired }: Row, now: number): boolean {
+  return isAhead(Math.max(since, lastAt, fired?.tickAt ?? 0), now) || (fired?.untilMs ?? 0) > now + RUN_MS_MAX
+}
+
+/** The same as of now. What was noted while the clock here was far ahead is no more true: the schedule goes on from now. */
+export function asOf(kept: Kept, now: number): Kept {
+  const { row, grant, ahead } = kept
+  const isWrong = isRowAhead(row, now)
+  if (!isWrong && (grant === null || !isAhead(grant.tickAt, now)) && (ahead === null || isAhead(ahead.tickAt, now))) return kept
+  const grants = [grant, ahead].filter((each) => each !== null)
+  const latest = (isOf: (each: Grant) => boolean) => grants.filter(isOf).toSorted((a, b) => b.tickAt - a.tickAt)[0] ?? null
+  return {
+    row: isWrong ? { ...row, since: Math.min(row.since, now), lastAt: Math.min(row.lastAt, now), fired: null } : row,
+    grant: latest((each) => !isAhead(each.tickAt, now)),
+    ahead: latest((each) => isAhead(each.tickAt, now)),
+  }
+}
+
+/** What is kept when the tick is granted; undefined: it is not, because somebody fired or claimed it, or one after it. */
+export function granted(kept: Kept, asked: Grant, now: number): Kept | undefined {
+  const { row, grant, ahead } = asOf(kept, now)
+  if (asked.tickAt <= row.lastAt) return undefined
+  if (isAhead(asked.tickAt, now)) return mayGrant(ahead, asked) ? { row, grant, ahead: asked } : undefined
+  return mayGrant(grant, asked) ? { row, grant: asked, ahead } : undefined
 }
 
 /** Both of one schedule: what either knows. The same in whatever order rows are merged. */

@@ -60,7 +60,10 @@ export class World {
     this.#seeds.set(name, seed)
     const network = this.mesh.network({ name, roles: ['router'], events, seed })
     const node = { name, storage, skewMs, network, events, alive: true } as WorldNode
-    const clock = this.time.clock(skewMs, () => node.alive)
+    const clock = this.time.clock(
+      () => node.skewMs,
+      () => node.alive,
+    )
     node.routers = new Routers({ network, clock, events, storage })
     node.schedules = new Schedules({
       ...{ network, events, storage, clock, nodeName: name, routers: node.routers },

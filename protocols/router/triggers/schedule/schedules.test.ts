@@ -200,6 +200,33 @@ test('clocks that differ by seconds fire no tick twice when the owner changes', 
   for (const key of keys) expect(fired(key)).toEqual(['00:01', '00:02', '00:03'])
 })
 
+test.each([1, 3])(
+  'of %i routers one whose clock was ten years ahead stops no schedule, neither when it is right again nor when it is started anew',
+  async (count) => {
+    await started(count)
+    const keys = Array.from({ length: 6 }, (_, at) => world.publish(`f${at}`, { schedule: '* * * * *' }))
+    await world.time.pass(MINUTE)
+    const wrong = world.ownerOf(keys[0] as string)
+    world.node(wrong).skewMs = 10 * 365 * 86_400_000
+    await world.time.pass(3 * MINUTE)
+    world.node(wrong).skewMs = 0
+    await world.time.pass(MINUTE)
+    const goneOn = async () => {
+      const from = world.fires.length
+      await world.time.pass(2 * MINUTE)
+      for (const key of keys) expect(world.fires.slice(from).filter((each) => each.key === key && each.id.includes('@2026')).length).toBe(2)
+    }
+    await goneOn()
+    world.node(wrong).skewMs = 10 * 365 * 86_400_000
+    await world.time.pass(2 * MINUTE)
+    const { storage } = await world.kill(wrong)
+    await world.time.pass(MINUTE)
+    await world.add(wrong, { storage })
+    await world.time.pass(MINUTE)
+    await goneOn()
+  },
+)
+
 test('whatever is killed, cut off, started anew and healed by chance, no tick fires twice, and none is missing when all is calm', async () => {
   for (let seed = 1; seed <= SEEDS; seed++) {
     const random = sequence(seed)

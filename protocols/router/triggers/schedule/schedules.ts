@@ -26,8 +26,6 @@ import { doneUntil, type Fired, keyOf, mayRun, type Row, rowSchema } from './row
 const LINES_MAX = 1000
 /** A clock that is set while nothing is due is noticed after so long. */
 const LOOK_MS_MAX = 30_000
-/** The longest a function may run, and its margin twice. */
-const RUN_MS_MAX = 960_000
 /** After a tick that others did not grant, and while this router may not act for what it owns. */
 const AGAIN_MS = 1000
 
@@ -74,6 +72,8 @@ export class Schedules implements Startable {
   /** Routers that were here at the last look. */
   #seen = new Set<Peer>()
   #stops: (() => void)[] = []
+  /** By the wall clock. */
+  #lookedAt = 0
   #cancelTimer: (() => void) | undefined
   #cancelReview: (() => void) | undefined
   #stopping: AbortController | undefined
@@ -82,7 +82,7 @@ export class Schedules implements Startable {
     const { network, clock, events, storage, catalog, routers } = init
     this.#init = init
     this.routers = routers
-    this.book = new ScheduleBook({ storage, onRefused: (error) => this.#warn('Cannot keep what became of a schedule', error) })
+    this.book = new ScheduleBook({ storage, clock, onRefused: (error) => this.#warn('Cannot keep what became of a schedule', error) })
     this.#peers = new SchedulePeers({ network, clock, routers: this.routers, book: this.book })
     const changed = (namespace: string, name: string, record: FunctionRecord | undefined) => this.#changed(namespace, name, record)
     this.#live = new LiveFunctions({ catalog, events, clock, changed })
@@ -151,7 +151,7 @@ export class Schedules implements Startable {
       denied: undefined,
     })
     if (read.problem !== null) this.#warn(`Cannot run "${key}" by its schedule`, new Error(read.problem))
-    this.book.begin(namespace, name, line, this.#init.clock.now())
+    this.book.begin(namespace, name, line)
     this.#plan(key)
   }
 
@@ -195,9 +195,18 @@ export class Schedules implements Startable {
     // A millisecond late rather than early: timers and clocks do not agree on fractions.
     const delayMs = Math.min(LOOK_MS_MAX, Math.max(1, first - clock.now() + 1))
     this.#cancelTimer = clock.after(delayMs, () => {
+      this.#lookAtClock()
       for (const key of this.#times.take(clock.now())) this.#consider(key)
       this.#arm()
     })
+  }
+
+  /** What was planned by a clock that was set back since comes too late by as much. */
+  #lookAtClock(): void {
+    const now = this.#init.clock.now()
+    const isSetBack = now < this.#lookedAt - LATE_MS
+    this.#lookedAt = now
+    if (isSetBack) for (const key of this.#entries.keys()) this.#plan(key)
   }
 
   #consider(key: string): void {
@@ -211,6 +220,7 @@ export class Schedules implements Startable {
     if (due.kind === 'none') return this.#plan(key)
     if (due.kind === 'wait') return this.#lookAt(key, Math.max(now + 1, row.fired?.untilMs ?? 0))
     const isHopeless = entry.denied !== undefined && entry.denied.tickAt === due.tickAt && now - entry.denied.since > LATE_MS
+    if (isHopeless) this.#warn(`Cannot fire a tick of "${key}"`, new Error('too few routers granted it within a minute'))
     if (due.kind === 'pass' || isHopeless) return this.#tell({ ...row, lastAt: due.tickAt })
     void this.#fire(key, entry, row, due.tickAt)
   }
@@ -301,10 +311,7 @@ export class Schedules implements Startable {
 
   #learnt(row: Row): void {
     const key = keyOf(row)
-    const now = this.#init.clock.now()
-    // A clock that is far ahead would stop a schedule for as long.
-    if (row.lastAt > now + LATE_MS || (row.fired?.untilMs ?? 0) > now + RUN_MS_MAX || !this.book.merge(row)) return
-    if (this.#entries.get(key)?.isClaiming === false) this.#plan(key)
+    if (this.book.merge(row) && this.#entries.get(key)?.isClaiming === false) this.#plan(key)
   }
 
   #warn(act: string, error: unknown): void {
