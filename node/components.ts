@@ -226,7 +226,7 @@ async function compose(config: NodeConfig, host: Host, signal: AbortSignal, rene
   const nodeDoors = () => doorsOf({ http: http.url, p2p: network.addresses() }, network.members.list())
   const outside = new Poster({ clock, allowPrivate: config.egressPrivate, doors: nodeDoors })
   const callsService =
-    routerService && queue && new CallsService({ queue, access, outside, clock, random, randomBytes, router: routerService })
+    routerService && queue && new CallsService({ ...{ queue, access, outside, clock, random, randomBytes, events }, router: routerService })
   const calls: Calls = callsService ?? new CallsClient({ network, random })
   const schedules =
     routerService &&

@@ -66,12 +66,12 @@ export async function bodyAs<S extends z.ZodType>(
   bytesMax: number,
   what: string,
 ): Promise<z.output<S>> {
-  return parse(schema, parseJson(await textOf(context.req.raw, bytesMax), what), what)
+  return parse(schema, parseJson(await bytesOf(context.req.raw, bytesMax), what), what)
 }
 
 /** The same as it came, for whoever hands it on. Throws `payload_too_large`. */
-export function bodyTextOf(context: ManagementContext, bytesMax: number): Promise<string> {
-  return textOf(context.req.raw, bytesMax)
+export function bodyBytesOf(context: ManagementContext, bytesMax: number): Promise<Buffer> {
+  return bytesOf(context.req.raw, bytesMax)
 }
 
 export function queryAs<S extends z.ZodType>(context: ManagementContext, schema: S): z.output<S> {
@@ -85,7 +85,7 @@ export function problemResponse(error: unknown): Response {
   return new Response(new Uint8Array(body), { status, headers: pairs })
 }
 
-async function textOf(request: Request, bytesMax: number): Promise<string> {
+async function bytesOf(request: Request, bytesMax: number): Promise<Buffer> {
   if (Number(request.headers.get('content-length') ?? 0) > bytesMax) throw tooLarge(bytesMax)
   const chunks: Uint8Array[] = []
   let length = 0
@@ -94,12 +94,15 @@ async function textOf(request: Request, bytesMax: number): Promise<string> {
     if (length > bytesMax) throw tooLarge(bytesMax)
     chunks.push(chunk)
   }
-  return Buffer.concat(chunks).toString()
+  return Buffer.concat(chunks)
 }
 
-function parseJson(text: string, what: string): unknown {
+/** RFC 8259 section 8.1: what is not UTF-8 is not JSON, and nothing is put in its place. */
+const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
+
+function parseJson(bytes: Buffer, what: string): unknown {
   try {
-    return JSON.parse(text)
+    return JSON.parse(decoder.decode(bytes))
   } catch (error) {
     throw new OsirisError('invalid_argument', `Cannot read ${what}: its body is not JSON (${(error as Error).message.slice(0, 200)})`, {
       cause: error,

@@ -1,6 +1,6 @@
 /** The HTTP door of one node: sockets, limits, and which way each request goes. Calls and web functions go on directly; management waits for hono. */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
-import { type AddressInfo, Socket as NetSocket, type Socket } from 'node:net'
+import type { AddressInfo, Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { Builder } from '#protocols/builder'
 import type { Catalog, NodeRotated, WriteOptions } from '#protocols/catalog'
@@ -142,7 +142,8 @@ export class HttpServer implements Startable {
     this.#server = this.#createServer()
     const { host, tls } = init
     const accept = (socket: Duplex): void => void this.#server.emit('connection', socket)
-    this.#secure = tls && new SecureDoor({ ...tls, host, clock, events, limits: this.#limits, accept })
+    const admit = (socket: Socket): boolean => this.#admit(socket)
+    this.#secure = tls && new SecureDoor({ ...tls, host, clock, events, limits: this.#limits, admit, accept })
   }
 
   /** The same over TLS, where it has a certificate. Throws before `start()`. */
@@ -220,10 +221,10 @@ export class HttpServer implements Startable {
     })
   }
 
-  /** Streams of HTTP/2 are bounded by their connection, which came in by itself. */
+  /** What came over TLS was let in before its handshake, and streams of HTTP/2 with their connection. */
   #admit(socket: Socket): boolean {
     const { remoteAddress = '' } = socket
-    if ('encrypted' in socket && !(socket instanceof NetSocket)) return true
+    if ('encrypted' in socket) return true
     if (!this.#addresses.enter(remoteAddress)) {
       this.#tellCrowd(remoteAddress)
       return false

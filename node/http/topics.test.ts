@@ -18,7 +18,13 @@ beforeEach(async () => {
 async function who(can: Capability[], namespace = 'demo'): Promise<FoundCaller> {
   return { caller: { subject: 'ada', token: await node.token(can, [namespace]) }, consumed: false }
 }
-async function ask(method: string, path: string, found: FoundCaller, body?: string, headers: Record<string, string> = {}) {
+async function ask(
+  method: string,
+  path: string,
+  found: FoundCaller,
+  body?: string | Uint8Array<ArrayBuffer>,
+  headers: Record<string, string> = {},
+) {
   const response = await app.request(`/v1/topics/${path}`, { method, headers, ...(body === undefined ? {} : { body }) }, { found })
   return { status: response.status, body: (await response.json()) as Record<string, unknown> }
 }
@@ -39,6 +45,12 @@ it('publishing is 202 with the message’s id; data goes on byte for byte, with 
     { namespace: 'demo', topic: 'orders.created', data, id: 'm7', key: 'k', traceparent },
     { namespace: 'demo', topic: 'orders', data: 'null' },
   ])
+})
+
+it('nothing is put in the place of bytes that are no UTF-8: whoever reads the data judges it', async () => {
+  const bytes = new Uint8Array([0x22, 0xff, 0x22])
+  await ask('POST', 'demo/orders', await who(['invoke']), bytes)
+  expect(node.topics.published.map(({ data }) => [...data])).toEqual([[...bytes]])
 })
 
 it('a body above the limit is refused while it comes, whoever sends it', async () => {

@@ -109,13 +109,18 @@ export class RouterService implements Router {
   /** A call with a key. It goes on when its caller leaves: who asks again gets its answer. */
   #once(invocation: Invocation, keeping: Keeping, isKeeper: boolean): Promise<Outcome> {
     const { override, idempotencyKey = '', origin, caller } = invocation
+    let request = invocation
     const judged = async () => {
-      if (override !== undefined) return this.#overridden(invocation, override)
-      return this.#judged(invocation, this.#resolver.resolve(invocation))
+      const resolved =
+        override === undefined
+          ? await this.#judged(invocation, this.#resolver.resolve(invocation))
+          : await this.#overridden(invocation, override)
+      request = await wholeRequest(invocation)
+      return resolved
     }
     return this.#slowly(invocation, judged(), async (resolved) => {
       const { namespace, name } = resolved.record
-      const { signal: _, ...whole } = await wholeRequest(invocation)
+      const { signal: _, ...whole } = request
       const id = idOf(namespace, name, scopeOf(await this.#access.principalOf(caller), origin), idempotencyKey)
       const start = async () => {
         try {

@@ -1,7 +1,7 @@
 /** `/v1/topics…`: publishing, who subscribes, and deliveries that were given up. */
 import { DATA_BYTES_MAX, type Topics } from '#protocols/router'
 import type { AppParts } from '../app.ts'
-import { bodyTextOf, queryAs, type ManagementContext, type Route } from '../define.ts'
+import { bodyBytesOf, queryAs, type ManagementContext, type Route } from '../define.ts'
 import { requireIn } from '../guard.ts'
 import { isTraceparent } from '../invocations.ts'
 import {
@@ -29,9 +29,9 @@ export function publishMessage({ access, topics }: AppParts): Route {
       const { found } = context.env
       await requireIn(access, found, 'invoke', namespace)
       const { id, key } = queryAs(context, publishQuerySchema)
-      const text = await bodyTextOf(context, DATA_BYTES_MAX)
+      const bytes = await bodyBytesOf(context, DATA_BYTES_MAX)
       const chosen = { ...(id === undefined ? {} : { id }), ...(key === undefined ? {} : { key }) }
-      const message = { namespace, topic: context.req.param('topic') ?? '', data: Buffer.from(text === '' ? 'null' : text) }
+      const message = { namespace, topic: context.req.param('topic') ?? '', data: bytes.length === 0 ? Buffer.from('null') : bytes }
       return context.json(await topics.publish({ ...message, ...chosen, ...traceOf(context) }, found.caller), 202)
     },
   }

@@ -3,7 +3,7 @@
  * So there is one place that judges requests, however they came.
  */
 import { performServerHandshake, type ServerHttp2Session } from 'node:http2'
-import type { AddressInfo } from 'node:net'
+import type { AddressInfo, Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { createServer, type Server, type TLSSocket } from 'node:tls'
 import { OsirisError } from '#protocols/errors'
@@ -24,6 +24,8 @@ export interface SecureDoorInit {
   clock: Clock
   events: Events
   limits: HttpLimits
+  /** Whether its address may have one more connection, asked before anything is read of it. */
+  admit: (socket: Socket) => boolean
   /** Takes a connection on which HTTP/1.1 is spoken; `from` is the client's address. */
   accept: (connection: Duplex) => void
 }
@@ -49,6 +51,9 @@ export class SecureDoor implements Startable {
       SNICallback: (name, done) => done(null, init.acme?.contextFor(name) ?? this.#certificate?.context),
     })
     this.#server.maxConnections = init.limits.connectionsMax
+    this.#server.on('connection', (socket: Socket) => {
+      if (!init.admit(socket)) socket.destroy()
+    })
     this.#server.on('secureConnection', (socket) => this.#accept(socket))
     // A handshake that fails is the client's to know.
     this.#server.on('tlsClientError', (_error, socket) => socket.destroy())

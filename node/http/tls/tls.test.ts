@@ -3,6 +3,7 @@ import { connect as connectH2, type ClientHttp2Session, type ClientHttp2Stream, 
 import { Agent, request } from 'node:https'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { connect as connectTcp } from 'node:net'
 import { connect, type TLSSocket } from 'node:tls'
 import { fileURLToPath } from 'node:url'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
@@ -291,6 +292,28 @@ describe('HTTP/2', () => {
     await other.server.stop()
     expect(performance.now() - startedAt).toBeLessThan(5_000)
   })
+})
+
+it('one address has no more connections over TLS than it may, whatever it speaks on them, and whether or not it says anything', async () => {
+  const other = await createFakeNode({ router, tls: { port: 0, files: files() }, limits: { connectionsPerAddressMax: 3 } })
+  await other.server.start()
+  const url = other.server.secureUrl as string
+  const open = () => {
+    const one = connectH2(url, { rejectUnauthorized: false })
+    one.on('error', () => {})
+    sessions.push(one)
+    return new Promise<ClientHttp2Session | undefined>((resolve) => {
+      one.once('connect', () => resolve(one)).once('close', () => resolve(undefined))
+    })
+  }
+  const two = [await open(), await open()]
+  const silent = connectTcp(Number(new URL(url).port), '127.0.0.1')
+  await new Promise((resolve) => silent.once('connect', resolve))
+  expect(await open()).toBeUndefined()
+  expect((await ask({ ':path': '/x' }, undefined, two[0])).headers[':status']).toBe(200)
+  silent.destroy()
+  await until(async () => (await open()) !== undefined)
+  await other.server.stop()
 })
 
 describe('the operator’s certificate', () => {

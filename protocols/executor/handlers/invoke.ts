@@ -36,7 +36,8 @@ export function handleInvoke({ executor, access, members, door }: InvokeParts): 
   const begun = new Begun()
   return async (request) => {
     const from = members.get(request.peer)
-    const invocation = asTold(await decodePlacedInvocation(request, { now: executor.now(), signal: request.signal }), from)
+    const told = await decodePlacedInvocation(request, { now: executor.now(), signal: request.signal })
+    const invocation = asTold(told, request.peer, from)
     const record = await executor.recordOf(invocation)
     const { settings } = record.manifest
     const isOwed = isTriggered(invocation) && asksFor(settings, invocation) && from?.roles.includes('router') === true

@@ -1,10 +1,10 @@
 /** Callbacks of asynchronous calls in virtual time: made, tried again, given up, and decided about. */
 import { afterAll, describe, expect, it } from 'vitest'
-import type { Caller } from '#protocols/invocation'
+import { type Caller, NO_TIMING } from '#protocols/invocation'
 import { arrangeCrypto } from '#protocols/simulation'
 import { callerWith } from '../router.world.ts'
 import { callbackKeyOf, signatureOf } from './callbacks.ts'
-import { ADA, call, codeOf, STRANGER, type Told, worldOf } from './calls.world.ts'
+import { ADA, call, CallsWorld, codeOf, STRANGER, type Told, worldOf } from './calls.world.ts'
 import { CallsClient } from './client.ts'
 
 // Tokens are verified at once: another thread knows nothing of virtual time.
@@ -26,6 +26,31 @@ describe('a callback', () => {
     expect(body.toString()).toContain(`"value":${status.value}`)
     const seconds = Number(/^t=(\d+),/.exec(headers['osiris-signature'] ?? '')?.[1])
     expect(headers['osiris-signature']).toBe(signatureOf(callbackKeyOf(ADA.token as string), body, seconds * 1000))
+  })
+
+  it('is told of a result that is too long for it, and where that is', async () => {
+    const world = await worldOf('a')
+    const meta = { version: 'v'.repeat(64), node: 'n', hops: 0, timing: NO_TIMING }
+    world.behave = async () => ({ kind: 'response', status: 200, headers: [], body: new Uint8Array(3.5 * 1024 * 1024), meta })
+    const { id } = await world.end(world.at('a').submit(call('greet', { callback })))
+    await world.run(5000)
+    expect(world.told).toHaveLength(1)
+    const status = JSON.parse((world.told[0] as Told).body.toString()) as object
+    expect(status).toMatchObject({ id, state: 'done', version: 'v'.repeat(64) })
+    expect(status).not.toHaveProperty('response')
+    expect((await world.end(world.at('a').get(id, ADA))).response?.body).toHaveLength(Math.ceil((3.5 * 1024 * 1024) / 3) * 4)
+  })
+
+  it('that cannot be noted is told of in the log, without the id of its call', async () => {
+    const world = new CallsWorld()
+    world.init = { bounds: { namespaceItems: 1 } }
+    await world.start('a')
+    const { id } = await world.end(world.at('a').submit(call('greet', { callback: `${callback}?secret` })))
+    await world.run(5000)
+    expect(await world.end(world.at('a').get(id, ADA))).toMatchObject({ state: 'done' })
+    const said = world.logs.filter((text) => text.includes('Cannot tell https://example.org of a call of "demo/greet"'))
+    expect([world.told.length, said.length]).toEqual([0, 1])
+    expect(said[0]).not.toMatch(new RegExp(`${id}|secret`))
   })
 
   it('that is gone is a dead letter, one that does not take it is told less and less often', async () => {

@@ -4,13 +4,15 @@ import { z } from 'zod'
 import { decodeAs, encode } from '#protocols/codec'
 import { OsirisError } from '#protocols/errors'
 import type { Clock } from '#protocols/lifecycle'
-import type { ItemView, NewItem, Queue, QueueItem, Verdict } from '../queue/queue.ts'
-import type { DeadCallback } from './calls.ts'
-import type { Callback } from './records.ts'
+import { type ItemView, type NewItem, PAYLOAD_BYTES_MAX, type Queue, type QueueItem, type Verdict } from '../queue/queue.ts'
+import type { CallStatus, DeadCallback } from './calls.ts'
+import { type Callback, textOf } from './records.ts'
 
 export const CALLBACK_KIND = 'callback'
 const URL_CHARACTERS_MAX = 2048
 const URL_SHOWN_MAX = 512
+/** Of what is told: the rest of what the queue holds is for where it goes. */
+const BODY_BYTES_MAX = PAYLOAD_BYTES_MAX - 16 * 1024
 /** How long a URL that does not take it is told again. */
 const LIFE_MS = 24 * 3_600_000
 const LEASE_MS = 30_000
@@ -75,6 +77,14 @@ export function callbackItem(call: string, key: string, callback: Callback, body
     payload: encode({ url: callback.url, key: callback.key, call, body }),
     expiresAt: now + LIFE_MS,
   }
+}
+
+/** As it is told. A result that is longer than a message may be is not in it: whoever is told may ask for it. */
+export function bodyOf(status: CallStatus): Uint8Array {
+  const whole = Buffer.from(textOf(status))
+  if (whole.length <= BODY_BYTES_MAX) return whole
+  const { value: _, response: __, ...rest } = status
+  return Buffer.from(textOf(rest))
 }
 
 function shownOf(url: string): string {

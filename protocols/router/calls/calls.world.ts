@@ -1,5 +1,6 @@
 /** Routers that take asynchronous calls, in virtual time: what they started, and what URLs were told. */
 import { OsirisError } from '#protocols/errors'
+import { createEvents } from '#protocols/events'
 import { failed, type Caller, type Invocation, NO_TIMING, type Outcome } from '#protocols/invocation'
 import { Dice } from '#protocols/simulation'
 import { type Node, QueueWorld } from '../queue/queue.world.ts'
@@ -67,7 +68,9 @@ export class CallsWorld extends QueueWorld {
     }
     const randomBytes = (length: number) => this.#dice.bytes(length)
     const router = { invoke, admit: (invocation: Invocation) => real.admit(invocation) }
-    const calls = new CallsService({ queue, router, access, outside, clock, random, randomBytes })
+    const events = createEvents()
+    events.on('log', ({ text }) => this.logs.push(text))
+    const calls = new CallsService({ queue, router, access, outside, clock, random, randomBytes, events })
     this.calls.set(name, calls)
     serveCalls(network, calls)
     return calls

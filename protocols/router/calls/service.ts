@@ -2,12 +2,14 @@
 import type { Access } from '#protocols/access'
 import { digestOf } from '#protocols/codec'
 import { OsirisError } from '#protocols/errors'
+import type { Events } from '#protocols/events'
 import { CALL_ID_PATTERN } from '#protocols/function'
 import { failed, type Caller, type Invocation, isRouteTarget, type Outcome } from '#protocols/invocation'
 import type { Clock, Random, Startable } from '#protocols/lifecycle'
 import type { ItemDetail, Queue, QueueHandler, QueueItem, Verdict } from '../queue/queue.ts'
 import type { RouterService } from '../service.ts'
 import {
+  bodyOf,
   CALLBACK_KIND,
   callbackIdOf,
   callbackItem,
@@ -30,19 +32,7 @@ import {
   WAIT_MS_MAX,
   type Waiting,
 } from './calls.ts'
-import {
-  aboutOf,
-  answerOf,
-  CALL_KIND,
-  callOf,
-  type Callback,
-  isOpen,
-  itemIdOf,
-  payloadOf,
-  statusOf,
-  textOf,
-  withOutcome,
-} from './records.ts'
+import { aboutOf, answerOf, CALL_KIND, callOf, type Callback, isOpen, itemIdOf, payloadOf, statusOf, withOutcome } from './records.ts'
 import { courseOf, pauseMs } from './verdict.ts'
 
 export interface CallsServiceInit {
@@ -52,6 +42,7 @@ export interface CallsServiceInit {
   outside: Outside
   clock: Clock
   random: Random
+  events: Pick<Events, 'emit'>
   /** Not to be guessed. */
   randomBytes: (length: number) => Uint8Array
 }
@@ -216,10 +207,19 @@ export class CallsService implements Calls, Startable {
       const told = await withOutcome({ ...waiting, state: cancelled ? 'cancelled' : 'done', endedAt: now }, outcome)
       const call = item.id.slice(itemIdOf('').length)
       // A queue that is full does not undo the call.
-      await queue.add([callbackItem(call, item.key, callback, Buffer.from(textOf(told)), now)]).catch(() => {})
+      await queue
+        .add([callbackItem(call, item.key, callback, bodyOf(told), now)])
+        .catch((error: unknown) => this.#lost(item, callback, error))
     }
     const error = outcome.kind === 'failed' ? { error: outcome.error } : {}
     return { kind: 'done', answer, keepMs: RESULT_KEEP_MS, cancelled, ...error, ...(counts ? {} : { counts }) }
+  }
+
+  /** Nobody will be told; the id of the call stands in no log. */
+  #lost({ key }: QueueItem, { url }: Callback, error: unknown): void {
+    const { code } = OsirisError.from(error, 'Cannot queue it')
+    const text = `Cannot tell ${new URL(url).origin} of a call of "${key}": the queue did not take the callback (${code})`
+    this.#init.events.emit('log', { level: 'warn', room: 'calls', text })
   }
 }
 

@@ -4,6 +4,7 @@ import type { FunctionRecord, RouteRecord, Setting } from '#protocols/catalog'
 import { domainClaims, domainRecord, domainSetting, hostOf } from '#protocols/domain'
 import type { OsirisError } from '#protocols/errors'
 import type { FetchPayload } from '#protocols/invocation'
+import { until } from '#protocols/until'
 import { Resolver } from '../resolve.ts'
 import { type NameServer, nameServer } from './dns.fixture.ts'
 import { Domains } from './domains.ts'
@@ -64,6 +65,20 @@ describe('holderOf()', () => {
     expect(await create().holderOf(HOST)).toBe(undefined)
   })
 
+  it('is who DNS names, however many others claim it, who cost one question in half a minute and make nobody wait', async () => {
+    const thieves = Array.from({ length: 100 }, (_, at) => `aa-${at}`)
+    settings = [...thieves.map((each) => claim(each)), claim('demo', 'shop')]
+    prove('demo')
+    const domains = create()
+    expect(await domains.holderOf(HOST)).toMatchObject({ namespace: 'demo' })
+    now += 31_000
+    dns.isSilent = true
+    expect(domains.holderOf(HOST)).toMatchObject({ namespace: 'demo' })
+    expect(domains.holderOf(HOST)).toMatchObject({ namespace: 'demo' })
+    await until(() => dns.asked.length === 2)
+    expect((await domains.list((each) => each.namespace === 'demo')).map(({ counts }) => counts)).toEqual([true])
+  })
+
   it('is whom an administrator of everything granted it to, without DNS and before it', async () => {
     settings = [claim('demo'), claim('granted', 'site', true)]
     prove('demo')
@@ -82,7 +97,7 @@ describe('holderOf()', () => {
     now += 2 * 60_000
     // Asked again in the background.
     void domains.holderOf(HOST)
-    await domains.list((each) => each.host === HOST)
+    await domains.verify(HOST)
     now += 31_000
     expect(await domains.holderOf(HOST)).toBe(undefined)
   })
@@ -110,6 +125,27 @@ describe('verify() and list()', () => {
     expect(await domains.verify(HOST)).toMatchObject([{ counts: true, record }])
     expect(await domains.list()).toMatchObject([{ host: HOST, namespace: 'demo', counts: true }])
     await expect(domains.verify('other.example.org')).rejects.toMatchObject({ code: 'not_found' })
+  })
+  it('verify() takes nothing from whoever has proven it, while DNS cannot be asked', async () => {
+    settings = [claim('demo')]
+    let isDown = false
+    const resolveTxt = async () => {
+      if (isDown) throw new Error('nobody answers')
+      return [domainRecord({ host: HOST, namespace: 'demo' }, UNIVERSE).text]
+    }
+    const clock = { now: () => 0, monotonic: () => now, after: () => () => {} }
+    const domains = new Domains({ catalog: { settings: () => settings }, resolveTxt, universe: UNIVERSE, clock })
+    await domains.holderOf(HOST)
+    isDown = true
+    expect(await domains.verify(HOST)).toMatchObject([{ counts: true }])
+    expect(domains.holderOf(HOST)).toMatchObject({ namespace: 'demo' })
+  })
+  it('ask about nothing but what is wanted', async () => {
+    settings = [claim('demo'), domainSetting({ host: 'other.example.org', namespace: 'else', name: null }, false)]
+    const domains = create()
+    await domains.verify(HOST)
+    await domains.list((each) => each.namespace === 'demo')
+    expect(new Set(dns.asked)).toEqual(new Set([`_osiris.${HOST}`]))
   })
 })
 

@@ -4,14 +4,12 @@ import { type DomainClaim, domainClaims, domainRecord, type DomainSummary } from
 import { OsirisError } from '#protocols/errors'
 import type { Clock, MaybePromise } from '#protocols/lifecycle'
 
-/** A proof is asked for again after this, in the background… */
+/** What DNS said is asked for again after this, in the background… */
 const FRESH_MS = 10 * 60_000
 /** …and counts so long while DNS cannot be asked: its owner may not even notice. */
 const STALE_MS = 24 * 60 * 60_000
-/** Who has just written the record waits no longer; who keeps asking for a host without one costs no more. */
+/** …and sooner while it does not say so of every claim. Who has just written the record waits no longer; who keeps asking for a host without one costs no more. */
 const REFUSED_MS = 30_000
-/** Claims of one host that are asked about: each may be somebody's who never had it. */
-const CLAIMS_MAX = 8
 
 /** Text of the TXT records of a name: none where there is none. Rejects where nobody could say. */
 export type ResolveTxt = (name: string) => Promise<string[]>
@@ -24,21 +22,22 @@ export interface DomainsInit {
   clock: Clock
 }
 
-interface Proof {
-  holds: boolean
-  /** When DNS last said so. */
-  saidAt: number
+/** What DNS says of a host. One question answers for all who claim it, so that none of them is in another's way. */
+interface Said {
+  texts: ReadonlySet<string>
+  /** When it last said so; before that it said nothing. */
+  at: number
   /** When to ask again. */
   askAt: number
-  asking: Promise<boolean> | undefined
+  asking: Promise<void> | undefined
 }
 
 export class Domains {
   readonly #init: DomainsInit
   #settings: readonly Setting[] | undefined
   #byHost: ReadonlyMap<string, DomainClaim[]> = new Map()
-  /** By host and namespace; of claims that stand. */
-  #proofs = new Map<string, Proof>()
+  /** By host; of claims that stand. */
+  readonly #said = new Map<string, Said>()
 
   constructor(init: DomainsInit) {
     this.#init = init
@@ -50,21 +49,23 @@ export class Domains {
     return settings instanceof Promise ? settings.then((each) => this.#holderIn(each, host)) : this.#holderIn(settings, host)
   }
 
-  /** Every claim, and whether it counts here; DNS is asked anew where `ask` says so. */
-  async list(ask: (claim: DomainClaim) => boolean = () => false): Promise<DomainSummary[]> {
+  /** Those of the claims that are wanted, and whether they count here. DNS is asked about hosts of which it did not say so lately; about all of these, `anew`. */
+  async list(isWanted: (claim: DomainClaim) => boolean = () => true, anew = false): Promise<DomainSummary[]> {
     this.#read(await this.#init.catalog.settings())
-    const claims = [...this.#byHost.values()].flat()
+    const claims = [...this.#byHost.values()].flat().filter(isWanted)
+    // Until it answers what it said before stands.
+    if (anew) await Promise.all(claims.map(({ host }) => this.#ask(host).catch(() => {})))
     return Promise.all(
       claims.map(async (claim) => {
-        if (ask(claim)) this.#proofs.delete(keyOf(claim))
-        return { ...claim, counts: await this.#counts(claim).then(Boolean, () => false), record: domainRecord(claim, this.#init.universe) }
+        const counts = claim.isGranted || (await this.#isSaid(claim))
+        return { ...claim, counts, record: domainRecord(claim, this.#init.universe) }
       }),
     )
   }
 
   /** Asks DNS now. Throws `not_found` where nobody claims the host. */
   async verify(host: string): Promise<DomainSummary[]> {
-    const all = (await this.list((claim) => claim.host === host)).filter((each) => each.host === host)
+    const all = await this.list((claim) => claim.host === host, true)
     if (all.length === 0) throw new OsirisError('not_found', `Cannot verify "${host}": no namespace has claimed it`)
     return all
   }
@@ -73,15 +74,21 @@ export class Domains {
     this.#read(settings)
     const claims = this.#byHost.get(host)
     if (claims === undefined) return undefined
-    const first = claims[0] as DomainClaim
-    if (first.isGranted || (claims.length === 1 && this.#isKnown(first))) return first
-    return this.#proven(claims)
+    const [first] = claims
+    if (first?.isGranted === true) return first
+    return this.#proven(claims) ?? this.#provenLater(host, claims)
   }
 
-  /** By namespace, so that every node that asks DNS finds the same. */
-  async #proven(claims: DomainClaim[]): Promise<DomainClaim | undefined> {
-    for (const claim of claims.slice(0, CLAIMS_MAX)) if (await this.#counts(claim).catch(() => false)) return claim
-    return undefined
+  /** By namespace, so that every node that asks DNS finds the same. At once, whether or not DNS is being asked again meanwhile. */
+  #proven(claims: readonly DomainClaim[]): DomainClaim | undefined {
+    const proven = claims.find((each) => this.#holds(each))
+    if (proven !== undefined && this.#isDue(proven.host)) this.#ask(proven.host).catch(() => {})
+    return proven
+  }
+
+  async #provenLater(host: string, claims: readonly DomainClaim[]): Promise<DomainClaim | undefined> {
+    if (this.#isDue(host)) await this.#ask(host).catch(() => {})
+    return claims.find((each) => this.#holds(each))
   }
 
   #read(settings: readonly Setting[]): void {
@@ -94,47 +101,46 @@ export class Domains {
       else others.push(claim)
     }
     this.#byHost = byHost
-    const kept = new Set([...byHost.values()].flat().map(keyOf))
-    for (const key of this.#proofs.keys()) if (!kept.has(key)) this.#proofs.delete(key)
+    for (const host of this.#said.keys()) if (!byHost.has(host)) this.#said.delete(host)
   }
 
-  /** Proven, whether or not it is being asked again meanwhile. */
-  #isKnown(claim: DomainClaim): boolean {
-    const proof = this.#proofs.get(keyOf(claim))
-    if (proof?.holds !== true) return false
-    if (this.#init.clock.monotonic() >= proof.askAt) void this.#ask(claim).catch(() => {})
-    return this.#init.clock.monotonic() - proof.saidAt < STALE_MS
+  async #isSaid(claim: DomainClaim): Promise<boolean> {
+    if (!this.#holds(claim) && this.#isDue(claim.host)) await this.#ask(claim.host).catch(() => {})
+    return this.#holds(claim)
   }
 
-  async #counts(claim: DomainClaim): Promise<boolean> {
-    if (claim.isGranted || this.#isKnown(claim)) return true
-    const proof = this.#proofs.get(keyOf(claim))
-    if (proof !== undefined && proof.asking === undefined && this.#init.clock.monotonic() < proof.askAt) return proof.holds
-    return this.#ask(claim)
+  /** By what DNS said last. */
+  #holds(claim: DomainClaim): boolean {
+    const said = this.#said.get(claim.host)
+    if (said === undefined || this.#init.clock.monotonic() - said.at >= STALE_MS) return false
+    return said.texts.has(domainRecord(claim, this.#init.universe).text)
   }
 
-  #ask(claim: DomainClaim): Promise<boolean> {
+  /** Or it is being asked. */
+  #isDue(host: string): boolean {
+    const said = this.#said.get(host)
+    return said === undefined || said.asking !== undefined || this.#init.clock.monotonic() >= said.askAt
+  }
+
+  /** Of all who ask at the same time one does. */
+  #ask(host: string): Promise<void> {
+    const said: Said = this.#said.get(host) ?? { texts: new Set(), at: 0, askAt: 0, asking: undefined }
+    this.#said.set(host, said)
+    return (said.asking ??= this.#hear(host, said))
+  }
+
+  async #hear(host: string, said: Said): Promise<void> {
     const { clock, resolveTxt, universe } = this.#init
-    const key = keyOf(claim)
-    const proof: Proof = this.#proofs.get(key) ?? { holds: false, saidAt: 0, askAt: 0, asking: undefined }
-    this.#proofs.set(key, proof)
-    const { name, text } = domainRecord(claim, universe)
-    proof.asking ??= resolveTxt(name)
-      .then((texts) => {
-        proof.holds = texts.includes(text)
-        proof.saidAt = clock.monotonic()
-        return proof.holds
-      })
-      .finally(() => {
-        proof.asking = undefined
-        proof.askAt = clock.monotonic() + (proof.holds ? FRESH_MS : REFUSED_MS)
-      })
-    return proof.asking
+    try {
+      const { name } = domainRecord({ host, namespace: '' }, universe)
+      said.texts = new Set(await resolveTxt(name))
+      said.at = clock.monotonic()
+    } finally {
+      said.asking = undefined
+      const claims = this.#byHost.get(host) ?? []
+      said.askAt = clock.monotonic() + (claims.every((each) => each.isGranted || this.#holds(each)) ? FRESH_MS : REFUSED_MS)
+    }
   }
-}
-
-function keyOf({ host, namespace }: DomainClaim): string {
-  return `${host} ${namespace}`
 }
 
 function byGrantThenNamespace(a: DomainClaim, b: DomainClaim): number {

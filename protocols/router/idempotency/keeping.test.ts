@@ -75,6 +75,15 @@ describe('calls with a key', () => {
     gate.resolve()
     expect(error(await first)).toBe('value')
   })
+  test('whose body does not come end at their deadline', async () => {
+    async function* body() {
+      yield Buffer.from('x')
+      await new Promise(() => {})
+    }
+    const post = requestOf('POST', 'http://shop.example.org/items/1', { body: body() })
+    const outcome = await through(0, keyed('k', { ...post, deadlineAt: systemClock.monotonic() + 100 }))
+    expect([error(outcome), starts()]).toEqual([['deadline_exceeded', false], 0])
+  })
   test('with another body are a conflict', async () => {
     await through(0, keyed('k', args('[1]')))
     expect(error(await through(1, keyed('k', args('[2]'))))).toEqual(['conflict', false])
