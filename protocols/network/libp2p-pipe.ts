@@ -1,22 +1,30 @@
 /** A libp2p stream as a pipe. */
-import type { Stream } from '@libp2p/interface'
+import type { Connection, Stream } from '@libp2p/interface'
+import { type Lane, laneOf } from './libp2p-lane.ts'
+import { ESTABLISHED, isYamuxStream, type YamuxStream } from './libp2p-layers.ts'
 import type { Pipe, PipeEnd } from './transport.ts'
 
 export class StreamPipe implements Pipe {
   readonly #stream: Stream
+  /** The short way of its connection. */
+  readonly #short: { lane: Lane; stream: YamuxStream } | undefined
 
-  constructor(stream: Stream) {
+  constructor(stream: Stream, connection: Connection) {
+    const lane = laneOf(connection)
     this.#stream = stream
+    if (lane !== undefined && isYamuxStream(stream)) this.#short = { lane, stream }
   }
 
   /** Must be called in the tick the stream was given: bytes that nobody listens for reset it. */
   attach(end: PipeEnd): void {
     const stream = this.#stream
-    spareWindowUpdates(stream)
+    if (isYamuxStream(stream)) spareWindowUpdates(stream)
+    const leave = this.#short?.lane.enter(this.#short.stream, (bytes) => end.received(plain(bytes)))
     let open = true
     const closed = (reason: string): void => {
       if (!open) return
       open = false
+      leave?.()
       end.closed(reason)
     }
     stream.addEventListener('message', ({ data }) => {
@@ -35,7 +43,7 @@ export class StreamPipe implements Pipe {
 
   send(bytes: Uint8Array): boolean {
     try {
-      return this.#stream.send(bytes)
+      return this.#short?.lane.send(this.#short.stream, bytes) ?? this.#stream.send(bytes)
     } catch {
       // Closed in between; `closed` tells.
       return false
@@ -52,25 +60,13 @@ function plain(bytes: Uint8Array): Uint8Array {
   return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 }
 
-/** The part of js-yamux's stream that is steered below; its types keep it private. */
-interface YamuxWindow {
-  state: number
-  recvWindow: number
-  recvWindowCapacity: number
-  sendWindowUpdate(): void
-}
-/** js-yamux: the handshake's flags ride on window updates until a stream is established. */
-const ESTABLISHED = 3
-
 /**
  * js-yamux answers every data frame with a window update: one more write, and one more wake-up of the peer, per message. Told of half a window at a time,
  * the sender never waits either. Measured on calls through another node: two TCP segments each way become one.
  */
-function spareWindowUpdates(stream: Stream): void {
-  const yamux = stream as unknown as YamuxWindow
-  if (!('sendWindowUpdate' in yamux)) return
-  const update = yamux.sendWindowUpdate.bind(yamux)
-  yamux.sendWindowUpdate = () => {
-    if (yamux.state !== ESTABLISHED || yamux.recvWindowCapacity <= yamux.recvWindow / 2) update()
+function spareWindowUpdates(stream: YamuxStream): void {
+  const update = stream.sendWindowUpdate.bind(stream)
+  stream.sendWindowUpdate = () => {
+    if (stream.state !== ESTABLISHED || stream.recvWindowCapacity <= stream.recvWindow / 2) update()
   }
 }

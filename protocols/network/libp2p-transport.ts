@@ -54,7 +54,7 @@ export class Libp2pTransport implements Transport {
   async start(): Promise<void> {
     await this.#host.handle(
       this.#protocol,
-      (stream, connection) => this.#events?.pipe(connection.remotePeer.toString(), new StreamPipe(stream)),
+      (stream, connection) => this.#events?.pipe(connection.remotePeer.toString(), new StreamPipe(stream, connection)),
       { maxInboundStreams: PIPES_PER_PEER, maxOutboundStreams: PIPES_PER_PEER },
     )
     try {
@@ -93,7 +93,7 @@ export class Libp2pTransport implements Transport {
     const connection = this.#open(peer)
     if (connection === undefined) throw new OsirisError('unavailable', `Cannot open a stream to ${peer}: there is no connection`)
     try {
-      return new StreamPipe(await connection.newStream(this.#protocol, { signal: within(timeoutMs, signal) }))
+      return new StreamPipe(await connection.newStream(this.#protocol, { signal: within(timeoutMs, signal) }), connection)
     } catch (error) {
       throw OsirisError.from(error, `Cannot open a stream to ${peer}`, 'unavailable')
     }
