@@ -27,7 +27,7 @@ const shared = { clock: systemClock, random: Math.random }
 
 async function networkOf(name: string, roles: Role[], bootstrap: string[], { seed } = createIdentity()): Promise<Network> {
   const network = await createLibp2pNetwork({
-    ...{ ...shared, seed, universe, bootstrap, dht: true, events: createEvents() },
+    ...{ ...shared, seed, universe, bootstrap, dht: true, dhtAfterMs: 500, events: createEvents() },
     listen: ['/ip4/127.0.0.1/tcp/0'],
     beat: { name, roles, capacity: 10 },
   })

@@ -1,12 +1,13 @@
 /** A beat on the wire: signed by its node, so that any member can hand it on and nobody can make one up. */
 import { z } from 'zod'
 import { type Identity, publicKeyOf, verifySignature } from '#protocols/access'
+import { dropOldest } from '#protocols/bounded'
 import { decodeAs, encode } from '#protocols/codec'
 import { OsirisError } from '#protocols/errors'
 import { NAME_PATTERN } from '#protocols/function'
 import { ROLES, type Role } from '#protocols/lifecycle'
 import { labelsSchema, regionSchema } from '#protocols/traits'
-import { BEAT_BYTES_MAX } from './limits.ts'
+import { BEAT_BYTES_MAX, MEMBERS_MAX } from './limits.ts'
 import type { Beat, Peer } from './network.ts'
 import { identityOf } from './peer.ts'
 
@@ -88,8 +89,16 @@ export function unpackBeat(bytes: Uint8Array, universe: string): HeardBeat {
   return readBeat(decodeAs(envelopeSchema, bytes, 'a beat'), universe)
 }
 
+/** Keys of peers whose beats were judged lately: making one anew takes half as long as a verdict. */
+export type KnownKeys = Map<Peer, ReturnType<typeof publicKeyOf>>
+
 /** Whether the peer itself signed it. */
-export function isSignedBy(peer: Peer, { body, signature }: Envelope): boolean {
-  const id = identityOf(peer)
-  return id !== undefined && verifySignature(publicKeyOf(id), Buffer.concat([CONTEXT, body]), signature)
+export function isSignedBy(peer: Peer, { body, signature }: Envelope, known: KnownKeys = new Map()): boolean {
+  const id = known.has(peer) ? undefined : identityOf(peer)
+  if (id !== undefined) {
+    dropOldest(known, MEMBERS_MAX)
+    known.set(peer, publicKeyOf(id))
+  }
+  const key = known.get(peer)
+  return key !== undefined && verifySignature(key, Buffer.concat([CONTEXT, body]), signature)
 }

@@ -6,7 +6,7 @@
 import { OsirisError } from '#protocols/errors'
 import type { Clock, Random } from '#protocols/lifecycle'
 import type { Introductions } from './introductions.ts'
-import { CONNECTIONS_TARGET, CROWD_ASKS, CROWD_MARGIN, STALE_MS } from './limits.ts'
+import { CONNECTIONS_TARGET, CROWD_ASKS, CROWD_MARGIN, STALE_FAR_MS, STALE_MS } from './limits.ts'
 import type { Member, Members, Peer } from './network.ts'
 
 export interface CrowdInit {
@@ -35,8 +35,12 @@ export function fromAnywhere<T>(list: readonly T[], random: Random): T[] {
  */
 export function whomToAsk(members: readonly Member[], now: number, random: Random): Peer[] {
   if (members.length <= CONNECTIONS_TARGET - CROWD_MARGIN) return []
-  const silent = members.reduce((oldest, each) => (each.seenAt < oldest.seenAt ? each : oldest))
-  const stale = now - silent.seenAt >= STALE_MS ? [silent.peer] : []
+  const overdue = members.filter(({ seenAt, connected }) => now - seenAt >= (connected ? STALE_MS : STALE_FAR_MS))
+  const silent = overdue.reduce<Member | undefined>(
+    (oldest, each) => (oldest !== undefined && oldest.seenAt <= each.seenAt ? oldest : each),
+    undefined,
+  )
+  const stale = silent === undefined ? [] : [silent.peer]
   if (stale.length === 0 && !isCrowd(members.length)) return []
   const near = members.filter(({ connected, peer }) => connected && peer !== stale[0])
   const chosen: Peer[] = []
@@ -55,10 +59,10 @@ export class Crowd {
     this.#init = init
   }
 
-  /** Twice a second. One after the other: what the first told is not asked of the second. */
-  round(): void {
+  /** Twice a second. One after the other: what the first told is not asked of the second. Until now this node could hear nobody for `deafMs`: so long nobody was silent. */
+  round(deafMs = 0): void {
     const { members, clock, random } = this.#init
-    const peers = whomToAsk(members.list(), clock.monotonic(), random).filter((peer) => !this.#asked.has(peer))
+    const peers = whomToAsk(members.list(), clock.monotonic() - deafMs, random).filter((peer) => !this.#asked.has(peer))
     if (peers.length > 0) void this.#ask(peers)
   }
 

@@ -1,11 +1,15 @@
-/** Who holds what, and records that prove themselves, by kad-dht: loaded and started after the node serves, because 60 nodes that start it at boot take 14 s to settle. */
+/**
+ * Who holds what, and records that prove themselves, by kad-dht: loaded and started when the node has long served, or is asked, because 60 nodes that start it at
+ * boot take 14 s to settle. That this node takes part is said from the start: to say it later, every node would tell every peer once more who it is.
+ */
 import type { KadDHT, KadDHTComponents } from '@libp2p/kad-dht'
 import type { CID } from 'multiformats/cid'
 import { dropOldest } from '#protocols/bounded'
 import { OsirisError } from '#protocols/errors'
 import type { Clock } from '#protocols/lifecycle'
 import { boundedDatastore } from './bounded-datastore.ts'
-import { DHT_BYTES_MAX, DHT_ENTRIES_MAX } from './limits.ts'
+import { type Answerer, dhtParts } from './libp2p-dht-parts.ts'
+import { DHT_BYTES_MAX, DHT_COPIES, DHT_ENTRIES_MAX, DHT_PATHS } from './limits.ts'
 import type { Peer } from './network.ts'
 import { RecordTable } from './records.ts'
 import type { DialOptions } from './transport.ts'
@@ -31,18 +35,32 @@ const CONCURRENT_TELLS = 4
 const LATER_MS = 400
 /** The first part of every record's key: what kad-dht finds validator and selector by. */
 const RECORDS = 'osiris'
+/** Before this node asks who is near it. Members know each other by their beats, and tables fill by what is asked. */
+const SELF_QUERY_MS = 5 * 60_000
+
+/** As kad-dht itself has it: a peer may ask so much at once. */
+const STREAMS = { maxInboundStreams: 32, maxOutboundStreams: 64 }
+
+/** The parts of kad-dht that its types keep private. */
+interface Startable {
+  start(): Promise<void>
+  routingTable: { add(peer: KadDHTComponents['peerId']): Promise<void> }
+}
 
 /** Something to tell the DHT. */
 type Tell = (dht: KadDHT, signal: AbortSignal) => Promise<AsyncIterable<unknown>>
 
 export class Dht {
   readonly records = new RecordTable()
+  /** Where a member listens. Set before `start()`. */
+  addressesOf: (peer: Peer) => readonly string[] = () => []
   readonly #components: KadDHTComponents
   readonly #init: DhtInit
   readonly #stopped = new AbortController()
   readonly #queue = new Map<string, Tell>()
   #busy = 0
   #dht: Promise<KadDHT> | undefined
+  #answerBy: Answerer | undefined
   #cancelStart = (): void => {}
 
   constructor(components: KadDHTComponents, init: DhtInit) {
@@ -51,8 +69,11 @@ export class Dht {
   }
 
   /** Called by libp2p, with the other services. */
-  start(): void {
-    if (this.#init.enabled) this.#cancelStart = this.#init.clock.after(this.#init.startAfterMs, () => this.#pump())
+  async start(): Promise<void> {
+    const { enabled, client, protocol, clock, startAfterMs } = this.#init
+    if (!enabled) return
+    this.#cancelStart = clock.after(startAfterMs, () => this.#pump())
+    if (!client) await this.#components.registrar.handle(protocol, (...asked) => this.#answer(...asked), STREAMS)
   }
 
   async stop(): Promise<void> {
@@ -134,9 +155,20 @@ export class Dht {
     return (this.#dht ??= this.#begin())
   }
 
+  async #answer(...asked: Parameters<Answerer>): Promise<void> {
+    await this.#started()
+    if (this.#answerBy === undefined) throw new OsirisError('unavailable', 'Cannot answer for the DHT: this node stops')
+    await this.#answerBy(...asked)
+  }
+
   async #begin(): Promise<KadDHT> {
     const { kadDHT, passthroughMapper } = await import('@libp2p/kad-dht')
-    const datastore = boundedDatastore(this.#components.datastore, { entriesMax: DHT_ENTRIES_MAX, bytesMax: DHT_BYTES_MAX })
+    const parts = dhtParts({
+      components: this.#components,
+      datastore: boundedDatastore(this.#components.datastore, { entriesMax: DHT_ENTRIES_MAX, bytesMax: DHT_BYTES_MAX }),
+      addressesOf: (peer) => this.addressesOf(peer),
+      answerBy: (answerer) => (this.#answerBy = answerer),
+    })
     const dht = kadDHT({
       protocol: this.#init.protocol,
       clientMode: this.#init.client,
@@ -144,22 +176,29 @@ export class Dht {
       peerInfoMapper: passthroughMapper,
       // Alone, a query must end rather than wait for company.
       allowQueryWithZeroPeers: true,
+      initialQuerySelfInterval: SELF_QUERY_MS,
+      kBucketSize: DHT_COPIES,
+      alpha: DHT_PATHS,
       // Records of other keys are refused.
       validators: { [RECORDS]: (key, value) => this.#validate(key, value) },
       selectors: { [RECORDS]: (key, values) => this.#select(key, values) },
-    })(new Proxy(this.#components, { get: (all, name) => (name === 'datastore' ? datastore : (Reflect.get(all, name) as unknown)) }))
+    })(parts)
     if (this.#stopped.signal.aborted) return dht
-    await (dht as unknown as { start(): Promise<void> }).start()
-    this.#introduce()
+    const begun = dht as unknown as Startable
+    await begun.start()
+    await this.#introduce(begun.routingTable)
     return dht
   }
 
-  /** libp2p tells a late service only of peers to come: those already here are told of by hand. */
-  #introduce(): void {
-    const { registrar, connectionManager } = this.#components
-    for (const connection of connectionManager.getConnections()) {
-      for (const topology of registrar.getTopologies(this.#init.protocol)) {
-        Promise.resolve(topology.onConnect?.(connection.remotePeer, connection)).catch(this.#init.onError)
+  /** libp2p tells a late service only of peers to come: those already here that take part are put in by hand, before the first thing is told to them. */
+  async #introduce(table: Startable['routingTable']): Promise<void> {
+    const { connectionManager, peerStore } = this.#components
+    for (const { remotePeer } of connectionManager.getConnections()) {
+      try {
+        const { protocols } = await peerStore.get(remotePeer)
+        if (protocols.includes(this.#init.protocol)) await table.add(remotePeer)
+      } catch {
+        // It has not introduced itself yet: libp2p tells of it when it has.
       }
     }
   }

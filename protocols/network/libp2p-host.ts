@@ -2,10 +2,11 @@
 import { gossipsub } from '@chainsafe/libp2p-gossipsub'
 import { noise } from '@chainsafe/libp2p-noise'
 import { generateKeyPairFromSeed } from '@libp2p/crypto/keys'
-import { identify, identifyPush } from '@libp2p/identify'
+import { identify } from '@libp2p/identify'
 import { ping } from '@libp2p/ping'
 import { tcp } from '@libp2p/tcp'
 import { yamux } from '@libp2p/yamux'
+import type { Libp2p, Logger } from '@libp2p/interface'
 import type { KadDHTComponents } from '@libp2p/kad-dht'
 import { createLibp2p } from 'libp2p'
 import { OsirisError } from '#protocols/errors'
@@ -24,13 +25,21 @@ export interface HostInit {
 
 export type Host = Awaited<ReturnType<typeof createHost>>
 
+/** libp2p makes a logger for each connection and stream, and with each asks whether there is a terminal. */
+const SILENT: Logger = Object.assign((): void => {}, {
+  enabled: false,
+  error: (): void => {},
+  trace: (): void => {},
+  newScope: () => SILENT,
+})
+
 /** Topics a peer may announce cost it about 1 KiB each of this budget. */
 const TOPIC_BUDGET_BYTES = 64 * 1024
 
 export async function createHost({ seed, swarmKey, listen, prefix, dht }: HostInit) {
   if (swarmKey.length !== 32) throw new OsirisError('internal', 'Cannot make a host: the swarm key is not 32 bytes')
   const psk = Buffer.from(`/key/swarm/psk/1.0.0/\n/base16/\n${Buffer.from(swarmKey).toString('hex')}`)
-  return createLibp2p({
+  const host = await createLibp2p({
     start: false,
     privateKey: await generateKeyPairFromSeed('Ed25519', seed),
     addresses: { listen: [...listen] },
@@ -45,11 +54,14 @@ export async function createHost({ seed, swarmKey, listen, prefix, dht }: HostIn
       dialTimeout: 5_000,
       reconnectRetries: 0,
     },
-    connectionMonitor: { protocolPrefix: prefix },
+    // libp2p-monitor.ts instead.
+    connectionMonitor: { enabled: false },
+    logger: { forComponent: () => SILENT },
+    // A record that ages is forgotten while its peer is connected, and gossip then never hears that it left.
+    peerStore: { maxPeerAge: Number.POSITIVE_INFINITY, maxAddressAge: Number.POSITIVE_INFINITY },
     services: {
+      // Once per connection: what a node can do and where it listens never changes while it runs.
       identify: identify({ protocolPrefix: prefix }),
-      // Tells peers of the DHT, which starts late.
-      identifyPush: identifyPush({ protocolPrefix: prefix }),
       ping: ping({ protocolPrefix: prefix }),
       pubsub: gossipsub({
         protocols: [`/${prefix}/meshsub/1.1.0`],
@@ -86,4 +98,17 @@ export async function createHost({ seed, swarmKey, listen, prefix, dht }: HostIn
       },
     },
   })
+  spareNotes(host)
+  return host
+}
+
+/** With each stream libp2p notes that the peer speaks its protocol, with each introduction what its program is called: a record written anew each time, for what is known or read by nobody. */
+function spareNotes({ peerId, peerStore }: Pick<Libp2p, 'peerId' | 'peerStore'>): void {
+  const merge = peerStore.merge.bind(peerStore)
+  peerStore.merge = (peer, data, options) => {
+    const isNote = !peer.equals(peerId) && Object.keys(data).every((each) => each === 'protocols' || each === 'metadata')
+    return isNote
+      ? Promise.resolve({ id: peer, addresses: [], protocols: [], metadata: new Map(), tags: new Map() })
+      : merge(peer, data, options)
+  }
 }

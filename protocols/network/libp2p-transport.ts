@@ -4,10 +4,13 @@ import type { Connection } from '@libp2p/interface'
 import { peerIdFromString } from '@libp2p/peer-id'
 import { multiaddr, type Multiaddr } from '@multiformats/multiaddr'
 import { OsirisError } from '#protocols/errors'
+import type { Clock } from '#protocols/lifecycle'
 import type { Host } from './libp2p-host.ts'
 import { StreamPipe } from './libp2p-pipe.ts'
 import { TOPIC_BYTES_MAX } from './limits.ts'
+import { Monitor, type Watched } from './libp2p-monitor.ts'
 import type { Peer, TopicHandler } from './network.ts'
+import { whereIs } from './peer.ts'
 import type { RecordTable } from './records.ts'
 import type { DialOptions, MayHear, Pipe, Transport, TransportEvents } from './transport.ts'
 
@@ -16,6 +19,9 @@ export interface Libp2pTransportInit {
   /** In front of every protocol name and topic. */
   prefix: string
   dht: boolean
+  clock: Clock
+  /** Milliseconds between two pings of a connection. */
+  pingEveryMs?: number
 }
 
 /** Pipes a peer may open to ask through: one, and one more while the first is ending. */
@@ -34,11 +40,13 @@ export class Libp2pTransport implements Transport {
   readonly #protocol: string
   readonly #prefix: string
   readonly #dht: boolean
+  readonly #monitor: Monitor
   #events: TransportEvents | undefined
   #mayHear: MayHear | undefined
 
-  constructor({ host, prefix, dht }: Libp2pTransportInit) {
+  constructor({ host, prefix, dht, clock, pingEveryMs }: Libp2pTransportInit) {
     this.#host = host
+    this.#monitor = new Monitor({ connections: () => host.getConnections().map(watched), clock, everyMs: pingEveryMs })
     this.#prefix = prefix
     this.#dht = dht
     this.#protocol = `/${prefix}/frames/1`
@@ -47,6 +55,7 @@ export class Libp2pTransport implements Transport {
 
   bind(events: TransportEvents): void {
     this.#events = events
+    this.#host.services.dht.addressesOf = (peer) => events.addressesOf(peer)
     this.#host.addEventListener('peer:connect', ({ detail }) => events.connected(detail.toString()))
     this.#host.addEventListener('peer:disconnect', ({ detail }) => events.disconnected(detail.toString()))
   }
@@ -62,9 +71,11 @@ export class Libp2pTransport implements Transport {
     } catch (error) {
       throw new OsirisError('unavailable', `Cannot start the network: ${listenFailure(error)}`, { cause: error })
     }
+    this.#monitor.start()
   }
 
   async stop(): Promise<void> {
+    this.#monitor.stop()
     await this.#host.stop()
   }
 
@@ -73,7 +84,8 @@ export class Libp2pTransport implements Transport {
   }
 
   connections(): Peer[] {
-    return this.#host.getPeers().map(String)
+    // The text of a peer is kept with its connection; `getPeers()` makes it anew each time.
+    return [...new Set(this.#host.getConnections().map(({ remotePeer }) => remotePeer.toString()))]
   }
 
   async dial(address: string, options: DialOptions): Promise<Peer> {
@@ -84,9 +96,7 @@ export class Libp2pTransport implements Transport {
   async connect(peer: Peer, addresses: readonly string[], options: DialOptions): Promise<void> {
     if (this.#open(peer) !== undefined) return
     if (addresses.length === 0) throw new OsirisError('unavailable', `Cannot dial ${peer}: no address is known`)
-    const suffix = `/p2p/${peer}`
-    const multiaddrs = addresses.map((address) => parse(address.endsWith(suffix) ? address : address + suffix))
-    await this.#dial(multiaddrs, `Cannot dial ${peer}`, options)
+    await this.#dial(whereIs(peer, addresses).map(parse), `Cannot dial ${peer}`, options)
   }
 
   async open(peer: Peer, { timeoutMs, signal }: DialOptions): Promise<Pipe> {
@@ -178,6 +188,19 @@ export class Libp2pTransport implements Transport {
       const refused = !reached && isRefused(error) ? { details: { refused: true } } : {}
       throw new OsirisError('unavailable', `${act}: ${dialFailure(error, reached, timeoutMs, signal)}`, { cause: error, ...refused })
     }
+  }
+}
+
+/** The part of js-yamux that pings; libp2p's types keep it private. */
+interface Muxed {
+  muxer?: { ping?(): Promise<unknown> }
+}
+
+function watched(connection: Connection): Watched {
+  return {
+    id: connection.id,
+    ping: async () => (connection as Muxed).muxer?.ping?.(),
+    abort: (error) => connection.abort(error),
   }
 }
 

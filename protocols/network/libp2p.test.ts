@@ -87,6 +87,48 @@ describe('libp2p', () => {
     expect(b.connections()).toEqual([])
   })
 
+  it('answers for the DHT before it has anything to say there itself', async () => {
+    const judge = (): string => 'a'
+    const [late, asker] = await Promise.all([0, 0].map((_, at) => assemble(initOf(`n${at}`), at === 0 ? 3_600_000 : 0)))
+    const nodes = [late!, asker!]
+    for (const { network } of nodes) {
+      stops.push(() => network.stop())
+      network.judgeRecords('test', judge)
+    }
+    await late!.network.start()
+    await asker!.network.start()
+    await asker!.network.dial(String(late!.network.addresses()[0]), { timeoutMs: 1_000 })
+    const key = 'ab'.repeat(32)
+    const said = new Uint8Array([7])
+    const heard = () => late!.host.services.dht.records.best('test', key)
+    await until(
+      () => {
+        asker!.network.putRecord('test', key, said)
+        return heard() !== undefined
+      },
+      5_000,
+      100,
+    )
+    expect(heard()).toEqual(said)
+  })
+
+  it('ends a connection whose other end stands still', async () => {
+    const { network: a } = await assemble(initOf('a'), 3_600_000, 400)
+    stops.push(() => a.stop())
+    await a.start()
+    const child = spawn(process.execPath, ['--input-type=module', '-e', CHILD], {
+      cwd: import.meta.dirname,
+      env: { ...process.env, OSIRIS_TEST: JSON.stringify({ universe, bootstrap: a.addresses() }) },
+      stdio: 'inherit',
+    })
+    stops.push(async () => void child.kill('SIGKILL'))
+    await until(() => a.connections().length === 1, 10_000)
+    await new Promise((resolve) => setTimeout(resolve, 700))
+    expect(a.connections()).toHaveLength(1)
+    child.kill('SIGSTOP')
+    await until(() => a.connections().length === 0, 5_000)
+  })
+
   it('never makes a host without a whole key', async () => {
     const dht = { enabled: false, protocol: '/x', client: true, startAfterMs: 0, clock: systemClock, onError: () => {} }
     const host = createHost({ seed: createIdentity().seed, swarmKey: new Uint8Array(31), listen: [], prefix: 'x', dht })

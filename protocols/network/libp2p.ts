@@ -20,21 +20,27 @@ export interface Libp2pNetworkInit {
   beat: BeatInit
   /** Whether it takes part in the DHT: without, `provide` does nothing and `providers` is empty. */
   dht: boolean
+  /** Milliseconds after `start()` from which on it says to the DHT what it has to say; it answers, and asks where it must, at any time. Default: 10 s, a quarter more or less. */
+  dhtAfterMs?: number
   storage?: KnownPeers
   clock: Clock
   random: Random
   events: Events
 }
 
-/** Kademlia starts this long after the node. */
-const DHT_START_AFTER_MS = 2_000
+/** Kademlia takes 100 ms of processor to load: in a universe that starts, when all serve, and not in all nodes at once. */
+const DHT_AFTER_MS = 10_000
 
 export async function createLibp2pNetwork(init: Libp2pNetworkInit): Promise<Network> {
-  return (await assemble(init, DHT_START_AFTER_MS)).network
+  return (await assemble(init, init.dhtAfterMs ?? DHT_AFTER_MS * (0.75 + 0.5 * init.random()))).network
 }
 
-/** The network and the host under it; tests end the host without the network's goodbye. */
-export async function assemble(init: Libp2pNetworkInit, startAfterMs: number): Promise<{ network: Network; host: Host }> {
+/** The network and the host under it; tests end the host without the network's goodbye, and ping its connections more often. */
+export async function assemble(
+  init: Libp2pNetworkInit,
+  startAfterMs: number,
+  pingEveryMs?: number,
+): Promise<{ network: Network; host: Host }> {
   const { seed, universe, listen, bootstrap, beat, storage, clock, random, events } = init
   const id = universeId(universe)
   const prefix = `osiris/${id}`
@@ -50,7 +56,7 @@ export async function assemble(init: Libp2pNetworkInit, startAfterMs: number): P
     dht: { enabled: init.dht, protocol: `/${prefix}/kad/1`, client: beat.roles.length === 0, startAfterMs, clock, onError },
   })
   const network = new MeshNetwork({
-    transport: new Libp2pTransport({ host, prefix, dht: init.dht }),
+    transport: new Libp2pTransport({ host, prefix, dht: init.dht, clock, ...(pingEveryMs === undefined ? {} : { pingEveryMs }) }),
     identity: createIdentity(seed),
     universe: id,
     beat,

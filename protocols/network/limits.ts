@@ -32,6 +32,10 @@ export const RECORDS_BYTES_MAX = 16 * 1024 * 1024
 /** What the DHT of a node keeps for others, who has what included; the oldest goes. */
 export const DHT_ENTRIES_MAX = 65_536
 export const DHT_BYTES_MAX = 32 * 1024 * 1024
+/** Nodes that keep what is told to the DHT, the nearest to its key, and that are asked for it first; whoever says something or asks opens connections to those. */
+export const DHT_COPIES = 8
+/** Ways a question takes at once, so that one liar on one of them does not end it. */
+export const DHT_PATHS = 3
 
 /** CBOR of a beat. */
 export const BEAT_BYTES_MAX = 8 * 1024
@@ -58,9 +62,13 @@ export function beatEveryMs(members: number): number {
 }
 /** A member whose last beat is this old is asked itself, before it would be forgotten. */
 export const STALE_MS = 2_500
+/** One that this node is not connected to: it costs a connection, and mostly somebody else tells of it before. */
+export const STALE_FAR_MS = 3_250
 /** Who counts a few members less than the others do, and hears nothing from those that count more, asks too. */
 export const CROWD_MARGIN = 3
-/** Opened as fast as members are heard of; the rest one per round. */
-export const CONNECTIONS_EAGER = 8
+/** Opened as fast as members are heard of: all of a universe of five, and what gossip needs. With eight, universes of twenty nodes that start together opened most of their 190 pairs at once. */
+export const CONNECTIONS_EAGER = 4
+/** Between two of the rest. */
+export const CONNECTIONS_PACE_MS = 2_000
 /** Peers without a role keep fewer: nobody places work on them. */
 export const CONNECTIONS_TARGET_ROLELESS = 3

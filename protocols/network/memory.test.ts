@@ -5,7 +5,7 @@ import type { Clock } from '#protocols/lifecycle'
 import { until } from '#protocols/until'
 import { MemoryMesh, sequence } from './memory.ts'
 import { whomToAsk } from './crowd.ts'
-import { CONNECTIONS_TARGET, CROWD_ASKS, CROWD_MARGIN, MEMBER_EXPIRY_MS, STALE_MS } from './limits.ts'
+import { CONNECTIONS_TARGET, CROWD_ASKS, CROWD_MARGIN, MEMBER_EXPIRY_MS, STALE_FAR_MS, STALE_MS } from './limits.ts'
 import type { Member, Network } from './network.ts'
 import { networkSuite } from './network.suite.ts'
 import { failure } from './suite-tools.fixture.ts'
@@ -147,7 +147,7 @@ describe('a crowd', () => {
         const members = all.map(({ seenAt, connected }, index) => member(index, seenAt, connected))
         let turn = 0
         const asked = whomToAsk(members, 10_000, () => all[turn++ % all.length]!.random)
-        const stale = members.filter(({ seenAt }) => 10_000 - seenAt >= STALE_MS)
+        const stale = members.filter(({ seenAt, connected }) => 10_000 - seenAt >= (connected ? STALE_MS : STALE_FAR_MS))
         expect(asked.length).toBeLessThanOrEqual(CROWD_ASKS)
         expect(new Set(asked).size).toBe(asked.length)
         const far = asked.filter((peer) => members.find((each) => each.peer === peer)?.connected !== true)

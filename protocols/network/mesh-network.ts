@@ -111,7 +111,7 @@ export class MeshNetwork implements Network {
     const doubted = (peer: Peer): void => {
       if (this.#running) void this.#probes.suspect(peer)
     }
-    this.#introductions = new Introductions({ table: this.#table, universe, random, request, own, doubted })
+    this.#introductions = new Introductions({ self: transport.peer, table: this.#table, universe, clock, random, request, own, doubted })
     this.#probes = new Probes({ table: this.#table, transport, clock, random, request })
     this.#crowd = new Crowd({ members: this.#table, introductions: this.#introductions, clock, random, doubted })
     this.#neighbours = new Neighbours({
@@ -242,14 +242,15 @@ export class MeshNetwork implements Network {
     this.#transport.bind({
       connected: (peer) => {
         this.#table.setConnected(peer, true)
-        // Whoever cannot be greeted is heard of by its beats.
-        if (this.#running) this.#introductions.greet(peer).catch(() => {})
+        if (this.#running) this.#introductions.met(peer)
       },
       disconnected: (peer) => {
         this.#table.setConnected(peer, false)
+        this.#introductions.parted(peer)
         if (this.#running) void this.#probes.suspect(peer)
       },
       pipe: (peer, pipe) => this.#links.accept(peer, pipe),
+      addressesOf: (peer) => this.#table.get(peer)?.addresses ?? [],
     })
   }
 
@@ -271,11 +272,13 @@ export class MeshNetwork implements Network {
   #round(): void {
     const now = this.#init.clock.monotonic()
     // A process that had no processor, or was stopped, first reads what waits for it (after Lifeguard, https://arxiv.org/abs/1707.00788).
-    this.#table.expire(Math.max(0, now - this.#roundAt - ROUND_MS))
+    const deafMs = Math.max(0, now - this.#roundAt - ROUND_MS)
+    this.#table.expire(deafMs)
     this.#roundAt = now
     this.#table.judge()
     this.#neighbours.round()
-    this.#crowd.round()
+    this.#introductions.round()
+    this.#crowd.round(deafMs)
   }
 
   #trouble(error: unknown): void {

@@ -2,7 +2,7 @@
 import { dropOldest } from '#protocols/bounded'
 import type { Clock, Random } from '#protocols/lifecycle'
 import { fromAnywhere } from './crowd.ts'
-import { CONNECTIONS_EAGER, CONNECTIONS_TARGET, CONNECTIONS_TARGET_ROLELESS } from './limits.ts'
+import { CONNECTIONS_EAGER, CONNECTIONS_PACE_MS, CONNECTIONS_TARGET, CONNECTIONS_TARGET_ROLELESS } from './limits.ts'
 import type { Member, Members, Peer } from './network.ts'
 import { peerInAddress } from './peer.ts'
 import type { Transport } from './transport.ts'
@@ -39,6 +39,8 @@ export class Neighbours {
   readonly #tries = new Map<string, { failures: number; nextAt: number; busy: boolean }>()
   /** Members being dialled now. */
   #meeting = 0
+  /** From when on one more is dialled, where there are enough to begin with. */
+  #nextAt = 0
   #known: string[] = []
   #saveAt = 0
   #unsaved = false
@@ -98,14 +100,15 @@ export class Neighbours {
   }
 
   #meet(members: readonly Member[]): void {
+    const now = this.#init.clock.monotonic()
     const target = this.#init.roleless() ? CONNECTIONS_TARGET_ROLELESS : CONNECTIONS_TARGET
-    const connections = this.#near() + this.#meeting
-    let room = connections < CONNECTIONS_EAGER ? CONNECTIONS_EAGER - connections : Math.min(1 - this.#meeting, target - connections)
+    let room = roomFor({ connections: this.#near(), dialling: this.#meeting, target, isDue: now >= this.#nextAt })
     for (const { connected, peer, addresses } of members) {
-      if (room <= 0 || connections >= target) return
+      if (room <= 0) return
       if (connected || addresses.length === 0 || !this.#isDue(peer)) continue
       room--
       this.#meeting++
+      this.#nextAt = now + CONNECTIONS_PACE_MS
       void this.#try(peer, () => this.#init.transport.connect(peer, addresses, { timeoutMs: DIAL_TIMEOUT_MS })).finally(
         () => this.#meeting--,
       )
@@ -173,4 +176,12 @@ export class Neighbours {
       .finally(() => (this.#saving = undefined))
     await this.#saving
   }
+}
+
+/** How many members to dial now: at once what it takes to begin with, from then on one after the other, each when it is due. Pure. */
+export function roomFor(state: { connections: number; dialling: number; target: number; isDue: boolean }): number {
+  const { connections, dialling, target, isDue } = state
+  const eager = Math.min(CONNECTIONS_EAGER, target) - connections - dialling
+  if (eager > 0) return eager
+  return isDue && dialling === 0 && connections < target ? 1 : 0
 }

@@ -23,6 +23,12 @@ export function identityOf(peer: Peer): string | undefined {
   }
 }
 
+/** Multiaddrs at which nobody but this peer may answer, whatever they say. */
+export function whereIs(peer: Peer, addresses: readonly string[]): string[] {
+  const suffix = `/p2p/${peer}`
+  return addresses.map((address) => (address.endsWith(suffix) ? address : address + suffix))
+}
+
 /** The peer id at the end of a multiaddr, if there is one. */
 export function peerInAddress(address: string): Peer | undefined {
   return /\/p2p\/([1-9A-HJ-NP-Za-km-z]+)$/.exec(address)?.[1]

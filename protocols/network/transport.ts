@@ -36,6 +36,8 @@ export interface TransportEvents {
   disconnected(peer: Peer): void
   /** A peer opened a pipe to ask through. */
   pipe(peer: Peer, pipe: Pipe): void
+  /** Where a member listens, by its own word; empty for anybody else. */
+  addressesOf(peer: Peer): readonly string[]
 }
 
 export interface Transport extends Startable {

@@ -12,8 +12,8 @@ import { assertServes, BODY, NAME, PATH, SOURCE } from '../subject.ts'
 
 const SIZES = [5, 10, 20, 40]
 const CALLS = 1000
-/** What nodes that have just met tell each other is no part of it. */
-const SETTLE_MS = 15_000
+/** What nodes that have just met tell each other is no part of it: their neighbours, the DHT, and each that follows the ledger asks every catalog once, one a second. */
+const SETTLE_MS = 25_000
 /** Beside the changes: what the same universe does without any. */
 const WATCHED_MS = 10_000
 const CHANGE_EVERY_MS = 500
