@@ -22,6 +22,8 @@ interface Version extends Name {
 
 /** Changes are told as they come; this is for those that were missed. */
 const LIST_MS = 300_000
+/** After the catalog could not be asked. */
+const AGAIN_MS = 5000
 /** Functions looked at before others have their turn: half a millisecond. */
 const AT_ONCE = 256
 /** Functions asked for again in one round. */
@@ -66,7 +68,7 @@ export class AlwaysOn {
       }
     } catch {
       // No catalog can be asked now: what is known stands, and everything is listed again.
-      this.#listedAtMs = Math.max(this.#listedAtMs, this.#init.clock.monotonic() - LIST_MS + AGAIN_MS)
+      this.#listedAtMs = this.#init.clock.monotonic() - LIST_MS + AGAIN_MS
     } finally {
       this.#isAsking = false
     }
@@ -101,9 +103,6 @@ export class AlwaysOn {
     }
   }
 }
-
-/** After the catalog could not be asked. */
-const AGAIN_MS = 5000
 
 function keyOf({ namespace, name }: Name): string {
   return `${namespace}/${name}`
