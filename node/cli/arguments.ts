@@ -18,6 +18,19 @@ export function refFrom(text: string, namespace: string | undefined): FunctionRe
 
 export const refText = (text: string, namespace: string | undefined): string => formatRef(refFrom(text, namespace))
 
+/** The same for a function as a whole, as text. Throws `invalid_argument` for one version of it. */
+export function wholeRef(text: string, namespace: string | undefined): string {
+  const ref = refFrom(text, namespace)
+  if (ref.selector === undefined) return formatRef(ref)
+  throw new OsirisError('invalid_argument', `Cannot use "${text}" here: leave out "@${ref.selector}"`)
+}
+
+/** Throws `invalid_argument` where nobody named one; `whose`: topics, calls. */
+export function namespaceFrom(given: string | undefined, whose: string): string {
+  if (given !== undefined) return given
+  throw new OsirisError('invalid_argument', `Cannot tell whose ${whose} are meant: give --namespace`)
+}
+
 /** Throws `invalid_argument` with the option's name. */
 export function wholeNumber(text: string, option: string, min: number, max: number): number {
   const value = /^\d{1,9}$/.test(text) ? Number(text) : Number.NaN

@@ -2,12 +2,11 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { WATCH_MS_MAX, WATCH_MS_MIN } from '#protocols/canary'
 import { OsirisError } from '#protocols/errors'
-import { durationMs } from '#protocols/manifest'
 import type { CanaryPlan, CanaryStatus } from '#sdk'
 import type { NodeApi } from './api.ts'
 import { EXIT } from './exit-codes.ts'
 import { sentenceOf } from './acknowledging.ts'
-import { wholeNumber } from './arguments.ts'
+import { durationOf, wholeNumber } from './arguments.ts'
 import type { Context } from './context.ts'
 import { printableLine } from './printable.ts'
 
@@ -24,15 +23,10 @@ export interface CanaryWords {
 }
 
 /** What the words ask for. Throws `invalid_argument`. */
-export function planFrom(version: string, { canary, watch, alias }: CanaryWords): CanaryPlan {
+export async function planFrom(version: string, { canary, watch, alias }: CanaryWords): Promise<CanaryPlan> {
   const weight = typeof canary === 'string' ? { weight: wholeNumber(canary.replace(/\s*%$/, ''), '--canary', 1, 99) } : {}
-  return { version, ...weight, ...(watch === undefined ? {} : { watchMs: watchFrom(watch) }), ...(alias === undefined ? {} : { alias }) }
-}
-
-function watchFrom(text: string): number {
-  const { success, data } = durationMs(WATCH_MS_MIN, WATCH_MS_MAX).safeParse(text)
-  if (success) return data
-  throw new OsirisError('invalid_argument', `--watch: expected a duration such as 30s or 5m, from 1s to 7d (got "${text}")`)
+  const watchMs = watch === undefined ? {} : { watchMs: await durationOf(watch, '--watch', WATCH_MS_MIN, WATCH_MS_MAX) }
+  return { version, ...weight, ...watchMs, ...(alias === undefined ? {} : { alias }) }
 }
 
 /** Until it ends, or Ctrl-C: then it goes on without being looked at. With `--json` a line for each change. Ends badly when it does. */

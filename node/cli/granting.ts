@@ -48,12 +48,6 @@ export function expiryFrom(text: string, nowMs: number): number {
 export const textOfGrants = (grants: readonly Grant[]): string =>
   grants.map(({ can, namespaces }) => `${can.join(', ')} on ${namespaces.join(', ')}`).join('; ')
 
-export const dateOf = (atMs: number): string =>
-  new Date(atMs)
-    .toISOString()
-    .replace(/\.\d+Z$/, 'Z')
-    .replace('T', ' ')
-
 /** What stands between commas, if anything. */
 export const wordsOf = (text: string): string[] =>
   text

@@ -15,7 +15,8 @@ import { OsirisError } from '#protocols/errors'
 import { type Role, ROLES } from '#protocols/lifecycle'
 import { wholeNumber } from './arguments.ts'
 import type { Context } from './context.ts'
-import { dateOf, expiryFrom, wordsOf } from './granting.ts'
+import { expiryFrom, wordsOf } from './granting.ts'
+import { timeOf } from './table.ts'
 import { localNodes, stateDirOf } from './target.ts'
 
 /** Who signs; of the root's key the universe is known by itself. */
@@ -60,7 +61,7 @@ function tell(token: JoinToken, { invitation }: Invited, context: Context): void
     return context.json({ join, id, key: issuer, universe: invitation.universe, roles, uses, expiresAtMs })
   const nodes = uses === 1 ? 'one node' : `${uses} nodes`
   context.io.err(
-    `Lets ${nodes} into universe "${token.universe.name}" as ${roles.join(', ')} until ${dateOf(expiresAtMs)}; its id is ${id}\n`,
+    `Lets ${nodes} into universe "${token.universe.name}" as ${roles.join(', ')} until ${timeOf(expiresAtMs)}; its id is ${id}\n`,
   )
   context.io.out(`${join}\n`)
 }

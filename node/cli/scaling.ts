@@ -1,10 +1,10 @@
 /** `osiris function scale`: how many instances a function may have, and has. */
 import type { Command } from 'commander'
 import { OsirisError } from '#protocols/errors'
-import { formatRef } from '#protocols/function'
+import { parseRef } from '#protocols/function'
 import type { ScaleConfig, ScaleSummary } from '#sdk'
 import { ackOf, type AckWords, sentenceOf, withAck } from './acknowledging.ts'
-import { refFrom, wholeNumber } from './arguments.ts'
+import { durationOf, wholeNumber, wholeRef } from './arguments.ts'
 import type { Context } from './context.ts'
 import { renderTable } from './table.ts'
 
@@ -31,9 +31,7 @@ export function registerScale(noun: Command, context: Context): void {
 }
 
 async function scale(text: string, words: Words, context: Context): Promise<void> {
-  const { namespace, name, selector } = refFrom(text, context.globals().namespace)
-  if (selector !== undefined) throw new OsirisError('invalid_argument', `Cannot use "${text}" here: leave out "@${selector}"`)
-  const ref = formatRef({ namespace, name })
+  const ref = wholeRef(text, context.globals().namespace)
   const said = await configOf(words)
   const isSet = Object.keys(said).length > 0
   if (isSet && words.reset === true)
@@ -47,7 +45,7 @@ async function scale(text: string, words: Words, context: Context): Promise<void
   // What is not named stays as it was set.
   const set: ScaleConfig = isSet ? { ...(await functions.scale(ref)).set, ...said } : {}
   const receipt = await functions.setScale(ref, set, choice)
-  if (context.globals().json === true) return context.json({ namespace, name, set, receipt })
+  if (context.globals().json === true) return context.json({ ...parseRef(ref), set, receipt })
   context.io.err(`Set the scale of ${ref}: every node keeps it within seconds\n${sentenceOf(receipt)}\n`)
 }
 
@@ -56,15 +54,8 @@ async function configOf({ min, max, target, idle }: Words): Promise<ScaleConfig>
     ...(min === undefined ? {} : { min: wholeNumber(min, '--min', 0, 1000) }),
     ...(max === undefined ? {} : { max: wholeNumber(max, '--max', 1, 1000) }),
     ...(target === undefined ? {} : { target: wholeNumber(target, '--target', 1, 10_000) }),
-    ...(idle === undefined ? {} : { idle: await idleOf(idle) }),
+    ...(idle === undefined ? {} : { idle: await durationOf(idle, '--idle', 1000, 86_400_000) }),
   }
-}
-
-async function idleOf(text: string): Promise<number> {
-  const { scaleConfigSchema } = await import('#protocols/manifest')
-  const result = scaleConfigSchema.shape.idle.safeParse(text)
-  if (result.success && result.data !== undefined) return result.data
-  throw new OsirisError('invalid_argument', `--idle: ${result.error?.issues[0]?.message ?? 'expected a duration'}`)
 }
 
 function tableOf(summary: ScaleSummary): string {

@@ -16,9 +16,10 @@ export function renderTable(head: readonly string[], rows: readonly (readonly st
     .join('')
 }
 
-/** Milliseconds since the epoch as a cell: UTC, to the second. */
+/** Milliseconds since the epoch as a cell: UTC, to the second. Nothing for what is no time. */
 export function timeOf(ms: number): string {
-  return `${new Date(ms).toISOString().slice(0, 19)}Z`
+  const date = new Date(ms)
+  return Number.isNaN(date.getTime()) ? '' : `${date.toISOString().slice(0, 19)}Z`
 }
 
 /** Why something failed, as a cell. */

@@ -1,8 +1,8 @@
 /** Load: callers that call one function after the other through whichever node may be asked, and remember how each call ended and when. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { OsirisError } from '#protocols/errors'
-import { percentile } from '../bench/stats.ts'
 import { Dice } from './dice.ts'
+import { p99 } from './gray.ts'
 import type { FaultNode } from './node.ts'
 import { NAMESPACE } from './deployers.ts'
 
@@ -85,7 +85,7 @@ export class Callers {
 
   /** 99th percentile of what answers took since `mark`, in ms; 0 when there is none. */
   p99(): number {
-    return this.tookMs.length === 0 ? 0 : percentile(this.tookMs, 99)
+    return p99(this.tookMs)
   }
 
   total(): number {

@@ -41,7 +41,7 @@ export const chaos = underNetwork({
     const end = performance.now() + play.lastsMs
     const running: Promise<void>[] = []
     while (performance.now() < end) {
-      running.push(drawn(play)(play))
+      running.push(play.dice.weighted(TROUBLES)(play))
       await sleep(play.dice.int(NEXT_MS_MAX))
     }
     await Promise.all(running)
@@ -49,12 +49,6 @@ export const chaos = underNetwork({
     return []
   },
 })
-
-function drawn({ dice }: Play): Trouble {
-  let left = dice.int(TROUBLES.reduce((sum, [weight]) => sum + weight, 0))
-  for (const [weight, trouble] of TROUBLES) if ((left -= weight) < 0) return trouble
-  return killed
-}
 
 /** One that nothing else is done to; most must go on, or nothing is at stake. */
 function victim({ universe, dice, away }: Play): FaultNode | undefined {

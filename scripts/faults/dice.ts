@@ -27,4 +27,11 @@ export class Dice {
   pick<T>(from: readonly T[]): T | undefined {
     return from[this.int(from.length)]
   }
+
+  /** One of them, by its whole number of lots. */
+  weighted<T>(from: readonly (readonly [lots: number, each: T])[]): T {
+    let left = this.int(from.reduce((sum, [lots]) => sum + lots, 0))
+    const [, each] = from.find(([lots]) => (left -= lots) < 0) as readonly [number, T]
+    return each
+  }
 }

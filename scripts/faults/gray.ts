@@ -15,7 +15,8 @@ export interface Seen {
   shares: { node: string; own: number; all: number }[]
 }
 
-function p99(ms: readonly number[]): number {
+/** 0 where there is nothing to tell it from. */
+export function p99(ms: readonly number[]): number {
   return ms.length === 0 ? 0 : percentile(ms, 99)
 }
 

@@ -101,9 +101,7 @@ class Killer {
     while (!isAtStake() && performance.now() < end) await sleep(LOOK_MS)
     this.#before = this.#acknowledged()
     await sleep(this.#dice.int(REST_MS_MAX))
-    let at = this.#dice.int(STRIKES.reduce((sum, [weight]) => sum + weight, 0))
-    const [, strike] = STRIKES.find(([weight]) => (at -= weight) < 0) as [number, Strike]
-    await strike(this)
+    await this.#dice.weighted(STRIKES)(this)
   }
 
   one(): Promise<void> {

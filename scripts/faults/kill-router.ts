@@ -81,17 +81,14 @@ export const POINTS: readonly Point[] = [
   ),
 ]
 
-let next = 0
-
 export const killRouter = underCalls({
   name: 'kill-router',
   does: `kill -9 of the node that a caller talks to, at ${POINTS.length} points of a call in turn, from its connection to the answer, while functions are called through all`,
   holds:
     'that call is answered in whole, or its connection ends within 2 s; it is started once at most, and not at all when the node had not heard all of it; the others as for kill-one-of-five',
   lastsMs: 0,
-  async strike(node, universe, sink) {
-    const problems = await killAt(POINTS[next % POINTS.length] as Point, node, sink, next)
-    next += 1
+  async strike(node, universe, sink, at) {
+    const problems = await killAt(POINTS[at % POINTS.length] as Point, node, sink, at)
     return {
       isAsked: false,
       problems,

@@ -1,9 +1,9 @@
 /** THREATS 3, gray failure by a quota of the kernel: an executor that is suddenly given a tenth of a processor. */
 import { setTimeout as sleep } from 'node:timers/promises'
-import { percentile } from '../bench/stats.ts'
 import { NAMESPACE } from './deployers.ts'
 import { Dice } from './dice.ts'
 import type { Fault, FaultRun, Verdict } from './fault.ts'
+import { p99 } from './gray.ts'
 import type { FaultNode } from './node.ts'
 import { HERE } from './place.ts'
 import { noQuota, Quota } from './quota.ts'
@@ -58,10 +58,10 @@ async function run({ nodes: count, seed, strikes, dir, cleanup, isTimed, say }: 
     const moving = await calls(others, dice, MOVED_MS)
     const after = await calls(others, dice, LOOK_MS)
     quotas[at]?.set(undefined)
-    const text = `${most} ran ${percent(shareOf(before, most))} of the calls, then ${percent(shareOf(after, most))}; p99 ${p99(before)} ms, then ${p99(after)} ms; ${answered([...moving, ...after])}`
+    const text = `${most} ran ${percent(shareOf(before, most))} of the calls, then ${percent(shareOf(after, most))}; p99 ${slowest(before)} ms, then ${slowest(after)} ms; ${answered([...moving, ...after])}`
     say(text)
     told.push(text)
-    const isSlow = p99(after) > P99_FACTOR_MAX * p99(before)
+    const isSlow = slowest(after) > P99_FACTOR_MAX * slowest(before)
     const isLost = [...moving, ...after].filter(({ node }) => node !== undefined).length < SUCCESS_MIN * (moving.length + after.length)
     if (isTimed && (shareOf(after, most) > SHARE_MAX || isSlow || isLost)) problems.push(text)
     problems.push(...universe.troubles())
@@ -114,15 +114,8 @@ function shareOf(samples: readonly Sample[], name: string): number {
   return samples.filter(({ node }) => node === name).length / Math.max(1, samples.length)
 }
 
-function p99(samples: readonly Sample[]): number {
-  return samples.length === 0
-    ? 0
-    : Math.round(
-        percentile(
-          samples.map(({ tookMs }) => tookMs),
-          99,
-        ),
-      )
+function slowest(samples: readonly Sample[]): number {
+  return Math.round(p99(samples.map(({ tookMs }) => tookMs)))
 }
 
 function answered(samples: readonly Sample[]): string {

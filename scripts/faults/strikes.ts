@@ -34,7 +34,8 @@ export interface StrikeInit {
   lastsMs: number
   /** From so long after its beginning the struck node must have lost its share, and calls take at most twice what they took before. Absent: it need not run any. */
   shunnedAfterMs?: number
-  strike(node: FaultNode, universe: FaultUniverse, sink: Sink): Promise<Struck>
+  /** `at`: how many there were before. */
+  strike(node: FaultNode, universe: FaultUniverse, sink: Sink, at: number): Promise<Struck>
 }
 
 export class Strikes {
@@ -79,7 +80,7 @@ export class Strikes {
     const others = this.#universe.ready().filter((each) => each !== node)
     const pulse = new Pulse(others)
     const markedAt = this.#mark()
-    const struck = await this.#fault.strike(node, this.#universe, this.#sink)
+    const struck = await this.#fault.strike(node, this.#universe, this.#sink, number - 1)
     if (!struck.isAsked) {
       this.#away = node
       this.#stoodStillAt.set(node, performance.now())

@@ -2,7 +2,7 @@
 import type { Command } from 'commander'
 import { OsirisError } from '#protocols/errors'
 import type { CallStatus } from '#sdk'
-import { durationOf, wholeNumber } from '../arguments.ts'
+import { durationOf, namespaceFrom, wholeNumber } from '../arguments.ts'
 import type { Context } from '../context.ts'
 import { renderTable, timeOf, whyOf } from '../table.ts'
 
@@ -47,7 +47,7 @@ function registerDead(noun: Command, context: Context): void {
 }
 
 async function dead(given: string | undefined, limit: string, context: Context): Promise<void> {
-  const namespace = namespaceOf(given, context)
+  const namespace = namespaceFrom(given ?? context.globals().namespace, 'calls')
   const callbacks = await (await context.connect()).calls.deadCallbacks(namespace, wholeNumber(limit, '--limit', 1, 1000))
   if (context.globals().json === true) return context.json({ callbacks })
   if (callbacks.length === 0) return context.io.err(`No callbacks of "${namespace}" were given up\n`)
@@ -63,22 +63,17 @@ async function decide(verb: 'replay' | 'remove', id: string | undefined, all: bo
   if ((id === undefined) !== all)
     throw new OsirisError('invalid_argument', `Cannot ${verb}: give the id of the call whose callback is meant, or --all`)
   const { calls } = await context.connect()
-  const ids = id === undefined ? (await calls.deadCallbacks(namespaceOf(undefined, context), 1000)).map((each) => each.id) : [id]
+  const ids =
+    id === undefined ? (await calls.deadCallbacks(namespaceFrom(context.globals().namespace, 'calls'), 1000)).map((each) => each.id) : [id]
   for (const each of ids) await calls[verb === 'replay' ? 'replayCallback' : 'removeCallback'](each)
   const done = verb === 'replay' ? 'replayed' : 'removed'
   if (context.globals().json === true) return context.json({ [done]: ids })
   context.io.err(`${done === 'replayed' ? 'Replayed' : 'Removed'} ${ids.length === 1 ? ids[0] : `${ids.length} callbacks`}\n`)
 }
 
-function namespaceOf(given: string | undefined, context: Context): string {
-  const wanted = given ?? context.globals().namespace
-  if (wanted === undefined) throw new OsirisError('invalid_argument', 'Cannot tell whose calls are meant: give the namespace')
-  return wanted
-}
-
 async function list(given: string | undefined, limit: string, context: Context): Promise<void> {
   const { json } = context.globals()
-  const wanted = namespaceOf(given, context)
+  const wanted = namespaceFrom(given ?? context.globals().namespace, 'calls')
   const calls = await (await context.connect()).calls.list(wanted, wholeNumber(limit, '--limit', 1, 1000))
   if (json === true) return context.json({ calls })
   if (calls.length === 0)

@@ -1,15 +1,15 @@
 /** `osiris function …`: what exists, and which version is live. */
 import type { Command } from 'commander'
 import { OsirisError } from '#protocols/errors'
-import { formatRef, LIVE } from '#protocols/function'
+import { LIVE } from '#protocols/function'
 import type { CanaryStatus, FunctionDetail, VersionChange, WriteChoice } from '#sdk'
 import { ackOf, type AckWords, sentenceOf, withAck } from '../acknowledging.ts'
-import { refFrom, wholeNumber } from '../arguments.ts'
+import { refText, wholeNumber, wholeRef } from '../arguments.ts'
 import { abort, type CanaryWords, follow, planFrom, sentenceAbout } from '../canary.ts'
 import type { Context } from '../context.ts'
 import { printableLine } from '../printable.ts'
 import { registerScale } from '../scaling.ts'
-import { renderTable } from '../table.ts'
+import { renderTable, timeOf } from '../table.ts'
 
 export function register(program: Command, context: Context): void {
   const noun = program.command('function').description('What exists, and which version is live.')
@@ -58,12 +58,6 @@ export function register(program: Command, context: Context): void {
     .action((name: string, words: AckWords) => remove(name, words, context))
 }
 
-const wholeRef = (text: string, context: Context): string => {
-  const { namespace, name, selector } = refFrom(text, context.globals().namespace)
-  if (selector !== undefined) throw new OsirisError('invalid_argument', `Cannot use "${text}" here: leave out "@${selector}"`)
-  return formatRef({ namespace, name })
-}
-
 async function list(context: Context): Promise<void> {
   const { json, namespace } = context.globals()
   const functions = await (await context.connect()).functions.list(namespace)
@@ -91,7 +85,7 @@ async function list(context: Context): Promise<void> {
 }
 
 async function show(text: string, context: Context): Promise<void> {
-  const detail = await (await context.connect()).functions.get(formatRef(refFrom(text, context.globals().namespace)))
+  const detail = await (await context.connect()).functions.get(refText(text, context.globals().namespace))
   if (context.globals().json === true) return context.json(detail)
   context.io.out(renderTable(['FUNCTION', `${detail.namespace}/${detail.name}`], rowsOf(detail)))
 }
@@ -136,7 +130,7 @@ function canaryText({ alias, version, weight, state, why, since }: CanaryStatus)
 }
 
 async function versions(text: string, context: Context): Promise<void> {
-  const all = await (await context.connect()).functions.versions(wholeRef(text, context))
+  const all = await (await context.connect()).functions.versions(wholeRef(text, context.globals().namespace))
   if (context.globals().json === true) return context.json({ versions: all })
   context.io.out(
     renderTable(
@@ -153,7 +147,7 @@ async function versions(text: string, context: Context): Promise<void> {
 }
 
 async function diff(text: string, from: string | undefined, to: string | undefined, context: Context): Promise<void> {
-  const found = await (await context.connect()).functions.diff(wholeRef(text, context), from, to)
+  const found = await (await context.connect()).functions.diff(wholeRef(text, context.globals().namespace), from, to)
   if (context.globals().json === true) return context.json(found)
   const [before, after] = [`v${found.from.ordinal}`, `v${found.to.ordinal}`]
   if (found.changes.length === 0) return context.io.err(`No difference: ${before} and ${after} run the same\n`)
@@ -179,7 +173,7 @@ interface PromoteWords extends CanaryWords {
 }
 
 async function promote(text: string, version: string | undefined, words: PromoteWords & AckWords, context: Context): Promise<void> {
-  const ref = wholeRef(text, context)
+  const ref = wholeRef(text, context.globals().namespace)
   const { weight, alias } = words
   const choice = await ackOf(words)
   if (words.abort === true) return abort(ref, await context.connect(), choice, context)
@@ -198,7 +192,7 @@ async function promote(text: string, version: string | undefined, words: Promote
 
 async function canary(ref: string, version: string, words: PromoteWords, choice: WriteChoice, context: Context): Promise<void> {
   if (words.weight !== undefined) throw new OsirisError('invalid_argument', '--weight and --canary are two ways: give one of them')
-  const plan = planFrom(version, words)
+  const plan = await planFrom(version, words)
   const api = await context.connect()
   const { promotion, receipt } = await api.functions.canary(ref, plan, choice)
   if (context.globals().json !== true) context.io.err(`${sentenceOf(receipt)}\n`)
@@ -208,7 +202,7 @@ async function canary(ref: string, version: string, words: PromoteWords, choice:
 }
 
 async function rollback(text: string, version: string | undefined, words: AckWords, context: Context): Promise<void> {
-  const ref = wholeRef(text, context)
+  const ref = wholeRef(text, context.globals().namespace)
   const choice = await ackOf(words)
   const pointed = await (await context.connect()).functions.rollback(ref, version, choice)
   if (context.globals().json === true) return context.json(pointed)
@@ -219,20 +213,9 @@ async function rollback(text: string, version: string | undefined, words: AckWor
 }
 
 async function remove(text: string, words: AckWords, context: Context): Promise<void> {
-  const ref = wholeRef(text, context)
+  const ref = wholeRef(text, context.globals().namespace)
   const choice = await ackOf(words)
   const removed = await (await context.connect()).functions.remove(ref, choice)
   if (context.globals().json === true) return context.json(removed)
   context.io.err(`Removed ${ref}: ${sentenceOf(removed)}\n`)
-}
-
-/** Seconds are enough for people; the zone is said. */
-function timeOf(atMs: number): string {
-  const date = new Date(atMs)
-  return Number.isNaN(date.getTime())
-    ? ''
-    : date
-        .toISOString()
-        .replace(/\.\d+Z$/, 'Z')
-        .replace('T', ' ')
 }

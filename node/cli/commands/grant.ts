@@ -3,9 +3,9 @@ import type { Command } from 'commander'
 import { OsirisError } from '#protocols/errors'
 import { ackOf, type AckWords, sentenceOf, withAck } from '../acknowledging.ts'
 import type { Context } from '../context.ts'
-import { capabilitiesFrom, dateOf, expiryFrom, patternsFrom, textOfGrants } from '../granting.ts'
+import { capabilitiesFrom, expiryFrom, patternsFrom, textOfGrants } from '../granting.ts'
 import { publicKeyFrom } from '../keys.ts'
-import { renderTable } from '../table.ts'
+import { renderTable, timeOf } from '../table.ts'
 
 /** As few characters of a hash as tables show. */
 const HASH_CHARS_MIN = 8
@@ -39,7 +39,7 @@ async function add(text: string, words: AckWords & { can: string; expires?: stri
   const choice = await ackOf(words)
   const receipt = await (await context.connect()).grants.add({ key, can, namespaces, expiresAtMs }, choice)
   if (context.globals().json === true) return context.json({ key, can, namespaces, expiresAtMs, receipt })
-  const end = expiresAtMs === null ? '' : ` until ${dateOf(expiresAtMs)}`
+  const end = expiresAtMs === null ? '' : ` until ${timeOf(expiresAtMs)}`
   context.io.err(`${key.slice(0, 12)} may ${textOfGrants([{ can, namespaces }])}${end}\n${sentenceOf(receipt)}\n`)
   context.io.out(`${receipt.hash}\n`)
 }
@@ -58,8 +58,8 @@ async function list({ key }: { key?: string }, context: Context): Promise<void> 
         each.key.slice(0, 12),
         { admit: 'node', grant: 'grant', namespace: 'owner' }[each.type],
         textOfGrants(each.grants),
-        dateOf(each.since),
-        each.expiresAtMs === null ? '' : dateOf(each.expiresAtMs),
+        timeOf(each.since),
+        each.expiresAtMs === null ? '' : timeOf(each.expiresAtMs),
       ]),
     ),
   )

@@ -6,10 +6,11 @@ import { allows, type Grant, isJoinToken, issueTokenBy, parseJoinToken, tokenNam
 import { OsirisError } from '#protocols/errors'
 import { ackOf, type AckWords, sentenceOf, withAck } from '../acknowledging.ts'
 import type { Context } from '../context.ts'
-import { capabilitiesFrom, dateOf, expiryFrom, patternsFrom, textOfGrants } from '../granting.ts'
+import { capabilitiesFrom, expiryFrom, patternsFrom, textOfGrants } from '../granting.ts'
 import { createInvitation, INVITED_ROLES, type InviteWords, type Signer } from '../inviting.ts'
 import { chosenKey, DEFAULT_KEY, identityIn, keyNames, publicKeyFrom, readKey } from '../keys.ts'
 import { printableLine } from '../printable.ts'
+import { timeOf } from '../table.ts'
 import { localNodes, stateDirOf } from '../target.ts'
 
 interface Words extends InviteWords {
@@ -94,7 +95,7 @@ async function create(words: Words, context: Context): Promise<void> {
   if (!signer.isRoot) await assertHeld(signer, grant, token, words.universe !== undefined, context)
   if (context.globals().json === true)
     return context.json({ token, key: signer.identity.id, subject, grants: [grant], expiresAtMs, universe })
-  context.io.err(`"${printableLine(subject)}" may ${textOfGrants([grant])} until ${dateOf(expiresAtMs)}\n`)
+  context.io.err(`"${printableLine(subject)}" may ${textOfGrants([grant])} until ${timeOf(expiresAtMs)}\n`)
   context.io.out(`${token}\n`)
 }
 

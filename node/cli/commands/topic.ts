@@ -1,7 +1,7 @@
 /** `osiris topic …`: publishing, who subscribes, and deliveries that were given up. */
 import type { Command } from 'commander'
 import { OsirisError } from '#protocols/errors'
-import { valueOf, wholeNumber } from '../arguments.ts'
+import { namespaceFrom, valueOf, wholeNumber } from '../arguments.ts'
 import type { Context } from '../context.ts'
 import { renderTable, timeOf, whyOf } from '../table.ts'
 
@@ -61,7 +61,7 @@ async function publish(text: string, data: string | undefined, { id, key }: Publ
 }
 
 async function list(given: string | undefined, context: Context): Promise<void> {
-  const namespace = given ?? namespaceOf(context)
+  const namespace = namespaceFrom(given ?? context.globals().namespace, 'topics')
   const subscriptions = await (await context.connect()).topics.subscriptions(namespace)
   if (context.globals().json === true) return context.json({ subscriptions })
   if (subscriptions.length === 0)
@@ -77,7 +77,7 @@ async function list(given: string | undefined, context: Context): Promise<void> 
 }
 
 async function dead(limit: string, context: Context): Promise<void> {
-  const namespace = namespaceOf(context)
+  const namespace = namespaceFrom(context.globals().namespace, 'topics')
   const letters = await (await context.connect()).topics.deadLetters(namespace, wholeNumber(limit, '--limit', 1, 1000))
   if (context.globals().json === true) return context.json({ letters })
   if (letters.length === 0) return context.io.err(`No dead letters in "${namespace}"\n`)
@@ -97,7 +97,7 @@ async function dead(limit: string, context: Context): Promise<void> {
 }
 
 async function show(text: string, context: Context): Promise<void> {
-  const namespace = namespaceOf(context)
+  const namespace = namespaceFrom(context.globals().namespace, 'topics')
   const { topics } = await context.connect()
   context.json(await topics.deadLetter(namespace, await idFrom(text, namespace, topics)))
 }
@@ -106,7 +106,7 @@ type Topics = Awaited<ReturnType<Context['connect']>>['topics']
 
 async function decide(verb: 'replay' | 'remove', text: string | undefined, all: boolean, context: Context): Promise<void> {
   if ((text === undefined) !== all) throw new OsirisError('invalid_argument', `Cannot ${verb}: give the id of one dead letter, or --all`)
-  const namespace = namespaceOf(context)
+  const namespace = namespaceFrom(context.globals().namespace, 'topics')
   const { topics } = await context.connect()
   const ids = text === undefined ? (await topics.deadLetters(namespace, 1000)).map(({ id }) => id) : [await idFrom(text, namespace, topics)]
   for (const id of ids) await topics[verb](namespace, id)
@@ -131,10 +131,4 @@ async function idFrom(text: string, namespace: string, topics: Topics): Promise<
   if (found.length > 1)
     throw new OsirisError('invalid_argument', `Cannot tell which dead letter "${text}" is: ${found.length} begin with it`)
   return first.id
-}
-
-function namespaceOf(context: Context): string {
-  const { namespace } = context.globals()
-  if (namespace === undefined) throw new OsirisError('invalid_argument', 'Cannot tell whose topics are meant: give --namespace')
-  return namespace
 }
