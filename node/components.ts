@@ -192,24 +192,26 @@ async function compose(config: NodeConfig, host: Host, signal: AbortSignal, rene
       scaling.rolesChanged()
     },
   })
+  /** Of other nodes. */
+  const executors = new ExecutorClient({ network, clock })
   const scaling: Scaling = new Scaling({
     ...{ network, catalog, clock, events, traits, capacity: config.capacity },
     has: (role) => draining.has(role),
     executor: executorService,
-    remote: new ExecutorClient({ network, clock }),
+    remote: executors,
   })
 
   // Functions call each other through it on any node that runs them, so that one that is here is called here.
   const routing: RouterService | undefined =
     has('router') || has('executor')
       ? new RouterService({
-          ...{ catalog, access, clock, random, events, nodeName: config.name, network, traits },
+          ...{ catalog, access, clock, random, events, network, traits },
           ...{ peer: network.peer, members: network.members },
           ...(quotas === undefined ? {} : { quotas }),
           domains,
           scaleOf: (of, published) => scaling.scaleOf(of, published),
           executor: executorService,
-          remote: new ExecutorClient({ network, clock }),
+          remote: executors,
         })
       : undefined
   const promoter =
@@ -222,7 +224,7 @@ async function compose(config: NodeConfig, host: Host, signal: AbortSignal, rene
   const router: Router = routerService ?? new RouterClient({ network, clock, random })
   const topicsService =
     routerService && queue && new TopicsService({ ...{ catalog, network, access, clock, random, events }, queue, router: routerService })
-  const topics: Topics = topicsService ?? new TopicsClient({ network, clock, random })
+  const topics: Topics = topicsService ?? new TopicsClient({ network, random })
   const nodeDoors = () => doorsOf({ http: http.url, p2p: network.addresses() }, network.members.list())
   const outside = new Poster({ clock, allowPrivate: config.egressPrivate, doors: nodeDoors })
   const callsService =

@@ -34,10 +34,6 @@ export class Draining {
     this.#init = init
   }
 
-  get isDraining(): boolean {
-    return this.#isDraining
-  }
-
   /** Whether the node runs the role and goes on running it. */
   has(role: Role): boolean {
     return this.#init.roles.includes(role) && !(this.#isDraining && WORKING.has(role))

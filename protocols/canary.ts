@@ -3,10 +3,12 @@
  * `promotion/NAME`. How it is judged and moved: protocols/router/promotion.
  */
 import { z } from 'zod'
+import { jsonAs } from './json.ts'
 import { nameSchema, versionSchema } from './manifest.ts'
 
 /** Shares a canary passes, in percent, after the one it begins with; at the last it has all. */
 const STEPS = [10, 25, 50, 100]
+const PREFIX = 'promotion/'
 /** Steps are watched as long as there is something to see: a second at least, a week at most. */
 export const WATCH_MS_MIN = 1000
 export const WATCH_MS_MAX = 7 * 86_400_000
@@ -31,7 +33,7 @@ export const canaryPlanSchema = z.strictObject({
 
 export const CANARY_STATES = ['running', 'done', 'turned back', 'aborted'] as const
 
-export const canarySchema = z.object({
+const canarySchema = z.object({
   /** 32 hex characters: this canary, and no other of the same function. */
   id: z.string().regex(/^[0-9a-f]{32}$/),
   alias: nameSchema,
@@ -61,16 +63,18 @@ export function stepsFrom(weight: number): number[] {
   return [weight, ...STEPS.filter((each) => each > weight)]
 }
 
+/** The key of the setting. */
 export function canaryKey(name: string): string {
-  return `promotion/${name}`
+  return PREFIX + name
+}
+
+/** The function whose canary the setting is; `undefined` for other settings. */
+export function canaryName(key: string): string | undefined {
+  return key.startsWith(PREFIX) ? key.slice(PREFIX.length) : undefined
 }
 
 /** Of a setting's text, which may be of a newer node; `undefined` for what cannot be read. */
 export function canaryOf(text: string): Canary | undefined {
-  try {
-    const { data } = canarySchema.safeParse(JSON.parse(text))
-    return data !== undefined && data.step < data.steps.length ? data : undefined
-  } catch {
-    return undefined
-  }
+  const canary = jsonAs(canarySchema, text)
+  return canary !== undefined && canary.step < canary.steps.length ? canary : undefined
 }

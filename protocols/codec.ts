@@ -74,3 +74,8 @@ export function parse<S extends z.ZodType>(schema: S, value: unknown, what: stri
 export function digestOf(bytes: Uint8Array): string {
   return hash('sha256', bytes, 'hex')
 }
+
+/** 32 hex characters that name something by its cause: the same whoever makes them, as long as an id by chance. */
+export function idOfCause(cause: string | Uint8Array): string {
+  return digestOf(typeof cause === 'string' ? Buffer.from(cause) : cause).slice(0, 32)
+}

@@ -1,9 +1,11 @@
 /**
  * Domains of their owners' own: the ledger's settings `domain/HOST`. In a namespace, by who may deploy there, one is a claim that counts while the domain's DNS
  * says the same; in `*`, by administrators of everything, it counts by itself. Every node that routes judges for itself.
+ * No dependencies: the browser SDK uses this file too.
  */
 import { OsirisError } from './errors.ts'
 import { isName } from './function.ts'
+import { objectOf } from './json.ts'
 
 const PREFIX = 'domain/'
 /** Stands for all namespaces: a claim there is a grant. */
@@ -28,7 +30,7 @@ export interface DomainSummary extends DomainClaim {
 }
 
 /** In lower case. Throws `invalid_argument` for what cannot be somebody's own. */
-export function hostOf(text: string): string {
+export function parseDomain(text: string): string {
   const host = text.toLowerCase()
   if (HOST_PATTERN.test(host) && !/(?:^|\.)localhost$/.test(host)) return host
   throw new OsirisError(
@@ -43,7 +45,7 @@ export function domainSetting(
   isGranted: boolean,
 ): { namespace: string; key: string; value: string } {
   const { host, namespace, name } = claim
-  const key = `${PREFIX}${hostOf(host)}`
+  const key = `${PREFIX}${parseDomain(host)}`
   if (isGranted) return { namespace: EVERYWHERE, key, value: JSON.stringify({ namespace, function: name }) }
   return { namespace, key, value: JSON.stringify({ function: name }) }
 }
@@ -65,13 +67,4 @@ export function domainClaims(settings: readonly { namespace: string; key: string
 /** Where DNS says whose a domain is, and what it says. A universe's id is in it: namespaces of another one have the same names. */
 export function domainRecord(claim: Pick<DomainClaim, 'host' | 'namespace'>, universe: string): { name: string; text: string } {
   return { name: `_osiris.${claim.host}`, text: `osiris-domain=${claim.namespace}.${universe}` }
-}
-
-function objectOf(text: string): Record<string, unknown> | undefined {
-  try {
-    const value: unknown = JSON.parse(text)
-    return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : undefined
-  } catch {
-    return undefined
-  }
 }

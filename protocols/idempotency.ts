@@ -2,7 +2,12 @@
 import { OsirisError } from './errors.ts'
 
 export const IDEMPOTENCY_HEADER = 'idempotency-key'
-export const IDEMPOTENCY_KEY_MAX = 256
+const IDEMPOTENCY_KEY_MAX = 256
+
+/** Whether the method of a request says more than that something is read: reading twice is reading, and takes no key. */
+export function mayHaveEffect(method: string): boolean {
+  return !['GET', 'HEAD', 'OPTIONS'].includes(method)
+}
 
 /** From a header's value, with the quotes of a structured field or without. `undefined` where there is none; throws `invalid_argument` for what is no key. */
 export function idempotencyKeyOf(value: unknown): string | undefined {

@@ -18,6 +18,7 @@ import {
   type HeaderList,
   type Invocation,
   isRouteTarget,
+  isTraceparent,
   type Outcome,
   type OutcomeMeta,
   type Payload,
@@ -52,7 +53,6 @@ const DEPTH_MAX = 8
 /** Functions above a call: as many as it may be deep. */
 const PATH_MAX = 16
 
-const TRACEPARENT_PATTERN = /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}/
 const TOKEN_PATTERN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/
 const HEADER_VALUE_PATTERN = /^[^\r\n\0]*$/
 
@@ -131,9 +131,7 @@ function invocationOf(fields: unknown[], payload: Payload, arrival: Arrival): In
     hops: countOf(fields[3], COUNT_MAX, 'hops') + 1,
     depth: countOf(fields[4], COUNT_MAX, 'depth'),
   }
-  const traceparent = fields[7]
-  if (typeof traceparent === 'string' && traceparent.length < 256 && TRACEPARENT_PATTERN.test(traceparent))
-    invocation.traceparent = traceparent
+  if (isTraceparent(fields[7])) invocation.traceparent = fields[7]
   steer(invocation, fields[11], fields[12])
   if (fields[13] !== undefined && fields[13] !== null) invocation.trigger = triggerOf(fields[13])
   lineageInto(invocation, fields[14])
@@ -165,7 +163,6 @@ function callerOf(subject: unknown, token: unknown): Caller {
   return token === null ? { subject: 'anonymous' } : { subject: name, token: textOf(token, 8192, 'token') }
 }
 
-/** Which functions are above, and who counts their calls: by the sender's word, which is a member's that runs functions. */
 function keyInto(invocation: Invocation, value: unknown): void {
   if (value === undefined || value === null) return
   const [key, origin] = listOf(value, 2, 'idempotency key')
@@ -174,6 +171,7 @@ function keyInto(invocation: Invocation, value: unknown): void {
   if (origin !== null) invocation.origin = textOf(origin, 256, 'origin')
 }
 
+/** Which functions are above, and who counts their calls: by the sender's word, which is a member's that runs functions. */
 function lineageInto(invocation: Invocation, value: unknown): void {
   if (value === undefined || value === null) return
   const [id, at, ...path] = listOf(value, 2, 'chain')

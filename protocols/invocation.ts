@@ -37,6 +37,10 @@ export interface RouteTarget {
 export function isRouteTarget(target: Target): target is RouteTarget {
   return 'path' in target
 }
+/** As sentences name it. */
+export function titleOf(target: Target): string {
+  return isRouteTarget(target) ? `${target.method} ${target.host}${target.path.slice(0, 160)}` : `"${target.namespace}/${target.name}"`
+}
 
 /** What is handed to the function. */
 export type Payload = CallPayload | FetchPayload | EventPayload
@@ -101,7 +105,7 @@ export interface Invocation {
   by?: string
   /** Absent for the first call of a chain. */
   chain?: Chain
-  /** W3C trace context, when the caller sent one. */
+  /** W3C trace context, when the caller sent one: `isTraceparent`. */
   traceparent?: string
   /** While an alias means several versions, calls with the same key get the same one. At most 256 characters. */
   sticky?: string
@@ -239,6 +243,13 @@ export interface FailedOutcome {
 export interface Invoker {
   /** Runs one call to its end. Never rejects; ends at `deadlineAt` + 1 s at the latest. */
   invoke(invocation: Invocation): Promise<Outcome>
+}
+
+/** https://www.w3.org/TR/trace-context/#traceparent-header, version 00. */
+const TRACEPARENT = /^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/
+/** Others are passed over: they trace nothing. */
+export function isTraceparent(value: unknown): value is string {
+  return typeof value === 'string' && TRACEPARENT.test(value)
 }
 
 export const NO_TIMING: Timing = Object.freeze({ route: 0, queue: 0, cold: 0, run: 0, cpu: 0 })

@@ -12,6 +12,8 @@ import { parseTopicPattern } from './topic.ts'
 import { placeConfigSchema, placeOf, placeSchema } from './traits.ts'
 
 const MIB = 1024 * 1024
+/** The longest timeout a function may have. */
+export const TIMEOUT_MS_MAX = 900_000
 
 /** `250ms`, `10s`, `5m`, `1h`, or a number of milliseconds → milliseconds. */
 export function durationMs(minMs: number, maxMs: number) {
@@ -106,8 +108,8 @@ export const functionConfigSchema = z
     execution: z
       .strictObject({
         engine: z.enum(['isolate']).optional(),
-        timeout: durationMs(1, 900_000).optional(),
-        cpu: durationMs(1, 900_000).optional(),
+        timeout: durationMs(1, TIMEOUT_MS_MAX).optional(),
+        cpu: durationMs(1, TIMEOUT_MS_MAX).optional(),
         memory: byteSize(8 * MIB, 4096 * MIB).optional(),
         concurrency: z.int().min(1).max(10_000).optional(),
         payload: byteSize(0, 1024 * MIB).optional(),
@@ -159,7 +161,7 @@ export const functionConfigSchema = z
     access: z.enum(['public', 'token']).optional(),
     idempotent: z.boolean().optional(),
     /** A second start at another member when the first has not answered after so long; takes `idempotent: true`. */
-    hedge: z.strictObject({ after: durationMs(1, 900_000) }).optional(),
+    hedge: z.strictObject({ after: durationMs(1, TIMEOUT_MS_MAX) }).optional(),
     /** What the node must have that runs it. */
     place: placeConfigSchema.optional(),
   })
@@ -177,9 +179,9 @@ export const settingsSchema = z.strictObject({
   execution: z.strictObject({
     engine: z.enum(['isolate']),
     /** Wall time of one call, the reading of its body and the streaming of its answer included. */
-    timeoutMs: z.int().min(1).max(900_000),
+    timeoutMs: z.int().min(1).max(TIMEOUT_MS_MAX),
     /** Time the engine may compute in one call. */
-    cpuMs: z.int().min(1).max(900_000),
+    cpuMs: z.int().min(1).max(TIMEOUT_MS_MAX),
     memoryMbMax: z.int().min(8).max(4096),
     /** Calls of one instance at the same time. */
     concurrencyMax: z.int().min(1).max(10_000),
@@ -247,7 +249,7 @@ export const settingsSchema = z.strictObject({
   access: z.enum(['public', 'token']),
   idempotent: z.boolean(),
   /** These two are only there where the function asks for something. */
-  hedge: z.strictObject({ afterMs: z.int().min(1).max(900_000) }).optional(),
+  hedge: z.strictObject({ afterMs: z.int().min(1).max(TIMEOUT_MS_MAX) }).optional(),
   place: placeSchema.optional(),
 })
 export type FunctionSettings = z.infer<typeof settingsSchema>

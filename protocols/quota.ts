@@ -2,6 +2,7 @@
 import { z } from 'zod'
 import { parse } from './codec.ts'
 import { OsirisError } from './errors.ts'
+import { jsonAs } from './json.ts'
 
 /** At least one of them; what is absent has no bound. */
 export const quotaSchema = z
@@ -18,11 +19,7 @@ export const quotaSchema = z
     'a quota bounds something: callsPerSecond, concurrent or cpuSecondsPerHour',
   )
 
-export interface Quota {
-  callsPerSecond?: number | undefined
-  concurrent?: number | undefined
-  cpuSecondsPerHour?: number | undefined
-}
+export type Quota = z.infer<typeof quotaSchema>
 
 /** For whoever writes one. Throws `invalid_argument`. */
 export function assertQuota(text: string): void {
@@ -39,11 +36,7 @@ export function assertQuota(text: string): void {
 
 /** Of a setting's text, which may be of a newer node: what cannot be read bounds nothing. */
 export function quotaOf(text: string): Quota | undefined {
-  try {
-    return quotaSchema.safeParse(JSON.parse(text)).data
-  } catch {
-    return undefined
-  }
+  return jsonAs(quotaSchema, text)
 }
 
 /** Stands for every namespace without a quota of its own. */

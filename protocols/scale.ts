@@ -1,5 +1,6 @@
 /** How a function is scaled: as its version was published, and what was set since (the ledger's setting `scale/NAME`). */
 import type { z } from 'zod'
+import { jsonAs } from './json.ts'
 import { type FunctionSettings, scaleConfigSchema } from './manifest.ts'
 
 /** What was set; what is absent is as it was published. `idle` in milliseconds, or as people write it (`5m`). */
@@ -9,11 +10,7 @@ export type ScaleSettings = FunctionSettings['scale']
 
 /** Of a setting's text, which may be of a newer node: what cannot be read sets nothing. */
 export function scaleConfigOf(text: string): z.output<typeof scaleConfigSchema> {
-  try {
-    return scaleConfigSchema.safeParse(JSON.parse(text)).data ?? {}
-  } catch {
-    return {}
-  }
+  return jsonAs(scaleConfigSchema, text) ?? {}
 }
 
 export function scaledBy(published: ScaleSettings, set: z.output<typeof scaleConfigSchema> = {}): ScaleSettings {
@@ -21,12 +18,14 @@ export function scaledBy(published: ScaleSettings, set: z.output<typeof scaleCon
   return { min, max, target, idleMs: idle }
 }
 
+const PREFIX = 'scale/'
+
 /** The key of the setting. */
-export function scaleKeyOf(name: string): string {
-  return `scale/${name}`
+export function scaleKey(name: string): string {
+  return PREFIX + name
 }
 
 /** The function whose scale the setting is; `undefined` for other settings. */
 export function scaledName(key: string): string | undefined {
-  return key.startsWith('scale/') ? key.slice('scale/'.length) : undefined
+  return key.startsWith(PREFIX) ? key.slice(PREFIX.length) : undefined
 }

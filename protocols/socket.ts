@@ -32,7 +32,6 @@ export const CLOSED = {
   lost: 1006,
   /** Who opened it may not any more. */
   policy: 1008,
-  tooBig: 1009,
   failed: 1011,
 } as const
 

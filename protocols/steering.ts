@@ -11,7 +11,7 @@ import type { Random } from './lifecycle.ts'
 export const STICKY_HEADER = 'osiris-sticky'
 export const VERSION_HEADER = 'osiris-version'
 /** As long as a session id, or an e-mail address. */
-export const STICKY_CHARS_MAX = 256
+const STICKY_CHARS_MAX = 256
 
 /** What a caller says about the version it wants; parts of an `Invocation`. */
 export interface Steering {

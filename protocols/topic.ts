@@ -11,10 +11,10 @@ import { assertName } from './function.ts'
 
 /** A label fits where a name fits; 16 of them and 255 characters are more than anybody reads. */
 export const TOPIC_LABELS_MAX = 16
-export const TOPIC_CHARACTERS_MAX = 255
+const TOPIC_CHARACTERS_MAX = 255
 const LABEL = /^[a-z0-9_][a-z0-9_-]{0,62}$/
 /** First label of the platform's own events. */
-export const PLATFORM_LABEL = 'osiris'
+const PLATFORM_LABEL = 'osiris'
 const TOPIC_RULE = `a topic is 1 to ${TOPIC_LABELS_MAX} labels (a-z, 0-9, "-", "_"; at most 63 characters each), separated by dots, at most ${TOPIC_CHARACTERS_MAX} characters`
 
 export interface TopicRef {

@@ -1,4 +1,5 @@
 /** Osiris over any transport: what both ways have in common. */
+import { domainSetting, parseDomain } from '#protocols/domain'
 import { OsirisError } from '#protocols/errors'
 import { assertName, formatRef, type FunctionRef, LIVE, parseRef } from '#protocols/function'
 import { parseTopicRef } from '#protocols/topic'
@@ -110,15 +111,15 @@ function quotasOver(transport: Transport): QuotasOfOsiris {
 }
 
 function domainsOver(transport: Transport): DomainsOfOsiris {
-  const keyOf = (host: string): string => `domain/${host.toLowerCase()}`
   return {
     list: () => transport.domains(),
-    verify: (host) => transport.domains(host.toLowerCase()),
-    add: ({ host, namespace, name = null, granted = false }, choice = {}) => {
-      const value = JSON.stringify(granted ? { namespace, function: name } : { function: name })
-      return transport.amend({ type: 'set', namespace: granted ? '*' : namespace, key: keyOf(host), value }, choice)
+    verify: async (host) => transport.domains(parseDomain(host)),
+    add: async ({ host, namespace, name = null, granted = false }, choice = {}) =>
+      transport.amend({ type: 'set', ...domainSetting({ host, namespace, name }, granted) }, choice),
+    remove: async (host, namespace, choice = {}) => {
+      const { key } = domainSetting({ host, namespace, name: null }, false)
+      return transport.amend({ type: 'set', namespace, key, value: null }, choice)
     },
-    remove: (host, namespace, choice = {}) => transport.amend({ type: 'set', namespace, key: keyOf(host), value: null }, choice),
   }
 }
 

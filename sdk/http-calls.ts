@@ -6,7 +6,7 @@ import type { CallStatus, CallSummary, StartOptions } from './osiris.ts'
 import type { Transport } from './transport.ts'
 
 /** Sends text as it is, and gives the JSON of the answer. */
-type Send = <T>(act: string, method: string, path: string, text?: string, headers?: Record<string, string>) => Promise<T>
+export type Send = <T>(act: string, method: string, path: string, text?: string, headers?: Record<string, string>) => Promise<T>
 
 /** `timeoutMs`: how long an answer may take at all. */
 export function callsOverHttp(send: Send, timeoutMs = Infinity): Pick<Transport, 'start' | 'calls'> {

@@ -1,5 +1,6 @@
 /** What goes wrong over HTTP, as the one error class. */
 import { type ErrorCode, errorStatus, isErrorCode, OsirisError } from '#protocols/errors'
+import { objectOf } from '#protocols/json'
 
 /** Members of a problem document that are not details (RFC 9457 section 3.1). */
 const STANDARD = new Set(['type', 'title', 'status', 'detail', 'code', 'stack'])
@@ -49,13 +50,4 @@ export function unreached(error: unknown, act: string, base: string, timeoutMs: 
 function codeOf(status: number): ErrorCode {
   const same = (Object.keys(errorStatus) as ErrorCode[]).find((code) => errorStatus[code] === status)
   return same ?? (status >= 500 ? 'unavailable' : 'invalid_argument')
-}
-
-function objectOf(text: string): Record<string, unknown> | undefined {
-  try {
-    const value: unknown = JSON.parse(text)
-    return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : undefined
-  } catch {
-    return undefined
-  }
 }

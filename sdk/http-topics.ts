@@ -1,10 +1,8 @@
 /** Topics over HTTP. */
 import type { TopicRef } from '#protocols/topic'
+import type { Send } from './http-calls.ts'
 import type { DeadLetter, DeadLetterContent, MessageOptions, PublishedMessage, SubscriptionSummary } from './osiris.ts'
 import type { Transport } from './transport.ts'
-
-/** Sends text as it is, and gives the JSON of the answer. */
-type Send = <T>(act: string, method: string, path: string, text?: string) => Promise<T>
 
 export function topicsOver(send: Send): Pick<Transport, 'publish' | 'topics'> {
   const at = (namespace: string) => `/v1/topics/${encodeURIComponent(namespace)}`

@@ -150,10 +150,12 @@ describe('nameOf()', () => {
 })
 
 describe('the HTTP client', () => {
-  it('loads nothing but the SDK and the four words it may know: it runs in browsers', () => {
+  it('loads nothing but the SDK and words without dependencies: it runs in browsers', () => {
     expect(loadedBy('./index.ts').toSorted()).toEqual([
+      '#protocols/domain',
       '#protocols/errors',
       '#protocols/function',
+      '#protocols/json',
       '#protocols/promotion',
       '#protocols/topic',
       './calls.ts',

@@ -6,6 +6,7 @@ import { OsirisError } from '#protocols/errors'
 import type { FunctionRef } from '#protocols/function'
 import type { Caller, FetchPayload, Invocation, Invoker, Outcome, Payload } from '#protocols/invocation'
 import type { Clock, MaybePromise } from '#protocols/lifecycle'
+import { TIMEOUT_MS_MAX } from '#protocols/manifest'
 import {
   byName,
   Functions,
@@ -21,7 +22,7 @@ import {
 import type { Network } from '#protocols/network'
 import { type Calls, type Schedule, textOfCall, type Topics } from '#protocols/router'
 import { universeId } from '#protocols/access'
-import { IDEMPOTENCY_HEADER, idempotencyKeyOf } from '#protocols/idempotency'
+import { IDEMPOTENCY_HEADER, idempotencyKeyOf, mayHaveEffect } from '#protocols/idempotency'
 import { steer, type Steering, STICKY_HEADER, VERSION_HEADER } from '#protocols/steering'
 import { responseOf, streamOfRequest } from './mesh-fetch.ts'
 import type { CallStatus } from './osiris.ts'
@@ -29,8 +30,6 @@ import type { CallOptions, Transport } from './transport.ts'
 
 const BUILD_TIMEOUT_MS = 60_000
 const WRITE_TIMEOUT_MS = 10_000
-/** The longest timeout a function may have: its own one ends the call before. */
-const CALL_TIMEOUT_MS = 900_000
 
 export interface MeshParts {
   router: Invoker
@@ -45,7 +44,7 @@ export interface MeshParts {
   joinToken: string
   schedules: (namespace?: string) => MaybePromise<Schedule[]>
   clock: Clock
-  /** Bound of each call. */
+  /** Bound of each call; default: the longest timeout a function may have. */
   timeoutMs?: number
   /** Ends what was started for this. */
   stop(): Promise<void>
@@ -59,7 +58,7 @@ export function meshTransport(parts: MeshParts): Transport {
   })
   const invocationOf = (target: FunctionRef, payload: Payload): Invocation => ({
     ...{ id: invocationId(), target, payload, caller, hops: 0, depth: 0 },
-    deadlineAt: clock.monotonic() + (parts.timeoutMs ?? CALL_TIMEOUT_MS),
+    deadlineAt: clock.monotonic() + (parts.timeoutMs ?? TIMEOUT_MS_MAX),
   })
   const invoke = (target: FunctionRef, payload: Payload, signal?: AbortSignal, steering: Steering & CallOptions = {}): Promise<Outcome> =>
     router.invoke({ ...steering, ...invocationOf(target, payload), ...(signal === undefined ? {} : { signal }) })
@@ -81,9 +80,7 @@ export function meshTransport(parts: MeshParts): Transport {
         headers: [...request.headers].filter(([name]) => name !== STICKY_HEADER && name !== VERSION_HEADER),
       }
       const steering: Steering & CallOptions = {}
-      const key = ['GET', 'HEAD', 'OPTIONS'].includes(request.method)
-        ? undefined
-        : idempotencyKeyOf(request.headers.get(IDEMPOTENCY_HEADER))
+      const key = mayHaveEffect(request.method) ? idempotencyKeyOf(request.headers.get(IDEMPOTENCY_HEADER)) : undefined
       if (key !== undefined) steering.idempotencyKey = key
       steer(steering, request.headers.get(STICKY_HEADER), request.headers.get(VERSION_HEADER))
       const body = request.body === null ? {} : { body: streamOfRequest(request.body) }

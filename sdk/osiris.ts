@@ -97,7 +97,7 @@ export interface Osiris {
   /**
    * Calls a value function without waiting for it: resolves when the call is on the disks of three routers (of all, where there are fewer), and then outlives the
    * node that took it. A function that is not `idempotent: true` is started once at most. Rejects with what stands in the way of calling it, `payload_too_large`
-   * beyond 4 MiB, `egress_denied` for a callback that nodes may not reach, `unauthenticated` for one without a token; `outcome_unknown`: it may have been accepted.
+   * beyond 4 MiB, `invalid_argument` for a callback that nodes may not reach, `unauthenticated` for one without a token; `outcome_unknown`: it may have been accepted.
    */
   start<T = unknown>(ref: string, args?: unknown[], options?: StartOptions): Promise<StartedCall<T>>
   /**

@@ -44,7 +44,7 @@ export async function joinTransport(options: JoinOptions): Promise<Transport> {
     throw OsirisError.from(error, `Cannot join universe "${universe.name}"`, 'unavailable')
   }
   const router = new RouterClient({ ...shared, network })
-  const topics = new TopicsClient({ ...shared, network })
+  const topics = new TopicsClient({ network, random: Math.random })
   const calls = new CallsClient({ network, random: Math.random })
   const clients = { router, topics, calls, builder: new BuilderClient({ ...shared, network }), catalog }
   const timeout = options.timeoutMs === undefined ? {} : { timeoutMs: options.timeoutMs }

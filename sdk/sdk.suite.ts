@@ -314,6 +314,14 @@ export function sdkSuite(name: string, open: () => Promise<OpenSdk>): void {
       })
     })
 
+    it('domains are claimed and let go, and what cannot be one is refused', async () => {
+      const claim = { host: 'Shop.Example.org', namespace: 'sdk', name: 'site' }
+      expect(await osiris.domains.add(claim)).toMatchObject({ state: 'committed' })
+      expect(await osiris.domains.remove('shop.example.org', 'sdk')).toMatchObject({ state: 'committed' })
+      await expect(osiris.domains.add({ ...claim, host: 'localhost' })).rejects.toMatchObject({ code: 'invalid_argument' })
+      await expect(osiris.domains.verify('a b')).rejects.toMatchObject({ code: 'invalid_argument' })
+    })
+
     it('nodes(), network() and ledger() tell of the universe', async () => {
       expect((await osiris.nodes()).length).toBeGreaterThan(0)
       expect((await osiris.network()).universe).toMatchObject({ name: expect.any(String), id: expect.stringMatching(/^[0-9a-f]{16}$/) })

@@ -20,9 +20,4 @@ export class Addresses {
     if (open <= 1) this.#open.delete(address)
     else this.#open.set(address, open - 1)
   }
-
-  /** Addresses that have any. */
-  get size(): number {
-    return this.#open.size
-  }
 }

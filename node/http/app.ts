@@ -4,15 +4,9 @@ import { getRequestListener, RequestError } from '@hono/node-server'
 import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response'
 import { OpenAPIHono } from '@hono/zod-openapi'
 import type { FoundCaller } from '#node/access'
-import type { Access } from '#protocols/access'
-import type { Catalog, NodeRotated, WriteOptions } from '#protocols/catalog'
 import { OsirisError } from '#protocols/errors'
-import type { Events } from '#protocols/events'
-import type { Caller } from '#protocols/invocation'
 import type { MaybePromise } from '#protocols/lifecycle'
 import type { Functions } from '#protocols/management'
-import type { Network } from '#protocols/network'
-import type { Calls, Domains, Quotas, Scaling, Schedule, Topics } from '#protocols/router'
 import { define, type ManagementEnv, problemResponse } from './define.ts'
 import { describeDirectPaths } from './described.ts'
 import type { HttpLimits } from './limits.ts'
@@ -42,33 +36,13 @@ import { deleteQuota, listQuotas, putQuota } from './routes/quotas.ts'
 import { listSchedules } from './routes/schedules.ts'
 import { revokeToken } from './routes/tokens.ts'
 import { getDeadLetter, listDeadLetters, listSubscriptions, publishMessage, removeDeadLetter, replayDeadLetter } from './routes/topics.ts'
-import type { Self } from './server.ts'
+import type { HttpServerInit } from './server.ts'
 
-export interface AppParts {
-  universe: { name: string; id: string }
-  self: Self
+export interface AppParts extends Omit<HttpServerInit, 'limits'> {
   functions: Functions
-  topics: Topics
-  catalog: Catalog
-  network: Pick<Network, 'peer' | 'members' | 'addresses' | 'connections'>
-  access: Access
-  /** Has this node take no more work, and waits for the calls under way. */
-  drain: (timeoutMs: number) => Promise<{ calls: number }>
-  /** Replaces this node's key; resolves before the node goes on with the next one. */
-  rotateNode: (options: Pick<WriteOptions, 'ack' | 'timeoutMs'>) => Promise<NodeRotated>
-  /** Asks whoever decides how many instances a function has. */
-  scaling: Pick<Scaling, 'stateOf'>
-  /** What this node gives out of quotas; absent where it places no calls. */
-  quotas?: Pick<Quotas, 'use'> | undefined
-  /** Whose hosts are whose, as far as this node can tell; absent: no host is anybody's own. */
-  domains?: Pick<Domains, 'list' | 'verify'> | undefined
-  joinToken: () => string
-  schedules: (caller: Caller, namespace?: string) => MaybePromise<Schedule[]>
-  calls: Calls
   /** Base URL of this server. */
   url: () => string
   limits: HttpLimits
-  events: Events
 }
 
 export type App = OpenAPIHono<ManagementEnv>

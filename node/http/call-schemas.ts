@@ -2,8 +2,9 @@
 import { z } from '@hono/zod-openapi'
 import { durationMs, nameSchema } from '#protocols/manifest'
 import { WAIT_MS_MAX } from '#protocols/router'
+import { limitSchema } from './schemas.ts'
 
-export const callsQuerySchema = z.strictObject({ namespace: nameSchema, limit: z.coerce.number().int().min(1).max(1000).default(100) })
+export const callsQuerySchema = z.strictObject({ namespace: nameSchema, limit: limitSchema })
 const summaryOfCallSchema = z.object({
   id: z.string(),
   function: z.string(),

@@ -19,6 +19,15 @@ export async function requireAnywhere(access: Access, found: FoundCaller, action
   throw new OsirisError('forbidden', `Cannot ${act}: "${principal.subject}" has no grant to ${action} anywhere`)
 }
 
+/** The same for lists of what is in a namespace: of that one, or of all that the caller may read. */
+export function requireReader(access: Access, found: FoundCaller, namespace: string | undefined, act: string): Promise<Principal> {
+  return namespace === undefined ? requireAnywhere(access, found, 'read', act) : requireIn(access, found, 'read', namespace)
+}
+
+export function mayRead(principal: Principal, namespace: string): boolean {
+  return allows(principal, 'read', namespace)
+}
+
 /** Throws unless somebody asks, whatever they may do: for what is judged where it is written. */
 export async function requireToken(access: Access, found: FoundCaller, act: string): Promise<Caller> {
   refuseForeign(found, act)

@@ -1,14 +1,11 @@
 /** HTTP request → Invocation. Past this file nobody speaks of HTTP. */
 import type { IncomingMessage } from 'node:http'
-import type { Caller, Invocation, Payload, Target } from '#protocols/invocation'
+import { type Caller, type Invocation, isTraceparent, type Payload, type Target } from '#protocols/invocation'
 import { type Clock, hexOf, type Random } from '#protocols/lifecycle'
 import { SOCKET_MS_MAX } from '#protocols/socket'
-import { IDEMPOTENCY_HEADER, idempotencyKeyOf } from '#protocols/idempotency'
+import { IDEMPOTENCY_HEADER, idempotencyKeyOf, mayHaveEffect } from '#protocols/idempotency'
 import { steer, STICKY_HEADER, VERSION_HEADER } from '#protocols/steering'
 import type { Flight } from './connection.ts'
-
-/** https://www.w3.org/TR/trace-context/#traceparent-header, version 00. */
-const TRACEPARENT = /^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/
 
 export interface InvocationsInit {
   clock: Clock
@@ -44,20 +41,10 @@ export class Invocations {
     }
     const { traceparent, [STICKY_HEADER]: sticky, [VERSION_HEADER]: override, [IDEMPOTENCY_HEADER]: key } = request.headers
     if (sticky !== undefined || override !== undefined) steer(invocation, sticky, override)
-    if (key !== undefined && mayHaveEffect(payload)) keyed(invocation, key, request)
+    if (key !== undefined && (payload.kind !== 'fetch' || mayHaveEffect(payload.method))) keyed(invocation, key, request)
     if (isTraceparent(traceparent)) invocation.traceparent = traceparent
     return invocation
   }
-}
-
-/** Others are passed over: they trace nothing. */
-export function isTraceparent(value: unknown): value is string {
-  return typeof value === 'string' && TRACEPARENT.test(value)
-}
-
-/** Reading twice is reading. */
-function mayHaveEffect(payload: Payload): boolean {
-  return payload.kind !== 'fetch' || !['GET', 'HEAD', 'OPTIONS'].includes(payload.method)
 }
 
 function keyed(invocation: Invocation, value: unknown, { socket }: IncomingMessage): void {

@@ -1,3 +1,5 @@
+import { TIMEOUT_MS_MAX } from '#protocols/manifest'
+
 /** What one node's HTTP door takes at most. Every field has a default that fits a developer's machine and a small server. */
 export interface HttpLimits {
   /** Arguments of a value function. They are held in memory until they are whole, before the function's own limit is known. */
@@ -54,7 +56,7 @@ export const defaultLimits: HttpLimits = {
   socketPingMs: 30_000,
   socketIdleMs: 600_000,
   drainMs: 5_000,
-  callTimeoutMs: 900_000,
+  callTimeoutMs: TIMEOUT_MS_MAX,
   buildTimeoutMs: 60_000,
   writeTimeoutMs: 10_000,
 }

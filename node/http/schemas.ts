@@ -7,7 +7,7 @@ import { errorStatus } from '#protocols/errors'
 import { digestSchema, functionConfigSchema, manifestSchema, nameSchema, versionSchema } from '#protocols/manifest'
 import { ROLES } from '#protocols/lifecycle'
 
-export const ackSchema = z.enum(['accepted', 'committed'])
+const ackSchema = z.enum(['accepted', 'committed'])
 export const writeQuerySchema = z.strictObject({
   ack: ackSchema.optional().openapi({ description: 'How far the write must have come before the answer; committed unless said otherwise' }),
   timeoutMs: z.coerce
@@ -38,10 +38,12 @@ export const pointSchema = z.union([
   }),
 ])
 
+/** Of a list: so many at most. */
+export const limitSchema = z.coerce.number().int().min(1).max(1000).default(100)
 export const listQuerySchema = z.strictObject({ namespace: nameSchema.optional() })
 export const ledgerQuerySchema = z.strictObject({
   after: digestSchema.optional(),
-  limit: z.coerce.number().int().min(1).max(1000).default(100),
+  limit: limitSchema,
 })
 
 /** A place in a feed; both or neither. */
@@ -359,7 +361,7 @@ export const subscriptionsSchema = z.object({
     z.object({ function: z.string(), topic: z.string(), group: z.string().nullable(), attempts: z.int(), backoffMs: z.int() }),
   ),
 })
-export const deadLettersQuerySchema = z.object({ limit: z.coerce.number().int().min(1).max(1000).optional() })
+export const deadLettersQuerySchema = z.object({ limit: limitSchema })
 const aDeadLetter = z.object({
   id: z.string(),
   message: z.string(),

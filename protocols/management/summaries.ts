@@ -2,7 +2,7 @@
 import type { FunctionRecord, Powers, Setting } from '#protocols/catalog'
 import type { Member, Network } from '#protocols/network'
 import { EVERY_NAMESPACE, quotaOf } from '#protocols/quota'
-import { scaleConfigOf, scaledBy, scaleKeyOf } from '#protocols/scale'
+import { scaleConfigOf, scaledBy, scaleKey } from '#protocols/scale'
 import type {
   CanaryStatus,
   FunctionDetail,
@@ -80,7 +80,7 @@ export function scaleSummary(
   state: Pick<ScaleSummary, 'decider' | 'versions'> = { decider: null, versions: [] },
 ): ScaleSummary {
   const published = manifest.settings.scale
-  const text = settings.find((each) => each.namespace === namespace && each.key === scaleKeyOf(name))?.value
+  const text = settings.find((each) => each.namespace === namespace && each.key === scaleKey(name))?.value
   const set = text === undefined ? {} : scaleConfigOf(text)
   return { namespace, name, ...scaledBy(published, set), published, set, ...state }
 }

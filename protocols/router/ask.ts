@@ -5,6 +5,12 @@ import type { Message, Network, Peer } from '#protocols/network'
 
 const ROUTERS_MAX = 3
 
+/** Who asks. */
+export interface Asker {
+  network: Pick<Network, 'members' | 'request'>
+  random: Random
+}
+
 export interface Question {
   protocol: string
   message: Message
@@ -14,10 +20,7 @@ export interface Question {
 }
 
 /** Throws the router's own error; `unavailable` where there is none, or none can be reached. */
-export async function askRouter(
-  { network, random }: { network: Pick<Network, 'members' | 'request'>; random: Random },
-  { protocol, message, timeoutMs, act }: Question,
-): Promise<Message> {
+export async function askRouter({ network, random }: Asker, { protocol, message, timeoutMs, act }: Question): Promise<Message> {
   let last: unknown
   for (const peer of routers(network, random)) {
     try {

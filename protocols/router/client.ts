@@ -1,7 +1,7 @@
 /** Calls through a member with the router role: the last one that answered, or another. */
 import type { ErrorCode } from '#protocols/errors'
 import { OsirisError } from '#protocols/errors'
-import { type Body, failed, type FailedOutcome, type Invocation, isRouteTarget, type Outcome } from '#protocols/invocation'
+import { type Body, failed, type FailedOutcome, type Invocation, type Outcome, titleOf } from '#protocols/invocation'
 import { decodeOutcome, encodeInvocation } from '#protocols/invocation-wire'
 import type { Clock, Random } from '#protocols/lifecycle'
 import type { Member, Message, Network, Peer } from '#protocols/network'
@@ -65,7 +65,7 @@ export class RouterClient implements Router {
       answer = await this.#network.request(router.peer, ROUTER_PROTOCOL, encodeInvocation(invocation, now), options)
     } catch (thrown) {
       if (this.#lastGood === router.peer) this.#lastGood = undefined
-      const error = OsirisError.from(thrown, `Cannot call ${nameOf(invocation)} through "${router.name}"`)
+      const error = OsirisError.from(thrown, `Cannot call ${titleOf(invocation.target)} through "${router.name}"`)
       // A router that refuses the message itself has started nothing.
       return failed(error, { hops: invocation.hops }, error.details?.['sent'] !== false && EFFECT_UNKNOWN.has(error.code))
     }
@@ -75,7 +75,7 @@ export class RouterClient implements Router {
       return outcome
     } catch (thrown) {
       // Whoever answers with garbage may well have run the function.
-      const act = `Cannot tell how ${nameOf(invocation)} ended through "${router.name}": ${(thrown as Error).message}`
+      const act = `Cannot tell how ${titleOf(invocation.target)} ended through "${router.name}": ${(thrown as Error).message}`
       return failed(new OsirisError('outcome_unknown', act, { cause: thrown }), { hops: invocation.hops }, true)
     }
   }
@@ -92,7 +92,7 @@ export class RouterClient implements Router {
 
   #nobody(invocation: Invocation): OsirisError {
     const members = this.#network.members.list().length + 1
-    return new OsirisError('unavailable', `Cannot call ${nameOf(invocation)}: no member runs router (members: ${members})`)
+    return new OsirisError('unavailable', `Cannot call ${titleOf(invocation.target)}: no member runs router (members: ${members})`)
   }
 }
 
@@ -102,8 +102,4 @@ function streamOf({ payload }: Invocation): ReplayableBody | undefined {
 
 function withBody(invocation: Invocation, body: Body): Invocation {
   return invocation.payload.kind === 'fetch' ? { ...invocation, payload: { ...invocation.payload, body } } : invocation
-}
-
-function nameOf({ target }: Invocation): string {
-  return isRouteTarget(target) ? `${target.method} ${target.host}${target.path.slice(0, 160)}` : `"${target.namespace}/${target.name}"`
 }

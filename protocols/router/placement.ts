@@ -3,8 +3,9 @@
  *
  * A version has one home among the executors, by rendezvous hashing (Thaler, Ravishankar 1998), so that its instances stay warm; a member
  * that joins or leaves moves only the versions that are its own. A home with no room overflows to the better of two others drawn at random
- * (Mitzenmacher 1996); where there are instances on several members, so does what is more than the home's should have, to the better of two of those. Judged by their load and the latency measured here. What a member tells of itself is a hint: its load counts as at least what was
- * handed to it from here, and its capacity as at most a few times the other's.
+ * (Mitzenmacher 1996); where there are instances on several members, so does what is more than the home's should have, to the better of two of those.
+ * Judged by their load and the latency measured here. What a member tells of itself is a hint: its load counts as at least what was handed to it from here,
+ * and its capacity as at most a few times the other's.
  */
 import type { Random } from '#protocols/lifecycle'
 

@@ -3,6 +3,15 @@ import type { ErrorCode } from '#protocols/errors'
 import type { FailedOutcome } from '#protocols/invocation'
 import type { Random } from '#protocols/lifecycle'
 
+/** Refusals that another time may be none: nobody had room, or nobody could be reached. */
+export const ANOTHER_TIME: readonly ErrorCode[] = [
+  'unavailable',
+  'overloaded',
+  'rate_limited',
+  'quota_exceeded',
+  'version_mismatch',
+  'storage_full',
+]
 /**
  * Refusals that are the member's own and not the call's: another member may well say yes. `not_found`: its catalog has not heard of the
  * version yet. `worker_crashed` before the start: its worker died under somebody else's call.

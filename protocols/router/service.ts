@@ -12,6 +12,7 @@ import {
   type Outcome,
   type PlacedInvocation,
   type Target,
+  titleOf,
 } from '#protocols/invocation'
 import type { Clock, MaybePromise } from '#protocols/lifecycle'
 import { asksFor, type TriggeredInvocation } from '#protocols/trigger'
@@ -241,11 +242,14 @@ function withoutStack(outcome: FailedOutcome): FailedOutcome {
 }
 
 function refused(error: unknown, invocation: Invocation): Outcome {
-  return failed(OsirisError.from(error, `Cannot call ${nameOf(invocation)}`), { hops: invocation.hops })
+  return failed(OsirisError.from(error, `Cannot call ${titleOf(invocation.target)}`), { hops: invocation.hops })
 }
 
 function tooLate(invocation: Invocation): OsirisError {
-  return new OsirisError('deadline_exceeded', `Cannot call ${nameOf(invocation)}: its deadline passed before it was handed to an executor`)
+  return new OsirisError(
+    'deadline_exceeded',
+    `Cannot call ${titleOf(invocation.target)}: its deadline passed before it was handed to an executor`,
+  )
 }
 
 function tooDeep({ depth, hops, path }: Invocation, record: FunctionRecord): OsirisError {
@@ -254,8 +258,4 @@ function tooDeep({ depth, hops, path }: Invocation, record: FunctionRecord): Osi
     'depth_exceeded',
     `Cannot call ${what}: it is ${depth} calls deep (at most ${DEPTH_MAX}) after ${hops} hops (at most ${HOPS_MAX})`,
   )
-}
-
-function nameOf({ target }: Invocation): string {
-  return isRouteTarget(target) ? `${target.method} ${target.host}${target.path.slice(0, 160)}` : `"${target.namespace}/${target.name}"`
 }

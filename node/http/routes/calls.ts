@@ -1,8 +1,8 @@
 /** `/v1/calls…`: what became of calls that nobody waited for. Judged by the router that holds them. */
-import { assertName } from '#protocols/function'
 import { type CallbackDecision, textOfCall } from '#protocols/router'
 import type { AppParts } from '../app.ts'
 import { queryAs, type Route } from '../define.ts'
+import { paramOf } from '../input.ts'
 import { callbacksSchema, callQuerySchema, callSchema, callsQuerySchema, callsSchema } from '../call-schemas.ts'
 import { doneSchema } from '../schemas.ts'
 
@@ -13,7 +13,6 @@ export function listCalls({ calls }: AppParts): Route {
     answers: { 200: { description: 'Newest first, without their values and responses', schema: callsSchema } },
     async handle(context) {
       const { namespace, limit } = queryAs(context, callsQuerySchema)
-      assertName(namespace, 'a namespace')
       return context.json({ calls: await calls.list(namespace, limit, context.env.found.caller) })
     },
   }
@@ -29,7 +28,7 @@ export function getCall({ calls }: AppParts): Route {
     async handle(context) {
       const { wait: waitMs = 0 } = queryAs(context, callQuerySchema)
       const waiting = { waitMs, signal: context.req.raw.signal }
-      return json(textOfCall(await calls.get(context.req.param('id') ?? '', context.env.found.caller, waiting)))
+      return json(textOfCall(await calls.get(paramOf(context, 'id'), context.env.found.caller, waiting)))
     },
   }
 }
@@ -39,7 +38,7 @@ export function cancelCall({ calls }: AppParts): Route {
     summary: 'Cancels a call: a queued one never begins, a running one is aborted, of one that is over nothing changes',
     params: ['id'],
     answers: { 200: { description: 'What became of it', schema: callSchema } },
-    handle: async (context) => json(textOfCall(await calls.cancel(context.req.param('id') ?? '', context.env.found.caller))),
+    handle: async (context) => json(textOfCall(await calls.cancel(paramOf(context, 'id'), context.env.found.caller))),
   }
 }
 
@@ -69,7 +68,7 @@ function deciding({ calls }: AppParts, decision: CallbackDecision, summary: stri
     params: ['id'],
     answers: { 200: { description: 'Done', schema: doneSchema } },
     async handle(context) {
-      const id = context.req.param('id') ?? ''
+      const id = paramOf(context, 'id')
       await calls.decideCallback(decision, id, context.env.found.caller)
       return context.json({ id })
     },

@@ -1,13 +1,12 @@
 /** `/v1/domains…`, `/v1/namespaces/{namespace}/domains/{host}`: hosts that are somebody's own. */
-import { type DomainClaim, domainClaims, domainSetting, hostOf } from '#protocols/domain'
+import { domainClaims, domainSetting, parseDomain } from '#protocols/domain'
 import { OsirisError } from '#protocols/errors'
-import { assertName } from '#protocols/function'
 import { EVERY_NAMESPACE } from '#protocols/quota'
 import type { AppParts } from '../app.ts'
 import { bodyAs, type ManagementContext, type Route } from '../define.ts'
-import { requireAnywhere, requireToken } from '../guard.ts'
+import { mayRead, requireAnywhere, requireToken } from '../guard.ts'
+import { namespaceOf, paramOf, writeOptionsOf } from '../input.ts'
 import { domainsSchema, newDomainSchema, writeQuerySchema, writtenSchema } from '../schemas.ts'
-import { mayRead, writeOptionsOf } from './functions.ts'
 
 /** Two names. */
 const BODY_BYTES_MAX = 4096
@@ -31,7 +30,7 @@ export function verifyDomain({ access, catalog, domains }: AppParts): Route {
     answers: { 200: { description: 'Every claim of it that the caller may read', schema: domainsSchema } },
     async handle(context) {
       const principal = await requireAnywhere(access, context.env.found, 'read', 'verify a domain')
-      const host = hostOf(context.req.param('host') ?? '')
+      const host = parseDomain(paramOf(context, 'host'))
       const claims = domainClaims(await catalog.settings()).filter((each) => each.host === host && mayRead(principal, each.namespace))
       if (claims.length === 0)
         throw new OsirisError('not_found', `Cannot verify "${host}": no namespace that the caller may read has claimed it`)
@@ -66,8 +65,6 @@ export function deleteDomain({ access, catalog, limits }: AppParts): Route {
     async handle(context) {
       const caller = await requireToken(access, context.env.found, 'let a domain go')
       const { namespace, key } = settingOf(context, 'any', null)
-      if (!(await catalog.settings()).some((each) => each.namespace === namespace && each.key === key))
-        throw new OsirisError('not_found', `Cannot let the domain go: "${namespace}" has not claimed it`)
       const options = writeOptionsOf(context, caller, limits)
       return context.json({ receipt: await catalog.amend({ type: 'set', namespace, key, value: null }, options) })
     },
@@ -76,16 +73,8 @@ export function deleteDomain({ access, catalog, limits }: AppParts): Route {
 
 /** `owner`: whose it becomes where it is granted. */
 function settingOf(context: ManagementContext, owner: string | undefined, name: string | null): ReturnType<typeof domainSetting> {
-  const namespace = context.req.param('namespace') ?? ''
-  const claim = (whose: string): Pick<DomainClaim, 'host' | 'namespace' | 'name'> => ({
-    host: context.req.param('host') ?? '',
-    namespace: whose,
-    name,
-  })
-  if (namespace !== EVERY_NAMESPACE) {
-    assertName(namespace, 'a namespace')
-    return domainSetting(claim(namespace), false)
-  }
+  const host = paramOf(context, 'host')
+  if (paramOf(context, 'namespace') !== EVERY_NAMESPACE) return domainSetting({ host, namespace: namespaceOf(context), name }, false)
   if (owner === undefined) throw new OsirisError('invalid_argument', 'Cannot grant the domain: the body does not say to which namespace')
-  return domainSetting(claim(owner), true)
+  return domainSetting({ host, namespace: owner, name }, true)
 }

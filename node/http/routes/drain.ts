@@ -4,7 +4,7 @@ import { queryAs, type Route } from '../define.ts'
 import { requireIn } from '../guard.ts'
 import { drainedSchema, drainQuerySchema } from '../schemas.ts'
 
-/** Longer than any call may run. */
+/** Longer than calls may run whose functions do not ask for more. */
 const TIMEOUT_MS = 30_000
 
 export function drainNode({ access, drain }: AppParts): Route {

@@ -1,14 +1,11 @@
 /** `/v1/functions…`: what exists, and every change to it. */
-import type { WriteOptions } from '#protocols/catalog'
-import type { Caller } from '#protocols/invocation'
-import type { HttpLimits } from '../limits.ts'
-import { allows, type Principal } from '#protocols/access'
 import { canaryPlanSchema } from '#protocols/canary'
-import { assertName, type FunctionRef, refOf } from '#protocols/function'
+import { assertName } from '#protocols/function'
 import type { Deploy, SelectorTargets, WriteChoice } from '#protocols/management'
 import type { AppParts } from '../app.ts'
-import { bodyAs, type ManagementContext, queryAs, type Route } from '../define.ts'
-import { requireAnywhere, requireIn } from '../guard.ts'
+import { bodyAs, queryAs, type Route } from '../define.ts'
+import { mayRead, requireIn, requireReader } from '../guard.ts'
+import { choiceOf, paramOf, plainRefOf, refOfPath } from '../input.ts'
 import {
   canaryWrittenSchema,
   deployedSchema,
@@ -32,11 +29,7 @@ export function listFunctions({ access, functions }: AppParts): Route {
     answers: { 200: { description: 'By namespace and name', schema: functionsSchema } },
     async handle(context) {
       const { namespace } = queryAs(context, listQuerySchema)
-      const { found } = context.env
-      const principal =
-        namespace === undefined
-          ? await requireAnywhere(access, found, 'read', 'list functions')
-          : await requireIn(access, found, 'read', namespace)
+      const principal = await requireReader(access, context.env.found, namespace, 'list functions')
       const all = await functions.list(namespace === undefined ? {} : { namespace })
       return context.json({ functions: all.filter((each) => mayRead(principal, each.namespace)) })
     },
@@ -119,7 +112,7 @@ export function putAlias({ access, functions, limits }: AppParts): Route {
     answers: { 200: { description: 'The function after the write', schema: pointedSchema } },
     async handle(context) {
       const ref = plainRefOf(context)
-      const alias = context.req.param('alias') ?? ''
+      const alias = paramOf(context, 'alias')
       assertName(alias, 'an alias')
       const { found } = context.env
       await requireIn(access, found, 'deploy', ref.namespace)
@@ -161,31 +154,4 @@ export function deletePromotion({ access, functions }: AppParts): Route {
       return context.json(await functions.abortCanary(ref, found.caller, choiceOf(context)))
     },
   }
-}
-
-export function mayRead(principal: Principal, namespace: string): boolean {
-  return allows(principal, 'read', namespace)
-}
-
-export function writeOptionsOf(context: ManagementContext, caller: Caller, { writeTimeoutMs }: HttpLimits): WriteOptions {
-  const { ack = 'committed', timeoutMs = writeTimeoutMs } = choiceOf(context)
-  return { caller, ack, timeoutMs }
-}
-
-function choiceOf(context: ManagementContext): WriteChoice {
-  const { ack, timeoutMs } = queryAs(context, writeQuerySchema)
-  return { ...(ack === undefined ? {} : { ack }), ...(timeoutMs === undefined ? {} : { timeoutMs }) }
-}
-
-function refOfPath(context: ManagementContext): FunctionRef {
-  return refOf(context.req.param('namespace') ?? '', context.req.param('name') ?? '')
-}
-
-/** A function as a whole: a selector has no meaning there. */
-export function plainRefOf(context: ManagementContext): FunctionRef {
-  const namespace = context.req.param('namespace') ?? ''
-  const name = context.req.param('name') ?? ''
-  assertName(namespace, 'a namespace')
-  assertName(name, 'a function name')
-  return { namespace, name }
 }

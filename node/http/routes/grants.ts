@@ -3,8 +3,8 @@ import { grantsWhere, visiblePowers } from '#protocols/catalog'
 import type { AppParts } from '../app.ts'
 import { bodyAs, queryAs, type Route } from '../define.ts'
 import { requireToken } from '../guard.ts'
+import { paramOf, writeOptionsOf } from '../input.ts'
 import { grantsQuerySchema, grantsSchema, newGrantSchema, writeQuerySchema, writtenSchema } from '../schemas.ts'
-import { writeOptionsOf } from './functions.ts'
 
 /** 64 patterns of 64 characters, and room. */
 const BODY_BYTES_MAX = 16_384
@@ -46,7 +46,7 @@ export function revokeGrant({ access, catalog, limits }: AppParts): Route {
     answers: { 200: { description: 'Ended', schema: writtenSchema } },
     async handle(context) {
       const caller = await requireToken(access, context.env.found, 'revoke a grant')
-      const change = { type: 'revoke' as const, grant: context.req.param('hash') ?? '' }
+      const change = { type: 'revoke' as const, grant: paramOf(context, 'hash') }
       return context.json({ receipt: await catalog.amend(change, writeOptionsOf(context, caller, limits)) })
     },
   }

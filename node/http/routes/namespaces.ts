@@ -1,12 +1,11 @@
 /** `/v1/namespaces…`: whose they are, and who has functions. */
 import { visiblePowers } from '#protocols/catalog'
-import { assertName } from '#protocols/function'
 import { namespacesOf } from '#protocols/management'
 import type { AppParts } from '../app.ts'
 import { bodyAs, type Route } from '../define.ts'
-import { requireAnywhere, requireToken } from '../guard.ts'
+import { mayRead, requireAnywhere, requireToken } from '../guard.ts'
+import { namespaceOf, writeOptionsOf } from '../input.ts'
 import { namespacesSchema, newNamespaceSchema, newOwnerSchema, writeQuerySchema, writtenSchema } from '../schemas.ts'
-import { mayRead, writeOptionsOf } from './functions.ts'
 
 /** A name and a key. */
 const BODY_BYTES_MAX = 4096
@@ -48,8 +47,7 @@ export function putOwner({ access, catalog, limits }: AppParts): Route {
     answers: { 200: { description: 'Handed over; what the former owner gave is ended', schema: writtenSchema } },
     async handle(context) {
       const caller = await requireToken(access, context.env.found, 'hand over a namespace')
-      const namespace = context.req.param('namespace') ?? ''
-      assertName(namespace, 'a namespace')
+      const namespace = namespaceOf(context)
       const { owner } = await bodyAs(context, newOwnerSchema, BODY_BYTES_MAX, 'the owner')
       const receipt = await catalog.amend({ type: 'transfer', namespace, owner }, writeOptionsOf(context, caller, limits))
       return context.json({ receipt })

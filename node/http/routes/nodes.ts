@@ -2,9 +2,8 @@
 import { byName, nodeOf, type NodeSummary } from '#protocols/management'
 import type { AppParts } from '../app.ts'
 import type { Route } from '../define.ts'
-import { requireAnywhere } from '../guard.ts'
+import { mayRead, requireAnywhere } from '../guard.ts'
 import { nodesSchema } from '../schemas.ts'
-import { mayRead } from './functions.ts'
 
 export function listNodes(parts: AppParts): Route {
   return {

@@ -1,13 +1,12 @@
 /** `/v1/quotas`, `/v1/namespaces/{namespace}/quota`: what operators allow namespaces. */
 import { OsirisError } from '#protocols/errors'
-import { assertName } from '#protocols/function'
 import { quotaSummaries } from '#protocols/management'
 import { EVERY_NAMESPACE, quotaSchema } from '#protocols/quota'
 import type { AppParts } from '../app.ts'
 import { bodyAs, type ManagementContext, type Route } from '../define.ts'
-import { requireAnywhere, requireToken } from '../guard.ts'
+import { mayRead, requireAnywhere, requireToken } from '../guard.ts'
+import { namespaceOf, paramOf, writeOptionsOf } from '../input.ts'
 import { quotasSchema, writeQuerySchema, writtenSchema } from '../schemas.ts'
-import { mayRead, writeOptionsOf } from './functions.ts'
 
 /** Three numbers. */
 const BODY_BYTES_MAX = 4096
@@ -34,7 +33,7 @@ export function putQuota({ access, catalog, limits }: AppParts): Route {
     answers: { 200: { description: 'Set; what the quota does not name has no bound', schema: writtenSchema } },
     async handle(context) {
       const caller = await requireToken(access, context.env.found, 'set a quota')
-      const namespace = namespaceOf(context)
+      const namespace = whoseOf(context)
       const value = JSON.stringify(await bodyAs(context, quotaSchema, BODY_BYTES_MAX, 'the quota'))
       const receipt = await catalog.amend({ type: 'set', namespace, key: 'quota', value }, writeOptionsOf(context, caller, limits))
       return context.json({ receipt })
@@ -50,7 +49,7 @@ export function deleteQuota({ access, catalog, limits }: AppParts): Route {
     answers: { 200: { description: 'Taken away', schema: writtenSchema } },
     async handle(context) {
       const caller = await requireToken(access, context.env.found, 'take a quota away')
-      const namespace = namespaceOf(context)
+      const namespace = whoseOf(context)
       if (!(await catalog.settings()).some((each) => each.namespace === namespace && each.key === 'quota'))
         throw new OsirisError('not_found', `Cannot take a quota away: "${namespace}" has none`)
       const change = { type: 'set' as const, namespace, key: 'quota', value: null }
@@ -59,8 +58,6 @@ export function deleteQuota({ access, catalog, limits }: AppParts): Route {
   }
 }
 
-function namespaceOf(context: ManagementContext): string {
-  const namespace = context.req.param('namespace') ?? ''
-  if (namespace !== EVERY_NAMESPACE) assertName(namespace, 'a namespace')
-  return namespace
+function whoseOf(context: ManagementContext): string {
+  return paramOf(context, 'namespace') === EVERY_NAMESPACE ? EVERY_NAMESPACE : namespaceOf(context)
 }

@@ -2,12 +2,12 @@
 import { OsirisError } from '#protocols/errors'
 import { scaleSummary } from '#protocols/management'
 import { scaleConfigSchema } from '#protocols/manifest'
-import { scaledBy, scaleKeyOf } from '#protocols/scale'
+import { scaledBy, scaleKey } from '#protocols/scale'
 import type { AppParts } from '../app.ts'
 import { bodyAs, type ManagementContext, type Route } from '../define.ts'
 import { requireIn } from '../guard.ts'
+import { plainRefOf, writeOptionsOf } from '../input.ts'
 import { scaleSchema, writeQuerySchema, writtenSchema } from '../schemas.ts'
-import { plainRefOf, writeOptionsOf } from './functions.ts'
 
 const PARAMS = ['namespace', 'name']
 /** Four numbers. */
@@ -48,7 +48,7 @@ export function putScale({ access, catalog, limits }: AppParts): Route {
       const set = await bodyAs(context, scaleConfigSchema, BODY_BYTES_MAX, 'the scale')
       await assertPossible(context, catalog, set)
       const value = Object.keys(set).length === 0 ? null : JSON.stringify(set)
-      const change = { type: 'set' as const, namespace, key: scaleKeyOf(name), value }
+      const change = { type: 'set' as const, namespace, key: scaleKey(name), value }
       return context.json({ receipt: await catalog.amend(change, writeOptionsOf(context, found.caller, limits)) })
     },
   }

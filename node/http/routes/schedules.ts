@@ -1,9 +1,8 @@
 /** `/v1/schedules`: which functions run by the clock, when next, and what became of it. */
 import type { AppParts } from '../app.ts'
 import { queryAs, type Route } from '../define.ts'
-import { requireAnywhere, requireIn } from '../guard.ts'
+import { mayRead, requireReader } from '../guard.ts'
 import { listQuerySchema, schedulesSchema } from '../schemas.ts'
-import { mayRead } from './functions.ts'
 
 export function listSchedules({ access, schedules }: AppParts): Route {
   return {
@@ -13,10 +12,7 @@ export function listSchedules({ access, schedules }: AppParts): Route {
     async handle(context) {
       const { namespace } = queryAs(context, listQuerySchema)
       const { found } = context.env
-      const principal =
-        namespace === undefined
-          ? await requireAnywhere(access, found, 'read', 'list schedules')
-          : await requireIn(access, found, 'read', namespace)
+      const principal = await requireReader(access, found, namespace, 'list schedules')
       const all = await schedules(found.caller, namespace)
       return context.json({ schedules: all.filter((each) => mayRead(principal, each.namespace)) })
     },

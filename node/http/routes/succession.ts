@@ -3,6 +3,7 @@ import { givingOfText, textOfSuccession } from '#protocols/management'
 import type { AppParts } from '../app.ts'
 import { bodyAs, type ManagementContext, type Route } from '../define.ts'
 import { requireIn, requireToken } from '../guard.ts'
+import { writeOptionsOf } from '../input.ts'
 import {
   givingSchema,
   handedInSchema,
@@ -13,7 +14,6 @@ import {
   successionSchema,
   writeQuerySchema,
 } from '../schemas.ts'
-import { writeOptionsOf } from './functions.ts'
 
 /** The longest entry in base64, and room. */
 const BODY_BYTES_MAX = 96 * 1024

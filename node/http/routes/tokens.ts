@@ -2,8 +2,8 @@
 import type { AppParts } from '../app.ts'
 import type { Route } from '../define.ts'
 import { requireToken } from '../guard.ts'
+import { paramOf, writeOptionsOf } from '../input.ts'
 import { writeQuerySchema, writtenSchema } from '../schemas.ts'
-import { writeOptionsOf } from './functions.ts'
 
 export function revokeToken({ access, catalog, limits }: AppParts): Route {
   return {
@@ -14,7 +14,7 @@ export function revokeToken({ access, catalog, limits }: AppParts): Route {
     answers: { 200: { description: 'Ended', schema: writtenSchema } },
     async handle(context) {
       const caller = await requireToken(access, context.env.found, 'revoke a token')
-      const change = { type: 'cancel' as const, issuer: context.req.param('issuer') ?? '', token: context.req.param('id') ?? '' }
+      const change = { type: 'cancel' as const, issuer: paramOf(context, 'issuer'), token: paramOf(context, 'id') }
       return context.json({ receipt: await catalog.amend(change, writeOptionsOf(context, caller, limits)) })
     },
   }

@@ -3,7 +3,7 @@ import { DATA_BYTES_MAX, type Topics } from '#protocols/router'
 import type { AppParts } from '../app.ts'
 import { bodyBytesOf, queryAs, type ManagementContext, type Route } from '../define.ts'
 import { requireIn } from '../guard.ts'
-import { isTraceparent } from '../invocations.ts'
+import { paramOf } from '../input.ts'
 import {
   deadLetterSchema,
   deadLettersQuerySchema,
@@ -14,6 +14,7 @@ import {
   publishQuerySchema,
   subscriptionsSchema,
 } from '../schemas.ts'
+import { isTraceparent } from '#protocols/invocation'
 
 const LETTER = ['namespace', 'id']
 
@@ -25,7 +26,7 @@ export function publishMessage({ access, topics }: AppParts): Route {
     body: messageSchema,
     answers: { 202: { description: 'Accepted', schema: publishedSchema } },
     async handle(context) {
-      const namespace = context.req.param('namespace') ?? ''
+      const namespace = paramOf(context, 'namespace')
       const { found } = context.env
       await requireIn(access, found, 'invoke', namespace)
       const { id, key } = queryAs(context, publishQuerySchema)
@@ -43,7 +44,7 @@ export function listSubscriptions({ access, topics }: AppParts): Route {
     params: ['namespace'],
     answers: { 200: { description: 'By function', schema: subscriptionsSchema } },
     async handle(context) {
-      const namespace = context.req.param('namespace') ?? ''
+      const namespace = paramOf(context, 'namespace')
       const { found } = context.env
       await requireIn(access, found, 'read', namespace)
       return context.json({ subscriptions: await topics.subscriptions(namespace, found.caller) })
@@ -58,11 +59,11 @@ export function listDeadLetters({ access, topics }: AppParts): Route {
     query: deadLettersQuerySchema,
     answers: { 200: { description: 'Newest first', schema: deadLettersSchema } },
     async handle(context) {
-      const namespace = context.req.param('namespace') ?? ''
+      const namespace = paramOf(context, 'namespace')
       const { found } = context.env
       await requireIn(access, found, 'read', namespace)
       const { limit } = queryAs(context, deadLettersQuerySchema)
-      return context.json({ letters: await topics.deadLetters(namespace, limit ?? 100, found.caller) })
+      return context.json({ letters: await topics.deadLetters(namespace, limit, found.caller) })
     },
   }
 }
@@ -106,7 +107,7 @@ function deciding(access: AppParts['access'], summary: string, decide: Topics['r
 }
 
 function letterOf(context: ManagementContext): { namespace: string; id: string } {
-  return { namespace: context.req.param('namespace') ?? '', id: context.req.param('id') ?? '' }
+  return { namespace: paramOf(context, 'namespace'), id: paramOf(context, 'id') }
 }
 
 function traceOf(context: ManagementContext): { traceparent?: string } {

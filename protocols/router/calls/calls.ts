@@ -100,8 +100,5 @@ export const RESULT_BYTES_MAX = 4 * MIB - 64 * 1024
 export const CALL_LIFE_MS = 3_600_000
 /** How long what came of it is kept; less where a namespace has more than 64 MiB of results on a node. */
 export const RESULT_KEEP_MS = 3_600_000
-/** The longest timeout a function may have: its own one ends the call before. */
-export const CALL_MS_MAX = 900_000
-export const LISTED_MAX = 1000
 /** Below what proxies between give up at. */
 export const WAIT_MS_MAX = 30_000

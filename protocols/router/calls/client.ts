@@ -2,25 +2,20 @@
 import { encode } from '#protocols/codec'
 import type { Caller, Invocation } from '#protocols/invocation'
 import { encodeInvocation } from '#protocols/invocation-wire'
-import type { Random } from '#protocols/lifecycle'
-import type { Message, Network } from '#protocols/network'
-import { askRouter } from '../ask.ts'
+import type { Message } from '#protocols/network'
+import { askRouter, type Asker } from '../ask.ts'
+import { wireCaller } from '../wire-caller.ts'
 import { type CallbackDecision, type Calls, type CallStatus, type DeadCallback, WAIT_MS_MAX, type Waiting } from './calls.ts'
-import { CALLS_PROTOCOL, type CallsRequest, decodeAnswer, wireCaller } from './messages.ts'
-
-export interface CallsClientInit {
-  network: Pick<Network, 'members' | 'request'>
-  random: Random
-}
+import { CALLS_PROTOCOL, type CallsRequest, decodeAnswer } from './messages.ts'
 
 /** A write to three disks, one of which may be slow; what other routers know. */
 const TIMEOUT_MS = 15_000
 
 export class CallsClient implements Calls {
-  readonly #init: CallsClientInit
+  readonly #asker: Asker
 
-  constructor(init: CallsClientInit) {
-    this.#init = init
+  constructor(asker: Asker) {
+    this.#asker = asker
   }
 
   async submit({ callback = null, invocation }: { callback?: string | null; invocation: Invocation }): Promise<{ id: string }> {
@@ -60,6 +55,6 @@ export class CallsClient implements Calls {
   }
 
   #send(message: Message, act: string, timeoutMs = TIMEOUT_MS): Promise<Message> {
-    return askRouter(this.#init, { protocol: CALLS_PROTOCOL, message, timeoutMs, act })
+    return askRouter(this.#asker, { protocol: CALLS_PROTOCOL, message, timeoutMs, act })
   }
 }

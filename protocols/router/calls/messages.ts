@@ -4,14 +4,14 @@ import { collect } from '#protocols/body'
 import { encode, parse } from '#protocols/codec'
 import { isErrorCode, OsirisError } from '#protocols/errors'
 import { CALL_ID_PATTERN } from '#protocols/function'
-import type { Caller } from '#protocols/invocation'
 import { nameSchema } from '#protocols/manifest'
 import type { Message } from '#protocols/network'
-import { CALLBACK_DECISIONS, LISTED_MAX, WAIT_MS_MAX } from './calls.ts'
+import { LISTED_MAX } from '../queue/queue.ts'
+import { callerSchema } from '../wire-caller.ts'
+import { CALLBACK_DECISIONS, WAIT_MS_MAX } from './calls.ts'
 
 export const CALLS_PROTOCOL = 'calls/1'
 
-const callerSchema = z.strictObject({ subject: z.string().max(256), token: z.string().max(8192).nullable() })
 const asked = { id: z.string().max(64), caller: callerSchema }
 
 export const requestSchema = z.discriminatedUnion('type', [
@@ -28,15 +28,6 @@ export const requestSchema = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('list'), namespace: nameSchema, limit: z.int().min(1).max(LISTED_MAX), caller: callerSchema }),
 ])
 export type CallsRequest = z.infer<typeof requestSchema>
-
-export function wireCaller({ subject, token }: Caller): z.infer<typeof callerSchema> {
-  return { subject, token: token ?? null }
-}
-
-/** A name without a token proves nothing. */
-export function callerOf({ subject, token }: z.infer<typeof callerSchema>): Caller {
-  return token === null ? { subject: 'anonymous' } : { subject, token }
-}
 
 const statusSchema = z.strictObject({
   id: z.string().max(64),

@@ -6,8 +6,9 @@ import { OsirisError } from '#protocols/errors'
 import { failed, type FailedOutcome, type Invocation, type Outcome } from '#protocols/invocation'
 import { decodeInvocation, decodeOutcome, encodeInvocation, encodeOutcome, type WireMessage } from '#protocols/invocation-wire'
 import type { Clock } from '#protocols/lifecycle'
+import { TIMEOUT_MS_MAX } from '#protocols/manifest'
 import type { ItemDetail, ItemView } from '../queue/queue.ts'
-import { CALL_BYTES_MAX, CALL_MS_MAX, type CallState, type CallStatus, RESULT_BYTES_MAX } from './calls.ts'
+import { CALL_BYTES_MAX, type CallState, type CallStatus, RESULT_BYTES_MAX } from './calls.ts'
 
 export const CALL_KIND = 'call'
 
@@ -26,6 +27,11 @@ export interface Callback {
 
 export function itemIdOf(id: string): string {
   return `call/${id}`
+}
+
+/** The call that an item is. */
+export function callIdOf({ id }: Pick<ItemView, 'id'>): string {
+  return id.slice(itemIdOf('').length)
 }
 
 export function aboutOf(open: boolean): Uint8Array {
@@ -52,7 +58,7 @@ export async function callOf(
   const { invocation: wire, callback } = decodeAs(payloadSchema, payload, 'a call')
   const now = clock.monotonic()
   const invocation = await decodeInvocation(messageOf(wire), { now, signal })
-  return { invocation: { ...invocation, hops: 0, deadlineAt: now + CALL_MS_MAX }, callback: callback ?? undefined }
+  return { invocation: { ...invocation, hops: 0, deadlineAt: now + TIMEOUT_MS_MAX }, callback: callback ?? undefined }
 }
 
 /** With the whole of a response; one that is too long, or breaks off, is a failure. */
@@ -93,7 +99,7 @@ function messageOf({ head, body }: z.infer<typeof wireSchema>): WireMessage {
 /** What can be said of the call; with what came of it where that is here. */
 export async function statusOf(view: ItemView | ItemDetail): Promise<CallStatus> {
   const status: CallStatus = {
-    id: view.id.slice(itemIdOf('').length),
+    id: callIdOf(view),
     function: view.key,
     state: STATES[view.state],
     attempts: view.attempts,

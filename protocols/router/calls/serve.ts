@@ -5,7 +5,8 @@ import { decodeInvocation } from '#protocols/invocation-wire'
 import type { IncomingRequest, Members, Network } from '#protocols/network'
 import { withOrigin } from '../handlers/invoke.ts'
 import { CALL_BYTES_MAX, type Calls, type NewCall } from './calls.ts'
-import { callerOf, CALLS_PROTOCOL, type CallsRequest, encodeAnswer, requestSchema } from './messages.ts'
+import { CALLS_PROTOCOL, type CallsRequest, encodeAnswer, requestSchema } from './messages.ts'
+import { callerOf } from '../wire-caller.ts'
 
 /** Answers peers until the returned function is called. */
 export function serveCalls(network: Pick<Network, 'handle' | 'members'>, calls: Calls): () => void {

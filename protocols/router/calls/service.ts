@@ -1,12 +1,23 @@
 /** Asynchronous calls on a router: takes them in, begins those that the queue hands out here, and tells of those that any router holds. */
 import type { Access } from '#protocols/access'
-import { digestOf } from '#protocols/codec'
+import { idOfCause } from '#protocols/codec'
 import { OsirisError } from '#protocols/errors'
 import type { Events } from '#protocols/events'
 import { CALL_ID_PATTERN } from '#protocols/function'
 import { failed, type Caller, type Invocation, isRouteTarget, type Outcome } from '#protocols/invocation'
 import type { Clock, Random, Startable } from '#protocols/lifecycle'
-import type { ItemDetail, Queue, QueueHandler, QueueItem, Verdict } from '../queue/queue.ts'
+import { TIMEOUT_MS_MAX } from '#protocols/manifest'
+import {
+  type ItemDetail,
+  type ItemView,
+  LISTED_MAX,
+  type ListFilter,
+  type Queue,
+  type QueueHandler,
+  type QueueItem,
+  type Verdict,
+} from '../queue/queue.ts'
+import { namespaceOf } from '../queue/record.ts'
 import type { RouterService } from '../service.ts'
 import {
   bodyOf,
@@ -23,16 +34,26 @@ import {
   CALL_LIFE_MS,
   type CallbackDecision,
   type DeadCallback,
-  CALL_MS_MAX,
   type Calls,
   type CallStatus,
-  LISTED_MAX,
   type NewCall,
   RESULT_KEEP_MS,
   WAIT_MS_MAX,
   type Waiting,
 } from './calls.ts'
-import { aboutOf, answerOf, CALL_KIND, callOf, type Callback, isOpen, itemIdOf, payloadOf, statusOf, withOutcome } from './records.ts'
+import {
+  aboutOf,
+  answerOf,
+  CALL_KIND,
+  callIdOf,
+  callOf,
+  type Callback,
+  isOpen,
+  itemIdOf,
+  payloadOf,
+  statusOf,
+  withOutcome,
+} from './records.ts'
 import { courseOf, pauseMs } from './verdict.ts'
 
 export interface CallsServiceInit {
@@ -50,7 +71,7 @@ export interface CallsServiceInit {
 type Attempt = Parameters<QueueHandler>[1]
 
 /** Besides the function's own time: to find and reach it, and to take its answer. */
-const LEASE_MS = CALL_MS_MAX + 10_000
+const LEASE_MS = TIMEOUT_MS_MAX + 10_000
 /** Calls under way from this router; executors have queues and bounds of their own. */
 const CONCURRENCY = 128
 const ATTEMPTS_MAX = 100
@@ -117,7 +138,7 @@ export class CallsService implements Calls, Startable {
   /** Judged with every look: a grant may end meanwhile. */
   async #waitFor(found: ItemDetail, caller: Caller, waitMs: number, signal: AbortSignal | undefined): Promise<ItemDetail> {
     const { queue, clock } = this.#init
-    const id = found.id.slice(itemIdOf('').length)
+    const id = callIdOf(found)
     const endsAt = clock.monotonic() + waitMs
     let item = found
     for (let pauseMs = LOOK_MS; ; pauseMs = Math.min(2 * pauseMs, LOOK_MS_MAX)) {
@@ -135,17 +156,18 @@ export class CallsService implements Calls, Startable {
   }
 
   async list(namespace: string, limit: number, caller: Caller): Promise<CallStatus[]> {
-    const { queue, access } = this.#init
-    await access.requireInvoke(caller, namespace, false)
-    const items = await queue.list({ kind: CALL_KIND, key: `${namespace}/`, limit: Math.min(limit, LISTED_MAX) })
-    return Promise.all(items.map(statusOf))
+    return Promise.all((await this.#listed({ kind: CALL_KIND }, namespace, limit, caller)).map(statusOf))
   }
 
   async deadCallbacks(namespace: string, limit: number, caller: Caller): Promise<DeadCallback[]> {
+    const dead = await this.#listed({ kind: CALLBACK_KIND, states: ['dead'] }, namespace, limit, caller)
+    return dead.flatMap((each) => deadCallbackOf(each) ?? [])
+  }
+
+  async #listed(what: Pick<ListFilter, 'kind' | 'states'>, namespace: string, limit: number, caller: Caller): Promise<ItemView[]> {
     const { queue, access } = this.#init
     await access.requireInvoke(caller, namespace, false)
-    const filter = { kind: CALLBACK_KIND, key: `${namespace}/`, states: ['dead' as const], limit: Math.min(limit, LISTED_MAX) }
-    return (await queue.list(filter)).flatMap((each) => deadCallbackOf(each) ?? [])
+    return queue.list({ ...what, key: `${namespace}/`, limit: Math.min(limit, LISTED_MAX) })
   }
 
   async decideCallback(decision: CallbackDecision, id: string, caller: Caller): Promise<void> {
@@ -234,7 +256,7 @@ async function callbackIn({ payload }: QueueItem, clock: Clock): Promise<Callbac
 
 /** Another id than the call's: logs show it to whoever may read them, and the call's own opens what came of it. */
 function invocationOf(submitted: Invocation, id: string, deadlineAt: number): Invocation {
-  const call: Invocation = { ...submitted, id: digestOf(Buffer.from(id)).slice(0, 32), deadlineAt, hops: 0, depth: 0 }
+  const call: Invocation = { ...submitted, id: idOfCause(id), deadlineAt, hops: 0, depth: 0 }
   // Nobody waits above it.
   for (const key of ['signal', 'chain', 'path', 'by'] as const) Reflect.deleteProperty(call, key)
   if (isRouteTarget(call.target) || call.payload.kind === 'event')
@@ -244,13 +266,9 @@ function invocationOf(submitted: Invocation, id: string, deadlineAt: number): In
 
 /** Executors start a call of one id once. The first attempt has the call's, so that two routers that both hold it start it once; another attempt is another start. */
 function attemptIdOf(id: string, attempt: number): string {
-  return attempt <= 1 ? id : digestOf(Buffer.from(`${id} ${attempt}`)).slice(0, 32)
+  return attempt <= 1 ? id : idOfCause(`${id} ${attempt}`)
 }
 
 function givenUp({ key }: QueueItem): OsirisError {
   return new OsirisError('outcome_unknown', `Cannot tell how "${key}" ended: the router that waited for it gave it up`)
-}
-
-function namespaceOf(key: string): string {
-  return key.slice(0, key.indexOf('/'))
 }

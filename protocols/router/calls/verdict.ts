@@ -1,19 +1,10 @@
 /** What is to become of a call whose attempt ended so. Pure. */
 import type { ErrorCode } from '#protocols/errors'
 import type { Outcome } from '#protocols/invocation'
+import { ANOTHER_TIME, mayStartAgain } from '../retry.ts'
 
-/** Refusals that another time may be none; the token and the arguments are not among them. */
-const LATER: ReadonlySet<ErrorCode> = new Set([
-  'unavailable',
-  'overloaded',
-  'rate_limited',
-  'quota_exceeded',
-  'version_mismatch',
-  'storage_full',
-  'worker_crashed',
-])
-/** How a start ends whose effect nobody knows. */
-const UNKNOWN: ReadonlySet<ErrorCode> = new Set(['outcome_unknown', 'worker_crashed', 'unavailable'])
+/** A worker that crashed before the start did so under somebody else's call. */
+const LATER: ReadonlySet<ErrorCode> = new Set([...ANOTHER_TIME, 'worker_crashed'])
 
 export interface Circumstances {
   idempotent: boolean
@@ -27,7 +18,7 @@ export interface Circumstances {
 export function courseOf(outcome: Outcome, { idempotent, cancelled, aborted }: Circumstances): 'over' | 'later' | 'unknown' {
   if (outcome.kind !== 'failed' || cancelled) return 'over'
   if (!outcome.started) return aborted || LATER.has(outcome.error.code) ? 'later' : 'over'
-  if (idempotent && (aborted || UNKNOWN.has(outcome.error.code))) return 'later'
+  if (idempotent && (aborted || mayStartAgain(outcome))) return 'later'
   return aborted ? 'unknown' : 'over'
 }
 

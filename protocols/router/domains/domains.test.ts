@@ -1,7 +1,7 @@
 /** Whose a host is: claims of the ledger, proofs by a real name server, and the routes that follow. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { FunctionRecord, RouteRecord, Setting } from '#protocols/catalog'
-import { domainClaims, domainRecord, domainSetting, hostOf } from '#protocols/domain'
+import { domainClaims, domainRecord, domainSetting, parseDomain } from '#protocols/domain'
 import type { OsirisError } from '#protocols/errors'
 import type { FetchPayload } from '#protocols/invocation'
 import { until } from '#protocols/until'
@@ -185,7 +185,7 @@ describe('routes of a domain', () => {
 
 describe('words', () => {
   it.each(['Shop.Example.ORG', 'xn--bcher-kva.example', 'a.io'])('%s is a domain', (text) => {
-    expect(hostOf(text)).toBe(text.toLowerCase())
+    expect(parseDomain(text)).toBe(text.toLowerCase())
   })
   it.each([
     'localhost',
@@ -201,7 +201,7 @@ describe('words', () => {
     '',
     `${'a.'.repeat(130)}org`,
   ])('%j is none', (text) => {
-    expect(() => hostOf(text)).toThrow(expect.objectContaining({ code: 'invalid_argument' }))
+    expect(() => parseDomain(text)).toThrow(expect.objectContaining({ code: 'invalid_argument' }))
   })
   it('what cannot be read claims nothing', () => {
     const all = [

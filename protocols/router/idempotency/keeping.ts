@@ -11,7 +11,7 @@ import type { Network, Peer } from '#protocols/network'
 import { homesOf, seedOf } from '../placement.ts'
 import { Answers, type EntryState, type Found } from './answers.ts'
 import { COPY_PROTOCOL, decodeReply, encodeNote, KEEP_PROTOCOL, type Note, type Reply } from './messages.ts'
-import { digestOf, keepable } from './request.ts'
+import { keepable, requestDigest } from './request.ts'
 
 /** Routers that are asked, one after the other, to keep a copy or the whole call, when those before cannot be reached. */
 const TRIED_MAX = 3
@@ -58,7 +58,7 @@ export class Keeping {
 
   /** The same where this router is asked to be the keeper. Never rejects. */
   async keep(keyed: Keyed): Promise<Outcome> {
-    const digest = digestOf(keyed.invocation)
+    const digest = requestDigest(keyed.invocation)
     const found = this.answers.find(keyed.id, digest, this.#init.clock.monotonic())
     return found.kind === 'none' ? this.#first(keyed, digest) : this.#again(found, keyed)
   }

@@ -5,22 +5,22 @@
 import { z } from 'zod'
 import { decodeAs, encode } from '#protocols/codec'
 import { decodeOutcome, encodeOutcome, type WireMessage } from '#protocols/invocation-wire'
+import { digestSchema } from '#protocols/manifest'
 import type { WholeOutcome } from './answers.ts'
 import { keepable } from './request.ts'
 
 export const KEEP_PROTOCOL = 'router-keep/1'
 export const COPY_PROTOCOL = 'router-copy/1'
 
-const digest = z.string().regex(/^[0-9a-f]{64}$/)
 const bytes: z.ZodType<Uint8Array> = z.instanceof(Uint8Array)
 const REST_MS_MAX = 3_600_000
 
 /** `begin`: it is about to be started. `end`: so it ended (no outcome: too large to keep). `forget`: it was not started. */
 const noteSchema = z.object({
   do: z.enum(['begin', 'end', 'forget']),
-  id: digest,
+  id: digestSchema,
   namespace: z.string().max(63),
-  digest,
+  digest: digestSchema,
   /** Until the call must have ended. */
   restMs: z.number().min(0).max(REST_MS_MAX),
   outcome: bytes.nullable(),

@@ -1,8 +1,8 @@
 /** What makes two calls the same one: who asks, for which function, under which key, with what. Pure but for reading bodies. */
-import { hash } from 'node:crypto'
 import { collect } from '#protocols/body'
+import { digestOf } from '#protocols/codec'
 import { OsirisError } from '#protocols/errors'
-import type { Body, ByteStream, Invocation, Outcome, Payload } from '#protocols/invocation'
+import type { ByteStream, Invocation, Outcome, Payload } from '#protocols/invocation'
 import { isStream } from '../replay.ts'
 import { ANSWER_BYTES_MAX, type WholeOutcome } from './answers.ts'
 
@@ -13,7 +13,7 @@ export function scopeOf({ subject, issuer }: { subject: string; issuer?: string 
 
 /** Names the call in the mesh; says nothing of key or caller to whoever keeps it. */
 export function idOf(namespace: string, name: string, scope: string, key: string): string {
-  return hash('sha256', JSON.stringify([namespace, name, scope, key]), 'hex')
+  return digestOf(Buffer.from(JSON.stringify([namespace, name, scope, key])))
 }
 
 /** The request with its body whole, so that it can be compared. Throws `payload_too_large`. */
@@ -25,10 +25,9 @@ export async function wholeRequest(invocation: Invocation): Promise<Invocation> 
 }
 
 /** Of what is asked for. Headers are not part of it: they tell of the way, and of the time. */
-export function digestOf({ payload, override }: Pick<Invocation, 'payload' | 'override'>): string {
-  const bytes = bytesIn(payload)
+export function requestDigest({ payload, override }: Pick<Invocation, 'payload' | 'override'>): string {
   const line = payload.kind === 'fetch' ? [payload.method, pathOf(payload.url)] : [payload.kind]
-  return hash('sha256', Buffer.concat([Buffer.from(JSON.stringify([...line, override ?? null])), bytes]), 'hex')
+  return digestOf(Buffer.concat([Buffer.from(JSON.stringify([...line, override ?? null])), bytesIn(payload)]))
 }
 
 function bytesIn(payload: Payload): Uint8Array {
@@ -70,7 +69,7 @@ async function wholeOf(outcome: Outcome): Promise<{ answer: Outcome; kept: Whole
     const failure: WholeOutcome = { kind: 'failed', error, started: true, meta: outcome.meta }
     return { answer: failure, kept: failure }
   }
-  const whole = { ...head, body: Buffer.concat(read) satisfies Body }
+  const whole = { ...head, body: Buffer.concat(read) }
   return { answer: whole, kept: whole }
 }
 

@@ -2,7 +2,7 @@
  * Moves canaries. Every node counts what it runs and tells the others; of the nodes that hold the ledger one owns each canary (`ownerOf`), judges it and
  * writes what comes of it. State is in the ledger: whoever owns it next goes on from there.
  */
-import { type Canary, canaryKey, canaryOf } from '#protocols/canary'
+import { type Canary, canaryKey, canaryName, canaryOf } from '#protocols/canary'
 import type { AliasTargets, Catalog, Setting } from '#protocols/catalog'
 import type { Events } from '#protocols/events'
 import { type Clock, every, type Startable } from '#protocols/lifecycle'
@@ -10,9 +10,9 @@ import type { Network, Peer } from '#protocols/network'
 import { Fence, ownerOf } from '../triggers/owner.ts'
 import { judge, lookAt } from './judge.ts'
 import { type Action, nextOf, targetsAt } from './plan.ts'
-import { Tally } from './tally.ts'
+import { stepKey, Tally } from './tally.ts'
 
-export const TALLY_TOPIC = 'canaries'
+const TALLY_TOPIC = 'canaries'
 const ROUND_MS = 500
 
 /** Writes to the ledger as this node, for whoever asked once. */
@@ -90,13 +90,14 @@ export class Promoter implements Startable {
   #read(settings: readonly Setting[]): void {
     this.#settings = settings
     this.#places = settings.flatMap(({ namespace, key, value }) => {
-      const canary = key.startsWith('promotion/') ? canaryOf(value) : undefined
-      return canary === undefined || canary.settled ? [] : [{ namespace, name: key.slice('promotion/'.length), canary }]
+      const name = canaryName(key)
+      const canary = name === undefined ? undefined : canaryOf(value)
+      return name === undefined || canary === undefined || canary.settled ? [] : [{ namespace, name, canary }]
     })
     const running = this.#places.map((each) => each.canary).filter((each) => each.state === 'running')
     this.#tally.watch(running)
-    const ids = new Set(running.map((each) => each.id))
-    for (const id of this.#looks.keys()) if (!ids.has(id.slice(0, 32))) this.#looks.delete(id)
+    const steps = new Set(running.map(stepKey))
+    for (const step of this.#looks.keys()) if (!steps.has(step)) this.#looks.delete(step)
   }
 
   /** Those this node is to move: nobody, while it sees fewer of the nodes with the ledger than it knew lately. */
@@ -115,7 +116,7 @@ export class Promoter implements Startable {
     const targets = await this.#targetsOf(place)
     const counts = this.#tally.sum(canary)
     const look = lookAt(counts.canary.calls)
-    const key = `${canary.id}/${canary.step}`
+    const key = stepKey(canary)
     const isDue = look > (this.#looks.get(key) ?? 0)
     if (isDue) this.#looks.set(key, look)
     const verdict = judge(counts.canary, counts.base, isDue ? look : 0, canary.steps.length - 1)

@@ -46,10 +46,6 @@ export class Usage {
     this.bounds = bounds
   }
 
-  get bytes(): number {
-    return this.#node.bytes + this.#node.answerBytes
-  }
-
   /** Throws `quota_exceeded` or `overloaded` where so many more are too many. */
   requireRoom(key: string, items: number, bytes: number): void {
     const { namespaceItems, namespaceBytes, nodeItems, nodeBytes } = this.bounds

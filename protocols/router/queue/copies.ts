@@ -1,6 +1,6 @@
 /** Other routers, asked about items: each question has a deadline, each answer is judged, and news for the same router leave together. */
 import { collect } from '#protocols/body'
-import { decode, decodeAs, encode, parse } from '#protocols/codec'
+import { decodeAs, encode } from '#protocols/codec'
 import { OsirisError } from '#protocols/errors'
 import type { Clock } from '#protocols/lifecycle'
 import type { Network, Peer } from '#protocols/network'
@@ -111,7 +111,7 @@ export class Copies {
 
   async compare(peer: Peer, compared: Compared): Promise<{ later: Head[]; wanted: string[] }> {
     const response = await this.#ask(peer, { type: 'compare' }, encode(compared))
-    return parse(compareAnswerSchema, decode(await collect(response.body, BATCH_BYTES_MAX, 'what differs')), 'the answer to compare')
+    return decodeAs(compareAnswerSchema, await collect(response.body, BATCH_BYTES_MAX, 'what differs'), 'the answer to compare')
   }
 
   async #flush(peer: Peer): Promise<void> {

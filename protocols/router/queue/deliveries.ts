@@ -61,10 +61,6 @@ export class Deliveries {
     this.#init = init
   }
 
-  get running(): number {
-    return this.#running.size
-  }
-
   isRunning(id: string): boolean {
     return this.#running.has(id)
   }
@@ -169,7 +165,7 @@ export class Deliveries {
       if (this.#running.has(id)) return
       await this.#exclusively(id, (running) => this.#make(id, kind, running))
     } catch (error) {
-      this.#tell('warn', `Cannot hand out "${id}" now: ${(error as Error).message}`)
+      this.#warn(`Cannot hand out "${id}" now: ${(error as Error).message}`)
       this.#again(id)
     } finally {
       kind.underway.leave(namespaceOf(key))
@@ -337,8 +333,8 @@ export class Deliveries {
     if (head?.state === 'waiting' && head.owner === self) this.own(head, clock.now() + WAIT_MS)
   }
 
-  #tell(level: 'warn', text: string): void {
-    this.#init.events.emit('log', { level, room: 'router', text })
+  #warn(text: string): void {
+    this.#init.events.emit('log', { level: 'warn', room: 'router', text })
   }
 }
 

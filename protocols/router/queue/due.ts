@@ -1,4 +1,5 @@
 /** Which item is next: of each kind the one that is due longest, namespaces in turn, so that nobody's backlog is in everybody's way. */
+import { Heap } from '../heap.ts'
 
 interface Waiting {
   id: string
@@ -6,41 +7,29 @@ interface Waiting {
   order: number
 }
 
-/** Of one namespace: a binary heap by time, then by arrival. What was removed stays until it comes up. */
-type Heap = Waiting[]
-
-interface Place {
-  kind: string
-  namespace: string
-  waiting: Waiting
-}
-
 export class Due {
-  readonly #kinds = new Map<string, Map<string, Heap>>()
-  readonly #places = new Map<string, Place>()
+  /** By kind and namespace: by time, then by arrival. What was removed stays until it comes up. */
+  readonly #kinds = new Map<string, Map<string, Heap<Waiting>>>()
+  readonly #waiting = new Map<string, Waiting>()
   #order = 0
 
-  get size(): number {
-    return this.#places.size
-  }
-
   has(id: string): boolean {
-    return this.#places.has(id)
+    return this.#waiting.has(id)
   }
 
   /** From `at` on it is due; an item that waits already moves. */
   put(id: string, kind: string, namespace: string, at: number): void {
     const waiting = { id, at, order: (this.#order += 1) }
-    this.#places.set(id, { kind, namespace, waiting })
-    const ofKind = this.#kinds.get(kind)
-    const heap = ofKind?.get(namespace)
-    if (heap !== undefined) push(heap, waiting)
-    else if (ofKind !== undefined) ofKind.set(namespace, [waiting])
-    else this.#kinds.set(kind, new Map([[namespace, [waiting]]]))
+    this.#waiting.set(id, waiting)
+    const ofKind = this.#kinds.get(kind) ?? new Map<string, Heap<Waiting>>()
+    this.#kinds.set(kind, ofKind)
+    const heap = ofKind.get(namespace) ?? new Heap(isBefore)
+    ofKind.set(namespace, heap)
+    heap.push(waiting)
   }
 
   remove(id: string): void {
-    this.#places.delete(id)
+    this.#waiting.delete(id)
   }
 
   /** Takes out the next item of a kind that is due, of the namespaces that may have one. The namespace it came from has its next turn after the others. */
@@ -52,9 +41,9 @@ export class Due {
       if (first !== undefined && (first.at > now || !mayHave(namespace))) continue
       ofKind.delete(namespace)
       if (first === undefined) continue
-      pop(heap)
-      this.#places.delete(first.id)
-      if (heap.length > 0) ofKind.set(namespace, heap)
+      heap.pop()
+      this.#waiting.delete(first.id)
+      if (heap.size > 0) ofKind.set(namespace, heap)
       return first.id
     }
     return undefined
@@ -71,39 +60,13 @@ export class Due {
   }
 
   /** The first that was neither removed nor moved. */
-  #first(heap: Heap): Waiting | undefined {
-    for (let first = heap[0]; first !== undefined; first = heap[0]) {
-      if (this.#places.get(first.id)?.waiting === first) return first
-      pop(heap)
+  #first(heap: Heap<Waiting>): Waiting | undefined {
+    for (let first = heap.first(); first !== undefined; first = heap.first()) {
+      if (this.#waiting.get(first.id) === first) return first
+      heap.pop()
     }
     return undefined
   }
-}
-
-function push(heap: Heap, waiting: Waiting): void {
-  let at = heap.push(waiting) - 1
-  while (at > 0) {
-    const parent = (at - 1) >>> 1
-    if (!isBefore(waiting, heap[parent] as Waiting)) break
-    heap[at] = heap[parent] as Waiting
-    at = parent
-  }
-  heap[at] = waiting
-}
-
-function pop(heap: Heap): void {
-  const last = heap.pop() as Waiting
-  if (heap.length === 0) return
-  let at = 0
-  for (;;) {
-    let child = 2 * at + 1
-    if (child >= heap.length) break
-    if (child + 1 < heap.length && isBefore(heap[child + 1] as Waiting, heap[child] as Waiting)) child += 1
-    if (!isBefore(heap[child] as Waiting, last)) break
-    heap[at] = heap[child] as Waiting
-    at = child
-  }
-  heap[at] = last
 }
 
 function isBefore(a: Waiting, b: Waiting): boolean {

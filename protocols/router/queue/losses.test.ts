@@ -48,12 +48,16 @@ describe('an item whose owner is killed', () => {
   it('of thousands that wait is gone for them: the other router notes that many at a time', async () => {
     const world = await worldOf(7, 2)
     const at = { notBeforeAt: world.now + 3_600_000, expiresAt: world.now + 7_200_000 }
-    for (let part = 0; part < 10; part += 1)
-      await world.end(world.node('a').queue.add(Array.from({ length: 200 }, (_, index) => world.item(`${part}-${index}`, at))))
+    const ids = Array.from({ length: 2000 }, (_, index) => `${index}`)
+    for (let from = 0; from < ids.length; from += 200)
+      await world.end(world.node('a').queue.add(ids.slice(from, from + 200).map((id) => world.item(id, at))))
     let writes = 0
     world.disk('b').onWrite = () => (writes += 1)
     await world.kill('a')
-    await world.until(() => world.node('b').queue.status().waiting === 2000)
+    await world.run(20_000)
+    const { queue, network } = world.node('b')
+    const heads = await Promise.all(ids.map(async (id) => (await queue.shown(id)).head))
+    expect(new Set(heads.map((head) => head?.owner))).toEqual(new Set([network.peer]))
     expect(writes).toBeLessThan(50)
   })
 

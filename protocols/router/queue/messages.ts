@@ -3,8 +3,8 @@
  * Only routers are answered.
  */
 import { z } from 'zod'
-import { bytesSchema, headSchema, idSchema, peerSchema } from './record.ts'
-import { ANSWER_BYTES_MAX, PAYLOAD_BYTES_MAX } from './queue.ts'
+import { bytesSchema, countSchema, headSchema, idSchema, peerSchema, stateSchema } from './record.ts'
+import { ANSWER_BYTES_MAX, LISTED_MAX, PAYLOAD_BYTES_MAX } from './queue.ts'
 
 export const QUEUE_PROTOCOL = 'queue/1'
 
@@ -14,7 +14,6 @@ export const ITEMS_MAX = 256
 export const BATCH_BYTES_MAX = 16 * 1024 * 1024
 /** Items compared by one message. */
 export const COMPARED_MAX = 1024
-export const LISTED_MAX = 1000
 
 /** A head with its payload (`put`) or its answer (`tell`); empty where it has none, or where it is not sent. */
 export const partsSchema = z
@@ -22,8 +21,8 @@ export const partsSchema = z
   .max(ITEMS_MAX)
 export type Part = z.infer<typeof partsSchema>[number]
 
-const stateSchema = z.enum(['waiting', 'running', 'done', 'cancelled', 'dead'])
-const countSchema = z.int().min(0)
+/** As it is told: what is in an attempt is `running`, which nobody writes down. */
+const shownSchema = z.enum([...stateSchema.options, 'running'])
 
 export const requestSchema = z.discriminatedUnion('type', [
   /**
@@ -43,7 +42,7 @@ export const requestSchema = z.discriminatedUnion('type', [
     type: z.literal('list'),
     kind: z.string().max(32),
     key: z.string().max(512),
-    states: z.array(stateSchema).max(5).nullable(),
+    states: z.array(shownSchema).max(5).nullable(),
     limit: z.int().min(1).max(LISTED_MAX),
   }),
   /** To the owner. */
@@ -63,11 +62,11 @@ export const claimAnswerSchema = z.strictObject({
 export const lookAnswerSchema = z.strictObject({ head: headSchema.nullable(), running: z.boolean() })
 export const payloadAnswerSchema = z.strictObject({ found: z.boolean() })
 export const listAnswerSchema = z.array(z.strictObject({ head: headSchema, running: z.boolean() })).max(LISTED_MAX)
-export const actAnswerSchema = z.strictObject({ state: stateSchema.nullable(), changed: z.boolean() })
+export const actAnswerSchema = z.strictObject({ state: shownSchema.nullable(), changed: z.boolean() })
 export type ActAnswer = z.infer<typeof actAnswerSchema>
 
 export const comparedSchema = z
-  .array(z.strictObject({ id: idSchema, epoch: countSchema, rev: countSchema, state: z.enum(['waiting', 'dead', 'done', 'cancelled']) }))
+  .array(z.strictObject({ id: idSchema, epoch: countSchema, rev: countSchema, state: stateSchema }))
   .max(COMPARED_MAX)
 export type Compared = z.infer<typeof comparedSchema>
 /** `later`: heads that count for more here. `wanted`: ids whose heads count for more there. */

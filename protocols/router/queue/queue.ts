@@ -128,20 +128,8 @@ export interface ListFilter {
   /** Beginning of the key: end it with `/` to mean one namespace. */
   key: string
   states?: readonly ItemState[]
-  /** Newest first; at most 1,000. Default 100. */
+  /** Newest first; at most `LISTED_MAX`. Default 100. */
   limit?: number
-}
-
-export interface QueueStatus {
-  waiting: number
-  running: number
-  /** Held for other owners. */
-  copies: number
-  dead: number
-  /** Ended, and still known. */
-  ended: number
-  /** Payloads and answers on disk. */
-  bytes: number
 }
 
 export interface Queue {
@@ -169,13 +157,12 @@ export interface Queue {
   remove(id: string): Promise<boolean>
   /** From now on items of this kind that this node owns are handed out. One handler per kind. Returns the way to stop. */
   handle(kind: string, handler: QueueHandler, options?: HandlerOptions): () => void
-  /** Of this node alone. */
-  status(): QueueStatus
 }
 
 export const PAYLOAD_BYTES_MAX = 4 * 1024 * 1024
 export const ABOUT_BYTES_MAX = 2048
 export const ANSWER_BYTES_MAX = 4 * 1024 * 1024
+export const LISTED_MAX = 1000
 /** An item that ended stays known at least so long, so that late news of it are recognised. */
 export const KNOWN_MS = 3_600_000
 export const LIFE_MS_MAX = 30 * 24 * 3_600_000

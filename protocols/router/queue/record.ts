@@ -12,15 +12,16 @@ const KNOWN_MS_MAX = 24 * 3_600_000
 
 const WORD = /^[A-Za-z0-9._~:@/-]+$/
 export const idSchema = z.string().max(256).regex(WORD, 'an id is 1 to 256 of A-Z a-z 0-9 . _ ~ : @ / -')
-export const keySchema = z
+const keySchema = z
   .string()
   .max(512)
   .regex(/^[^/]+\/[A-Za-z0-9._~:@/-]*$/, 'a key is a namespace, "/", and more')
-export const kindSchema = z.string().regex(/^[a-z]{1,32}$/, 'a kind is 1 to 32 lower-case letters')
+const kindSchema = z.string().regex(/^[a-z]{1,32}$/, 'a kind is 1 to 32 lower-case letters')
+export const stateSchema = z.enum(['waiting', 'dead', 'done', 'cancelled'])
 const timeSchema = z.int().min(0).max(8.64e15)
-const countSchema = z.int().min(0)
+export const countSchema = z.int().min(0)
 export const peerSchema = z.string().min(1).max(128)
-export const errorSchema = z.strictObject({ code: z.string().max(64), message: z.string().max(4096) })
+const errorSchema = z.strictObject({ code: z.string().max(64), message: z.string().max(4096) })
 export function bytesSchema(max: number) {
   return z.custom<Uint8Array>((value) => value instanceof Uint8Array && value.length <= max, `expected at most ${max} bytes`)
 }
@@ -50,7 +51,7 @@ export const headSchema = z
     ended: countSchema,
     /** Those of them that count against no bound: before it was replayed, or no attempts at all by the handler's word. */
     uncounted: countSchema,
-    state: z.enum(['waiting', 'dead', 'done', 'cancelled']),
+    state: stateSchema,
     error: errorSchema.nullable(),
     endedAt: timeSchema.nullable(),
     /** Until when the id is known, once it is over. */
@@ -61,10 +62,10 @@ export const headSchema = z
 export type Head = z.infer<typeof headSchema>
 
 /** Who was granted which attempt by this holder. */
-export const claimSchema = z.strictObject({ by: peerSchema, attempt: z.int().min(1) })
+const claimSchema = z.strictObject({ by: peerSchema, attempt: z.int().min(1) })
 export type Claim = z.infer<typeof claimSchema>
 
-export const storedSchema = z.strictObject({ head: headSchema, claim: claimSchema.nullable() })
+const storedSchema = z.strictObject({ head: headSchema, claim: claimSchema.nullable() })
 export type Stored = z.infer<typeof storedSchema>
 
 export const ITEM_PREFIX = 'queue/item/'

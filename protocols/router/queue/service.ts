@@ -11,9 +11,19 @@ import { Claims } from './claims.ts'
 import { Copies } from './copies.ts'
 import { Deliveries } from './deliveries.ts'
 import { Holdings } from './holdings.ts'
-import { type Act, type ActAnswer, LISTED_MAX } from './messages.ts'
-import type { HandlerOptions, ItemDetail, ItemState, ItemView, ListFilter, NewItem, Queue, QueueHandler, QueueStatus } from './queue.ts'
-import { detailOf, type Head, isLater, isOver, overAt, type Stored, viewOf } from './record.ts'
+import type { Act, ActAnswer } from './messages.ts'
+import {
+  type HandlerOptions,
+  type ItemDetail,
+  type ItemState,
+  type ItemView,
+  LISTED_MAX,
+  type ListFilter,
+  type NewItem,
+  type Queue,
+  type QueueHandler,
+} from './queue.ts'
+import { detailOf, type Head, isLater, isOver, overAt, responsible, type Stored, viewOf } from './record.ts'
 import { serveQueue } from './serve.ts'
 import { Shelf } from './shelf.ts'
 import { Tending } from './tending.ts'
@@ -27,10 +37,9 @@ export interface QueueServiceInit {
   /** Whether this one is among the greater part of the routers: what may start more than once is taken over by no other. */
   routers: Pick<Routers, 'mayAct'>
   bounds?: Partial<QueueBounds>
-  /** How long `stop()` lets attempts end. Default 2,000. */
-  drainMs?: number
 }
 
+/** How long `stop()` lets attempts end. */
 const DRAIN_MS = 2000
 /** What was on disk at the start waits until routers that may have taken it over have been heard of. */
 const SETTLE_MS = 3000
@@ -117,7 +126,7 @@ export class QueueService implements Queue, Startable {
     if (!this.#started) return
     this.#started = false
     this.#tending.stop()
-    await this.#deliveries.stop(this.#init.drainMs ?? DRAIN_MS)
+    await this.#deliveries.stop(DRAIN_MS)
     await this.#copies.flush()
     this.#closeDoor()
     this.#copies.stop()
@@ -183,24 +192,6 @@ export class QueueService implements Queue, Startable {
     return this.#deliveries.handle(kind, handler, options)
   }
 
-  status(): QueueStatus {
-    const status: QueueStatus = {
-      waiting: 0,
-      running: this.#deliveries.running,
-      copies: 0,
-      dead: 0,
-      ended: this.#shelf.ended,
-      bytes: this.#shelf.usage.bytes,
-    }
-    for (const { head } of this.#shelf.all()) {
-      if (isOver(head)) continue
-      if (head.owner !== this.#self) status.copies += 1
-      else if (head.state === 'dead') status.dead += 1
-      else if (!this.#deliveries.isRunning(head.id)) status.waiting += 1
-    }
-    return status
-  }
-
   /** As this router knows it; `answer` is what `look` has as its body. */
   async shown(id: string): Promise<{ head: Head | null; running: boolean; answer?: Uint8Array }> {
     const stored = this.#shelf.get(id)
@@ -237,8 +228,7 @@ export class QueueService implements Queue, Startable {
     const head = this.#shelf.get(id)?.head ?? (await this.#lookElsewhere(id))?.head
     if (head === undefined) return { state: null, changed: false }
     if (isOver(head)) return { state: head.state, changed: false }
-    const isHere = (peer: Peer) => this.#tending.isHere(peer)
-    const owner = isHere(head.owner) ? head.owner : head.holders.find(isHere)
+    const owner = responsible(head, (peer) => this.#tending.isHere(peer))
     if (owner === this.#self) return this.act(act, id)
     if (owner !== undefined) return this.#copies.act(owner, act, id)
     throw new OsirisError('unavailable', `Cannot ${act} "${id}": none of the routers that hold it is here`)

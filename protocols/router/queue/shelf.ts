@@ -67,14 +67,6 @@ export class Shelf {
     return damaged
   }
 
-  get size(): number {
-    return this.#items.size
-  }
-
-  get ended(): number {
-    return this.#ended.size
-  }
-
   get(id: string): Stored | undefined {
     return this.#items.get(id)
   }

@@ -16,7 +16,7 @@ import type { RateLimit } from '#protocols/rate-limit'
 import { shareOf } from './shares.ts'
 
 /** Gossip of what is asked of each node: `[[namespace, calls per second], …]`, once a round, while anything is. */
-export const DEMAND_TOPIC = 'quotas'
+const DEMAND_TOPIC = 'quotas'
 const ROUND_MS = 1000
 /** What a node told counts so long: three rounds, one of which may be lost. */
 const TOLD_MS = 3500
@@ -38,14 +38,6 @@ export interface QuotasInit {
 interface Told {
   at: number
   demand: ReadonlyMap<string, number>
-}
-
-export interface QuotaUse {
-  namespace: string
-  quota: Quota
-  /** The part of it that this node gives out. */
-  share: number
-  inFlight: number
 }
 
 export class Quotas implements Startable {
@@ -116,12 +108,11 @@ export class Quotas implements Startable {
     return gate.limits(now)
   }
 
-  /** What holds for a namespace, and what of it is used here. */
-  use(namespace: string): QuotaUse | undefined {
-    const quota = this.#byNamespace.get(namespace) ?? this.#fallback
-    if (quota === undefined) return undefined
+  /** Of a namespace's quota, the part that this node gives out, and the calls under way here; nothing where none holds. */
+  use(namespace: string): { share: number; inFlight: number } | undefined {
+    if (this.#quotaFor(namespace) === undefined) return undefined
     const gate = this.#gates.get(namespace)
-    return { namespace, quota, share: gate?.share ?? this.#shareOf(namespace), inFlight: gate?.inFlight ?? 0 }
+    return { share: gate?.share ?? this.#shareOf(namespace), inFlight: gate?.inFlight ?? 0 }
   }
 
   /** Of calls placed here since the start; at most a hundred namespaces by name. */
@@ -155,10 +146,14 @@ export class Quotas implements Startable {
       for (const namespace of gates.keys()) if (!this.#byNamespace.has(namespace) && this.#fallback === undefined) gates.delete(namespace)
   }
 
+  #quotaFor(namespace: string): Quota | undefined {
+    return this.#byNamespace.get(namespace) ?? this.#fallback
+  }
+
   #gateOf(gates: Map<string, Gate>, namespace: string): Gate | undefined {
     const known = gates.get(namespace)
     if (known !== undefined) return known
-    const quota = this.#byNamespace.get(namespace) ?? this.#fallback
+    const quota = this.#quotaFor(namespace)
     if (quota === undefined) return undefined
     if (gates.size >= GATES_MAX) dropIdle(gates)
     const now = this.#init.clock.monotonic()
@@ -185,10 +180,10 @@ export class Quotas implements Startable {
 
   #divide(): void {
     const now = this.#init.clock.monotonic()
-    for (const [namespace, gate] of this.#doors) gate.set(this.#byNamespace.get(namespace) ?? this.#fallback ?? gate.quota, 1, now)
+    for (const [namespace, gate] of this.#doors) gate.set(this.#quotaFor(namespace) ?? gate.quota, 1, now)
     for (const [peer, { at }] of this.#told) if (now - at > TOLD_MS) this.#told.delete(peer)
     for (const [namespace, gate] of this.#gates) {
-      const quota = this.#byNamespace.get(namespace) ?? this.#fallback
+      const quota = this.#quotaFor(namespace)
       if (quota === undefined) this.#gates.delete(namespace)
       else gate.set(quota, this.#shareOf(namespace), now)
     }

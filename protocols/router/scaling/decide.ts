@@ -45,11 +45,11 @@ export const STABLE_MS = 60_000
 /** …and its panic window, a tenth of it. */
 export const PANIC_MS = 6000
 /** Panic begins when the short window wants so many times what is ready. */
-export const PANIC_THRESHOLD = 2
+const PANIC_THRESHOLD = 2
 /** So much of an instance may be missing: a load that is just what some instances should have is not measured to the last bit. */
 const TOLERATED = 0.05
 /** At most halved from one look to the next, as in Knative. Upward nothing is bounded but by `max`: an instance takes milliseconds to start. */
-export const DOWN_RATE = 2
+const DOWN_RATE = 2
 /** Fewer only when for so long neither window had use for more: a load that swings does not start and end an instance with each swing. */
 export const DOWN_DELAY_MS = 30_000
 

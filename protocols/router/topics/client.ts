@@ -1,9 +1,10 @@
 /** Topics through a member with the router role. */
 import type { Caller } from '#protocols/invocation'
-import { type Clock, hexOf, type Random } from '#protocols/lifecycle'
-import type { Message as WireMessage, Network, Peer } from '#protocols/network'
-import { askRouter } from '../ask.ts'
-import { decodeAnswer, encodePublish, encodeRequest, type Publisher, type TopicsRequest, TOPICS_PROTOCOL, wireCaller } from './messages.ts'
+import { hexOf } from '#protocols/lifecycle'
+import type { Message as WireMessage, Peer } from '#protocols/network'
+import { askRouter, type Asker } from '../ask.ts'
+import { wireCaller } from '../wire-caller.ts'
+import { decodeAnswer, encodePublish, encodeRequest, type Publisher, type TopicsRequest, TOPICS_PROTOCOL } from './messages.ts'
 import type {
   DeadLetter,
   DeadLetterDetail,
@@ -14,20 +15,14 @@ import type {
   Topics,
 } from './topics.ts'
 
-export interface TopicsClientInit {
-  network: Pick<Network, 'members' | 'request'>
-  clock: Clock
-  random: Random
-}
-
 /** A write to three disks, one of which may be slow; a list asks every router. */
 const TIMEOUT_MS = 10_000
 
 export class TopicsClient implements Topics {
-  readonly #init: TopicsClientInit
+  readonly #asker: Asker
 
-  constructor(init: TopicsClientInit) {
-    this.#init = init
+  constructor(asker: Asker) {
+    this.#asker = asker
   }
 
   publish(message: NewMessage, caller: Caller): Promise<PublishedMessage> {
@@ -40,7 +35,7 @@ export class TopicsClient implements Topics {
 
   /** Of this router, whose the id is while it is here. Throws as `Topics.publish`; `unavailable` with `details.sent: false` proves that it did not hear of it. */
   async publishAt(peer: Peer, message: NewMessage & { id: string }, by: Publisher): Promise<PublishedMessage> {
-    const { network } = this.#init
+    const { network } = this.#asker
     return decodeAnswer(
       'publish',
       await network.request(peer, TOPICS_PROTOCOL, encodePublish(message, by, { chosen: true, forwarded: true }), {
@@ -72,7 +67,7 @@ export class TopicsClient implements Topics {
   }
 
   async #publish(message: NewMessage, by: Publisher): Promise<PublishedMessage> {
-    const id = message.id ?? hexOf(this.#init.random, 32)
+    const id = message.id ?? hexOf(this.#asker.random, 32)
     const act = `Cannot publish to "${message.namespace}/${message.topic}"`
     return decodeAnswer(
       'publish',
@@ -85,6 +80,6 @@ export class TopicsClient implements Topics {
   }
 
   #send(message: WireMessage, act: string): Promise<WireMessage> {
-    return askRouter(this.#init, { protocol: TOPICS_PROTOCOL, message, timeoutMs: TIMEOUT_MS, act })
+    return askRouter(this.#asker, { protocol: TOPICS_PROTOCOL, message, timeoutMs: TIMEOUT_MS, act })
   }
 }

@@ -3,6 +3,7 @@ import { OsirisError } from '#protocols/errors'
 import type { Events } from '#protocols/events'
 import type { Outcome } from '#protocols/invocation'
 import { type Clock, hexOf, type Random } from '#protocols/lifecycle'
+import { TIMEOUT_MS_MAX } from '#protocols/manifest'
 import type { TriggeredInvocation } from '#protocols/trigger'
 import type { QueueItem, Verdict } from '../queue/queue.ts'
 import type { Follower } from './follower.ts'
@@ -18,8 +19,6 @@ export interface DelivererInit {
   events: Events
 }
 
-/** The longest a function may run. */
-export const CALL_MS_MAX = 900_000
 /** The same sentence is told once a minute. */
 const TOLD_MS = 60_000
 const TOLD_MAX = 1024
@@ -70,7 +69,7 @@ export class Deliverer {
       target: { namespace: subscriber.namespace, name },
       payload: { kind: 'event', handler: 'message', event: eventOf(delivery, item.attempts) },
       caller: { subject: `topic:${namespace}/${topic}`.slice(0, 256) },
-      deadlineAt: this.#init.clock.monotonic() + CALL_MS_MAX,
+      deadlineAt: this.#init.clock.monotonic() + TIMEOUT_MS_MAX,
       hops: 0,
       depth,
       sticky: key ?? id,

@@ -1,10 +1,10 @@
 /** Keeps the table of subscriptions up with the catalog: all of it once, then function by function as they change. */
 import { allows } from '#protocols/access'
-import type { Catalog, FunctionRecord } from '#protocols/catalog'
+import type { Catalog } from '#protocols/catalog'
 import { OsirisError } from '#protocols/errors'
 import type { Events } from '#protocols/events'
-import { LIVE } from '#protocols/function'
 import { type Clock, every, type MaybePromise, unhurried } from '#protocols/lifecycle'
+import { heaviest } from '../triggers/live-functions.ts'
 import { type Subscription, SubscriptionTable } from './subscriptions.ts'
 
 /** A catalog on a peer tells of changes by gossip, which may be lost; one that is here never is asked twice. */
@@ -106,18 +106,10 @@ export class Follower {
   async #read(title: string): Promise<void> {
     const [namespace = '', name = ''] = title.split('/')
     try {
-      this.table.set(await this.#heaviest(namespace, name))
+      this.table.set(await heaviest(this.#init.catalog, namespace, name))
     } catch (error) {
       if (!(error instanceof OsirisError) || error.code !== 'not_found') throw error
       this.table.delete(namespace, name)
     }
-  }
-
-  /** Of an alias with weights a reference means any of its versions; the table has the one with most traffic. */
-  async #heaviest(namespace: string, name: string): Promise<FunctionRecord> {
-    const record = await this.#init.catalog.get({ namespace, name })
-    const [first] = [...(record.aliases[LIVE] ?? [])].toSorted((a, b) => b.weight - a.weight)
-    if (first === undefined || first.version === record.version) return record
-    return this.#init.catalog.get({ namespace, name, selector: first.version })
   }
 }

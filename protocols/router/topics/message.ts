@@ -1,8 +1,9 @@
 /** A message as it is kept and handed out: what was published, and to whom one delivery of it goes. Pure. */
 import { z } from 'zod'
-import { decodeAs, digestOf, encode } from '#protocols/codec'
+import { decodeAs, encode, idOfCause } from '#protocols/codec'
 import { OsirisError } from '#protocols/errors'
 import { assertName } from '#protocols/function'
+import { isTraceparent } from '#protocols/invocation'
 import { assertTopic, isPlatformTopic } from '#protocols/topic'
 import type { NewItem } from '../queue/queue.ts'
 import type { Subscriber } from './subscriptions.ts'
@@ -10,9 +11,8 @@ import type { NewMessage } from './topics.ts'
 
 /** What brokers commonly take; larger things are stored somewhere, and their address published. */
 export const DATA_BYTES_MAX = 256 * 1024
-export const KEY_CHARACTERS_MAX = 256
+const KEY_CHARACTERS_MAX = 256
 const ID_PATTERN = /^[A-Za-z0-9._~:@-]{1,128}$/
-const TRACEPARENT_PATTERN = /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/
 /** Deliveries that could not be made by then are dead letters, whatever kept them. */
 export const LIFE_MS = 7 * 24 * 3_600_000
 /** What the queue knows them by. */
@@ -51,7 +51,7 @@ export function assertMessage({ namespace, topic, data, id, key, traceparent }: 
     throw new OsirisError('invalid_argument', `${act}: an id is 1 to 128 of A-Z a-z 0-9 . _ ~ : @ -`)
   if (key !== undefined && key.length > KEY_CHARACTERS_MAX)
     throw new OsirisError('invalid_argument', `${act}: a key has at most ${KEY_CHARACTERS_MAX} characters`)
-  if (traceparent !== undefined && !TRACEPARENT_PATTERN.test(traceparent))
+  if (traceparent !== undefined && !isTraceparent(traceparent))
     throw new OsirisError('invalid_argument', `${act}: the traceparent is malformed`)
   assertJson(data, act)
 }
@@ -82,7 +82,7 @@ export function itemsFor(message: Message, subscribers: readonly Subscriber[]): 
 }
 
 export function itemIdOf({ namespace, topic, id }: Pick<Message, 'namespace' | 'topic' | 'id'>, subscriber: string): string {
-  return digestOf(encode([namespace, topic, id, subscriber])).slice(0, 32)
+  return idOfCause(encode([namespace, topic, id, subscriber]))
 }
 
 /** `shop/bill/demo/orders.created`, `shop/:billing/demo/orders.created`: it counts against whoever takes it, or does not. */
@@ -105,7 +105,7 @@ const messageSchema = z.strictObject({
   publishedAt: z.int(),
   publishedBy: z.string().max(512),
   depth: z.int().min(0).max(1000),
-  traceparent: z.string().regex(TRACEPARENT_PATTERN).nullable(),
+  traceparent: z.string().refine(isTraceparent).nullable(),
 })
 const deliverySchema = z.strictObject({
   message: messageSchema,

@@ -5,14 +5,13 @@ import { decodeAs, encode } from '#protocols/codec'
 import type { Caller } from '#protocols/invocation'
 import { nameSchema } from '#protocols/manifest'
 import type { Message as WireMessage } from '#protocols/network'
+import { LISTED_MAX } from '../queue/queue.ts'
+import { callerSchema, wireCaller } from '../wire-caller.ts'
 import { DATA_BYTES_MAX } from './message.ts'
 import type { NewMessage, PublishingFunction } from './topics.ts'
 
 export const TOPICS_PROTOCOL = 'topics/1'
-/** Dead letters shown at once. */
-export const LISTED_MAX = 1000
 
-const callerSchema = z.object({ subject: z.string().max(256), token: z.string().max(8192).optional() })
 const common = { namespace: nameSchema, caller: callerSchema }
 const letter = { ...common, id: z.string().max(128) }
 
@@ -72,14 +71,6 @@ export async function messageOf(request: PublishRequest, body: WireMessage['body
   const { namespace, topic, id, key, traceparent } = request
   const data = await collect(body, DATA_BYTES_MAX, 'the message')
   return { namespace, topic, data, id, ...(key === null ? {} : { key }), ...(traceparent === null ? {} : { traceparent }) }
-}
-
-export function wireCaller({ subject, token }: Caller): z.infer<typeof callerSchema> {
-  return token === undefined ? { subject } : { subject, token }
-}
-
-export function callerOf({ subject, token }: z.infer<typeof callerSchema>): Caller {
-  return token === undefined ? { subject } : { subject, token }
 }
 
 const deadLetterSchema = z.object({

@@ -4,11 +4,13 @@ import { OsirisError } from '#protocols/errors'
 import { assertName } from '#protocols/function'
 import type { Caller } from '#protocols/invocation'
 import { hexOf, type Random, type Startable } from '#protocols/lifecycle'
+import { TIMEOUT_MS_MAX } from '#protocols/manifest'
 import type { Network, Peer } from '#protocols/network'
 import type { NewItem, Queue } from '../queue/queue.ts'
+import { namespaceOf } from '../queue/record.ts'
 import { ownerOf } from '../triggers/owner.ts'
 import { TopicsClient } from './client.ts'
-import { CALL_MS_MAX, Deliverer, type DelivererInit } from './deliverer.ts'
+import { Deliverer, type DelivererInit } from './deliverer.ts'
 import { deadLetterOf, detailOf, isOf, notThere, summaryOf } from './dead-letters.ts'
 import { Follower, type FollowerInit } from './follower.ts'
 import { unknownOf } from './known.ts'
@@ -40,7 +42,7 @@ interface Origin {
 const LANE_CONCURRENCY = 16
 const CONCURRENCY = 64
 /** A call, and some seconds to find and reach its function. */
-const LEASE_MS = CALL_MS_MAX + 10_000
+const LEASE_MS = TIMEOUT_MS_MAX + 10_000
 /** What the queue takes at once; a message that goes to more is noted part by part. */
 const BATCH_ITEMS_MAX = 64
 
@@ -211,10 +213,7 @@ function withId(message: NewMessage, random: Random): NewMessage & { id: string 
 /** Of one namespace each, because the queue's bounds are a namespace's; the topic's own first. */
 function batchesOf(items: NewItem[]): NewItem[][] {
   const batches: NewItem[][] = []
-  const ofNamespace = Object.values(Object.groupBy(items, (each) => each.key.split('/', 1)[0] as string))
-  for (const all of ofNamespace) {
-    if (all === undefined) continue
+  for (const all of Map.groupBy(items, ({ key }) => namespaceOf(key)).values())
     for (let at = 0; at < all.length; at += BATCH_ITEMS_MAX) batches.push(all.slice(at, at + BATCH_ITEMS_MAX))
-  }
   return batches
 }

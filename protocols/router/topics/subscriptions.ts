@@ -27,7 +27,7 @@ export interface Subscriber {
 }
 
 /** What a function's live version subscribes to: messages, or the platform's own events (`triggers/events`). */
-export function subscriptionsOf({ namespace, name, manifest, asker }: FunctionRecord, toPlatform = false): Subscription[] {
+function subscriptionsOf({ namespace, name, manifest, asker }: FunctionRecord, toPlatform = false): Subscription[] {
   return manifest.settings.subscribe.flatMap(({ topic, group, attemptsMax, backoffMs }) => {
     const pattern = parseTopicPattern(topic, namespace)
     return isPlatformPattern(pattern) !== toPlatform ? [] : [{ namespace, name, pattern, asker, group, attemptsMax, backoffMs }]

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { type ErrorCode, OsirisError } from '#protocols/errors'
 import { failed, NO_TIMING, type Outcome } from '#protocols/invocation'
 import type { Delivery } from './message.ts'
-import { memberFor, pauseMs, verdictOf } from './verdict.ts'
+import { memberFor, verdictOf } from './verdict.ts'
 
 const delivery: Delivery = {
   message: {
@@ -60,9 +60,10 @@ test('a pause is between half and all of what it may be, and never longer than a
       fc.double({ min: 0, max: 0.999, noNaN: true }),
       (base, attempts, drawn) => {
         const most = Math.min(900_000, base * 2 ** (attempts - 1))
-        const pause = pauseMs(base, attempts, () => drawn)
-        expect(pause).toBeGreaterThanOrEqual(most / 2)
-        expect(pause).toBeLessThanOrEqual(most)
+        const subscriber = { ...delivery.subscriber, backoffMs: base, attemptsMax: attempts + 1 }
+        const { afterMs } = verdictOf(failure('function_failed'), { ...delivery, subscriber }, attempts, () => drawn) as { afterMs: number }
+        expect(afterMs).toBeGreaterThanOrEqual(most / 2)
+        expect(afterMs).toBeLessThanOrEqual(most)
       },
     ),
   )

@@ -3,7 +3,9 @@ import { hash } from 'node:crypto'
 import { type ErrorCode, OsirisError } from '#protocols/errors'
 import type { Outcome } from '#protocols/invocation'
 import type { Random } from '#protocols/lifecycle'
+import { backoffMs } from '../queue/lease.ts'
 import type { Verdict } from '../queue/queue.ts'
+import { ANOTHER_TIME } from '../retry.ts'
 import type { Delivery } from './message.ts'
 import type { Subscriber } from './subscriptions.ts'
 
@@ -21,31 +23,18 @@ const FOR_GOOD: ReadonlySet<ErrorCode> = new Set([
   'unauthenticated',
   'method_not_allowed',
 ])
-/** Nobody had room, or nobody could be reached: of no meaning for the message, where nothing was started. */
-const NO_ATTEMPT: ReadonlySet<ErrorCode> = new Set([
-  'overloaded',
-  'unavailable',
-  'quota_exceeded',
-  'rate_limited',
-  'storage_full',
-  'version_mismatch',
-  'deadline_exceeded',
-])
+/** Of no meaning for the message, where nothing was started. */
+const NO_ATTEMPT: ReadonlySet<ErrorCode> = new Set([...ANOTHER_TIME, 'deadline_exceeded'])
 
 export function verdictOf(outcome: Outcome, delivery: Delivery, attempts: number, random: Random): Verdict {
   if (outcome.kind !== 'failed') return { kind: 'done' }
   const { error, started } = outcome
-  const { attemptsMax, backoffMs } = delivery.subscriber
+  const { attemptsMax, backoffMs: baseMs } = delivery.subscriber
+  const pauseMs = (ended: number) => backoffMs(ended, { baseMs, capMs: PAUSE_MS_MAX }, random)
   if (FOR_GOOD.has(error.code)) return { kind: 'dead', error }
-  if (!started && NO_ATTEMPT.has(error.code)) return { kind: 'again', error, afterMs: pauseMs(backoffMs, 1, random), counts: false }
+  if (!started && NO_ATTEMPT.has(error.code)) return { kind: 'again', error, afterMs: pauseMs(1), counts: false }
   if (attempts >= attemptsMax) return { kind: 'dead', error }
-  return { kind: 'again', error, afterMs: pauseMs(backoffMs, attempts, random) }
-}
-
-/** Doubled with each attempt, and between a half and all of it by chance, so that what failed together does not come back together. */
-export function pauseMs(backoffMs: number, attempts: number, random: Random): number {
-  const most = Math.min(PAUSE_MS_MAX, backoffMs * 2 ** Math.min(attempts - 1, 30))
-  return Math.ceil(most * (0.5 + random() / 2))
+  return { kind: 'again', error, afterMs: pauseMs(attempts) }
 }
 
 /**

@@ -92,21 +92,13 @@ export class LiveFunctions {
 
   async #one(namespace: string, name: string): Promise<void> {
     try {
-      const record = await this.#heaviest(namespace, name)
+      const record = await heaviest(this.#init.catalog, namespace, name)
       if (!this.#isStopped) this.#tell(namespace, name, record)
     } catch (error) {
       if (this.#isStopped) return
       if (error instanceof OsirisError && error.code === 'not_found') this.#tell(namespace, name, undefined)
       else this.#again()
     }
-  }
-
-  /** Of an alias with weights a reference means any of its versions. */
-  async #heaviest(namespace: string, name: string): Promise<FunctionRecord> {
-    const record = await this.#init.catalog.get({ namespace, name })
-    const [first] = [...(record.aliases[LIVE] ?? [])].toSorted((a, b) => b.weight - a.weight)
-    if (first === undefined || first.version === record.version) return record
-    return this.#init.catalog.get({ namespace, name, selector: first.version })
   }
 
   #again(): void {
@@ -121,4 +113,12 @@ export class LiveFunctions {
     else this.#known.add(key)
     this.#init.changed(namespace, name, record)
   }
+}
+
+/** The live version with most traffic: of an alias with weights a reference means any of its versions. */
+export async function heaviest(catalog: Pick<Catalog, 'get'>, namespace: string, name: string): Promise<FunctionRecord> {
+  const record = await catalog.get({ namespace, name })
+  const [first] = (record.aliases[LIVE] ?? []).toSorted((a, b) => b.weight - a.weight)
+  if (first === undefined || first.version === record.version) return record
+  return catalog.get({ namespace, name, selector: first.version })
 }

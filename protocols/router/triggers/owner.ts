@@ -111,11 +111,6 @@ export class Fence {
     return new Set([...this.#here, ...this.#seenAt.keys()])
   }
 
-  /** Those who are here, this member included. */
-  get here(): ReadonlySet<Peer> {
-    return this.#here
-  }
-
   mayAct(now: number): boolean {
     return now >= this.#settledAt && isMajority(this.#here, this.known(now))
   }

@@ -20,7 +20,6 @@ export interface AcmeCertificatesInit {
   hosts: () => Promise<string[]>
   clock: Clock
   events: Events
-  everyMs?: number
 }
 
 interface Entry extends Known {
@@ -40,10 +39,8 @@ export class AcmeCertificates {
   async start(): Promise<void> {
     this.#stop()
     for (const [host, issued] of await this.#init.folder.all()) this.#serve(host, issued)
-    const round = () => this.round()
-    this.#stop = every(this.#init.clock, this.#init.everyMs ?? ROUND_MS, round, (error) =>
-      this.#tell(`Cannot look after certificates: ${(error as Error).message}`),
-    )
+    const failed = (error: unknown) => this.#tell(`Cannot look after certificates: ${(error as Error).message}`)
+    this.#stop = every(this.#init.clock, ROUND_MS, () => this.round(), failed)
   }
 
   stop(): void {

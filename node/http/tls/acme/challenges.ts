@@ -4,6 +4,7 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { z } from 'zod'
+import { dropOldest } from '#protocols/bounded'
 import { decodeAs, encode } from '#protocols/codec'
 import { OsirisError } from '#protocols/errors'
 import type { Clock } from '#protocols/lifecycle'
@@ -56,7 +57,7 @@ export class Challenges {
 
   /** Answers it from now on; resolves when every other node that can be reached does. Never rejects. */
   async put(token: string, answer: string): Promise<void> {
-    if (this.#own.size >= OWN_MAX) this.#own.delete(this.#own.keys().next().value as string)
+    dropOldest(this.#own, OWN_MAX)
     this.#own.set(token, answer)
     const { network } = this.#init
     const message = { head: encode([token, answer]) }

@@ -1,5 +1,6 @@
 import type { Message } from '#protocols/network'
-import { callerOf, encodeAnswer, type TopicsRequest } from '../messages.ts'
+import { callerOf } from '../../wire-caller.ts'
+import { encodeAnswer, type TopicsRequest } from '../messages.ts'
 import type { Topics } from '../topics.ts'
 
 /** Everything but publishing; the caller's token is judged by the service, as a local caller's is. */

@@ -1,7 +1,8 @@
 import { speaksForFunctions } from '#protocols/access'
 import { OsirisError } from '#protocols/errors'
 import type { IncomingRequest, Members, Message } from '#protocols/network'
-import { callerOf, encodeAnswer, messageOf, type PublishRequest } from '../messages.ts'
+import { callerOf } from '../../wire-caller.ts'
+import { encodeAnswer, messageOf, type PublishRequest } from '../messages.ts'
 import type { TopicsService } from '../service.ts'
 
 /**

@@ -1,6 +1,6 @@
 /** What happened to functions and members, as events that every router names the same. Pure. */
 import type { FunctionRecord } from '#protocols/catalog'
-import { digestOf, encode } from '#protocols/codec'
+import { encode, idOfCause } from '#protocols/codec'
 import type { Member, Peer } from '#protocols/network'
 
 export interface Happening {
@@ -53,5 +53,5 @@ export function keyOf({ topic, subject }: Pick<Happening, 'topic' | 'subject'>):
 
 /** Of a thing that happens once it is made of what it is about, so that two routers that tell of it are heard once; of a member, which comes and goes, of the moment too. */
 export function idOf(happening: Happening, now: number): string {
-  return digestOf(encode([happening.topic, happening.subject, happening.namespace === null ? now : 0])).slice(0, 32)
+  return idOfCause(encode([happening.topic, happening.subject, happening.namespace === null ? now : 0]))
 }

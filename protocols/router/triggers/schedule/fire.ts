@@ -1,9 +1,11 @@
 /** One tick as a call: made until it was started once, or it is late. */
 import type { FunctionRecord } from '#protocols/catalog'
-import { digestOf } from '#protocols/codec'
+import { idOfCause } from '#protocols/codec'
+import type { ErrorCode } from '#protocols/errors'
 import type { Outcome } from '#protocols/invocation'
 import type { Clock } from '#protocols/lifecycle'
 import type { TriggeredInvocation } from '#protocols/trigger'
+import { ANOTHER_TIME } from '../../retry.ts'
 import { LATE_MS, type ScheduleSettings, tickIdOf } from './due.ts'
 
 /** For queueing and a cold start, beyond the function's own time. */
@@ -39,7 +41,7 @@ export async function fireTick(init: FireInit): Promise<Outcome> {
 }
 
 /** Nothing was started, and a while later it may be. */
-const AGAIN = new Set(['unavailable', 'overloaded', 'rate_limited', 'quota_exceeded', 'storage_full', 'version_mismatch', 'not_found'])
+const AGAIN: ReadonlySet<ErrorCode> = new Set([...ANOTHER_TIME, 'not_found'])
 
 function invocationOf({ record, settings, tickAt, clock }: FireInit, deadlineAt: number): TriggeredInvocation {
   const { namespace, name } = record
@@ -54,7 +56,7 @@ function invocationOf({ record, settings, tickAt, clock }: FireInit, deadlineAt:
   }
   return {
     // Two owners at once start it once, where they start it at one executor.
-    id: digestOf(Buffer.from(id)).slice(0, 32),
+    id: idOfCause(id),
     target: { namespace, name },
     payload: { kind: 'event', handler: 'scheduled', event: Buffer.from(JSON.stringify(event)) },
     caller: { subject: 'schedule' },
