@@ -4,7 +4,7 @@ import { errorStatus, type ErrorCode, OsirisError } from '#protocols/errors'
 import { declaredLength, requestHeaders, responseHeaders } from './headers.ts'
 import { createHosts } from './host.ts'
 import { problemOf } from './problem.ts'
-import { argumentsOf, callTarget, fetchTarget, originForm, wayOf } from './target.ts'
+import { argumentsOf, callTarget, fetchTarget, originForm, routedPath, wayOf } from './target.ts'
 
 const name = fc.stringMatching(/^[a-z]([a-z0-9-]{0,19}[a-z0-9])?$/).filter((each) => !each.startsWith('xn--'))
 const path = fc.webPath().map((each) => (each.startsWith('/') ? each : `/${each}`))
@@ -54,6 +54,16 @@ describe('target', () => {
     for (const url of ['/v2/x', '/v1x', '/livezz', '/', '/x/v1']) expect(wayOf(url)).toBe('route')
   })
 
+  it('routedPath() is the path that the function sees, however it is written', () => {
+    const segment = fc.constantFrom('..', '.', '%2e%2E', '.%2e', 'a', 'a..', '%2f', '', 'b\\..\\..', '#', '...')
+    fc.assert(
+      fc.property(fc.array(segment), fc.constantFrom('', '?/../x'), (segments, query) => {
+        const url = `/${segments.join('/')}${query}`
+        expect(routedPath(url)).toBe(new URL(`http://host${url}`).pathname)
+      }),
+    )
+    expect(routedPath('/w/../admin')).toBe('/admin')
+  })
   it('originForm() never gives anything but a path', () => {
     fc.assert(
       fc.property(fc.oneof(fc.string(), fc.webUrl()), fc.oneof(fc.domain(), fc.string()), (url, host) => {

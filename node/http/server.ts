@@ -27,7 +27,7 @@ import { lazyManagement, type Manage } from './management.ts'
 import { createCallRoute } from './routes/call.ts'
 import { createFetchRoute } from './routes/fetch.ts'
 import { createHealthRoute, HEALTH_PATHS } from './routes/health.ts'
-import { fetchTarget, originForm, pathOf, wayOf } from './target.ts'
+import { fetchTarget, originForm, pathOf, routedPath, wayOf } from './target.ts'
 import type { AcmeCertificates } from './tls/acme/certificates.ts'
 import type { Challenges } from './tls/acme/challenges.ts'
 import type { TlsFiles } from './tls/certificate-files.ts'
@@ -256,7 +256,7 @@ export class HttpServer implements Startable {
       const host = this.#hosts(request.headers.host as string)
       if (host.ref !== undefined) return { target: host.ref, url }
       const way = wayOf(url)
-      if (way === 'route') return { target: { host: host.name, method: 'GET', path: pathOf(url) }, url }
+      if (way === 'route') return { target: { host: host.name, method: 'GET', path: routedPath(url) }, url }
       if (way !== 'fetch')
         throw new OsirisError('invalid_argument', `Cannot open a WebSocket: ${pathOf(url).slice(0, 200)} is not a web function`)
       const found = fetchTarget(url)
@@ -277,7 +277,7 @@ export class HttpServer implements Startable {
       if (way === 'platform')
         return HEALTH_PATHS.has(pathOf(url)) ? this.#health(request, response, url) : this.#toManagement(request, response)
       if (way === 'route')
-        return this.#fetch(request, response, { host: host.name, method: request.method ?? 'GET', path: pathOf(url) }, url)
+        return this.#fetch(request, response, { host: host.name, method: request.method ?? 'GET', path: routedPath(url) }, url)
       const target = fetchTarget(url)
       this.#fetch(request, response, target.ref, target.url, target.ref)
     } catch (error) {

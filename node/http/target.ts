@@ -22,6 +22,13 @@ export function pathOf(url: string): string {
   return query < 0 ? url : url.slice(0, query)
 }
 
+/** The path that routes are judged by: the one that the function will see, so without what its `URL` resolves (`..`, `\`) or cuts off (`#`). */
+export function routedPath(url: string): string {
+  const path = pathOf(url)
+  return RESOLVED_BY_URL.test(path) ? new URL(`http://host${path}`).pathname : path
+}
+const RESOLVED_BY_URL = /[\\#]|\/(?:\.|%2e){1,2}(?:\/|$)/i
+
 /** `/v1/call/{ns}/{name}[@sel][?query]` → the function. Throws `invalid_argument` and `not_found`. */
 export function callTarget(url: string): FunctionRef {
   const [namespace, name, ...more] = pathOf(url).slice(CALL.length).split('/')

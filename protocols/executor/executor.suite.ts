@@ -256,6 +256,17 @@ export function executorSuite(kind: string, create: (world: World) => Promise<Ex
         const outcome = fetchFrom('return new Response(await request.text())', { method: 'POST', body: source() }, options)
         await expectFailure(outcome, 'payload_too_large')
       })
+      test('one whose head says so already is refused before anything starts', async () => {
+        let read = 0
+        async function* source() {
+          while (true) yield new Uint8Array((read += 1024) && 1024)
+        }
+        const options = { config: { execution: { payload: '16KB' } } }
+        const headers = [['content-length', '16385']]
+        const outcome = fetchFrom('return new Response(request.body)', { method: 'POST', headers, body: source() }, options)
+        await expectFailure(outcome, 'payload_too_large', false)
+        expect(read).toBeLessThan(1024 * 1024)
+      })
       test('a long body that is complete arrives whole', async () => {
         const { text } = await responseOf(await fetchFrom('return new Response("é".repeat(400000))'))
         expect(text).toBe('é'.repeat(400_000))

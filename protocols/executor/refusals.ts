@@ -25,11 +25,13 @@ export function refusalOf(invocation: PlacedInvocation, fn: FunctionState, now: 
   return invocation.signal?.aborted === true ? callerGone(fn) : undefined
 }
 
-/** Of what is here whole; a stream is counted as it comes. */
+/** Of what is here whole, and of a stream whose head says so; what is more than it says, or says nothing, is counted as it comes. */
 function bytesOf(payload: Payload): number {
   if (payload.kind === 'call') return payload.args.length
   if (payload.kind === 'event') return payload.event.length
-  return payload.body instanceof Uint8Array ? payload.body.length : 0
+  const { body, headers, upgrade } = payload
+  if (body instanceof Uint8Array) return body.length
+  return body === undefined || upgrade !== undefined ? 0 : Number(headers.find(([name]) => name === 'content-length')?.[1] ?? 0)
 }
 
 /** `scale.max` is less than there are executors, and this node is none of those that have an instance. */
