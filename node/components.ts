@@ -286,7 +286,7 @@ async function compose(config: NodeConfig, host: Host, signal: AbortSignal, rene
     drain: (timeoutMs) => draining.drain(timeoutMs),
     rotateNode: (options) => keyTurn.rotate(options),
     ...{ router, topics, calls, catalog, builder, network, access, joinToken, metrics, clock, random, events },
-    schedules: (caller, namespace) => schedules?.list(namespace) ?? askForSchedules(network, caller, namespace),
+    schedules: (caller, namespace) => schedules?.list(namespace) ?? askForSchedules({ network, random }, caller, namespace),
     limits: {
       drainMs: config.drainTimeoutMs,
       bodyTimeoutMs: config.bodyTimeoutMs,

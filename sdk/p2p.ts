@@ -44,12 +44,13 @@ export async function joinTransport(options: JoinOptions): Promise<Transport> {
     throw OsirisError.from(error, `Cannot join universe "${universe.name}"`, 'unavailable')
   }
   const router = new RouterClient({ ...shared, network })
-  const topics = new TopicsClient({ network, random: Math.random })
-  const calls = new CallsClient({ network, random: Math.random })
+  const asker = { network, random: Math.random }
+  const topics = new TopicsClient(asker)
+  const calls = new CallsClient(asker)
   const clients = { router, topics, calls, builder: new BuilderClient({ ...shared, network }), catalog }
   const timeout = options.timeoutMs === undefined ? {} : { timeoutMs: options.timeoutMs }
   const joinToken = formatJoinToken({ universe, bootstrap })
-  const schedules = (namespace?: string) => askForSchedules(network, caller, namespace)
+  const schedules = (namespace?: string) => askForSchedules(asker, caller, namespace)
   return meshTransport({ ...clients, schedules, network, universe, caller, joinToken, clock: systemClock, stop, ...timeout })
 }
 

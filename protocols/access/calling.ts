@@ -7,7 +7,7 @@
  *
  * That this function calls is the word of a member that was let in to run functions or to place them, and of nobody else: a worker names none.
  */
-import { digestOf } from '#protocols/codec'
+import { idOfCause } from '#protocols/codec'
 import type { Role } from '#protocols/lifecycle'
 
 /** A function's version, as the ledger has it. */
@@ -45,7 +45,7 @@ export function asTold<T extends { id: string; path?: string[]; by?: string; cha
   from: { roles: readonly Role[] } | undefined,
 ): T {
   if (speaksForFunctions(from)) return invocation
-  const own = { ...invocation, id: digestOf(Buffer.from(`${peer} ${invocation.id}`)).slice(0, 32) }
+  const own = { ...invocation, id: idOfCause(`${peer} ${invocation.id}`) }
   for (const key of ['path', 'by', 'chain'] as const) Reflect.deleteProperty(own, key)
   return own
 }

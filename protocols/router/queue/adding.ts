@@ -6,7 +6,7 @@ import { parse } from '#protocols/codec'
 import type { Copies } from './copies.ts'
 import { BATCH_BYTES_MAX, ITEMS_MAX, type Part } from './messages.ts'
 import { LIFE_MS_MAX, type NewItem, PAYLOAD_BYTES_MAX } from './queue.ts'
-import { type Head, headSchema, HOLDERS_MAX, overAt, WITHDRAWN } from './record.ts'
+import { type Head, headSchema, HOLDERS_MAX, namespaceOf, overAt, WITHDRAWN } from './record.ts'
 import type { Shelf } from './shelf.ts'
 
 export interface AddingInit {
@@ -115,13 +115,12 @@ export class Adding {
 
   #requireRoom(parts: readonly Part[]): void {
     const { usage } = this.#init.shelf
-    const byKey = new Map<string, { items: number; bytes: number }>()
-    for (const { head } of parts) {
-      const namespace = head.key.slice(0, head.key.indexOf('/') + 1)
-      const sum = byKey.get(namespace) ?? { items: 0, bytes: 0 }
-      byKey.set(namespace, { items: sum.items + 1, bytes: sum.bytes + head.bytes })
-    }
-    for (const [key, { items, bytes }] of byKey) usage.requireRoom(key, items, bytes)
+    for (const [namespace, own] of Map.groupBy(parts, ({ head }) => namespaceOf(head.key)))
+      usage.requireRoom(
+        namespace,
+        own.length,
+        own.reduce((sum, { head }) => sum + head.bytes, 0),
+      )
   }
 
   /** Each round asks as many others as are still needed, and tells all who are to hold it who the others are. */

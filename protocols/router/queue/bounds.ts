@@ -47,9 +47,8 @@ export class Usage {
   }
 
   /** Throws `quota_exceeded` or `overloaded` where so many more are too many. */
-  requireRoom(key: string, items: number, bytes: number): void {
+  requireRoom(namespace: string, items: number, bytes: number): void {
     const { namespaceItems, namespaceBytes, nodeItems, nodeBytes } = this.bounds
-    const namespace = namespaceOf(key)
     const used = this.of(namespace)
     if (used.items + items > namespaceItems || used.bytes + bytes > namespaceBytes)
       throw new OsirisError(

@@ -4,7 +4,7 @@ import type { Peer } from '#protocols/network'
 import { adopted, type Asked, grant, released } from './lease.ts'
 import type { ClaimAnswer } from './copies.ts'
 import type { Compared, Part } from './messages.ts'
-import { type Head, isLater, isOver, type Stored } from './record.ts'
+import { type Head, isLater, isOver, namespaceOf, type Stored } from './record.ts'
 import type { Shelf } from './shelf.ts'
 
 export interface HoldingsInit {
@@ -53,7 +53,7 @@ export class Holdings {
   #requireFit(head: Head, bytes: Uint8Array): void {
     if (bytes.length !== head.bytes)
       throw new OsirisError('invalid_argument', `Cannot hold "${head.id}": it has ${bytes.length} bytes and says ${head.bytes}`)
-    if (this.#shelf.get(head.id) === undefined) this.#shelf.usage.requireRoom(head.key, 1, head.bytes)
+    if (this.#shelf.get(head.id) === undefined) this.#shelf.usage.requireRoom(namespaceOf(head.key), 1, head.bytes)
   }
 
   /** What owners say; what is older than what is known here, or of items not held here, is passed over. */

@@ -1,5 +1,5 @@
 /** Deliveries whose ids somebody chose, or that are made from their cause: which of them are news. */
-import { digestOf } from '#protocols/codec'
+import { idOfCause } from '#protocols/codec'
 import { OsirisError } from '#protocols/errors'
 import type { NewItem, Queue } from '../queue/queue.ts'
 import { isWithdrawn } from '../queue/record.ts'
@@ -21,7 +21,7 @@ async function unknownAs(queue: Pick<Queue, 'look'>, item: NewItem): Promise<New
     const known = await queue.look(id)
     if (known === undefined) return { ...item, id }
     if (!isWithdrawn(known)) return undefined
-    id = digestOf(Buffer.from(id)).slice(0, 32)
+    id = idOfCause(id)
   }
   throw new OsirisError('unavailable', `Cannot queue "${item.id}": it was taken back ${TIMES_MAX} times`)
 }

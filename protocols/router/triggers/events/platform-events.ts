@@ -11,16 +11,17 @@ import { OsirisError } from '#protocols/errors'
 import type { Events } from '#protocols/events'
 import type { Clock, Startable } from '#protocols/lifecycle'
 import type { Network, Peer } from '#protocols/network'
-import type { NewItem, Queue } from '../../queue/queue.ts'
+import type { Queue } from '../../queue/queue.ts'
+import { namespaceOf } from '../../queue/record.ts'
 import { unknownOf } from '../../topics/known.ts'
-import { itemsFor, type Message } from '../../topics/message.ts'
+import { itemsFor } from '../../topics/message.ts'
 import { type Subscriber, SubscriptionTable } from '../../topics/subscriptions.ts'
 import { LiveFunctions } from '../live-functions.ts'
 import { ownerOf, SETTLE_MS } from '../owner.ts'
 import type { Routers } from '../routers.ts'
 import { type Happening, idOf, joined, keyOf, left, published, removed, type Seen } from './happenings.ts'
 
-export const EVENTS_TOPIC = 'platform-events'
+const EVENTS_TOPIC = 'platform-events'
 /** So long a router keeps what another one should have noted: a death is known after five seconds, and a queue may be full for a while. */
 const KEEP_MS = 60_000
 const KEPT_MAX = 1000
@@ -153,27 +154,17 @@ export class PlatformEvents implements Startable {
     const { clock, queue } = this.#init
     const publishedAt = clock.now()
     const { topic, data } = happening
-    const id = idOf(happening, publishedAt)
-    const items = this.#subscribersOf(happening).flatMap((subscriber): NewItem[] => {
-      const { namespace } = subscriber
-      const bytes = Buffer.from(JSON.stringify(data))
-      const message: Message = {
-        id,
-        namespace,
-        topic,
-        data: bytes,
-        key: null,
-        publishedAt,
-        publishedBy: 'osiris',
-        depth: 0,
-        traceparent: null,
-      }
-      return itemsFor(message, [subscriber])
-    })
+    const message = {
+      ...{ id: idOf(happening, publishedAt), topic, data: Buffer.from(JSON.stringify(data)), key: null },
+      ...{ publishedAt, publishedBy: 'osiris', depth: 0, traceparent: null },
+    }
+    const items = this.#subscribersOf(happening).flatMap((subscriber) =>
+      itemsFor({ ...message, namespace: subscriber.namespace }, [subscriber]),
+    )
     // By namespace: the queue's bounds are a namespace's, and a full one keeps nothing from the others.
     const refusals: unknown[] = []
-    for (const of of Object.values(Object.groupBy(items, (item) => item.key.split('/', 1)[0] as string))) {
-      const fresh = await unknownOf(queue, of ?? [])
+    for (const own of Map.groupBy(items, ({ key }) => namespaceOf(key)).values()) {
+      const fresh = await unknownOf(queue, own)
       if (fresh.length > 0) await queue.add(fresh).catch((error: unknown) => refusals.push(error))
     }
     if (refusals.length > 0) throw refusals[0]

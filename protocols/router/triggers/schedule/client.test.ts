@@ -21,6 +21,6 @@ test('a router that always has another page is not heard for ever', async () => 
     return { head: Buffer.alloc(0), body: Readable.from([encode({ schedules })]) }
   }
   const members = { withRole: () => [{ peer: 'p' }] }
-  await askForSchedules({ members, request } as never, { subject: 'ada' })
+  await askForSchedules({ network: { members, request } as never, random: () => 0.5 }, { subject: 'ada' })
   expect(asked).toBe(PAGES_MAX)
 })

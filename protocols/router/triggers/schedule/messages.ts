@@ -1,6 +1,7 @@
 /** What routers say to each other about schedules: protocol `schedule/1`, every request's head one of `requestSchema`; and gossip of rows. */
 import { z } from 'zod'
 import { nameSchema } from '#protocols/manifest'
+import { callerSchema } from '../../wire-caller.ts'
 import { firedSchema, grantSchema, lineSchema, rowSchema } from './row.ts'
 
 export const SCHEDULE_PROTOCOL = 'schedule/1'
@@ -20,7 +21,6 @@ const claimSchema = z.strictObject({
   /** Grows with every attempt of a claimant, so that letting go of one does not let go of the next. */
   round: grantSchema.shape.round,
 })
-const callerSchema = z.strictObject({ subject: z.string().max(256), token: z.string().max(8192).optional() })
 const afterSchema = z.string().max(127)
 
 export const requestSchema = z.discriminatedUnion('type', [

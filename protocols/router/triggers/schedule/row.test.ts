@@ -85,4 +85,10 @@ describe('clocks that are far ahead', () => {
     const same = kept({ grant: { tickAt: NOW, to: 'a', round: 1 } })
     expect(asOf(same, NOW)).toBe(same)
   })
+  test('the longest call is none, begun by a clock as far ahead as is believed', () => {
+    const fired = { tickAt: NOW + 60_000, by: 'a', untilMs: NOW + 60_000 + 900_000 + 5000, end: null }
+    const under = { ...kept().row, fired }
+    expect(isRowAhead(under, NOW)).toBe(false)
+    expect(isRowAhead({ ...under, fired: { ...fired, untilMs: fired.untilMs + 1 } }, NOW)).toBe(true)
+  })
 })

@@ -1,11 +1,12 @@
 /** What routers know of one schedule besides the function itself: how far it has come. Each keeps all of them, on its disk as well. */
 import { z } from 'zod'
 import { decodeAs, encode } from '#protocols/codec'
-import { nameSchema } from '#protocols/manifest'
+import { nameSchema, TIMEOUT_MS_MAX } from '#protocols/manifest'
 import { LATE_MS } from './due.ts'
+import { MARGIN_MS } from './fire.ts'
 
-/** The longest a function may run, and its margin twice. */
-const RUN_MS_MAX = 960_000
+/** Until the end of the longest call, as a clock sees it that is as far behind as is believed. */
+const RUN_MS_MAX = TIMEOUT_MS_MAX + MARGIN_MS + LATE_MS
 
 const timeSchema = z.number().min(0).max(8.64e15)
 export const lineSchema = z.string().max(512)

@@ -1,6 +1,8 @@
 import { afterEach, expect, test } from 'vitest'
 import { collect } from '#protocols/body'
 import { decode, encode } from '#protocols/codec'
+import { OsirisError } from '#protocols/errors'
+import type { Network } from '#protocols/network'
 import { askForSchedules } from './client.ts'
 import { SCHEDULE_PROTOCOL } from './messages.ts'
 import { World } from './schedule.world.ts'
@@ -61,14 +63,30 @@ test('people see the schedules of namespaces they may read', async () => {
   for (let at = 0; at < 120; at++) world.publish(`f${at}`, { schedule: '*/5 * * * *' })
   await world.time.pass(100)
   const { network } = world.node('b')
+  const random = () => 0.5
   world.readable = []
-  expect(await answer(askForSchedules(network, { subject: 'ada' }))).toEqual([])
+  expect(await answer(askForSchedules({ network, random }, { subject: 'ada' }))).toEqual([])
   world.readable = ['demo']
-  expect((await answer(askForSchedules(network, { subject: 'ada' }))).length).toBe(120)
-  expect(await answer(askForSchedules(network, { subject: 'ada' }, 'other'))).toEqual([])
-  const page = { type: 'list', after: '', caller: { subject: 'ada' } }
+  expect((await answer(askForSchedules({ network, random }, { subject: 'ada' }))).length).toBe(120)
+  expect(await answer(askForSchedules({ network, random }, { subject: 'ada' }, 'other'))).toEqual([])
+  const page = { type: 'list', after: '', caller: { subject: 'ada', token: null } }
   const { body } = await answer(
     network.request(world.node('a').network.peer, SCHEDULE_PROTOCOL, { head: encode(page) }, { timeoutMs: 1000 }),
   )
   expect((decode(await collect(body, 1024 * 1024, 'a page')) as { schedules: unknown[] }).schedules.length).toBe(100)
+})
+
+test('of routers that refuse one is asked, and of those that cannot be reached a few', async () => {
+  const members = { withRole: () => ['a', 'b', 'c', 'd', 'e'].map((peer) => ({ peer, connected: true })), list: () => [] }
+  const asked = async (details: Record<string, unknown>) => {
+    const peers: string[] = []
+    const request = (peer: string) => {
+      peers.push(peer)
+      return Promise.reject(new OsirisError('forbidden', 'Cannot list: no such grant', { details }))
+    }
+    const network = { members, request } as unknown as Pick<Network, 'members' | 'request'>
+    await expect(askForSchedules({ network, random: () => 0.5 }, { subject: 'ada' })).rejects.toMatchObject({ code: 'forbidden' })
+    return peers.length
+  }
+  expect([await asked({}), await asked({ sent: false })]).toEqual([1, 3])
 })

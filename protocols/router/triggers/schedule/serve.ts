@@ -3,6 +3,7 @@ import { type Access, allows } from '#protocols/access'
 import { decodeAs, encode } from '#protocols/codec'
 import { OsirisError } from '#protocols/errors'
 import type { Message, Network, Peer } from '#protocols/network'
+import { callerOf } from '../../wire-caller.ts'
 import { type Claim, PAGE_ROWS, requestSchema, SCHEDULE_PROTOCOL, type ScheduleRequest } from './messages.ts'
 import { type Grant, keyOf } from './row.ts'
 import type { Schedules } from './schedules.ts'
@@ -45,9 +46,7 @@ async function listed(
   access: Pick<Access, 'principalOf'>,
   { namespace, after, caller }: Extract<ScheduleRequest, { type: 'list' }>,
 ): Promise<Message> {
-  const principal = await access.principalOf(
-    caller.token === undefined ? { subject: caller.subject } : { subject: caller.subject, token: caller.token },
-  )
+  const principal = await access.principalOf(callerOf(caller))
   const readable = schedules.list(namespace).filter((each) => allows(principal, 'read', each.namespace))
   const asked = readable.filter((each) => keyOf(each) > after)
   return { head: encode({}), body: encode({ schedules: asked.slice(0, PAGE_ROWS) }) }
