@@ -1,4 +1,5 @@
 /** `/v1/topics…`: publishing, who subscribes, and deliveries that were given up. */
+import { isTraceparent } from '#protocols/invocation'
 import { DATA_BYTES_MAX, type Topics } from '#protocols/router'
 import type { AppParts } from '../app.ts'
 import { bodyBytesOf, queryAs, type ManagementContext, type Route } from '../define.ts'
@@ -14,7 +15,6 @@ import {
   publishQuerySchema,
   subscriptionsSchema,
 } from '../schemas.ts'
-import { isTraceparent } from '#protocols/invocation'
 
 const LETTER = ['namespace', 'id']
 
@@ -32,7 +32,7 @@ export function publishMessage({ access, topics }: AppParts): Route {
       const { id, key } = queryAs(context, publishQuerySchema)
       const bytes = await bodyBytesOf(context, DATA_BYTES_MAX)
       const chosen = { ...(id === undefined ? {} : { id }), ...(key === undefined ? {} : { key }) }
-      const message = { namespace, topic: context.req.param('topic') ?? '', data: bytes.length === 0 ? Buffer.from('null') : bytes }
+      const message = { namespace, topic: paramOf(context, 'topic'), data: bytes.length === 0 ? Buffer.from('null') : bytes }
       return context.json(await topics.publish({ ...message, ...chosen, ...traceOf(context) }, found.caller), 202)
     },
   }

@@ -227,10 +227,9 @@ export class CallsService implements Calls, Startable {
       const now = clock.now()
       const waiting = await statusOf({ ...item, state: 'running', bytes: item.payload.length, attempts: item.attempts - (counts ? 0 : 1) })
       const told = await withOutcome({ ...waiting, state: cancelled ? 'cancelled' : 'done', endedAt: now }, outcome)
-      const call = item.id.slice(itemIdOf('').length)
       // A queue that is full does not undo the call.
       await queue
-        .add([callbackItem(call, item.key, callback, bodyOf(told), now)])
+        .add([callbackItem(callIdOf(item), item.key, callback, bodyOf(told), now)])
         .catch((error: unknown) => this.#lost(item, callback, error))
     }
     const error = outcome.kind === 'failed' ? { error: outcome.error } : {}

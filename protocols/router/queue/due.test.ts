@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { expect, it } from 'vitest'
 import { Due } from './due.ts'
 
+const all = () => true
 const IDS = ['a', 'b', 'c', 'd', 'e', 'f']
 const step = fc.oneof(
   fc.record({ act: fc.constant('put' as const), id: fc.constantFrom(...IDS), namespace: fc.constantFrom('x', 'y', 'z'), at: fc.nat(20) }),
@@ -24,7 +25,7 @@ it('gives out what is due and nothing else, of each namespace the earliest, and 
           model.delete(each.id)
         } else {
           const ready = [...model].filter(([, { at }]) => at <= each.now)
-          const taken = due.take('work', each.now)
+          const taken = due.take('work', each.now, all)
           if ((taken === undefined) !== (ready.length === 0)) wrong.push(`took ${taken} of ${ready.length}`)
           if (taken === undefined) continue
           const { namespace, at } = model.get(taken) ?? { namespace: '', at: Number.NaN }
@@ -32,7 +33,7 @@ it('gives out what is due and nothing else, of each namespace the earliest, and 
           model.delete(taken)
         }
         const times = [...model.values()].map(({ at }) => at)
-        expect(due.nextAt('work')).toBe(times.length === 0 ? undefined : Math.min(...times))
+        expect(due.nextAt('work', all)).toBe(times.length === 0 ? undefined : Math.min(...times))
         expect(IDS.filter((id) => due.has(id))).toEqual(IDS.filter((id) => model.has(id)))
       }
       expect(wrong).toEqual([])
@@ -46,6 +47,6 @@ it('lets namespaces take turns, however many items one of them has', () => {
   due.put('y0', 'work', 'y', 5)
   due.put('y1', 'work', 'y', 5)
   due.put('other', 'else', 'y', 0)
-  const order = [1, 2, 3, 4, 5].map(() => due.take('work', 10))
+  const order = [1, 2, 3, 4, 5].map(() => due.take('work', 10, all))
   expect(order).toEqual(['x0', 'y0', 'x1', 'y1', 'x2'])
 })

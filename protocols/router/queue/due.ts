@@ -33,7 +33,7 @@ export class Due {
   }
 
   /** Takes out the next item of a kind that is due, of the namespaces that may have one. The namespace it came from has its next turn after the others. */
-  take(kind: string, now: number, mayHave: (namespace: string) => boolean = () => true): string | undefined {
+  take(kind: string, now: number, mayHave: (namespace: string) => boolean): string | undefined {
     const ofKind = this.#kinds.get(kind)
     if (ofKind === undefined) return undefined
     for (const [namespace, heap] of ofKind) {
@@ -50,7 +50,7 @@ export class Due {
   }
 
   /** When the next item of a kind is due, of the namespaces that may have one; undefined where none waits. */
-  nextAt(kind: string, mayHave: (namespace: string) => boolean = () => true): number | undefined {
+  nextAt(kind: string, mayHave: (namespace: string) => boolean): number | undefined {
     let next: number | undefined
     for (const [namespace, heap] of this.#kinds.get(kind) ?? []) {
       const at = this.#first(heap)?.at

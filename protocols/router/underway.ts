@@ -1,4 +1,7 @@
-/** How many calls are under way at once, of all and of each namespace: those a router holds that are not simply here (each costs memory until a member has answered), and those its queue has begun. */
+/**
+ * How many calls are under way at once, of all and of each namespace: those a router holds that are not simply here (each costs memory until a member has
+ * answered), and those its queue has begun.
+ */
 import { OsirisError } from '#protocols/errors'
 
 /** A few KiB each: some tens of MB. */
@@ -25,10 +28,9 @@ export class Underway {
 
   /** Whoever entered must `leave`. */
   enter(namespace: string): boolean {
-    const held = this.#held.get(namespace) ?? 0
-    if (held >= this.#max - this.#all) return false
+    if (!this.mayEnter(namespace)) return false
     this.#all++
-    this.#held.set(namespace, held + 1)
+    this.#held.set(namespace, (this.#held.get(namespace) ?? 0) + 1)
     return true
   }
 
