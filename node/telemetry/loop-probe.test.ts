@@ -22,18 +22,18 @@ function stepped() {
 }
 
 /** Processors as the test says. */
-function scheduleOf() {
+function schedstatOf() {
   const state = { ranMs: 0, waitedMs: { main: 0, helper: 0 } }
-  return { ...state, read: scheduleAt, close: () => {} }
+  return { ...state, read: schedstatAt, close: () => {} }
 }
 
-function scheduleAt(this: { ranMs: number; waitedMs: { [thread: string]: number } }) {
+function schedstatAt(this: { ranMs: number; waitedMs: { [thread: string]: number } }) {
   return { ranMs: this.ranMs, waitedMs: new Map(Object.entries(this.waitedMs)) }
 }
 
 it('tells the longest delay once, and begins anew', () => {
   const { clock, pass } = stepped()
-  const probe = new LoopProbe({ clock, schedule: scheduleOf() })
+  const probe = new LoopProbe({ clock, schedstat: schedstatOf() })
   pass(20)
   pass(150)
   pass(60)
@@ -44,36 +44,36 @@ it('tells the longest delay once, and begins anew', () => {
 
 it('does not wait for its timer to see that it is late', () => {
   const { clock, pass } = stepped()
-  const probe = new LoopProbe({ clock: { ...clock, after: () => () => {} }, schedule: scheduleOf() })
+  const probe = new LoopProbe({ clock: { ...clock, after: () => () => {} }, schedstat: schedstatOf() })
   pass(90)
   expect(probe.take()).toBe(70)
 })
 
 it('leaves out the time in which the machine gave this process no processor', () => {
   const { clock, pass } = stepped()
-  const schedule = scheduleOf()
-  const probe = new LoopProbe({ clock, schedule })
-  schedule.waitedMs.main = 200
+  const schedstat = schedstatOf()
+  const probe = new LoopProbe({ clock, schedstat })
+  schedstat.waitedMs.main = 200
   pass(230)
   expect(probe.take()).toBe(10)
 })
 
 it('leaves out the time in which it waited for a thread that got no processor: a helper of a collection', () => {
   const { clock, pass } = stepped()
-  const schedule = scheduleOf()
-  const probe = new LoopProbe({ clock, schedule })
-  schedule.waitedMs.helper = 90
-  schedule.ranMs = 5
+  const schedstat = schedstatOf()
+  const probe = new LoopProbe({ clock, schedstat })
+  schedstat.waitedMs.helper = 90
+  schedstat.ranMs = 5
   pass(120)
   expect(probe.take()).toBe(10)
 })
 
 it('counts what it computed, whoever waited meanwhile', () => {
   const { clock, pass } = stepped()
-  const schedule = scheduleOf()
-  const probe = new LoopProbe({ clock, schedule })
-  schedule.waitedMs.helper = 150
-  schedule.ranMs = 140
+  const schedstat = schedstatOf()
+  const probe = new LoopProbe({ clock, schedstat })
+  schedstat.waitedMs.helper = 150
+  schedstat.ranMs = 140
   pass(170)
   expect(probe.take()).toBe(140)
 })
@@ -92,7 +92,7 @@ it('sees this very process held up', () => {
 
 it('stop() leaves no timer', () => {
   const { clock, isWaiting } = stepped()
-  const probe = new LoopProbe({ clock, schedule: scheduleOf() })
+  const probe = new LoopProbe({ clock, schedstat: schedstatOf() })
   probe.stop()
   expect(isWaiting()).toBe(false)
 })

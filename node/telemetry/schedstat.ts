@@ -5,7 +5,7 @@ const NS_PER_MS = 1e6
 /** Threads come and go seldom. */
 const ROUNDS_PER_LIST = 50
 
-export interface Schedule {
+export interface Schedstat {
   /** Milliseconds of processor the main thread has used. */
   ranMs: number
   /** Milliseconds each thread has waited for a processor, by its id. */
@@ -16,19 +16,19 @@ export interface Schedule {
  * How long the main thread itself held up its events, of a delay: what it computed, and what it was blocked for. Not counted is the longest time any thread of
  * the process waited for a processor: a collection waits for its helpers, a write for the pool, and on a busy machine those wait for others.
  */
-export function heldOf(lateMs: number, before: Schedule, now: Schedule): number {
+export function heldOf(lateMs: number, before: Schedstat, now: Schedstat): number {
   let waited = 0
   for (const [thread, ms] of now.waitedMs) waited = Math.max(waited, ms - (before.waitedMs.get(thread) ?? ms))
   return Math.min(lateMs, Math.max(now.ranMs - before.ranMs, lateMs - waited))
 }
 
 /** Reads `schedstat` of each thread (Documentation/scheduler/sched-stats): nanoseconds on a processor, nanoseconds on a run queue. 2 µs a thread. */
-export class ScheduleReader {
+export class SchedstatReader {
   readonly #files = new Map<string, number>()
   readonly #text = Buffer.alloc(96)
   #rounds = 0
 
-  read(): Schedule {
+  read(): Schedstat {
     if (this.#rounds++ % ROUNDS_PER_LIST === 0) this.#list()
     let ranMs = 0
     const waitedMs = new Map<string, number>()
