@@ -60,6 +60,9 @@ export class RemoteCandidate implements Candidate, Measured {
   readonly #handed = new Set<Handed>()
   /** How many of them are of which version. */
   readonly #ownOf = new Map<string, number>()
+  /** Of calls that were handed over by others, when its last beat came. */
+  #others = 0
+  #countedAt = Number.NaN
   /** What its last beat says, and that to be looked up. */
   #warmIn: readonly string[] = []
   #warm: ReadonlySet<string> = new Set()
@@ -85,8 +88,14 @@ export class RemoteCandidate implements Candidate, Measured {
     return this.#member.capacity
   }
 
+  /** A beat is up to a second old, and the calls from here that it counts have ended by then: only what others handed over is taken from it. */
   get inFlight(): number {
-    return Math.max(this.#member.inFlight, this.#handed.size)
+    const { inFlight, seenAt } = this.#member
+    if (seenAt !== this.#countedAt) {
+      this.#countedAt = seenAt
+      this.#others = Math.max(0, inFlight - this.#handed.size)
+    }
+    return this.#others + this.#handed.size
   }
 
   /** Of these, calls handed over from here. */
