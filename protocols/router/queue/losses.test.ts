@@ -90,7 +90,10 @@ describe('an item whose owner is killed', () => {
     await world.start('b')
     await world.until(() => world.attemptsOf('back').length === 1)
     await world.end(world.node('a').queue.add([at('never')]))
+    const { network } = world.node('b')
     await world.kill('b')
+    // Until then it might be asked for a copy, and nobody could know whether it has it.
+    await world.until(() => !world.node('a').network.connections().includes(network.peer))
     await world.end(world.node('a').queue.add([at('alone')]))
     await world.run(120_000)
     expect(world.attempts.map(({ id }) => id)).toEqual(['back', 'alone'])
