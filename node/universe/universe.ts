@@ -79,12 +79,23 @@ function running(init: UniverseInit, state: UniverseState, spawned: SpawnedNode[
   }
 }
 
+/** Nodes that join at a time: each has some seconds for it, and all of a large universe at once would take the processor from each other for longer. */
+const JOINING_MAX = 6
+
 /** The first node founds the universe (or opens it again); the others load meanwhile and wait for the token. */
 async function allReady(spawned: readonly SpawnedNode[], init: UniverseInit): Promise<ReadyLine[]> {
   const [first, ...others] = spawned as [SpawnedNode, ...SpawnedNode[]]
   const founded = first.ready.then(async (line) => {
     const token = await tokenOf(readNode(universeNodesDir(init.stateDir, init.name), first.name))
-    for (const each of others) each.join(token)
+    const rest = [...others]
+    const handOut = async () => {
+      for (let next = rest.shift(); next !== undefined; next = rest.shift()) {
+        next.join(token)
+        // One that fails ends the start.
+        await next.ready.catch(() => rest.splice(0))
+      }
+    }
+    for (let joining = 0; joining < JOINING_MAX; joining += 1) void handOut()
     return line
   })
   return Promise.all([founded, ...others.map((each) => each.ready)])

@@ -38,10 +38,10 @@ export class Introductions {
     this.#init = init
   }
 
-  /** A peer has connected. One greeting tells both of each other: of two that have beats the one with the lower id begins. */
+  /** A peer has connected. One greeting tells both of each other: of two that have beats the one with the lower id begins, and whoever knows nobody yet. */
   met(peer: Peer): void {
-    const { self, clock, own } = this.#init
-    if (own() === null || self < peer) this.#begin(peer)
+    const { self, clock, own, table } = this.#init
+    if (own() === null || table.list().length === 0 || self < peer) this.#begin(peer)
     else this.#awaited.set(peer, clock.monotonic())
   }
 
