@@ -77,16 +77,9 @@ it('namesCallee() takes a name as it is, and a star at the end as anything', () 
   )
 })
 
-it('asTold() takes ids and the functions above a call from members that run or place functions, and from nobody else', () => {
-  const invocation = { id: '1'.repeat(32), path: ['demo/a'], by: VERSION, chain: { id: '1', at: 'x' } }
-  for (const roles of [['executor'], ['router'], ['catalog', 'executor']] as const)
-    expect(asTold(invocation, 'peer', { roles })).toBe(invocation)
-  for (const from of [undefined, { roles: [] }, { roles: ['catalog', 'builder'] as const }]) {
-    const { id, ...rest } = asTold(invocation, 'peer', from)
-    expect(rest).toEqual({})
-    expect(id).toMatch(/^[0-9a-f]{32}$/)
-    expect([asTold(invocation, 'peer', from).id === id, asTold(invocation, 'other', from).id === id, id === invocation.id]).toEqual([
-      ...[true, false, false],
-    ])
-  }
+it('asTold() takes the functions above a call from members that run or place functions, and from nobody else', () => {
+  const invocation = { id: '1', path: ['demo/a'], by: VERSION, chain: { id: '1', at: 'x' } }
+  for (const roles of [['executor'], ['router'], ['catalog', 'executor']] as const) expect(asTold(invocation, { roles })).toBe(invocation)
+  for (const from of [undefined, { roles: [] }, { roles: ['catalog', 'builder'] as const }])
+    expect(asTold(invocation, from)).toEqual({ id: '1' })
 })

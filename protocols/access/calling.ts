@@ -7,7 +7,6 @@
  *
  * That this function calls is the word of a member that was let in to run functions or to place them, and of nobody else: a worker names none.
  */
-import { idOfCause } from '#protocols/codec'
 import type { Role } from '#protocols/lifecycle'
 
 /** A function's version, as the ledger has it. */
@@ -35,17 +34,14 @@ export function speaksForFunctions(member: { roles: readonly Role[] } | undefine
   return member !== undefined && (member.roles.includes('executor') || member.roles.includes('router'))
 }
 
-/**
- * What a peer may say of a call. Whoever runs no functions has none above it, and its calls' ids are its own: executors start a call of one id once, and nobody
- * else's is to be taken for one that came before.
- */
-export function asTold<T extends { id: string; path?: string[]; by?: string; chain?: unknown }>(
+/** What a peer may say of the functions above a call: whoever runs none has none above. */
+export function asTold<T extends { path?: string[]; by?: string; chain?: unknown }>(
   invocation: T,
-  peer: string,
   from: { roles: readonly Role[] } | undefined,
 ): T {
-  if (speaksForFunctions(from)) return invocation
-  const own = { ...invocation, id: idOfCause(`${peer} ${invocation.id}`) }
+  const { path, by, chain } = invocation
+  if ((path === undefined && by === undefined && chain === undefined) || speaksForFunctions(from)) return invocation
+  const own = { ...invocation }
   for (const key of ['path', 'by', 'chain'] as const) Reflect.deleteProperty(own, key)
   return own
 }

@@ -40,13 +40,12 @@ const world = new World()
 const mesh = new MemoryMesh()
 const there = mesh.network({ name: 'there', roles: ['executor'] })
 const [one, other] = ['one', 'other'].map((name) => mesh.network({ name, roles: ['router'] })) as [typeof there, typeof there]
-const client = mesh.network({ name: 'client', roles: [] })
 const service = serviceIn(world)
 /** Instead of the executor, before anything is started. */
 let refuses: (() => OsirisError) | undefined
 let invoked = 0
 beforeAll(async () => {
-  await Promise.all([service.start(), there.start(), one.start(), other.start(), client.start()])
+  await Promise.all([service.start(), there.start(), one.start(), other.start()])
   const executor = {
     nodeName: 'there',
     recordOf: service.recordOf.bind(service),
@@ -59,7 +58,7 @@ beforeAll(async () => {
     },
   }
   serveExecutor(there, { executor, access: new Access({ root: createIdentity().id, clock: systemClock }), mayOrder: () => false })
-  await until(() => [one, other, client].every((each) => each.members.get(there.peer)?.connected === true))
+  await until(() => [one, other].every((each) => each.members.get(there.peer)?.connected === true))
 })
 afterAll(async () => {
   await service.stop()
@@ -78,13 +77,6 @@ test('a call that comes twice, from one router or from two, while it runs or aft
   expect(outcomes.filter(({ kind }) => kind !== 'value')).toMatchObject([again, again, again])
   expect(invoked).toBe(1)
   expect(valueOf(await from(one).invoke(callOf(record)))).toBe(2)
-})
-test('a peer without a role takes nobody’s id: what it called under one is another call', async () => {
-  const record = world.define('let starts = 0; export default () => ++starts')
-  const call = callOf(record)
-  expect(valueOf(await from(client).invoke(call))).toBe(1)
-  expect(await from(client).invoke(call)).toMatchObject({ started: true, error: { code: 'outcome_unknown' } })
-  expect(valueOf(await from(one).invoke(call))).toBe(2)
 })
 test('a call that was refused may come again', async () => {
   const record = world.define('export default () => 1')

@@ -36,8 +36,7 @@ export function handleInvoke({ executor, access, members, door }: InvokeParts): 
   const begun = new Begun()
   return async (request) => {
     const from = members.get(request.peer)
-    const told = await decodePlacedInvocation(request, { now: executor.now(), signal: request.signal })
-    const invocation = asTold(told, request.peer, from)
+    const invocation = asTold(await decodePlacedInvocation(request, { now: executor.now(), signal: request.signal }), from)
     const record = await executor.recordOf(invocation)
     const { settings } = record.manifest
     const isOwed = isTriggered(invocation) && asksFor(settings, invocation) && from?.roles.includes('router') === true

@@ -16,7 +16,7 @@ export function handleInvoke(router: Router, members: Pick<Members, 'get'>, cloc
 /** Where a caller without a token is, a member may tell of its own callers. A peer that is none speaks for itself alone. */
 export function withOrigin(told: Invocation, from: Peer, members: Pick<Members, 'get'>): Invocation {
   const member = members.get(from)
-  const invocation = asTold(told, from, member)
+  const invocation = asTold(told, member)
   if (invocation.idempotencyKey === undefined || (member?.roles.length ?? 0) > 0) return invocation
   return { ...invocation, origin: from }
 }
