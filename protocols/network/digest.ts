@@ -38,12 +38,6 @@ export function decodeDigest(bytes: Uint8Array): Digest {
   return rows
 }
 
-/** Whether the digest names anybody who is not among these peers. */
-export function namesOthers(digest: Digest, peers: Iterable<Peer>): boolean {
-  const known = new Set([...peers].map(nameOf))
-  return [...digest.keys()].some((name) => !known.has(name))
-}
-
 /** Whether whoever has the digest has no beat of this peer, or an older one. */
 export function lacks(digest: Digest, peer: Peer, at: number): boolean {
   return !((digest.get(nameOf(peer)) ?? -1) >= at)

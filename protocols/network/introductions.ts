@@ -3,15 +3,12 @@ import { collect } from '#protocols/body'
 import { type Envelope, type HeardBeat, isSignedBy, type KnownKeys, readBeat } from './beats.ts'
 import { fromAnywhere } from './crowd.ts'
 import { decodeDigest } from './digest.ts'
-import type { Clock, Random } from '#protocols/lifecycle'
+import type { Random } from '#protocols/lifecycle'
 import type { MemberTable } from './members.ts'
 import { DEAD_MAX, decodeHandedOut, decodeHello, encodeHandedOut, encodeHello, encodeRequest, type Hello, PROTOCOL } from './messages.ts'
 import type { Message, Network, Peer } from './network.ts'
 
 export interface IntroductionsInit {
-  /** This node. */
-  self: Peer
-  clock: Clock
   table: MemberTable
   universe: string
   random: Random
@@ -23,43 +20,15 @@ export interface IntroductionsInit {
 }
 
 const TIMEOUT_MS = 3_000
-/** Who was to begin and did not may have no processor, or be of those that never do. */
-const AWAIT_MS = 1_000
 /** A thousand members with beats of ordinary length are a tenth of this. */
 const LIST_BYTES_MAX = 8 * 1024 * 1024
 
 export class Introductions {
   readonly #init: IntroductionsInit
   readonly #keys: KnownKeys = new Map()
-  /** Peers that are to begin, and since when. */
-  readonly #awaited = new Map<Peer, number>()
 
   constructor(init: IntroductionsInit) {
     this.#init = init
-  }
-
-  /** A peer has connected. One greeting tells both of each other: of two that have beats the one with the lower id begins, and whoever knows nobody yet. */
-  met(peer: Peer): void {
-    const { self, clock, own, table } = this.#init
-    if (own() === null || table.list().length === 0 || self < peer) this.#begin(peer)
-    else this.#awaited.set(peer, clock.monotonic())
-  }
-
-  /** Its connection has ended. */
-  parted(peer: Peer): void {
-    this.#awaited.delete(peer)
-  }
-
-  /** Twice a second: begins where the other did not. */
-  round(): void {
-    const now = this.#init.clock.monotonic()
-    for (const [peer, since] of this.#awaited) if (now - since >= AWAIT_MS) this.#begin(peer)
-  }
-
-  /** Whoever cannot be greeted is heard of by its beats. */
-  #begin(peer: Peer): void {
-    this.#awaited.delete(peer)
-    this.greet(peer).catch(() => {})
   }
 
   /** Introduces this node to a peer and asks it for what this one does not know. Rejects as `Network.request` does. */
@@ -87,8 +56,6 @@ export class Introductions {
     this.#hear(peer, self)
     if (known === null) return { head: encodeHello({ self: null, dead: [] }) }
     const digest = decodeDigest(known)
-    // Told of somebody who is unknown here, this node asks in its turn.
-    if (this.#awaited.delete(peer) && table.isNewIn(digest)) this.#begin(peer)
     const others = table.handOut(digest).filter((each) => each.peer !== peer)
     return { head: encodeHello({ self: this.#init.own(), dead: table.dead(digest, DEAD_MAX) }), body: encodeHandedOut(others) }
   }

@@ -2,7 +2,7 @@
 import { dropOldest } from '#protocols/bounded'
 import type { Clock, Role } from '#protocols/lifecycle'
 import type { Envelope, HeardBeat } from './beats.ts'
-import { type Digest, encodeDigest, lacks, namesOthers } from './digest.ts'
+import { type Digest, encodeDigest, lacks } from './digest.ts'
 import { MEMBER_EXPIRY_MS, MEMBERS_MAX, STRANGERS_MAX } from './limits.ts'
 import type { Traits } from '#protocols/traits'
 import type { Member, MemberJudge, Members, Peer } from './network.ts'
@@ -175,11 +175,6 @@ export class MemberTable implements Members {
   /** Whom this node knows, and how lately. */
   digest(): Uint8Array {
     return encodeDigest([...this.#rows].map(([peer, { at }]) => [peer, at] as const))
-  }
-
-  /** Whether somebody else knows a member that was never heard of here. */
-  isNewIn(known: Digest): boolean {
-    return namesOthers(known, [this.#self, ...this.#rows.keys(), ...this.#gone.keys()])
   }
 
   /** What was signed and somebody else lacks, with the age of each. */

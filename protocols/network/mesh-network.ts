@@ -111,7 +111,7 @@ export class MeshNetwork implements Network {
     const doubted = (peer: Peer): void => {
       if (this.#running) void this.#probes.suspect(peer)
     }
-    this.#introductions = new Introductions({ self: transport.peer, table: this.#table, universe, clock, random, request, own, doubted })
+    this.#introductions = new Introductions({ table: this.#table, universe, random, request, own, doubted })
     this.#probes = new Probes({ table: this.#table, transport, clock, random, request })
     this.#crowd = new Crowd({ members: this.#table, introductions: this.#introductions, clock, random, doubted })
     this.#neighbours = new Neighbours({
@@ -242,11 +242,11 @@ export class MeshNetwork implements Network {
     this.#transport.bind({
       connected: (peer) => {
         this.#table.setConnected(peer, true)
-        if (this.#running) this.#introductions.met(peer)
+        // Both begin: until a node knows the other as a member, it refuses what that one asks. Whoever cannot be greeted is heard of by its beats.
+        if (this.#running) this.#introductions.greet(peer).catch(() => {})
       },
       disconnected: (peer) => {
         this.#table.setConnected(peer, false)
-        this.#introductions.parted(peer)
         if (this.#running) void this.#probes.suspect(peer)
       },
       pipe: (peer, pipe) => this.#links.accept(peer, pipe),
@@ -277,7 +277,6 @@ export class MeshNetwork implements Network {
     this.#roundAt = now
     this.#table.judge()
     this.#neighbours.round()
-    this.#introductions.round()
     this.#crowd.round(deafMs)
   }
 
