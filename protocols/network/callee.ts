@@ -37,8 +37,6 @@ export class Callee {
     if (!this.#calls.delete(call.id)) return
     if (call.streamed) this.#bodies--
     this.#tools.deadlines.delete(call)
-    // Nobody else's answer can come with it.
-    if (this.#calls.size === 0) this.#channel.hurry()
   }
 
   #frame(kind: number, id: number, payload: Uint8Array): void {

@@ -32,7 +32,7 @@ export class Caller {
     return this.#channel.open && this.#lastId < 0xffffffff
   }
 
-  /** Sends the request at the end of this tick, or at once while it is the only one under way. The promise and its errors are those of `Network.request`. */
+  /** Sends the request at the end of this tick. The promise and its errors are those of `Network.request`. */
   request(protocol: string, message: Message, options: RequestOptions): Promise<Message> {
     const refusal = this.#refusal(message, options)
     if (refusal !== undefined) return Promise.reject(refusal)
@@ -49,7 +49,6 @@ export class Caller {
       this.#calls.set(call.id, call)
       this.#tools.deadlines.add(call)
       call.send(this.#nameOf(protocol), message, options)
-      if (this.#calls.size === 1) this.#channel.hurry()
     })
   }
 

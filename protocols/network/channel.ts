@@ -51,11 +51,6 @@ export class Channel implements PipeEnd {
     }
   }
 
-  /** What was pushed leaves now: nothing is gained by waiting for others where there are none. */
-  hurry(): void {
-    if (this.#open) this.outbox.hurry()
-  }
-
   drained(): void {
     this.#deadlines.delete(this.#stall)
     this.outbox.drained()

@@ -1,4 +1,4 @@
-/** Frames on their way out of one pipe: all frames of one tick leave in one write, unless somebody has them leave sooner. */
+/** Frames on their way out of one pipe: all frames of one tick leave in one write. */
 import type { Pipe } from './transport.ts'
 import { OUTBOX_BYTES_HIGH } from './limits.ts'
 
@@ -33,11 +33,6 @@ export class Outbox {
     }
     this.#schedule()
     return ++this.#pushed
-  }
-
-  /** What waits for the end of this tick leaves now. */
-  hurry(): void {
-    this.#flush()
   }
 
   /** Whether the frame was handed to the pipe. */
